@@ -1,0 +1,19 @@
+/* Conditional masking of one sample: words or regions, never both. Pure functions of the random counters.
+ * Source: UNITER section 3; 15 % of units, words by BERT's 80/10/10 rule, at least one unit masked. */
+#ifndef UN_MASK_H
+#define UN_MASK_H
+
+#include "io/dataset.h"
+
+/* The counter of one sample's random numbers. */
+struct un_mask_rng {
+    uint64_t seed;
+    uint32_t purpose, step, lane, sample;
+};
+/* words [n] without special tokens, changed in place; target[i] = the true id where masked, else -1. */
+void un_mask_words(const struct un_mask_rng *rng, double prob, const struct un_vocab *vocab, int32_t *words,
+                   int32_t *target, int64_t n);
+/* masked[i] = 1 where region i is masked. */
+void un_mask_regions(const struct un_mask_rng *rng, double prob, uint8_t *masked, int64_t n);
+
+#endif

@@ -1,0 +1,69 @@
+/* The plan: which samples make up the micro-batch of (step, lane). A pure function of seed, configuration, data sizes
+ * and the lane's stream states; it knows no ranks.
+ *
+ * A stream is a (data set, objective) pair with mix > 0. In a lane a stream walks over the texts of the lane's images in
+ * the order of a keyed permutation (Feistel network with cycle walking, keyed by seed, stream, lane, epoch); every
+ * sample of a stream is seen exactly once an epoch.
+ */
+#ifndef UN_PLAN_H
+#define UN_PLAN_H
+
+#include "io/dataset.h"
+
+enum un_mixing { UN_MIXING_SAMPLE, UN_MIXING_BATCH };
+
+/* What of section `train` the plan and the masks need. */
+struct un_plan_keys {
+    int64_t lanes, tokens_per_lane;
+    int mixing;
+    double itm_neg_prob, mlm_prob, mrm_prob;
+    uint64_t seed;
+};
+
+struct un_stream {
+    int dataset;
+    enum un_objective objective;
+    double mix;
+};
+
+struct un_stream_state {
+    int64_t epoch, position;
+};
+enum { UN_MAX_STREAMS = UN_MAX_DATASETS * UN_OBJECTIVE_COUNT };
+/* State of one lane before a step; part of a checkpoint. `pending` is a stream that was drawn but whose sample did
+ * not fit any more: it comes first in the next micro-batch (-1: none), so long samples are not disfavoured. */
+struct un_lane_state {
+    int64_t pending;
+    struct un_stream_state stream[UN_MAX_STREAMS];
+};
+
+struct un_sample {
+    int dataset, stream;
+    enum un_objective objective;
+    int64_t text, image; /* image differs from the text's own for a false pair */
+    bool false_pair;
+};
+
+struct un_plan;
+
+/* Borrows the data sets. valid: one pass over everything in order, instead of drawn streams. */
+enum un_status un_plan_open(struct un_plan **plan, struct un_dataset *const *datasets, const struct un_dataset_keys *keys,
+                            int64_t n_datasets, const struct un_plan_keys *how, bool valid);
+void un_plan_close(struct un_plan *plan);
+const struct un_stream *un_plan_streams(const struct un_plan *plan, int64_t *n);
+const struct un_plan_keys *un_plan_keys(const struct un_plan *plan);
+struct un_dataset *un_plan_dataset(const struct un_plan *plan, int dataset);
+int64_t un_plan_dataset_count(const struct un_plan *plan);
+/* Most samples a micro-batch can hold. */
+int64_t un_plan_max_samples(const struct un_plan *plan);
+void un_plan_start(const struct un_plan *plan, int64_t lane, struct un_lane_state *state);
+/* Samples of the micro-batch of (step, lane) from *state, which advances; samples [un_plan_max_samples]. In valid mode *n = 0
+ * says that the lane's pass is over. */
+enum un_status un_plan_next(const struct un_plan *plan, uint32_t step, int64_t lane, struct un_lane_state *state,
+                            struct un_sample *samples, int64_t *n);
+/* Share of each objective in the mix (sums to 1): w_t of DESIGN section 4 under mixing: sample; 1 under batch. */
+void un_plan_weights(const struct un_plan *plan, double weight[UN_OBJECTIVE_COUNT]);
+/* Index at `position` of the keyed permutation of [0, n). */
+int64_t un_plan_permute(uint64_t seed, uint32_t stream, uint32_t lane, uint32_t epoch, int64_t n, int64_t position);
+
+#endif

@@ -1,0 +1,126 @@
+/* Layout of a micro-batch in one block; see batch.h. */
+#include "model/batch.h"
+
+#include <string.h>
+
+const char *const un_objective_names[UN_OBJECTIVE_COUNT + 1] = {
+#define UN_OBJECTIVE_NAME(upper, lower) #lower,
+    UN_OBJECTIVES(UN_OBJECTIVE_NAME)
+#undef UN_OBJECTIVE_NAME
+        NULL};
+
+static int32_t *take32(struct un_arena *arena, int64_t count) {
+    return un_arena_take(arena, (size_t)count, sizeof(int32_t));
+}
+
+/* Most rows an objective can ask about: every word, every region, or every sample. */
+static int64_t row_cap(const struct un_batch_caps *caps, int objective) {
+    return objective == UN_MLM ? caps->words : objective == UN_ITM ? caps->samples : caps->regions;
+}
+
+static void carve_segments(struct un_arena *arena, int64_t rows, int32_t **id, int32_t **start, int32_t **perm,
+                           struct un_segments *view) {
+    *id = take32(arena, rows);
+    *start = take32(arena, rows + 1);
+    *perm = take32(arena, rows);
+    *view = (struct un_segments){*id, *start, *perm, 0};
+}
+
+static void carve_rows(struct un_batch *batch, const struct un_batch_caps *caps, struct un_arena *arena) {
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        struct un_rows *rows = &batch->rows[t];
+        int64_t cap = row_cap(caps, t);
+        rows->n = 0;
+        rows->row = take32(arena, cap);
+        rows->target = t == UN_MLM || t == UN_MRC || t == UN_ITM ? take32(arena, cap) : NULL;
+        rows->region = t == UN_MRFR || t == UN_MRC || t == UN_MRCKL ? take32(arena, cap) : NULL;
+    }
+}
+
+static void carve_device(struct un_batch *batch, const struct un_batch_caps *caps, struct un_arena *arena) {
+    batch->start = take32(arena, caps->samples + 1);
+    batch->word_id = take32(arena, caps->words);
+    batch->word_pos = take32(arena, caps->words);
+    batch->word_row = take32(arena, caps->words);
+    batch->region_row = take32(arena, caps->regions);
+    batch->box = un_arena_take(arena, (size_t)(caps->regions * UN_BOX_WIDTH), sizeof(float));
+    batch->masked = un_arena_take(arena, (size_t)caps->regions, 1);
+    batch->masked_region = take32(arena, caps->regions);
+    carve_segments(arena, caps->words, &batch->by_word_id, &batch->by_word_start, &batch->by_word_perm,
+                   &batch->by_word);
+    carve_segments(arena, caps->words, &batch->by_position_id, &batch->by_position_start, &batch->by_position_perm,
+                   &batch->by_position);
+    carve_rows(batch, caps, arena);
+    batch->pair_first = take32(arena, caps->samples);
+    batch->pair_words = take32(arena, caps->samples);
+    batch->pair_regions = take32(arena, caps->samples);
+    batch->plan_start = take32(arena, caps->samples + 1);
+    batch->scale = un_arena_take(arena, UN_OBJECTIVE_COUNT, sizeof(float));
+    batch->ot_coef = un_arena_take(arena, (size_t)caps->samples, sizeof(float));
+    batch->feature = un_arena_take(arena, (size_t)(caps->regions * caps->img_dim),
+                                   (size_t)un_type_bytes(caps->feature_type));
+    batch->soft_label =
+        caps->soft_labels ? un_arena_take(arena, (size_t)(caps->regions * caps->img_label_dim), 2) : NULL;
+}
+
+static void carve_host(struct un_batch *batch, const struct un_batch_caps *caps, struct un_arena *arena) {
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t)
+        batch->rows[t].dataset = un_arena_take(arena, (size_t)row_cap(caps, t), 1);
+    batch->alignment.n = 0;
+    batch->alignment.pair = take32(arena, caps->words);
+    batch->alignment.word = take32(arena, caps->words);
+    batch->alignment.region = take32(arena, caps->words);
+}
+
+void un_batch_carve(struct un_batch *batch, const struct un_batch_caps *caps, struct un_arena *arena) {
+    *batch = (struct un_batch){.feature_type = caps->feature_type};
+    size_t begin = arena->used;
+    carve_device(batch, caps, arena);
+    batch->block = batch->start;
+    batch->block_bytes = arena->used - begin;
+    carve_host(batch, caps, arena);
+}
+
+size_t un_batch_block_bytes(const struct un_batch_caps *caps) {
+    struct un_batch batch;
+    struct un_arena measure = {.name = "batch"};
+    un_batch_carve(&batch, caps, &measure);
+    return batch.block_bytes;
+}
+
+static void move(void *pointer_field, ptrdiff_t by) {
+    unsigned char *value;
+    memcpy(&value, pointer_field, sizeof value);
+    if (value) value += by;
+    memcpy(pointer_field, &value, sizeof value);
+}
+
+void un_batch_rebase(struct un_batch *out, const struct un_batch *batch, void *block) {
+    *out = *batch;
+    ptrdiff_t by = (unsigned char *)block - (unsigned char *)batch->block;
+    void *const fields[] = {&out->start,          &out->word_id,         &out->word_pos,       &out->word_row,
+                            &out->region_row,     &out->box,             &out->masked,         &out->masked_region,
+                            &out->by_word_id,     &out->by_word_start,   &out->by_word_perm,   &out->by_position_id,
+                            &out->by_position_start, &out->by_position_perm, &out->pair_first, &out->pair_words,
+                            &out->pair_regions,   &out->plan_start,      &out->scale,          &out->ot_coef,
+                            &out->feature,        &out->soft_label};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; ++i) move(fields[i], by);
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        move(&out->rows[t].row, by);
+        move(&out->rows[t].target, by);
+        move(&out->rows[t].region, by);
+    }
+    out->by_word = (struct un_segments){out->by_word_id, out->by_word_start, out->by_word_perm, batch->by_word.count};
+    out->by_position = (struct un_segments){out->by_position_id, out->by_position_start, out->by_position_perm,
+                                            batch->by_position.count};
+    out->block = block;
+}
+
+struct un_layout un_batch_layout(const struct un_batch *batch) {
+    return (struct un_layout){batch->start, batch->samples, batch->tokens, batch->longest};
+}
+
+struct un_pairs un_batch_pairs(const struct un_batch *batch) {
+    return (struct un_pairs){batch->pair_first, batch->pair_words, batch->pair_regions, batch->plan_start,
+                             batch->rows[UN_ITM].n, batch->longest_words, batch->longest_regions};
+}
