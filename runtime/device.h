@@ -77,6 +77,9 @@ void un_device_prepare(char **argv);
 /* Backend entry points; exactly one definition of each is linked (cuda/absent.c when CUDA is off). */
 enum un_status un_cpu_open(int threads, struct un_device **device);
 enum un_status un_cuda_open(int ordinal, struct un_device **device);
+/* OPENBLAS_CORETYPE this processor wants instead of what the BLAS chose; NULL when the choice is right or the user set
+ * the variable. */
+const char *un_cpu_blas_remedy(void);
 int un_cuda_count(void); /* visible cards; 0 without driver or support; -1 when this build has no CUDA */
 
 #endif

@@ -1,7 +1,8 @@
 /* Host memory: the one place of malloc and free, and arenas that are measured first and carved after.
  *
  * Nothing is allocated inside a training step: launch calls un_memory_freeze(true) around it, and every
- * un_alloc in a thread while frozen is counted (un_memory_frozen_count), which a test asserts to be zero.
+ * un_alloc of the calling thread until un_memory_freeze(false) is counted (frozen_allocs), which a test asserts to be
+ * zero. Other threads (loaders) are not frozen.
  */
 #ifndef UN_MEMORY_H
 #define UN_MEMORY_H
