@@ -1,0 +1,115 @@
+/* Inside of the CPU backend: the queue, its scratch, and one prototype per op (meanings: runtime/ops.h).
+ *
+ * A queue runs its work at once, with OpenMP threads where that pays. Law: work is cut by shape only, never
+ * by the number of threads, so that results do not depend on it. Ops allocate nothing: what they need beyond
+ * their outputs is carved from the queue's scratch, which is sized when the queue opens.
+ */
+#ifndef UN_CPU_H
+#define UN_CPU_H
+
+#include "runtime/memory.h"
+#include "runtime/ops.h"
+
+struct un_queue {
+    struct un_device *device;
+    int threads;           /* of the device */
+    struct un_error error; /* the first error that stuck; later ops still run and must stay in bounds */
+    unsigned char *scratch;
+    size_t scratch_bytes;
+};
+
+/* Scratch of one op, from its first call to its return: carve it with un_arena_take (from one thread, before
+ * the parallel part). The next op gets the same memory, so nothing survives. `bytes`: all that the op will
+ * take, each part rounded up to UN_ALIGN; when the queue has less, the error sticks and false is returned. */
+bool un_cpu_scratch(struct un_queue *q, struct un_arena *arena, size_t bytes, const char *op);
+
+/* Lets an error stick to the queue unless one does. Safe from one thread at a time. */
+#define un_cpu_fail(q, status, ...)                                                                          \
+    do {                                                                                                     \
+        (void)un_fail((status), __VA_ARGS__);                                                                \
+        un_cpu_stick(q);                                                                                     \
+    } while (0)
+void un_cpu_stick(struct un_queue *q);
+
+/* The bytes of scratch each file asks for at most; device.c takes the largest. */
+typedef size_t (*un_cpu_scratch_need)(const struct un_limits *limits, int threads);
+size_t un_cpu_gemm_scratch(const struct un_limits *limits, int threads);
+size_t un_cpu_layernorm_scratch(const struct un_limits *limits, int threads);
+size_t un_cpu_attention_scratch(const struct un_limits *limits, int threads);
+size_t un_cpu_loss_scratch(const struct un_limits *limits, int threads);
+size_t un_cpu_transport_scratch(const struct un_limits *limits, int threads);
+
+/* Worth waking the other threads: elements (or multiply-adds) of work below which one thread is faster. It
+ * changes who computes, never what. */
+enum { UN_CPU_PARALLEL_MIN = 16384 };
+
+/* Which OPENBLAS_CORETYPE a program should be started with, given the kernel OpenBLAS chose; NULL: none.
+ * Pure. */
+const char *un_cpu_blas_choose(const char *corename, bool has_avx2, bool has_avx512);
+/* "OpenBLAS 0.3.21 SkylakeX" */
+void un_cpu_blas_name(char *name, size_t bytes);
+/* One thread inside the library: the ops cut the products themselves. */
+void un_cpu_blas_single(void);
+
+static inline float *un_cpu_row(struct un_mat m, int64_t row) {
+    return (float *)m.data + row * m.stride;
+}
+
+void un_cpu_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, bool transpose_a, struct un_mat b,
+                 bool transpose_b, float beta, const struct un_epilogue *epilogue);
+void un_cpu_col_sum(struct un_queue *q, float *dbias, struct un_mat dy);
+void un_cpu_linear_grad(struct un_queue *q, struct un_mat dw, float *dbias, struct un_mat dy,
+                        struct un_mat x);
+
+void un_cpu_gelu_bwd(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat z);
+void un_cpu_tanh_bwd(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat y);
+void un_cpu_dropout(struct un_queue *q, struct un_mat y, struct un_mat x, const struct un_dropout *d);
+void un_cpu_add_row(struct un_queue *q, struct un_mat r, struct un_mat a, struct un_mat b, const float *row);
+void un_cpu_add(struct un_queue *q, float *dst, const float *src, int64_t count);
+void un_cpu_zero(struct un_queue *q, void *ptr, size_t bytes);
+void un_cpu_cast(struct un_queue *q, void *dst, enum un_type dst_type, const void *src, enum un_type src_type,
+                 int64_t count);
+
+void un_cpu_norm_fwd(struct un_queue *q, struct un_mat y, struct un_mat r, float *mean, float *rstd,
+                     struct un_mat x, struct un_mat residual, const float *gamma, const float *beta,
+                     const struct un_dropout *drop);
+void un_cpu_norm_bwd(struct un_queue *q, struct un_mat dr, struct un_mat dx, float *dgamma, float *dbeta,
+                     struct un_mat dy, struct un_mat r, const float *mean, const float *rstd,
+                     const float *gamma, const struct un_dropout *drop);
+
+void un_cpu_gather_rows(struct un_queue *q, struct un_mat dst, struct un_mat src, const int32_t *index);
+void un_cpu_scatter_rows(struct un_queue *q, struct un_mat dst, struct un_mat src, const int32_t *index);
+void un_cpu_scatter_add_rows(struct un_queue *q, struct un_mat dst, struct un_mat src, const int32_t *index);
+void un_cpu_segment_add_rows(struct un_queue *q, struct un_mat dst, struct un_mat src,
+                             const struct un_segments *seg);
+void un_cpu_embed_words(struct un_queue *q, struct un_mat r, const int32_t *id, const int32_t *pos,
+                        struct un_mat word, struct un_mat position, const float *type_row);
+void un_cpu_mask_features(struct un_queue *q, struct un_mat x, struct un_mat feature, const uint8_t *masked,
+                          const float *mask_row);
+
+void un_cpu_attention_fwd(struct un_queue *q, struct un_mat out, float *lse, struct un_mat qkv,
+                          const struct un_layout *layout, int64_t heads, const struct un_dropout *drop);
+void un_cpu_attention_bwd(struct un_queue *q, struct un_mat dqkv, struct un_mat dout, struct un_mat out,
+                          const float *lse, struct un_mat qkv, const struct un_layout *layout, int64_t heads,
+                          const struct un_dropout *drop);
+
+void un_cpu_cross_entropy(struct un_queue *q, float *row_loss, float *hit, struct un_mat logits,
+                          const int32_t *target, const float *scale, bool grad);
+void un_cpu_kl_divergence(struct un_queue *q, float *row_loss, float *hit, float *unit, struct un_mat logits,
+                          struct un_mat soft, const float *scale, bool grad);
+void un_cpu_squared_error(struct un_queue *q, float *row_loss, float *unit, struct un_mat pred,
+                          struct un_mat feature, const int32_t *region, const float *scale, bool grad);
+
+void un_cpu_transport_fwd(struct un_queue *q, float *distance, float *plan, float *cost, struct un_mat x,
+                          const struct un_pairs *pairs, const struct un_transport *how);
+void un_cpu_transport_bwd(struct un_queue *q, struct un_mat dx, const float *coef, const float *plan,
+                          const float *cost, struct un_mat x, const struct un_pairs *pairs);
+
+void un_cpu_square_sums(struct un_queue *q, double *partial, const float *g, int64_t count);
+void un_cpu_clip_factor(struct un_queue *q, float *out, const double *partial, int64_t chunks,
+                        float max_norm);
+void un_cpu_adamw(struct un_queue *q, float *p, void *low, float *m, float *v, const float *g,
+                  const uint8_t *decay, int64_t count, const struct un_adamw *how, const float *clip,
+                  const float *finite);
+
+#endif
