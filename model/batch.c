@@ -18,8 +18,8 @@ static int64_t row_cap(const struct un_batch_caps *caps, int objective) {
     return objective == UN_MLM ? caps->words : objective == UN_ITM ? caps->samples : caps->regions;
 }
 
-static void carve_segments(struct un_arena *arena, int64_t rows, int32_t **id, int32_t **start, int32_t **perm,
-                           struct un_segments *view) {
+static void carve_segments(struct un_arena *arena, int64_t rows, int32_t **id, int32_t **start,
+                           int32_t **perm, struct un_segments *view) {
     *id = take32(arena, rows);
     *start = take32(arena, rows + 1);
     *perm = take32(arena, rows);
@@ -48,8 +48,8 @@ static void carve_device(struct un_batch *batch, const struct un_batch_caps *cap
     batch->masked_region = take32(arena, caps->regions);
     carve_segments(arena, caps->words, &batch->by_word_id, &batch->by_word_start, &batch->by_word_perm,
                    &batch->by_word);
-    carve_segments(arena, caps->words, &batch->by_position_id, &batch->by_position_start, &batch->by_position_perm,
-                   &batch->by_position);
+    carve_segments(arena, caps->words, &batch->by_position_id, &batch->by_position_start,
+                   &batch->by_position_perm, &batch->by_position);
     carve_rows(batch, caps, arena);
     batch->pair_first = take32(arena, caps->samples);
     batch->pair_words = take32(arena, caps->samples);
@@ -59,8 +59,10 @@ static void carve_device(struct un_batch *batch, const struct un_batch_caps *cap
     batch->ot_coef = un_arena_take(arena, (size_t)caps->samples, sizeof(float));
     batch->feature = un_arena_take(arena, (size_t)(caps->regions * caps->img_dim),
                                    (size_t)un_type_bytes(caps->feature_type));
-    batch->soft_label =
-        caps->soft_labels ? un_arena_take(arena, (size_t)(caps->regions * caps->img_label_dim), 2) : NULL;
+    batch->soft_label = caps->soft_labels
+                            ? un_arena_take(arena, (size_t)(caps->regions * caps->img_label_dim),
+                                            (size_t)un_type_bytes(batch->soft_type))
+                            : NULL;
 }
 
 static void carve_host(struct un_batch *batch, const struct un_batch_caps *caps, struct un_arena *arena) {
@@ -73,7 +75,8 @@ static void carve_host(struct un_batch *batch, const struct un_batch_caps *caps,
 }
 
 void un_batch_carve(struct un_batch *batch, const struct un_batch_caps *caps, struct un_arena *arena) {
-    *batch = (struct un_batch){.feature_type = caps->feature_type};
+    *batch =
+        (struct un_batch){.feature_type = caps->feature_type, .soft_type = caps->soft_f32 ? UN_F32 : UN_F16};
     size_t begin = arena->used;
     carve_device(batch, caps, arena);
     batch->block = batch->start;
@@ -98,21 +101,38 @@ static void move(void *pointer_field, ptrdiff_t by) {
 void un_batch_rebase(struct un_batch *out, const struct un_batch *batch, void *block) {
     *out = *batch;
     ptrdiff_t by = (unsigned char *)block - (unsigned char *)batch->block;
-    void *const fields[] = {&out->start,          &out->word_id,         &out->word_pos,       &out->word_row,
-                            &out->region_row,     &out->box,             &out->masked,         &out->masked_region,
-                            &out->by_word_id,     &out->by_word_start,   &out->by_word_perm,   &out->by_position_id,
-                            &out->by_position_start, &out->by_position_perm, &out->pair_first, &out->pair_words,
-                            &out->pair_regions,   &out->plan_start,      &out->scale,          &out->ot_coef,
-                            &out->feature,        &out->soft_label};
+    void *const fields[] = {&out->start,
+                            &out->word_id,
+                            &out->word_pos,
+                            &out->word_row,
+                            &out->region_row,
+                            &out->box,
+                            &out->masked,
+                            &out->masked_region,
+                            &out->by_word_id,
+                            &out->by_word_start,
+                            &out->by_word_perm,
+                            &out->by_position_id,
+                            &out->by_position_start,
+                            &out->by_position_perm,
+                            &out->pair_first,
+                            &out->pair_words,
+                            &out->pair_regions,
+                            &out->plan_start,
+                            &out->scale,
+                            &out->ot_coef,
+                            &out->feature,
+                            &out->soft_label};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; ++i) move(fields[i], by);
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
         move(&out->rows[t].row, by);
         move(&out->rows[t].target, by);
         move(&out->rows[t].region, by);
     }
-    out->by_word = (struct un_segments){out->by_word_id, out->by_word_start, out->by_word_perm, batch->by_word.count};
-    out->by_position = (struct un_segments){out->by_position_id, out->by_position_start, out->by_position_perm,
-                                            batch->by_position.count};
+    out->by_word =
+        (struct un_segments){out->by_word_id, out->by_word_start, out->by_word_perm, batch->by_word.count};
+    out->by_position = (struct un_segments){out->by_position_id, out->by_position_start,
+                                            out->by_position_perm, batch->by_position.count};
     out->block = block;
 }
 
@@ -121,6 +141,7 @@ struct un_layout un_batch_layout(const struct un_batch *batch) {
 }
 
 struct un_pairs un_batch_pairs(const struct un_batch *batch) {
-    return (struct un_pairs){batch->pair_first, batch->pair_words, batch->pair_regions, batch->plan_start,
-                             batch->rows[UN_ITM].n, batch->longest_words, batch->longest_regions};
+    return (struct un_pairs){batch->pair_first,     batch->pair_words,     batch->pair_regions,
+                             batch->plan_start,     batch->rows[UN_ITM].n, batch->longest_words,
+                             batch->longest_regions};
 }

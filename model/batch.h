@@ -32,6 +32,7 @@ struct un_batch_caps {
     int64_t vocab_size, img_dim, img_label_dim;
     enum un_type feature_type; /* UN_F16 or UN_F32 */
     bool soft_labels;          /* mrckl is in the mix */
+    bool soft_f32;             /* soft labels are f32 (references); else f16, as in the files */
 };
 
 /* Rows asked about by one objective; arrays of n entries. Unused members are NULL for objectives without them. */
@@ -43,7 +44,8 @@ struct un_rows {
     uint8_t *dataset; /* index of the data set, for the log; read on the host only */
 };
 
-/* Known word-region alignment of true pairs (micro-world only), host only. */
+/* Known word-region alignment of true pairs (micro-world only), host only. Entries of one pair stand together; several
+ * entries of one word are alternatives. */
 struct un_alignment {
     int64_t n;
     int32_t *pair, *word, *region; /* itm pair index; word index incl. [CLS]; region index in the image */
@@ -71,7 +73,7 @@ struct un_batch {
     int32_t *by_position_id, *by_position_start, *by_position_perm;
 
     struct un_rows rows[UN_OBJECTIVE_COUNT];
-    void *soft_label; /* [n of mrckl, C] f16 */
+    void *soft_label; /* [n of mrckl, C] soft_type */
     int32_t *pair_first, *pair_words, *pair_regions; /* [n of itm] */
     int32_t *plan_start;                             /* [n of itm + 1] */
     int64_t longest_words, longest_regions;          /* among the pairs */
@@ -82,7 +84,7 @@ struct un_batch {
     float *ot_coef; /* [n of itm] */
 
     struct un_alignment alignment; /* host only */
-    enum un_type feature_type;
+    enum un_type feature_type, soft_type;
     void *block; /* one allocation that holds all arrays above except `host only` ones */
     size_t block_bytes;
 };
