@@ -1,0 +1,332 @@
+/* HDF5 files: open and check, create and commit, links, messages. With h5_attr.c, h5_read.c, h5_text.c and
+ * h5_write.c the only code that calls libhdf5.
+ *
+ * Files are hostile and HDF5 1.10 trusts them: what can be known from the superblock and the file's length is
+ * checked here before the library parses anything. Source: HDF5 File Format Specification 3.0, section II.A.
+ */
+#include "io/h5_private.h"
+#include "runtime/memory.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Mutable because a lock is: see UN_H5_LOCKED. */
+static pthread_mutex_t h5_mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+
+int un_h5_lock(void) {
+    pthread_mutex_lock(&h5_mutex);
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* per thread in thread-safe builds, so every time */
+    H5PLset_loading_state(0);              /* a file must not choose code to load */
+    return 1;
+}
+
+void un_h5_unlock(int *locked) {
+    (void)locked;
+    pthread_mutex_unlock(&h5_mutex);
+}
+
+static herr_t keep_innermost(unsigned n, const H5E_error2_t *error, void *text) {
+    if (n == 0) snprintf(text, 256, "%s", error->desc ? error->desc : "");
+    return 0;
+}
+
+enum un_status un_h5_error_at(const char *source, int line, const struct un_h5 *file, const char *object,
+                              const char *format, ...) {
+    char what[512], reason[256] = "";
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_innermost, reason);
+    H5Eclear2(H5E_DEFAULT);
+    enum un_status status = strstr(reason, "errno = ") ? UN_IO : UN_DATA;
+    const char *path = file->partial ? file->partial : file->path;
+    return un_fail_at(source, line, status, "%s: %s%s%s%s%s%s", path, object, object[0] ? ": " : "", what,
+                      reason[0] ? " (HDF5: " : "", reason, reason[0] ? ")" : "");
+}
+
+/* What the superblock says; all addresses are 8 bytes, little endian. */
+struct superblock {
+    int version;
+    uint64_t base, end, driver;
+};
+
+static uint64_t get_u64(const unsigned char *p) {
+    uint64_t v = 0;
+    for (int i = 7; i >= 0; --i) v = v << 8 | p[i];
+    return v;
+}
+
+static enum un_status parse_superblock(const char *path, const unsigned char *p, struct superblock *s) {
+    s->version = p[8];
+    s->driver = UINT64_MAX;
+    int sizes = s->version <= 1 ? 13 : 9, addresses = s->version <= 1 ? (s->version == 0 ? 24 : 28) : 12;
+    if (s->version > 3)
+        return un_fail(UN_DATA, "%s: HDF5 superblock version %d is unknown", path, s->version);
+    if (p[sizes] != 8 || p[sizes + 1] != 8)
+        return un_fail(UN_DATA, "%s: HDF5 offsets of %d and lengths of %d bytes, not 8", path, p[sizes],
+                       p[sizes + 1]);
+    if (s->version == 3 && (p[11] & 5))
+        return un_fail(UN_DATA, "%s: still open for writing, or its writer died (superblock flags %d)", path,
+                       p[11]);
+    s->base = get_u64(p + addresses);
+    s->end = get_u64(p + addresses + 16);
+    if (s->version <= 1) s->driver = get_u64(p + addresses + 24);
+    return UN_OK;
+}
+
+static enum un_status check_superblock(const char *path, int fd, int64_t bytes) {
+    static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
+    unsigned char head[96] = {0};
+    struct superblock s = {0};
+    ssize_t got = pread(fd, head, sizeof head, 0);
+    if (got < 0) return un_fail(UN_IO, "%s: cannot read: %s", path, strerror(errno));
+    if (got < (ssize_t)sizeof head)
+        return un_fail(UN_DATA, "%s: %lld bytes are too few for an HDF5 file", path, (long long)bytes);
+    if (memcmp(head, signature, sizeof signature) != 0) return un_fail(UN_DATA, "%s: not an HDF5 file", path);
+    UN_TRY(parse_superblock(path, head, &s));
+    if (s.base != 0 || s.driver != UINT64_MAX)
+        return un_fail(UN_DATA, "%s: not a plain HDF5 file (base address %llu, driver block %llx)", path,
+                       (unsigned long long)s.base, (unsigned long long)s.driver);
+    if (s.end > (uint64_t)bytes)
+        return un_fail(UN_DATA, "%s: truncated: %lld bytes long, its superblock says %llu", path,
+                       (long long)bytes, (unsigned long long)s.end);
+    return UN_OK;
+}
+
+/* O_NONBLOCK: a fifo in the place of a file must not hang us. */
+static enum un_status check_file(const char *path, int64_t *bytes) {
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", path, strerror(errno));
+    struct stat st;
+    enum un_status status = UN_OK;
+    if (fstat(fd, &st) != 0)
+        status = un_fail(UN_IO, "%s: %s", path, strerror(errno));
+    else if (!S_ISREG(st.st_mode))
+        status = un_fail(UN_IO, "%s: is %s", path,
+                         S_ISDIR(st.st_mode) ? "a folder, not a file" : "not a regular file");
+    else
+        status = check_superblock(path, fd, *bytes = (int64_t)st.st_size);
+    close(fd);
+    return status;
+}
+
+/* File locks of HDF5 fail on many cluster file systems; a writer works on PATH.partial, so readers need none.
+ */
+#if H5_VERSION_GE(1, 10, 7)
+static void no_file_locking(hid_t fapl) {
+    H5Pset_file_locking(fapl, 0, 1);
+}
+#else
+static void no_file_locking(hid_t fapl) {
+    (void)fapl;
+}
+#endif
+
+static hid_t access_list(void) {
+    hid_t fapl = H5Pcreate(H5P_FILE_ACCESS);
+    if (fapl < 0) return fapl;
+    H5Pset_fclose_degree(fapl, H5F_CLOSE_STRONG);
+    /* From 1.8 on, metadata carries checksums: a flipped bit is found instead of believed. */
+    H5Pset_libver_bounds(fapl, H5F_LIBVER_V18, H5F_LIBVER_V110);
+    no_file_locking(fapl);
+    return fapl;
+}
+
+static struct un_h5 *new_file(const char *path, bool write) {
+    struct un_h5 *f = un_alloc(1, sizeof *f, "an HDF5 file");
+    if (!f) return NULL;
+    f->id = -1;
+    f->path = un_strdup(path);
+    if (write) f->partial = un_format("%s.partial", path);
+    if (f->path && (!write || f->partial)) return f;
+    un_free(f->path);
+    un_free(f->partial);
+    un_free(f);
+    return NULL;
+}
+
+static enum un_status check_complete(struct un_h5 *f) {
+    int64_t complete = 0;
+    if (!un_h5_has_attr(f, "", "complete"))
+        return un_fail(UN_DATA, "%s: attribute complete is missing: its writer did not finish", f->path);
+    UN_TRY(un_h5_attr_i64(f, "", "complete", &complete));
+    if (complete != 1)
+        return un_fail(UN_DATA, "%s: attribute complete is %lld, not 1", f->path, (long long)complete);
+    return UN_OK;
+}
+
+enum un_status un_h5_open(struct un_h5 **file, const char *path, bool need_complete) {
+    UN_H5_LOCKED;
+    enum un_status status = UN_OK;
+    hid_t fapl = -1;
+    int64_t bytes = 0;
+    *file = NULL;
+    UN_TRY(check_file(path, &bytes));
+    struct un_h5 *f = new_file(path, false);
+    if (!f) return UN_MEMORY;
+    f->bytes = bytes;
+    if ((fapl = access_list()) < 0 || (f->id = H5Fopen(path, H5F_ACC_RDONLY, fapl)) < 0)
+        UN_TRY_GOTO(un_h5_error(f, "", "cannot open as HDF5"), out);
+    if (need_complete) UN_TRY_GOTO(check_complete(f), out);
+    *file = f;
+out:
+    if (fapl >= 0) H5Pclose(fapl);
+    if (status != UN_OK) un_h5_close(f);
+    return status;
+}
+
+enum un_status un_h5_create(struct un_h5 **file, const char *path) {
+    UN_H5_LOCKED;
+    enum un_status status = UN_OK;
+    hid_t fapl = -1;
+    *file = NULL;
+    struct un_h5 *f = new_file(path, true);
+    if (!f) return UN_MEMORY;
+    if ((fapl = access_list()) < 0 || (f->id = H5Fcreate(f->partial, H5F_ACC_TRUNC, H5P_DEFAULT, fapl)) < 0)
+        UN_TRY_GOTO(un_h5_error(f, "", "cannot create"), out);
+    *file = f;
+out:
+    if (fapl >= 0) H5Pclose(fapl);
+    if (status != UN_OK) un_h5_close(f);
+    return status;
+}
+
+static enum un_status sync_path(const char *path, int flags) {
+    int fd = open(path, flags | O_CLOEXEC);
+    if (fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", path, strerror(errno));
+    int failed = fsync(fd) != 0 && errno != EINVAL ? errno : 0; /* EINVAL: a folder that cannot be synced */
+    close(fd);
+    return failed ? un_fail(UN_IO, "%s: fsync: %s", path, strerror(failed)) : UN_OK;
+}
+
+static enum un_status sync_folder_of(const char *path) {
+    char *copy = un_strdup(path);
+    if (!copy) return UN_MEMORY;
+    enum un_status status = sync_path(dirname(copy), O_RDONLY | O_DIRECTORY);
+    un_free(copy);
+    return status;
+}
+
+enum un_status un_h5_commit(struct un_h5 *f) {
+    UN_H5_LOCKED;
+    UN_ASSERT(f->partial && f->id >= 0);
+    if (H5Fflush(f->id, H5F_SCOPE_GLOBAL) < 0) return un_h5_error(f, "", "cannot write");
+    UN_TRY(un_h5_put_attr_i64(f, "", "complete", 1));
+    hid_t id = f->id;
+    f->id = -1;
+    if (H5Fclose(id) < 0) return un_h5_error(f, "", "cannot write");
+    UN_TRY(sync_path(f->partial, O_RDONLY));
+    if (rename(f->partial, f->path) != 0)
+        return un_fail(UN_IO, "%s: cannot rename to %s: %s", f->partial, f->path, strerror(errno));
+    un_free(f->partial);
+    f->partial = NULL;
+    return sync_folder_of(f->path);
+}
+
+void un_h5_close(struct un_h5 *f) {
+    UN_H5_LOCKED;
+    if (!f) return;
+    if (f->id >= 0) H5Fclose(f->id);
+    if (f->partial) unlink(f->partial);
+    un_free(f->path);
+    un_free(f->partial);
+    un_free(f);
+}
+
+const char *un_h5_path(const struct un_h5 *file) {
+    return file->path;
+}
+
+static enum un_h5_link link_of(const struct un_h5 *f, const char *prefix) {
+    H5L_info_t info;
+    if (H5Lexists(f->id, prefix, H5P_DEFAULT) <= 0) return UN_H5_ABSENT;
+    if (H5Lget_info(f->id, prefix, &info, H5P_DEFAULT) < 0) return UN_H5_ABSENT;
+    return info.type == H5L_TYPE_HARD ? UN_H5_HARD : UN_H5_FOREIGN;
+}
+
+enum un_h5_link un_h5_link(const struct un_h5 *f, const char *name) {
+    char prefix[UN_H5_NAME_MAX];
+    size_t length = strlen(name);
+    if (length == 0 || length >= sizeof prefix) return UN_H5_ABSENT;
+    for (size_t i = 1; i <= length; ++i) {
+        if (name[i] != '/' && name[i] != '\0') continue;
+        memcpy(prefix, name, i);
+        prefix[i] = '\0';
+        enum un_h5_link link = link_of(f, prefix);
+        if (link != UN_H5_HARD) return link;
+    }
+    return UN_H5_HARD;
+}
+
+enum un_status un_h5_object(const struct un_h5 *f, const char *name, hid_t *object) {
+    bool root = name[0] == '\0' || strcmp(name, "/") == 0;
+    enum un_h5_link link = root ? UN_H5_HARD : un_h5_link(f, name);
+    if (link == UN_H5_ABSENT) return un_fail(UN_DATA, "%s: %s is missing", f->path, name);
+    if (link == UN_H5_FOREIGN)
+        return un_fail(UN_DATA, "%s: %s is a soft or external link, which is refused", f->path, name);
+    *object = H5Oopen(f->id, root ? "/" : name, H5P_DEFAULT);
+    return *object < 0 ? un_h5_error(f, name, "cannot open") : UN_OK;
+}
+
+bool un_h5_exists(struct un_h5 *f, const char *name) {
+    UN_H5_LOCKED;
+    return un_h5_link(f, name) == UN_H5_HARD && H5Oexists_by_name(f->id, name, H5P_DEFAULT) > 0;
+}
+
+static int compare_names(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static enum un_status name_at(const struct un_h5 *f, const char *group_name, hid_t group, hsize_t i,
+                              char **name) {
+    char text[UN_H5_NAME_MAX];
+    ssize_t length =
+        H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_NATIVE, i, text, sizeof text, H5P_DEFAULT);
+    if (length < 0 || length >= (ssize_t)sizeof text)
+        return un_h5_error(f, group_name, "cannot read the name of child %llu", (unsigned long long)i);
+    *name = un_strdup(text);
+    return *name ? UN_OK : UN_MEMORY;
+}
+
+enum un_status un_h5_names(struct un_h5 *f, const char *group_name, char ***names, int64_t *n) {
+    UN_H5_LOCKED;
+    enum un_status status = UN_OK;
+    H5G_info_t info = {0};
+    hid_t group = -1;
+    *names = NULL;
+    *n = 0;
+    UN_TRY(un_h5_object(f, group_name, &group));
+    if (H5Iget_type(group) != H5I_GROUP || H5Gget_info(group, &info) < 0)
+        UN_TRY_GOTO(un_h5_error(f, group_name, "not a group"), out);
+    if (!f->partial && info.nlinks > (hsize_t)f->bytes)
+        UN_TRY_GOTO(un_h5_error(f, group_name, "%llu children in %lld bytes", (unsigned long long)info.nlinks,
+                                (long long)f->bytes),
+                    out);
+    *names = un_alloc((size_t)info.nlinks + 1, sizeof **names, "names of an HDF5 group");
+    if (!*names) UN_TRY_GOTO(UN_MEMORY, out);
+    for (; *n < (int64_t)info.nlinks; ++*n)
+        UN_TRY_GOTO(name_at(f, group_name, group, (hsize_t)*n, *names + *n), out);
+    qsort(*names, (size_t)*n, sizeof **names, compare_names);
+out:
+    H5Oclose(group);
+    if (status != UN_OK) {
+        un_h5_names_free(*names, *n);
+        *names = NULL;
+        *n = 0;
+    }
+    return status;
+}
+
+void un_h5_names_free(char **names, int64_t n) {
+    if (!names) return;
+    for (int64_t i = 0; i < n; ++i) un_free(names[i]);
+    un_free(names);
+}

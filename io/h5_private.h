@@ -1,0 +1,59 @@
+/* What the files io/h5*.c share and nobody else sees: handles, the lock, HDF5's messages, object look-up. */
+#ifndef UN_H5_PRIVATE_H
+#define UN_H5_PRIVATE_H
+
+#include "io/h5.h"
+#include <hdf5.h>
+
+struct un_h5 {
+    hid_t id;      /* -1 once committed */
+    char *path;    /* the final name */
+    char *partial; /* written under this name until committed; NULL for reading */
+    int64_t bytes; /* the file's length when opened for reading */
+};
+
+struct un_h5_data {
+    struct un_h5 *file; /* borrowed: outlives the dataset */
+    char *name;
+    hid_t id, type; /* type as stored */
+    struct un_h5_shape shape;
+    int64_t offset; /* in the file when contiguous, else -1 */
+};
+
+/* Deflate cannot pack more than about 1032 bytes into one, so a dataset larger than this factor times its
+ * file lies. */
+enum { UN_H5_INFLATE_MAX = 1100, UN_H5_TEXT_MAX = 4096, UN_H5_NAME_MAX = 512 };
+
+/* One lock around every call into the library: only some builds of HDF5 are thread-safe, and those hold a
+ * lock of their own anyway. Recursive, released at the end of the scope. */
+#define UN_H5_LOCKED __attribute__((cleanup(un_h5_unlock))) int un_h5_locked_ = un_h5_lock()
+int un_h5_lock(void);
+void un_h5_unlock(int *locked);
+
+/* UN_DATA, or UN_IO when the system refused, as "PATH: OBJECT: what (innermost message of HDF5)". */
+#define un_h5_error(file, object, ...) un_h5_error_at(__FILE__, __LINE__, (file), (object), __VA_ARGS__)
+enum un_status un_h5_error_at(const char *source, int line, const struct un_h5 *file, const char *object,
+                              const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+enum un_h5_link { UN_H5_ABSENT, UN_H5_HARD, UN_H5_FOREIGN };
+/* Follows `name` link by link without opening anything behind a soft or an external link. */
+enum un_h5_link un_h5_link(const struct un_h5 *file, const char *name);
+/* Opens the object behind hard links ("" and "/": the root). Closed by H5Oclose. */
+enum un_status un_h5_object(const struct un_h5 *file, const char *name, hid_t *object);
+
+/* Memory type; the caller closes it. < 0 for types HDF5 files do not hold. */
+hid_t un_h5_memory_type(enum un_type type);
+/* Which of un_type is stored, little endian, exactly; -1: another type. */
+int un_h5_stored_type(hid_t type);
+/* The type of a dataset or an attribute: known class and exact layout, not committed. text_bytes: 0 for
+ * variable length. */
+enum un_status un_h5_type_class(const struct un_h5 *file, const char *object, hid_t type,
+                                enum un_h5_class *class_, int64_t *element_bytes);
+/* Rows of the file's dataspace [first, first+count) and the matching memory space; both closed by the caller.
+ */
+enum un_status un_h5_select(const struct un_h5_data *d, int64_t first, int64_t count, hid_t *file_space,
+                            hid_t *memory_space);
+/* Transfer list under which a number that does not fit the memory type is an error. */
+hid_t un_h5_strict_transfer(void);
+
+#endif

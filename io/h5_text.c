@@ -1,0 +1,83 @@
+/* Datasets of texts, of fixed or variable length, as one block of equal NUL-terminated cells. */
+#include "io/h5_private.h"
+#include "runtime/memory.h"
+#include <string.h>
+
+/* Fixed length: HDF5 copies into cells one byte wider, which it ends with NUL whatever the padding in the
+ * file. */
+static enum un_status read_fixed(struct un_h5_data *d, int64_t n, int64_t *stride, char **cells) {
+    *stride = d->shape.element_bytes + 1;
+    *cells = un_alloc((size_t)(n ? n : 1), (size_t)*stride, d->name);
+    if (!*cells) return UN_MEMORY;
+    if (n == 0) return UN_OK;
+    hid_t type = H5Tcopy(d->type); /* keeps the character set, which HDF5 does not convert */
+    bool ok = type >= 0 && H5Tset_size(type, (size_t)*stride) >= 0 &&
+              H5Tset_strpad(type, H5T_STR_NULLTERM) >= 0 &&
+              H5Dread(d->id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, *cells) >= 0;
+    if (type >= 0) H5Tclose(type);
+    return ok ? UN_OK : un_h5_error(d->file, d->name, "cannot read");
+}
+
+/* HDF5 asks for memory of each text; a text longer than the cap is refused instead of trusted. */
+static void *text_alloc(size_t bytes, void *context) {
+    (void)context;
+    return bytes <= UN_H5_TEXT_MAX + 1 ? un_alloc(bytes, 1, "an HDF5 text") : NULL;
+}
+static void text_free(void *ptr, void *context) {
+    (void)context;
+    un_free(ptr);
+}
+
+static enum un_status copy_variable(char *const *texts, int64_t n, const struct un_h5_data *d,
+                                    int64_t *stride, char **cells) {
+    size_t longest = 0, length;
+    for (int64_t i = 0; i < n; ++i) {
+        length = texts[i] ? strlen(texts[i]) : 0;
+        longest = length > longest ? length : longest;
+    }
+    *stride = (int64_t)longest + 1;
+    *cells = un_alloc((size_t)(n ? n : 1), longest + 1, d->name);
+    if (!*cells) return UN_MEMORY;
+    for (int64_t i = 0; i < n; ++i)
+        if (texts[i]) memcpy(*cells + i * *stride, texts[i], strlen(texts[i]));
+    return UN_OK;
+}
+
+static enum un_status read_variable(struct un_h5_data *d, int64_t n, int64_t *stride, char **cells) {
+    char **texts = un_alloc((size_t)n + 1, sizeof *texts, d->name);
+    if (!texts) return UN_MEMORY;
+    hid_t plist = H5Pcreate(H5P_DATASET_XFER), space = H5Dget_space(d->id);
+    bool ok = plist >= 0 && space >= 0 &&
+              H5Pset_vlen_mem_manager(plist, text_alloc, NULL, text_free, NULL) >= 0 &&
+              H5Dread(d->id, d->type, H5S_ALL, H5S_ALL, plist, texts) >= 0;
+    enum un_status status =
+        ok ? copy_variable(texts, n, d, stride, cells)
+           : un_h5_error(d->file, d->name, "cannot read its texts (each at most %d bytes)", UN_H5_TEXT_MAX);
+    for (int64_t i = 0; i < n; ++i) un_free(texts[i]);
+    if (space >= 0) H5Sclose(space);
+    if (plist >= 0) H5Pclose(plist);
+    un_free(texts);
+    return status;
+}
+
+enum un_status un_h5_read_texts(struct un_h5 *f, const char *name, int64_t *n, int64_t *stride,
+                                char **cells) {
+    UN_H5_LOCKED;
+    struct un_h5_data *d;
+    struct un_h5_shape shape;
+    enum un_status status;
+    *cells = NULL;
+    *n = 0;
+    UN_TRY(un_h5_data_open(f, name, &d, &shape));
+    if (shape.class_ != UN_H5_TEXT || shape.rank > 1)
+        UN_TRY_GOTO(un_h5_error(f, name, "not a list of texts"), out);
+    *n = shape.dims[0];
+    status = shape.element_bytes ? read_fixed(d, *n, stride, cells) : read_variable(d, *n, stride, cells);
+out:
+    un_h5_data_close(d);
+    if (status != UN_OK) {
+        un_free(*cells);
+        *cells = NULL;
+    }
+    return status;
+}

@@ -1,0 +1,153 @@
+/* Datasets for writing: contiguous, little endian, no fill value. Disk space is reserved before HDF5 sees the
+ * dataset, because HDF5 1.10 cannot close a file whose metadata no longer fit on the disk.
+ */
+#include "io/h5_private.h"
+#include "io/half.h"
+#include "runtime/memory.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { RESERVE_SLACK = 1 << 16, HALF_BLOCK = 1 << 15 };
+
+/* File systems that cannot reserve are left alone: there a full disk shows at the write or the commit. */
+static enum un_status reserve(const struct un_h5 *f, const char *name, int64_t bytes) {
+    struct stat st;
+    hsize_t end = 0;
+    int fd = open(f->partial, O_WRONLY | O_CLOEXEC), failed = 0;
+    if (fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", f->partial, strerror(errno));
+    if (H5Fget_filesize(f->id, &end) < 0 || fstat(fd, &st) != 0) end = 0;
+    if (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)end, (off_t)(bytes + RESERVE_SLACK)) != 0) failed = errno;
+    close(fd);
+    if (failed == ENOSPC || failed == EFBIG || failed == EDQUOT)
+        return un_fail(UN_IO, "%s: %s: no room for %lld bytes: %s", f->partial, name, (long long)bytes,
+                       strerror(failed));
+    return UN_OK;
+}
+
+static hid_t create_contiguous(hid_t file, const char *name, hid_t type, int rank, const hsize_t *dims) {
+    hid_t id = -1, space = H5Screate_simple(rank, dims, NULL), links = H5Pcreate(H5P_LINK_CREATE);
+    hid_t how = H5Pcreate(H5P_DATASET_CREATE);
+    if (space >= 0 && links >= 0 && how >= 0 && H5Pset_create_intermediate_group(links, 1) >= 0 &&
+        H5Pset_layout(how, H5D_CONTIGUOUS) >= 0 && H5Pset_fill_time(how, H5D_FILL_TIME_NEVER) >= 0 &&
+        H5Pset_alloc_time(how, H5D_ALLOC_TIME_EARLY) >= 0)
+        id = H5Dcreate2(file, name, type, space, links, how, H5P_DEFAULT);
+    if (how >= 0) H5Pclose(how);
+    if (links >= 0) H5Pclose(links);
+    if (space >= 0) H5Sclose(space);
+    return id;
+}
+
+enum un_status un_h5_data_create(struct un_h5 *f, const char *name, enum un_type type, int64_t rows,
+                                 int64_t cols, struct un_h5_data **data) {
+    UN_H5_LOCKED;
+    enum un_status status = UN_OK;
+    hsize_t dims[2] = {(hsize_t)rows, (hsize_t)cols};
+    *data = NULL;
+    UN_ASSERT(f->partial && f->id >= 0 && rows >= 0 && cols >= 0);
+    struct un_h5_data *d = un_alloc(1, sizeof *d, "an HDF5 dataset");
+    if (!d) return UN_MEMORY;
+    enum un_h5_class class_ = type == UN_F16 || type == UN_F32 ? UN_H5_FLOAT : UN_H5_INT;
+    *d = (struct un_h5_data){f,
+                             NULL,
+                             -1,
+                             un_h5_memory_type(type),
+                             {cols ? 2 : 1, {rows, cols ? cols : 1}, class_, un_type_bytes(type)},
+                             -1};
+    if (d->type < 0)
+        UN_TRY_GOTO(un_fail(UN_INTERNAL, "%s: %s: no HDF5 type for type %d", f->path, name, (int)type), out);
+    if (!(d->name = un_strdup(name))) UN_TRY_GOTO(UN_MEMORY, out);
+    UN_TRY_GOTO(reserve(f, name, rows * d->shape.dims[1] * d->shape.element_bytes), out);
+    if ((d->id = create_contiguous(f->id, name, d->type, d->shape.rank, dims)) < 0)
+        UN_TRY_GOTO(un_h5_error(f, name, "cannot create a dataset of %lld rows", (long long)rows), out);
+    *data = d;
+out:
+    if (status != UN_OK) un_h5_data_close(d);
+    return status;
+}
+
+static enum un_status write_as(struct un_h5_data *d, int64_t first, int64_t count, hid_t type,
+                               const void *in) {
+    hid_t to, from, plist = un_h5_strict_transfer();
+    enum un_status status = un_h5_select(d, first, count, &to, &from);
+    if (status == UN_OK && (type < 0 || plist < 0 || H5Dwrite(d->id, type, from, to, plist, in) < 0))
+        status = un_h5_error(d->file, d->name, "cannot write rows [%lld, +%lld)", (long long)first,
+                             (long long)count);
+    if (to >= 0) H5Sclose(to);
+    if (from >= 0) H5Sclose(from);
+    if (plist >= 0) H5Pclose(plist);
+    return status;
+}
+
+/* Round to nearest even; a finite value too large for 16 bits is an error like any number that does not fit.
+ */
+static enum un_status narrow(const struct un_h5_data *d, int64_t row, const float *in, uint16_t *out,
+                             int64_t n) {
+    for (int64_t i = 0; i < n; ++i) {
+        out[i] = un_half_from(in[i]);
+        if ((out[i] & 0x7FFFu) == 0x7C00u && in[i] - in[i] == 0.0f)
+            return un_h5_error(d->file, d->name, "row %lld: %g does not fit a 16-bit float",
+                               (long long)(row + i / d->shape.dims[1]), (double)in[i]);
+    }
+    return UN_OK;
+}
+
+static enum un_status write_floats_as_halves(struct un_h5_data *d, int64_t first, int64_t count,
+                                             const float *in) {
+    int64_t cols = d->shape.dims[1], block = HALF_BLOCK / cols > 0 ? HALF_BLOCK / cols : 1;
+    uint16_t *halves = un_alloc((size_t)(block * cols), sizeof *halves, d->name);
+    if (!halves) return UN_MEMORY;
+    enum un_status status = UN_OK;
+    for (int64_t done = 0; done < count && status == UN_OK; done += block) {
+        int64_t rows = count - done < block ? count - done : block;
+        status = narrow(d, first + done, in + done * cols, halves, rows * cols);
+        if (status == UN_OK) status = write_as(d, first + done, rows, d->type, halves);
+    }
+    un_free(halves);
+    return status;
+}
+
+enum un_status un_h5_write_rows(struct un_h5_data *d, int64_t first, int64_t count, enum un_type type,
+                                const void *in) {
+    UN_H5_LOCKED;
+    enum un_h5_class class_ = type == UN_F16 || type == UN_F32 ? UN_H5_FLOAT : UN_H5_INT;
+    if (class_ != d->shape.class_)
+        return un_fail(UN_INTERNAL, "%s: %s: type %d cannot be written to it", d->file->path, d->name,
+                       (int)type);
+    if (count == 0) return UN_OK;
+    if (type == UN_F32 && un_h5_stored_type(d->type) == UN_F16)
+        return write_floats_as_halves(d, first, count, in);
+    hid_t memory = un_h5_memory_type(type);
+    enum un_status status = write_as(d, first, count, memory, in);
+    if (memory >= 0) H5Tclose(memory);
+    return status;
+}
+
+enum un_status un_h5_write_all(struct un_h5 *f, const char *name, enum un_type type, int64_t rows,
+                               int64_t cols, const void *in) {
+    UN_H5_LOCKED;
+    struct un_h5_data *d;
+    UN_TRY(un_h5_data_create(f, name, type, rows, cols, &d));
+    enum un_status status = un_h5_write_rows(d, 0, rows, type, in);
+    un_h5_data_close(d);
+    return status;
+}
+
+enum un_status un_h5_write_texts(struct un_h5 *f, const char *name, int64_t n, int64_t stride,
+                                 const char *cells) {
+    UN_H5_LOCKED;
+    UN_ASSERT(n >= 0 && stride >= 1);
+    UN_TRY(reserve(f, name, n * stride));
+    hsize_t dims[1] = {(hsize_t)n};
+    hid_t type = H5Tcopy(H5T_C_S1), id = -1;
+    bool ok = type >= 0 && H5Tset_size(type, (size_t)stride) >= 0 &&
+              H5Tset_strpad(type, H5T_STR_NULLPAD) >= 0 &&
+              (id = create_contiguous(f->id, name, type, 1, dims)) >= 0 &&
+              (n == 0 || H5Dwrite(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, cells) >= 0);
+    enum un_status status = ok ? UN_OK : un_h5_error(f, name, "cannot write %lld texts", (long long)n);
+    if (id >= 0) H5Dclose(id);
+    if (type >= 0) H5Tclose(type);
+    return status;
+}
