@@ -1,0 +1,173 @@
+/* The CPU backend: its two tables, memory, queues and copies. Work runs at once in the calling thread and its
+ * OpenMP team, so events have nothing to wait for. An op's error sticks to its queue until queue_wait returns
+ * it.
+ */
+#include "runtime/cpu/cpu.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct un_event {
+    struct un_device *device; /* what was recorded has already run */
+};
+
+static void *cpu_alloc(struct un_device *d, size_t bytes, const char *what) {
+    (void)d;
+    return un_alloc(bytes ? bytes : 1, 1, what);
+}
+
+static void cpu_free(struct un_device *d, void *ptr) {
+    (void)d;
+    un_free(ptr);
+}
+
+static size_t cpu_scratch_bytes(struct un_device *d, const struct un_limits *limits) {
+    static const un_cpu_scratch_need needs[] = {
+        un_cpu_gemm_scratch,
+        un_cpu_layernorm_scratch,
+    };
+    size_t most = 0;
+    for (size_t i = 0; i < sizeof needs / sizeof *needs; ++i) {
+        size_t bytes = needs[i](limits, d->threads);
+        if (bytes > most) most = bytes;
+    }
+    return most;
+}
+
+static enum un_status cpu_queue_open(struct un_device *d, const struct un_limits *limits,
+                                     struct un_queue **queue) {
+    enum un_status status = UN_OK;
+    *queue = NULL;
+    struct un_queue *q = un_alloc(1, sizeof *q, "queue");
+    if (!q) return UN_MEMORY;
+    q->device = d;
+    q->threads = d->threads;
+    q->scratch_bytes = cpu_scratch_bytes(d, limits);
+    q->scratch = un_alloc(q->scratch_bytes + UN_ALIGN, 1, "scratch of the CPU backend");
+    if (!q->scratch) {
+        status = UN_MEMORY;
+        un_free(q);
+        return status;
+    }
+    *queue = q;
+    return status;
+}
+
+static void cpu_queue_close(struct un_queue *q) {
+    if (!q) return;
+    un_free(q->scratch);
+    un_free(q);
+}
+
+static enum un_status cpu_queue_wait(struct un_queue *q) {
+    return q->error.status == UN_OK ? UN_OK : un_error_adopt(&q->error);
+}
+
+static enum un_status cpu_event_open(struct un_device *d, struct un_event **event) {
+    *event = un_alloc(1, sizeof **event, "event");
+    if (!*event) return UN_MEMORY;
+    (*event)->device = d;
+    return UN_OK;
+}
+
+static void cpu_event_close(struct un_event *e) {
+    un_free(e);
+}
+
+static void cpu_event_record(struct un_event *e, struct un_queue *q) {
+    (void)e;
+    (void)q;
+}
+
+static void cpu_queue_wait_event(struct un_queue *q, struct un_event *e) {
+    (void)q;
+    (void)e;
+}
+
+static enum un_status cpu_event_wait(struct un_event *e) {
+    (void)e;
+    return UN_OK;
+}
+
+static void cpu_copy(struct un_queue *q, void *dst, const void *src, size_t bytes) {
+    (void)q;
+    if (bytes > 0 && dst != src) memcpy(dst, src, bytes);
+}
+
+static void cpu_close(struct un_device *d) {
+    un_free(d);
+}
+
+static const struct un_device_ops cpu_device_ops = {
+    .alloc = cpu_alloc,
+    .free = cpu_free,
+    .host_alloc = cpu_alloc,
+    .host_free = cpu_free,
+    .queue_open = cpu_queue_open,
+    .queue_close = cpu_queue_close,
+    .queue_wait = cpu_queue_wait,
+    .event_open = cpu_event_open,
+    .event_close = cpu_event_close,
+    .event_record = cpu_event_record,
+    .queue_wait_event = cpu_queue_wait_event,
+    .event_wait = cpu_event_wait,
+    .copy_in = cpu_copy,
+    .copy_out = cpu_copy,
+    .scratch_bytes = cpu_scratch_bytes,
+    .close = cpu_close,
+};
+
+static const struct un_ops cpu_ops = {
+    .gemm = un_cpu_gemm,
+    .col_sum = un_cpu_col_sum,
+    .linear_grad = un_cpu_linear_grad,
+    .gelu_bwd = un_cpu_gelu_bwd,
+    .tanh_bwd = un_cpu_tanh_bwd,
+    .dropout = un_cpu_dropout,
+    .add_row = un_cpu_add_row,
+    .add = un_cpu_add,
+    .zero = un_cpu_zero,
+    .cast = un_cpu_cast,
+    .norm_fwd = un_cpu_norm_fwd,
+    .norm_bwd = un_cpu_norm_bwd,
+    .gather_rows = un_cpu_gather_rows,
+    .scatter_rows = un_cpu_scatter_rows,
+    .scatter_add_rows = un_cpu_scatter_add_rows,
+    .segment_add_rows = un_cpu_segment_add_rows,
+    .embed_words = un_cpu_embed_words,
+    .mask_features = un_cpu_mask_features,
+    .square_sums = un_cpu_square_sums,
+    .clip_factor = un_cpu_clip_factor,
+    .adamw = un_cpu_adamw,
+};
+
+enum un_status un_cpu_open(int threads, struct un_device **device) {
+    *device = NULL;
+    struct un_device *d = un_alloc(1, sizeof *d, "device");
+    if (!d) return UN_MEMORY;
+    un_cpu_blas_single();
+    d->mem = &cpu_device_ops;
+    d->ops = &cpu_ops;
+    d->kind = UN_DEVICE_CPU;
+    d->host_readable = true;
+    d->threads = threads > 0 ? threads : un_device_cores();
+    char blas[80];
+    un_cpu_blas_name(blas, sizeof blas);
+    snprintf(d->name, sizeof d->name, "cpu, %d thread%s, %s", d->threads, d->threads == 1 ? "" : "s", blas);
+    *device = d;
+    return UN_OK;
+}
+
+bool un_cpu_scratch(struct un_queue *q, struct un_arena *arena, size_t bytes, const char *op) {
+    if (bytes > q->scratch_bytes) {
+        un_cpu_fail(q, UN_INTERNAL, "%s needs %zu bytes of scratch, its queue was opened with %zu", op, bytes,
+                    q->scratch_bytes);
+        return false;
+    }
+    *arena = (struct un_arena){.name = op, .base = q->scratch, .size = q->scratch_bytes};
+    return true;
+}
+
+void un_cpu_stick(struct un_queue *q) {
+    if (q->error.status == UN_OK) q->error = *un_error_get();
+}
