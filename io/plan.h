@@ -1,9 +1,9 @@
-/* The plan: which samples make up the micro-batch of (step, lane). A pure function of seed, configuration, data sizes
- * and the lane's stream states; it knows no ranks.
+/* The plan: which samples make up the micro-batch of (step, lane). A pure function of seed, configuration,
+ * data sizes and the lane's stream states; it knows no ranks.
  *
- * A stream is a (data set, objective) pair with mix > 0. In a lane a stream walks over the texts of the lane's images in
- * the order of a keyed permutation (Feistel network with cycle walking, keyed by seed, stream, lane, epoch); every
- * sample of a stream is seen exactly once an epoch.
+ * A stream is a (data set, objective) pair with mix > 0. In a lane a stream walks over the texts of the
+ * lane's images in the order of a keyed permutation (Feistel network with cycle walking, keyed by seed,
+ * stream, lane, epoch); every sample of a stream is seen exactly once an epoch.
  */
 #ifndef UN_PLAN_H
 #define UN_PLAN_H
@@ -30,8 +30,9 @@ struct un_stream_state {
     int64_t epoch, position;
 };
 enum { UN_MAX_STREAMS = UN_MAX_DATASETS * UN_OBJECTIVE_COUNT };
-/* State of one lane before a step; part of a checkpoint. `pending` is a stream that was drawn but whose sample did
- * not fit any more: it comes first in the next micro-batch (-1: none), so long samples are not disfavoured. */
+/* State of one lane before a step; part of a checkpoint. `pending` is a stream that was drawn but whose
+ * sample did not fit any more: it comes first in the next micro-batch (-1: none), so long samples are not
+ * disfavoured. */
 struct un_lane_state {
     int64_t pending;
     struct un_stream_state stream[UN_MAX_STREAMS];
@@ -46,24 +47,39 @@ struct un_sample {
 
 struct un_plan;
 
-/* Borrows the data sets. valid: one pass over everything in order, instead of drawn streams. */
-enum un_status un_plan_open(struct un_plan **plan, struct un_dataset *const *datasets, const struct un_dataset_keys *keys,
-                            int64_t n_datasets, const struct un_plan_keys *how, bool valid);
+/* Borrows the data sets. valid: one pass over everything in order, instead of drawn streams. UN_USAGE: no
+ * stream with mix > 0; a sample that can never fit into tokens_per_lane or UN_MAX_SAMPLE_TOKENS; data sets
+ * with different vocabularies. */
+enum un_status un_plan_open(struct un_plan **plan, struct un_dataset *const *datasets,
+                            const struct un_dataset_keys *keys, int64_t n_datasets,
+                            const struct un_plan_keys *how, bool valid);
 void un_plan_close(struct un_plan *plan);
 const struct un_stream *un_plan_streams(const struct un_plan *plan, int64_t *n);
 const struct un_plan_keys *un_plan_keys(const struct un_plan *plan);
 struct un_dataset *un_plan_dataset(const struct un_plan *plan, int dataset);
 int64_t un_plan_dataset_count(const struct un_plan *plan);
+bool un_plan_is_valid(const struct un_plan *plan);
+/* Extremes over the data sets that have a stream; words include [CLS] and [SEP]. They bound every
+ * micro-batch. */
+struct un_plan_extent {
+    int64_t least_words, most_words, least_regions, most_regions;
+};
+struct un_plan_extent un_plan_extent(const struct un_plan *plan);
+/* Words of the text + 2 + regions of the image the sample really uses. */
+int64_t un_plan_sample_tokens(const struct un_plan *plan, const struct un_sample *sample);
 /* Most samples a micro-batch can hold. */
 int64_t un_plan_max_samples(const struct un_plan *plan);
 void un_plan_start(const struct un_plan *plan, int64_t lane, struct un_lane_state *state);
-/* Samples of the micro-batch of (step, lane) from *state, which advances; samples [un_plan_max_samples]. In valid mode *n = 0
- * says that the lane's pass is over. */
-enum un_status un_plan_next(const struct un_plan *plan, uint32_t step, int64_t lane, struct un_lane_state *state,
-                            struct un_sample *samples, int64_t *n);
-/* Share of each objective in the mix (sums to 1): w_t of DESIGN section 4 under mixing: sample; 1 under batch. */
+/* Samples of the micro-batch of (step, lane) from *state, which advances; samples [un_plan_max_samples].
+ * Filled in drawn order until the next sample does not fit. In valid mode *n = 0 says that the lane's pass is
+ * over (every stream's epoch is 1). UN_DATA: a state that this plan cannot have written. */
+enum un_status un_plan_next(const struct un_plan *plan, uint32_t step, int64_t lane,
+                            struct un_lane_state *state, struct un_sample *samples, int64_t *n);
+/* w_t of DESIGN section 4: the share of each objective in the mix (sums to 1) under mixing: sample; 1 for
+ * every objective of the mix under batch; 0 for objectives that are not in it. */
 void un_plan_weights(const struct un_plan *plan, double weight[UN_OBJECTIVE_COUNT]);
 /* Index at `position` of the keyed permutation of [0, n). */
-int64_t un_plan_permute(uint64_t seed, uint32_t stream, uint32_t lane, uint32_t epoch, int64_t n, int64_t position);
+int64_t un_plan_permute(uint64_t seed, uint32_t stream, uint32_t lane, uint32_t epoch, int64_t n,
+                        int64_t position);
 
 #endif

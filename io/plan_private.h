@@ -1,0 +1,32 @@
+/* What io/plan.c (opening, questions, digest) and io/plan_next.c (samples of a micro-batch) share. */
+#ifndef UN_PLAN_PRIVATE_H
+#define UN_PLAN_PRIVATE_H
+
+#include "io/plan.h"
+
+struct un_plan {
+    struct un_plan_keys how;
+    bool valid;
+    struct un_dataset *datasets[UN_MAX_DATASETS]; /* borrowed */
+    int64_t n_datasets;
+    struct un_stream streams[UN_MAX_STREAMS];
+    double mix_end[UN_MAX_STREAMS]; /* running sum of the mixes */
+    int64_t n_streams;
+    struct un_plan_extent extent;
+};
+
+/* A lane's part of a data set: its images [image, image + images) and all their texts. */
+struct un_plan_part {
+    int64_t image, images, text, texts;
+};
+
+static inline struct un_plan_part un_plan_part(const struct un_dataset *d, int64_t lane) {
+    struct un_plan_part part = {.image = un_dataset_lane_image(d, lane)};
+    int64_t end = un_dataset_lane_image(d, lane + 1);
+    part.images = end - part.image;
+    part.text = un_dataset_image_text(d, part.image);
+    part.texts = un_dataset_image_text(d, end) - part.text;
+    return part;
+}
+
+#endif
