@@ -1,8 +1,8 @@
 /* The collectives the program needs, behind one small table: one process, or MPI (comm_mpi.c).
  *
- * Every call is collective over all ranks and returns the same status on all of them where it can. A rank that fails
- * on its own calls un_comm_agree with its status at the next agreed point, or un_comm_abort, which brings the
- * others down in bounded time.
+ * Every call is collective over all ranks and returns the same status on all of them where it can. A rank
+ * that fails on its own calls un_comm_agree with its status at the next agreed point, or ops->abort, which
+ * brings the others down in bounded time.
  */
 #ifndef UN_COMM_H
 #define UN_COMM_H
@@ -10,6 +10,8 @@
 #include "runtime/status.h"
 
 struct un_comm;
+
+enum { UN_COMM_PIECE = 1 << 30 }; /* bytes handed to the library at once: its counts are ints */
 
 struct un_comm_ops {
     enum un_status (*barrier)(struct un_comm *c);
@@ -34,24 +36,31 @@ struct un_comm {
     void *state;
     void *scratch; /* of un_comm_sum_tree, taken once by un_comm_reserve */
     int64_t scratch_count;
+    size_t piece_bytes; /* UN_COMM_PIECE; tests make it small to see calls cut into pieces */
 };
 
 enum un_status un_comm_open_self(struct un_comm **comm);
-/* Starts MPI (MPI_THREAD_FUNNELED or better). Without MPI in the build, or outside a launcher, the one-process table. */
+/* Starts MPI (MPI_THREAD_FUNNELED or better) when a launcher started this process, else the one-process
+ * table. UN_USAGE when the launcher tells of more processes than this build or its MPI can see. Once per
+ * process. */
 enum un_status un_comm_open(int *argc, char ***argv, struct un_comm **comm);
 void un_comm_close(struct un_comm *comm);
 
-/* Takes the scratch of un_comm_sum_tree: pieces of at most bucket_bytes per rank. Call once before training. */
+/* Takes the scratch of un_comm_sum_tree: bucket_bytes on each rank (more only where ranks would get fewer
+ * than 256 elements); sums are cut into pieces of that size. Call once before training. One process: takes
+ * nothing. */
 enum un_status un_comm_reserve(struct un_comm *comm, size_t bucket_bytes);
-/* data[i] = sum over ranks of data[i], identical on all ranks, added as a balanced binary tree over the ranks in rank
- * order: (r0+r1)+(r2+r3)... With a power-of-two number of ranks this completes the tree over lanes that each
- * rank began, so the bits do not depend on the number of ranks. Moves 2 (n-1)/n * count floats per rank each way,
- * as a ring does: an all-to-all of parts, a local tree, an all-gather, piece by piece. */
+/* data[i] = sum over ranks of data[i], identical on all ranks, added as a balanced binary tree over the ranks
+ * in rank order: (r0+r1)+(r2+r3)... With a power-of-two number of ranks this completes the tree over lanes
+ * that each rank began, so the bits do not depend on the number of ranks. Moves 2 (n-1)/n * count floats per
+ * rank each way, as a ring does: an all-to-all of parts, a local tree, an all-gather, piece by piece. */
 enum un_status un_comm_sum_tree(struct un_comm *comm, float *data, int64_t count);
 /* All ranks get the largest of their statuses; ranks that had none record "rank R: <its message>". */
 enum un_status un_comm_agree(struct un_comm *comm, enum un_status mine);
 
 /* Lanes of rank r of n: [first, last). */
-static inline int64_t un_lane_begin(int64_t lanes, int rank, int size) { return rank * lanes / size; }
+static inline int64_t un_lane_begin(int64_t lanes, int rank, int size) {
+    return rank * lanes / size;
+}
 
 #endif

@@ -1,0 +1,239 @@
+/* The table on MPI, and the only file that knows it.
+ *
+ * Law: blocking collectives on an own copy of the world communicator, from the thread that opened it. Errors
+ * return as UN_IO with the name and running number of the collective. Where the ranks of a host outnumber its
+ * cores, a rank waits for the others asleep instead of spinning on a core that they need, and only then
+ * enters the collective.
+ */
+#include "comm/comm.h"
+#include "comm/launcher.h"
+#include "runtime/memory.h"
+#include <mpi.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct mpi_state {
+    MPI_Comm world;
+    bool crowded; /* more ranks on this host than cores they may use */
+    int64_t
+        calls; /* collectives so far: the same on all ranks, so messages of different ranks can be matched */
+};
+
+static struct mpi_state *state_of(struct un_comm *c) {
+    return c->state;
+}
+
+static enum un_status mpi_check(int code, const char *what, int64_t call) {
+    if (code == MPI_SUCCESS) return UN_OK;
+    char text[MPI_MAX_ERROR_STRING] = "";
+    int length = 0;
+    MPI_Error_string(code, text, &length);
+    return un_fail(UN_IO, "MPI: %s (collective %lld of this run): %s", what, (long long)call, text);
+}
+
+/* Sleeps until all ranks have come, looking more and more rarely. Each round of the barrier needs a look, so
+ * the longest sleep stays far below a step. */
+static int meet(struct mpi_state *s) {
+    enum { FIRST_NS = 10000, LONGEST_NS = 200000, EAGER = 16 };
+    MPI_Request request;
+    int code = MPI_Ibarrier(s->world, &request), done = 0;
+    long sleep_ns = FIRST_NS;
+    for (int look = 0; code == MPI_SUCCESS; ++look) {
+        code = MPI_Test(&request, &done, MPI_STATUS_IGNORE);
+        if (code != MPI_SUCCESS || done) break;
+        if (look < EAGER) {
+            sched_yield();
+            continue;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = sleep_ns}, NULL);
+        if (sleep_ns < LONGEST_NS) sleep_ns *= 2;
+    }
+    return code;
+}
+
+/* Counts the collective and, on a crowded host, waits for the others. */
+static enum un_status begin(struct un_comm *c, const char *what) {
+    struct mpi_state *s = state_of(c);
+    ++s->calls;
+    return s->crowded ? mpi_check(meet(s), what, s->calls) : UN_OK;
+}
+
+static enum un_status mpi_barrier(struct un_comm *c) {
+    struct mpi_state *s = state_of(c);
+    UN_TRY(begin(c, "barrier"));
+    return s->crowded ? UN_OK : mpi_check(MPI_Barrier(s->world), "barrier", s->calls);
+}
+
+/* `count` bytes as one element whose neighbour lies `stride` bytes further: how a piece of every rank's block
+ * is named. */
+static int piece_type(MPI_Datatype *type, int count, size_t stride) {
+    MPI_Datatype bytes;
+    int code = MPI_Type_contiguous(count, MPI_BYTE, &bytes);
+    if (code != MPI_SUCCESS) return code;
+    code = MPI_Type_create_resized(bytes, 0, (MPI_Aint)stride, type);
+    if (code == MPI_SUCCESS) code = MPI_Type_commit(type);
+    MPI_Type_free(&bytes);
+    return code;
+}
+
+/* One piece of an all-gather (or all-to-all) of blocks that are too long for an int. */
+static int exchange_piece(MPI_Comm world, void *recv, const void *send, int count, size_t stride,
+                          bool to_all) {
+    MPI_Datatype type;
+    int code = piece_type(&type, count, stride);
+    if (code != MPI_SUCCESS) return code;
+    code = to_all ? MPI_Alltoall(send, 1, type, recv, 1, type, world)
+                  : MPI_Allgather(send, 1, type, recv, 1, type, world);
+    MPI_Type_free(&type);
+    return code;
+}
+
+static enum un_status exchange(struct un_comm *c, void *recv, const void *send, size_t bytes, bool to_all) {
+    struct mpi_state *s = state_of(c);
+    const char *what = to_all ? "all-to-all" : "all-gather";
+    UN_TRY(begin(c, what));
+    if (bytes <= c->piece_bytes) {
+        int n = (int)bytes;
+        return mpi_check(to_all ? MPI_Alltoall(send, n, MPI_BYTE, recv, n, MPI_BYTE, s->world)
+                                : MPI_Allgather(send, n, MPI_BYTE, recv, n, MPI_BYTE, s->world),
+                         what, s->calls);
+    }
+    for (size_t at = 0; at < bytes; at += c->piece_bytes) {
+        int n = (int)(bytes - at < c->piece_bytes ? bytes - at : c->piece_bytes);
+        int code = exchange_piece(s->world, (char *)recv + at, (const char *)send + at, n, bytes, to_all);
+        UN_TRY(mpi_check(code, what, s->calls));
+    }
+    return UN_OK;
+}
+
+static enum un_status mpi_all_gather(struct un_comm *c, void *recv, const void *send, size_t bytes) {
+    return exchange(c, recv, send, bytes, false);
+}
+
+static enum un_status mpi_all_to_all(struct un_comm *c, void *recv, const void *send, size_t bytes) {
+    return exchange(c, recv, send, bytes, true);
+}
+
+static enum un_status mpi_broadcast(struct un_comm *c, void *data, size_t bytes, int root) {
+    struct mpi_state *s = state_of(c);
+    UN_TRY(begin(c, "broadcast"));
+    for (size_t at = 0; at < bytes; at += c->piece_bytes) {
+        int n = (int)(bytes - at < c->piece_bytes ? bytes - at : c->piece_bytes);
+        UN_TRY(mpi_check(MPI_Bcast((char *)data + at, n, MPI_BYTE, root, s->world), "broadcast", s->calls));
+    }
+    return UN_OK;
+}
+
+static enum un_status reduce_i64(struct un_comm *c, int64_t *data, int64_t count, MPI_Op op,
+                                 const char *what) {
+    struct mpi_state *s = state_of(c);
+    UN_TRY(begin(c, what));
+    int64_t most = (int64_t)(c->piece_bytes / sizeof *data);
+    for (int64_t at = 0; at < count; at += most) {
+        int n = (int)(count - at < most ? count - at : most);
+        UN_TRY(
+            mpi_check(MPI_Allreduce(MPI_IN_PLACE, data + at, n, MPI_INT64_T, op, s->world), what, s->calls));
+    }
+    return UN_OK;
+}
+
+static enum un_status mpi_sum_i64(struct un_comm *c, int64_t *data, int64_t count) {
+    return reduce_i64(c, data, count, MPI_SUM, "sum of integers");
+}
+
+static enum un_status mpi_max_i64(struct un_comm *c, int64_t *data, int64_t count) {
+    return reduce_i64(c, data, count, MPI_MAX, "maximum of integers");
+}
+
+static void mpi_abort(struct un_comm *c, int code) {
+    fflush(NULL); /* the message first: the launcher kills within moments */
+    MPI_Abort(state_of(c)->world, code);
+}
+
+static void mpi_close(struct un_comm *c) {
+    struct mpi_state *s = state_of(c);
+    MPI_Comm_free(&s->world);
+    un_free(s);
+    MPI_Finalize();
+}
+
+static const struct un_comm_ops mpi_ops = {
+    .barrier = mpi_barrier,
+    .all_gather = mpi_all_gather,
+    .all_to_all = mpi_all_to_all,
+    .broadcast = mpi_broadcast,
+    .sum_i64 = mpi_sum_i64,
+    .max_i64 = mpi_max_i64,
+    .abort = mpi_abort,
+    .close = mpi_close,
+};
+
+/* Who shares this host, and whether there are more of them than cores any of them may use. */
+static int look_around(struct un_comm *c, struct mpi_state *s) {
+    MPI_Comm host;
+    int code = MPI_Comm_split_type(s->world, MPI_COMM_TYPE_SHARED, c->rank, MPI_INFO_NULL, &host);
+    if (code != MPI_SUCCESS) return code;
+    MPI_Comm_rank(host, &c->local_rank);
+    MPI_Comm_size(host, &c->local_size);
+    cpu_set_t cores;
+    CPU_ZERO(&cores);
+    sched_getaffinity(0, sizeof cores, &cores);
+    code = MPI_Allreduce(MPI_IN_PLACE, &cores, (int)sizeof cores, MPI_BYTE, MPI_BOR, host);
+    s->crowded = c->local_size > CPU_COUNT(&cores);
+    MPI_Comm_free(&host);
+    if (code != MPI_SUCCESS) return code;
+    int crowded = s->crowded; /* all ranks wait in the same way, or those that spin would meet nobody */
+    code = MPI_Allreduce(MPI_IN_PLACE, &crowded, 1, MPI_INT, MPI_MAX, s->world);
+    s->crowded = crowded != 0;
+    return code;
+}
+
+static enum un_status enter(struct un_comm *c, struct mpi_state *s, const struct un_launcher *launcher) {
+    MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+    UN_TRY(mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &s->world), "start", 0)); /* inherits the error handler */
+    MPI_Comm_rank(s->world, &c->rank);
+    MPI_Comm_size(s->world, &c->size);
+    if (launcher->size > 0 && launcher->size != c->size)
+        return un_fail(UN_USAGE,
+                       "the launcher started %d processes (%s), but MPI sees %d: start them with the mpirun "
+                       "of the MPI this program was built with, or with srun --mpi=pmix",
+                       launcher->size, launcher->name, c->size);
+    return mpi_check(look_around(c, s), "start", 0);
+}
+
+static enum un_status start(int *argc, char ***argv, const struct un_launcher *launcher) {
+    int running = 0, provided = 0;
+    MPI_Initialized(&running);
+    if (running) return un_fail(UN_INTERNAL, "MPI is started a second time");
+    /* Read by Open MPI's start; a user's own choice stays. */
+    if (launcher->local_size > un_launcher_cores()) setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
+    int code = MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided);
+    if (code != MPI_SUCCESS) return un_fail(UN_IO, "MPI does not start (code %d)", code);
+    if (provided >= MPI_THREAD_FUNNELED) return UN_OK;
+    MPI_Finalize();
+    return un_fail(UN_USAGE, "this MPI cannot live beside the loader's threads (thread level %d of %d)",
+                   provided, MPI_THREAD_FUNNELED);
+}
+
+enum un_status un_comm_open(int *argc, char ***argv, struct un_comm **comm) {
+    struct un_launcher launcher = un_launcher_find();
+    if (!launcher.name) return un_comm_open_self(comm);
+    enum un_status status = UN_MEMORY;
+    struct un_comm *c = un_alloc(1, sizeof *c, "communicator");
+    struct mpi_state *s = un_alloc(1, sizeof *s, "communicator");
+    if (!c || !s) goto fail;
+    UN_TRY_GOTO(start(argc, argv, &launcher), fail);
+    *c = (struct un_comm){.ops = &mpi_ops, .name = "mpi", .state = s, .piece_bytes = UN_COMM_PIECE};
+    status = enter(c, s, &launcher);
+    if (status == UN_OK) {
+        *comm = c;
+        return UN_OK;
+    }
+    MPI_Finalize();
+fail:
+    un_free(s);
+    un_free(c);
+    return status;
+}

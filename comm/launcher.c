@@ -1,0 +1,43 @@
+/* Launchers by their variables. The nearest one wins: an mpirun inside a Slurm job has set both kinds.
+ *
+ * Slurm sets SLURM_PROCID and SLURM_NTASKS in a batch script as well, where a plain `uniter_dist` is alone;
+ * only SLURM_STEP_ID tells that srun started this very process.
+ */
+#include "comm/launcher.h"
+#include <sched.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+/* A number in [1, 2^24], else 0. */
+static int count_of(const char *name) {
+    const char *text = name ? getenv(name) : NULL;
+    if (!text || *text < '0' || *text > '9') return 0;
+    char *end;
+    long value = strtol(text, &end, 10);
+    return *end == '\0' && value >= 1 && value <= 1 << 24 ? (int)value : 0;
+}
+
+struct un_launcher un_launcher_find(void) {
+    static const struct {
+        const char *mark, *size, *local_size;
+    } known[] = {
+        {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE"},
+        {"MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE"},
+        {"PMI_RANK", "PMI_SIZE", "MPI_LOCALNRANKS"},
+        {"SLURM_STEP_ID", "SLURM_STEP_NUM_TASKS", NULL},
+        {"PMIX_RANK", NULL, NULL},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; ++i)
+        if (getenv(known[i].mark))
+            return (struct un_launcher){known[i].mark, count_of(known[i].size),
+                                        count_of(known[i].local_size)};
+    return (struct un_launcher){NULL, 1, 1};
+}
+
+int un_launcher_cores(void) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+    int cores = CPU_COUNT(&set);
+    return cores > 0 ? cores : 1;
+}
