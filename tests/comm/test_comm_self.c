@@ -1,0 +1,128 @@
+/* The one-process table, the launcher's traces in the environment, and lanes of ranks. */
+#include "comm/comm.h"
+#include "comm/launcher.h"
+#include "runtime/memory.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char *const traces[] = {"OMPI_COMM_WORLD_SIZE",
+                                     "OMPI_COMM_WORLD_LOCAL_SIZE",
+                                     "MV2_COMM_WORLD_SIZE",
+                                     "PMI_RANK",
+                                     "PMI_SIZE",
+                                     "MPI_LOCALNRANKS",
+                                     "SLURM_STEP_ID",
+                                     "SLURM_STEP_NUM_TASKS",
+                                     "SLURM_PROCID",
+                                     "SLURM_NTASKS",
+                                     "PMIX_RANK"};
+
+static int no_launcher(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof traces / sizeof *traces; ++i) unsetenv(traces[i]);
+    return 0;
+}
+
+static void test_collectives(void **state) {
+    (void)state;
+    struct un_comm *c = NULL;
+    assert_int_equal(un_comm_open(NULL, NULL, &c), UN_OK);
+    assert_string_equal(c->name, "self");
+    assert_int_equal(c->rank, 0);
+    assert_int_equal(c->size, 1);
+    assert_int_equal(c->local_rank, 0);
+    assert_int_equal(c->local_size, 1);
+    const int32_t send[3] = {7, -8, 9};
+    int32_t gathered[3] = {0}, exchanged[3] = {0};
+    assert_int_equal(c->ops->barrier(c), UN_OK);
+    assert_int_equal(c->ops->all_gather(c, gathered, send, sizeof send), UN_OK);
+    assert_memory_equal(gathered, send, sizeof send);
+    assert_int_equal(c->ops->all_to_all(c, exchanged, send, sizeof send), UN_OK);
+    assert_memory_equal(exchanged, send, sizeof send);
+    assert_int_equal(c->ops->all_gather(c, NULL, NULL, 0), UN_OK);
+    int64_t counts[2] = {INT64_MAX, -3};
+    assert_int_equal(c->ops->sum_i64(c, counts, 2), UN_OK);
+    assert_int_equal(c->ops->max_i64(c, counts, 2), UN_OK);
+    assert_int_equal(c->ops->broadcast(c, counts, sizeof counts, 0), UN_OK);
+    assert_true(counts[0] == INT64_MAX && counts[1] == -3);
+    c->ops->abort(c, 70);
+    un_comm_close(c);
+    un_comm_close(NULL);
+}
+
+static void test_sum_needs_nothing(void **state) {
+    (void)state;
+    struct un_comm *c = NULL;
+    uint64_t before = un_memory_counts().live_blocks;
+    assert_int_equal(un_comm_open_self(&c), UN_OK);
+    float data[3] = {1.5f, -0.0f, 3e38f}, same[3];
+    memcpy(same, data, sizeof same);
+    assert_int_equal(un_comm_reserve(c, 1 << 20), UN_OK);
+    assert_null(c->scratch);
+    assert_int_equal(un_comm_sum_tree(c, data, 3), UN_OK);
+    assert_memory_equal(data, same, sizeof same);
+    un_comm_close(c);
+    assert_int_equal(un_memory_counts().live_blocks, before);
+}
+
+static void test_agree_returns_own(void **state) {
+    (void)state;
+    struct un_comm *c = NULL;
+    assert_int_equal(un_comm_open_self(&c), UN_OK);
+    assert_int_equal(un_comm_agree(c, UN_OK), UN_OK);
+    assert_int_equal(un_error_get()->status, UN_OK);
+    assert_int_equal(un_comm_agree(c, un_fail(UN_DATA, "row 7")), UN_DATA);
+    assert_string_equal(un_error_get()->text, "row 7");
+    un_error_clear();
+    un_comm_close(c);
+}
+
+static void test_launchers(void **state) {
+    assert_null(un_launcher_find().name);
+    assert_int_equal(un_launcher_find().size, 1);
+    /* A batch script of Slurm carries these, but the program started in it is alone. */
+    setenv("SLURM_PROCID", "0", 1);
+    setenv("SLURM_NTASKS", "8", 1);
+    assert_null(un_launcher_find().name);
+    setenv("SLURM_STEP_ID", "0", 1);
+    setenv("SLURM_STEP_NUM_TASKS", "16", 1);
+    setenv("PMIX_RANK", "3", 1);
+    assert_string_equal(un_launcher_find().name, "SLURM_STEP_ID");
+    assert_int_equal(un_launcher_find().size, 16);
+    setenv("OMPI_COMM_WORLD_SIZE", "4", 1);
+    setenv("OMPI_COMM_WORLD_LOCAL_SIZE", "2", 1);
+    assert_int_equal(un_launcher_find().size, 4);
+    assert_int_equal(un_launcher_find().local_size, 2);
+    setenv("OMPI_COMM_WORLD_SIZE", "4x", 1);
+    assert_int_equal(un_launcher_find().size, 0);
+    no_launcher(state);
+    setenv("PMIX_RANK", "0", 1);
+    assert_string_equal(un_launcher_find().name, "PMIX_RANK");
+    assert_int_equal(un_launcher_find().size, 0);
+    no_launcher(state);
+    assert_true(un_launcher_cores() >= 1);
+}
+
+static void test_lanes_tile(void **state) {
+    (void)state;
+    for (int64_t lanes = 1; lanes <= 9; ++lanes)
+        for (int size = 1; size <= 12; ++size) {
+            assert_int_equal(un_lane_begin(lanes, 0, size), 0);
+            assert_int_equal(un_lane_begin(lanes, size, size), lanes);
+            for (int r = 0; r < size; ++r)
+                assert_true(un_lane_begin(lanes, r, size) <= un_lane_begin(lanes, r + 1, size));
+        }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_collectives),       cmocka_unit_test(test_sum_needs_nothing),
+        cmocka_unit_test(test_agree_returns_own), cmocka_unit_test(test_launchers),
+        cmocka_unit_test(test_lanes_tile),
+    };
+    return cmocka_run_group_tests(tests, no_launcher, NULL);
+}
