@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Installs what the project needs on Debian or Ubuntu: `packages.sh run` to build and run, `packages.sh test` for the tests
+# too. Does nothing when all is there. Uses sudo when not root.
+set -euo pipefail
+
+run="build-essential cmake ninja-build pkg-config libopenmpi-dev openmpi-bin libhdf5-dev libyaml-dev libopenblas-dev libjansson-dev libxxhash-dev"
+test="$run libcmocka-dev librandom123-dev clang-format-14 python3 jq"
+
+case "${1:-run}" in
+    run) wanted=$run ;;
+    test) wanted=$test ;;
+    *) echo "usage: packages.sh run|test" >&2; exit 64 ;;
+esac
+
+missing=""
+for package in $wanted; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null; then
+    echo "packages.sh: this is no Debian or Ubuntu; please install the counterparts of:$missing" >&2
+    exit 69
+fi
+sudo=""
+[ "$(id -u)" = 0 ] || sudo=sudo
+# a release without this exact clang-format takes its default one
+apt-cache show clang-format-14 >/dev/null 2>&1 || { $sudo apt-get update -qq; }
+apt-cache show clang-format-14 >/dev/null 2>&1 || missing=${missing/clang-format-14/clang-format}
+echo "installing:$missing"
+$sudo apt-get update -qq
+DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -1,0 +1,132 @@
+/* --bench (bench.h). */
+#include "launch/bench.h"
+
+#include "io/metrics.h"
+#include "launch/step.h"
+
+#include <stdlib.h>
+#include <sys/resource.h>
+
+enum { BENCH_M = 1024, BENCH_N = 3072, BENCH_K = 768, BENCH_WARMUP = 2, BENCH_REPEAT = 8 };
+
+/* Operands of the measured product, on the device. */
+struct yardstick {
+    struct un_mat a, b, c;
+};
+
+static enum un_status random_matrix(struct un_job *job, int64_t rows, int64_t cols, uint32_t which,
+                                    struct un_mat *out) {
+    size_t bytes = (size_t)(rows * cols) * sizeof(float);
+    float *host = un_alloc((size_t)(rows * cols), sizeof(float), "operands of the benchmark");
+    if (!host) return un_error_get()->status;
+    for (int64_t i = 0; i < rows * cols; ++i)
+        host[i] = un_rng_unit(un_rng(1, UN_RNG_BENCH, 0, 0, which, (uint32_t)i).v[0]) - 0.5f;
+    enum un_status status = UN_OK;
+    *out =
+        un_mat(job->device->mem->alloc(job->device, bytes, "operands of the benchmark"), UN_F32, rows, cols);
+    if (out->data) {
+        job->device->mem->copy_in(job->queue, out->data, host, bytes);
+        status = job->device->mem->queue_wait(job->queue);
+    } else
+        status = un_error_get()->status;
+    un_free(host);
+    return status;
+}
+
+static enum un_status yardstick_open(struct un_job *job, struct yardstick *y) {
+    UN_TRY(random_matrix(job, BENCH_M, BENCH_K, 0, &y->a));
+    UN_TRY(random_matrix(job, BENCH_K, BENCH_N, 1, &y->b));
+    return random_matrix(job, BENCH_M, BENCH_N, 2, &y->c);
+}
+
+static void yardstick_close(struct un_job *job, struct yardstick *y) {
+    job->device->mem->free(job->device, y->a.data);
+    job->device->mem->free(job->device, y->b.data);
+    job->device->mem->free(job->device, y->c.data);
+}
+
+/* FLOP/s of the product on this rank's threads: the best of a few, after one to warm up. */
+static enum un_status yardstick_measure(struct un_job *job, const struct yardstick *y, double *rate) {
+    double best = 0;
+    for (int i = 0; i <= BENCH_REPEAT; ++i) {
+        double start = un_clock();
+        job->device->ops->gemm(job->queue, y->c, y->a, false, y->b, false, 0.0f, NULL);
+        UN_TRY(job->device->mem->queue_wait(job->queue));
+        double seconds = un_clock() - start, flop = 2.0 * BENCH_M * BENCH_N * BENCH_K;
+        if (i > 0 && flop / seconds > best) best = flop / seconds;
+    }
+    *rate = best;
+    return UN_OK;
+}
+
+static int compare(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+static double median(double *v, int64_t n) {
+    qsort(v, (size_t)n, sizeof *v, compare);
+    return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+struct sums {
+    double seconds[UN_PHASE_COUNT], total, flop, tokens;
+};
+
+static enum un_status timed_steps(struct un_job *job, int64_t steps, const struct yardstick *y,
+                                  struct sums *sums, double *rates, FILE *out) {
+    for (int64_t i = 0; i < BENCH_WARMUP + steps; ++i) {
+        struct un_step_result result;
+        bool counted = i >= BENCH_WARMUP;
+        if (counted) UN_TRY(yardstick_measure(job, y, &rates[i - BENCH_WARMUP]));
+        UN_TRY(job->comm->ops->barrier(job->comm));
+        double start = un_clock();
+        UN_TRY(un_step_run(job, false, UN_OK, &result));
+        double seconds = un_clock() - start;
+        if (!counted) continue;
+        double flop = un_dims_flop(&job->dims, &result.work);
+        for (int p = 0; p < UN_PHASE_COUNT; ++p) sums->seconds[p] += result.seconds[p];
+        sums->total += seconds;
+        sums->flop += flop;
+        sums->tokens += (double)result.tokens;
+        if (job->comm->rank == 0)
+            fprintf(out, "step %lld: %.0f ms, %lld tokens, %.1f GFLOP/s, sgemm %.1f GFLOP/s, ratio %.3f\n",
+                    (long long)(i - BENCH_WARMUP + 1), seconds * 1e3, (long long)result.tokens,
+                    flop / seconds * 1e-9, rates[i - BENCH_WARMUP] * 1e-9,
+                    flop / seconds / rates[i - BENCH_WARMUP]);
+    }
+    return UN_OK;
+}
+
+static void report(const struct un_job *job, int64_t steps, const struct sums *s, double rate, FILE *out) {
+    double n = (double)steps, gflops = s->flop / s->total * 1e-9;
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    fprintf(out, "device      %s; %d rank%s\n", job->device->name, job->comm->size,
+            job->comm->size > 1 ? "s" : "");
+    fprintf(out, "tokens/s    %.1f\n", s->tokens / s->total);
+    fprintf(out, "model       %.4f TFLOP/s a rank (%.1f MFLOP a token)\n", gflops * 1e-3,
+            s->flop * (double)job->comm->size / s->tokens * 1e-6);
+    fprintf(out, "sgemm       %.4f TFLOP/s (%d x %d x %d, same threads, median of %lld)\n", rate * 1e-12,
+            BENCH_M, BENCH_N, BENCH_K, (long long)steps);
+    fprintf(out, "ratio       %.3f\n", gflops * 1e9 / rate);
+    for (int p = 0; p < UN_PHASE_COUNT; ++p)
+        fprintf(out, "%-11s %.1f ms a step, %.2f %%\n", un_phase_names[p], s->seconds[p] / n * 1e3,
+                s->seconds[p] / s->total * 100);
+    fprintf(out, "memory      %.0f MiB at the peak\n", (double)usage.ru_maxrss / 1024);
+}
+
+enum un_status un_bench_run(struct un_job *job, int64_t steps, FILE *out) {
+    struct yardstick y = {0};
+    struct sums sums = {0};
+    enum un_status status;
+    double *rates = un_alloc((size_t)steps, sizeof *rates, "rates of the benchmark");
+    if (!rates) return un_error_get()->status;
+    UN_TRY_GOTO(yardstick_open(job, &y), out);
+    UN_TRY_GOTO(un_job_start_loader(job), out);
+    UN_TRY_GOTO(timed_steps(job, steps, &y, &sums, rates, out), out);
+    if (job->comm->rank == 0) report(job, steps, &sums, median(rates, steps), out);
+out:
+    yardstick_close(job, &y);
+    un_free(rates);
+    return status;
+}

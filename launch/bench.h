@@ -1,0 +1,13 @@
+/* --bench STEPS: times training steps and holds them against the matrix rate measured in the same run. */
+#ifndef UN_BENCH_H
+#define UN_BENCH_H
+
+#include "launch/job.h"
+
+/* Two steps of warm-up, then `steps` timed ones, with a measurement of C = A B (M=1024, N=3072, K=768, the
+ * same threads) before each. Prints tokens/s, model TFLOP/s (matrix products by their shapes, un_dims_flop),
+ * the ratio, milliseconds by phase, share of waiting for data, peak memory. Writes no files. Collective; rank
+ * 0 prints. */
+enum un_status un_bench_run(struct un_job *job, int64_t steps, FILE *out);
+
+#endif

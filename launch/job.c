@@ -1,0 +1,203 @@
+/* The device stage of a job: device, network, buffers, loader; and closing. */
+#include "launch/job.h"
+
+int64_t un_job_most_lanes(const struct un_job *job) {
+    int64_t most = 0;
+    for (int r = 0; r < job->comm->size; ++r) {
+        int64_t n = un_lane_begin(job->config.train.lanes, r + 1, job->comm->size) -
+                    un_lane_begin(job->config.train.lanes, r, job->comm->size);
+        if (n > most) most = n;
+    }
+    return most;
+}
+
+/* Buffers that the tree over `lanes` lanes needs at once: floor(log2(lanes)) + 1. */
+static int grad_buffers(int64_t lanes) {
+    int n = 1;
+    while ((int64_t)1 << n <= lanes) ++n;
+    return n;
+}
+
+int64_t un_job_slots(const struct un_job *job) {
+    return job->lane_end - job->lane_begin + job->config.loader.ahead;
+}
+
+struct un_model_setup un_job_model_setup(const struct un_job *job) {
+    return (struct un_model_setup){.dims = job->dims,
+                                   .caps = job->caps,
+                                   .wra = un_run_config_transport(&job->config),
+                                   .seed = (uint64_t)job->config.run.seed,
+                                   .train = true};
+}
+
+static void *slot_alloc(void *context, size_t bytes) {
+    struct un_device *device = context;
+    return device->mem->host_alloc(device, bytes, "micro-batches of the loader");
+}
+static void slot_free(void *context, void *ptr) {
+    struct un_device *device = context;
+    device->mem->host_free(device, ptr);
+}
+
+void un_job_loader_setup(const struct un_job *job, const struct un_plan *plan, uint32_t purpose,
+                         int64_t slots, const struct un_lane_state *states, struct un_loader_setup *setup) {
+    *setup = (struct un_loader_setup){.plan = plan,
+                                      .caps = job->caps,
+                                      .lane_begin = job->lane_begin,
+                                      .lane_end = job->lane_end,
+                                      .first_step = purpose == UN_RNG_MASK ? job->step + 1 : 0,
+                                      .states = states,
+                                      .slots = slots,
+                                      .threads = (int)job->config.loader.threads,
+                                      .purpose = purpose,
+                                      .host_alloc = job->device ? slot_alloc : NULL,
+                                      .host_free = job->device ? slot_free : NULL,
+                                      .context = job->device};
+}
+
+enum un_status un_job_memory(const struct un_job *job, struct un_memory_plan *plan) {
+    struct un_model_setup setup = un_job_model_setup(job);
+    struct un_params table = {0};
+    UN_TRY(un_model_params_build(&table, &job->dims));
+    *plan = (struct un_memory_plan){.params = (size_t)table.total * sizeof(float)};
+    plan->moments = un_optim_bytes(&table);
+    plan->grads = plan->params * (size_t)grad_buffers(un_job_most_lanes(job));
+    un_params_free(&table);
+    UN_TRY(un_model_bytes(&setup, &plan->activations));
+    struct un_loader_setup loader;
+    un_job_loader_setup(job, job->train.plan, UN_RNG_MASK, un_job_slots(job), NULL, &loader);
+    plan->batches = un_loader_bytes(&loader);
+    for (int64_t i = 0; i < job->train.n; ++i) plan->index += un_dataset_bytes(job->train.sets[i]);
+    for (int64_t i = 0; i < job->valid.n; ++i) plan->index += un_dataset_bytes(job->valid.sets[i]);
+    if (job->device) {
+        struct un_limits limits;
+        un_model_limits(&setup, &limits);
+        plan->scratch = job->device->mem->scratch_bytes(job->device, &limits);
+    }
+    plan->total = plan->params + plan->moments + plan->grads + plan->activations + plan->scratch +
+                  plan->batches + plan->index;
+    return UN_OK;
+}
+
+static enum un_status open_buffers(struct un_job *job) {
+    struct un_device *d = job->device;
+    size_t bytes = (size_t)job->table->total * sizeof(float);
+    job->params = d->mem->alloc(d, bytes, "parameters");
+    if (!job->params) return un_error_get()->status;
+    job->n_grads = grad_buffers(job->lane_end - job->lane_begin);
+    UN_ASSERT(job->n_grads <= UN_GRAD_DEPTH);
+    for (int i = 0; i < job->n_grads; ++i) {
+        job->grads[i] = d->mem->alloc(d, bytes, "gradients");
+        if (!job->grads[i]) return un_error_get()->status;
+    }
+    UN_TRY(un_optim_open(&job->optim, d, job->queue, job->table));
+    for (int i = 0; i < 2; ++i) {
+        UN_TRY(un_host_outputs_open(&job->outputs[i], d, &job->caps, true));
+        UN_TRY(d->mem->event_open(d, &job->events[i]));
+        if (d->host_readable) continue;
+        job->blocks[i] = d->mem->alloc(d, un_batch_block_bytes(&job->caps), "micro-batch");
+        if (!job->blocks[i]) return un_error_get()->status;
+    }
+    return UN_OK;
+}
+
+static enum un_status open_host(struct un_job *job) {
+    int64_t most = un_job_most_lanes(job);
+    job->held = un_alloc((size_t)most, sizeof *job->held, "micro-batches in hand");
+    job->lane_stats = un_alloc((size_t)most, sizeof *job->lane_stats, "statistics of lanes");
+    job->all_stats =
+        un_alloc((size_t)(most * job->comm->size), sizeof *job->all_stats, "statistics of all lanes");
+    job->states = un_alloc((size_t)job->config.train.lanes, sizeof *job->states, "states of lanes");
+    if (!job->held || !job->lane_stats || !job->all_stats || !job->states) return un_error_get()->status;
+    for (int64_t lane = 0; lane < job->config.train.lanes; ++lane)
+        un_plan_start(job->train.plan, lane, &job->states[lane]);
+    return UN_OK;
+}
+
+/* Initial parameters, made on the host and copied once. */
+static enum un_status init_params(struct un_job *job) {
+    float *values = un_alloc((size_t)job->table->total, sizeof *values, "initial parameters");
+    if (!values) return un_error_get()->status;
+    un_params_init(job->table, values, (uint64_t)job->config.run.seed, (float)job->dims.initializer_range);
+    job->device->mem->copy_in(job->queue, job->params, values, (size_t)job->table->total * sizeof *values);
+    enum un_status status = job->device->mem->queue_wait(job->queue);
+    un_free(values);
+    return status;
+}
+
+static enum un_status open_device(struct un_job *job) {
+    const struct un_run_config *c = &job->config;
+    int threads = (int)c->run.threads;
+    if (threads == 0) threads = un_device_cores() / job->comm->local_size;
+    UN_TRY(un_device_open(un_device_names[c->top.device], threads > 0 ? threads : 1, job->comm->local_rank,
+                          &job->device));
+    if (c->train.precision == UN_PRECISION_BF16 && job->device->kind == UN_DEVICE_CPU)
+        un_log(UN_LOG_INFO, "train.precision: bf16 is for cards; the CPU computes in fp32");
+    struct un_model_setup setup = un_job_model_setup(job);
+    struct un_limits limits;
+    un_model_limits(&setup, &limits);
+    UN_TRY(job->device->mem->queue_open(job->device, &limits, &job->queue));
+    UN_TRY(un_model_open(&job->model, job->device, &setup));
+    job->table = un_model_params(job->model);
+    return UN_OK;
+}
+
+enum un_status un_job_open_device(struct un_job *job) {
+    UN_TRY(open_device(job));
+    UN_TRY(open_buffers(job));
+    UN_TRY(open_host(job));
+    UN_TRY(un_comm_reserve(job->comm, (size_t)job->config.comm.bucket_mb << 20));
+    return init_params(job);
+}
+
+enum un_status un_job_start_loader(struct un_job *job) {
+    struct un_loader_setup setup;
+    un_job_loader_setup(job, job->train.plan, UN_RNG_MASK, un_job_slots(job), job->states, &setup);
+    return un_loader_open(&job->loader, &setup);
+}
+
+enum un_status un_job_gather_stats(struct un_job *job, struct un_stats *total) {
+    struct un_comm *comm = job->comm;
+    int64_t most = un_job_most_lanes(job);
+    UN_TRY(
+        comm->ops->all_gather(comm, job->all_stats, job->lane_stats, (size_t)most * sizeof *job->lane_stats));
+    *total = (struct un_stats){0};
+    for (int r = 0; r < comm->size; ++r) {
+        int64_t n = un_lane_begin(job->config.train.lanes, r + 1, comm->size) -
+                    un_lane_begin(job->config.train.lanes, r, comm->size);
+        for (int64_t i = 0; i < n; ++i) un_stats_merge(total, &job->all_stats[r * most + i]);
+    }
+    return UN_OK;
+}
+
+static void close_split(struct un_split *split) {
+    un_plan_close(split->plan);
+    for (int64_t i = 0; i < UN_MAX_DATASETS; ++i) un_dataset_close(split->sets[i]);
+}
+
+static void close_device(struct un_job *job) {
+    struct un_device *d = job->device;
+    for (int i = 0; i < 2; ++i) {
+        un_host_outputs_close(&job->outputs[i], d);
+        if (job->events[i]) d->mem->event_close(job->events[i]);
+        d->mem->free(d, job->blocks[i]);
+    }
+    un_optim_close(&job->optim, d);
+    for (int i = 0; i < job->n_grads; ++i) d->mem->free(d, job->grads[i]);
+    d->mem->free(d, job->params);
+    un_model_close(job->model);
+    if (job->queue) d->mem->queue_close(job->queue);
+    un_device_close(d);
+}
+
+void un_job_close(struct un_job *job) {
+    un_loader_close(job->loader);
+    if (job->device) close_device(job);
+    un_free(job->held);
+    un_free(job->lane_stats);
+    un_free(job->all_stats);
+    un_free(job->states);
+    close_split(&job->train);
+    close_split(&job->valid);
+    un_run_config_free(&job->config);
+}

@@ -1,0 +1,79 @@
+/* A job: everything a run holds, opened in two stages. The data stage (configuration, data sets, plans,
+ * sizes) is enough for --check; the device stage takes the memory. Nothing is allocated after that inside a
+ * step.
+ */
+#ifndef UN_JOB_H
+#define UN_JOB_H
+
+#include "comm/comm.h"
+#include "io/checkpoint.h"
+#include "io/loader.h"
+#include "launch/run_config.h"
+#include "model/optim.h"
+#include "model/stats.h"
+
+/* Data sets of one split and the plan over them. */
+struct un_split {
+    struct un_dataset *sets[UN_MAX_DATASETS];
+    const struct un_dataset_keys *keys;
+    int64_t n;
+    struct un_plan *plan; /* NULL when n == 0 */
+};
+
+enum { UN_GRAD_DEPTH = 18 }; /* log2 of the most lanes, plus two */
+
+struct un_memory_plan {
+    size_t params, moments, grads, activations, scratch, batches, index, total;
+};
+
+struct un_job {
+    struct un_comm *comm; /* borrowed */
+    struct un_run_config config;
+    bool agreed; /* the status that ended the job is known to all ranks */
+
+    /* data stage */
+    struct un_split train, valid;
+    struct un_dims dims;
+    struct un_batch_caps caps;
+    double weight[UN_OBJECTIVE_COUNT]; /* w_t */
+    int64_t lane_begin, lane_end;      /* of this rank */
+
+    /* device stage */
+    struct un_device *device;
+    struct un_queue *queue;
+    struct un_model *model;
+    const struct un_params *table;
+    float *params;               /* [P] device */
+    float *grads[UN_GRAD_DEPTH]; /* [P] device each: stack of the tree over lanes */
+    int n_grads;
+    struct un_optim optim;
+    void *blocks[2];            /* device copies of micro-batches; NULL when the device reads host memory */
+    struct un_event *events[2]; /* lane i's outputs are on the host */
+    struct un_host_outputs outputs[2];
+    struct un_loaded *held;       /* [lanes of the rank] */
+    struct un_stats *lane_stats;  /* [lanes of the rank with the most lanes] */
+    struct un_stats *all_stats;   /* [ranks * that] */
+    struct un_lane_state *states; /* [lanes] */
+    struct un_loader *loader;
+    int64_t step; /* updates done */
+};
+
+enum un_status un_job_open_data(struct un_job *job, struct un_comm *comm, const char *path,
+                                const char *const *overrides, int n);
+enum un_status un_job_open_device(struct un_job *job);
+/* Starts the loader at update job->step + 1 from job->states. */
+enum un_status un_job_start_loader(struct un_job *job);
+void un_job_close(struct un_job *job);
+
+enum un_status un_job_memory(const struct un_job *job, struct un_memory_plan *plan);
+/* Lanes of the rank that has the most. */
+int64_t un_job_most_lanes(const struct un_job *job);
+void un_job_loader_setup(const struct un_job *job, const struct un_plan *plan, uint32_t purpose,
+                         int64_t slots, const struct un_lane_state *states, struct un_loader_setup *setup);
+int64_t un_job_slots(const struct un_job *job);
+/* All lanes' stats, summed in the order of the lanes: equal on all ranks, whatever their number. Collective.
+ */
+enum un_status un_job_gather_stats(struct un_job *job, struct un_stats *total);
+struct un_model_setup un_job_model_setup(const struct un_job *job);
+
+#endif

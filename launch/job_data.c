@@ -1,0 +1,132 @@
+/* The data stage of a job: configuration, data sets, the network's sizes, the plans. Local to a rank, no
+ * collectives. */
+#include "launch/job.h"
+
+#include <string.h>
+
+static bool wants_soft_labels(const struct un_dataset_keys *keys) {
+    return keys->mix[UN_MRC] > 0 || keys->mix[UN_MRCKL] > 0;
+}
+
+/* Validation entries without a mix are asked everything that training is taught. */
+static void default_valid_mix(struct un_run_config *config) {
+    double taught[UN_OBJECTIVE_COUNT] = {0};
+    const struct un_dataset_keys *train = config->data.train.items;
+    for (int64_t i = 0; i < config->data.train.n; ++i)
+        for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t)
+            if (train[i].mix[t] > 0) taught[t] = 1;
+    struct un_dataset_keys *valid = config->data.valid.items;
+    for (int64_t i = 0; i < config->data.valid.n; ++i) {
+        double sum = 0;
+        for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) sum += valid[i].mix[t];
+        if (sum <= 0) memcpy(valid[i].mix, taught, sizeof taught);
+    }
+}
+
+static enum un_status open_split(struct un_job *job, struct un_split *split, const struct un_list *list,
+                                 bool valid) {
+    struct un_run_config *c = &job->config;
+    split->keys = list->items;
+    for (split->n = 0; split->n < list->n; ++split->n) {
+        const struct un_dataset_keys *keys = &split->keys[split->n];
+        UN_TRY(un_dataset_open(&split->sets[split->n], keys, &c->data, c->train.lanes,
+                               wants_soft_labels(keys), valid));
+    }
+    if (split->n == 0) return UN_OK;
+    struct un_plan_keys plan = un_run_config_plan(c);
+    return un_plan_open(&split->plan, split->sets, split->keys, split->n, &plan, valid);
+}
+
+/* Takes a size from the data, or checks that the configuration says the same. */
+static enum un_status settle(struct un_job *job, const char *key, int64_t *size, int64_t data,
+                             const char *name) {
+    if (data == 0 || *size == data) return UN_OK;
+    if (*size != 0)
+        return un_fail(UN_USAGE, "%s: %s is %lld, but data set %s has %lld",
+                       un_config_where(job->config.document, key), key, (long long)*size, name,
+                       (long long)data);
+    *size = data;
+    char value[32], why[300];
+    snprintf(value, sizeof value, "%lld", (long long)data);
+    snprintf(why, sizeof why, "from data set %s", name);
+    return un_config_note(job->config.document, key, value, why);
+}
+
+static enum un_status check_vocab(const struct un_vocab *first, const struct un_vocab *other,
+                                  const char *name) {
+    if (first->mask_id == other->mask_id && first->cls_id == other->cls_id &&
+        first->sep_id == other->sep_id && first->unk_id == other->unk_id &&
+        first->random_lo == other->random_lo && first->random_hi == other->random_hi &&
+        strcmp(first->tokenizer, other->tokenizer) == 0)
+        return UN_OK;
+    return un_fail(
+        UN_DATA,
+        "data set %s was tokenised with another vocabulary (%s, mask_id %lld) than the first one (%s, "
+        "mask_id %lld)",
+        name, other->tokenizer, (long long)other->mask_id, first->tokenizer, (long long)first->mask_id);
+}
+
+static enum un_status settle_split(struct un_job *job, const struct un_split *split) {
+    struct un_dims *d = &job->dims;
+    const struct un_vocab *first = &un_dataset_info(job->train.sets[0])->vocab;
+    for (int64_t i = 0; i < split->n; ++i) {
+        const struct un_dataset_info *info = un_dataset_info(split->sets[i]);
+        const char *name = un_dataset_name(split->sets[i]);
+        UN_TRY(settle(job, "model.vocab_size", &d->vocab_size, info->vocab.vocab_size, name));
+        UN_TRY(settle(job, "model.img_dim", &d->img_dim, info->img_dim, name));
+        UN_TRY(settle(job, "model.img_label_dim", &d->img_label_dim, info->img_label_dim, name));
+        UN_TRY(check_vocab(first, &info->vocab, name));
+        if (info->longest_text + 2 > d->max_position_embeddings)
+            return un_fail(UN_USAGE,
+                           "data set %s: a text of %lld words and [CLS], [SEP] is longer than "
+                           "model.max_position_embeddings = %lld; lower data.max_txt_len",
+                           name, (long long)info->longest_text, (long long)d->max_position_embeddings);
+        if (info->feature_type != un_dataset_info(job->train.sets[0])->feature_type)
+            return un_fail(UN_DATA, "data set %s: features are %s, those of the first data set are not", name,
+                           info->feature_type == UN_F16 ? "f16" : "f32");
+    }
+    return UN_OK;
+}
+
+static int64_t larger(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+static void settle_caps(struct un_job *job) {
+    const struct un_dims *d = &job->dims;
+    un_pack_caps(job->train.plan, d->img_dim, d->img_label_dim, &job->caps);
+    if (!job->valid.plan) return;
+    struct un_batch_caps v, *c = &job->caps;
+    un_pack_caps(job->valid.plan, d->img_dim, d->img_label_dim, &v);
+    c->tokens = larger(c->tokens, v.tokens);
+    c->samples = larger(c->samples, v.samples);
+    c->words = larger(c->words, v.words);
+    c->regions = larger(c->regions, v.regions);
+    c->plan = larger(c->plan, v.plan);
+    c->soft_labels = c->soft_labels || v.soft_labels;
+}
+
+enum un_status un_job_open_data(struct un_job *job, struct un_comm *comm, const char *path,
+                                const char *const *overrides, int n) {
+    *job = (struct un_job){.comm = comm};
+    UN_TRY(un_run_config_read(&job->config, path, overrides, n));
+    struct un_run_config *c = &job->config;
+    if (comm->size > c->train.lanes)
+        return un_fail(UN_USAGE, "%d ranks for train.lanes = %lld: a rank needs at least one lane",
+                       comm->size, (long long)c->train.lanes);
+    default_valid_mix(c);
+    job->dims = c->model.dims;
+    UN_TRY(open_split(job, &job->train, &c->data.train, false));
+    UN_TRY(open_split(job, &job->valid, &c->data.valid, true));
+    UN_TRY(settle_split(job, &job->train));
+    UN_TRY(settle_split(job, &job->valid));
+    if (job->dims.img_label_dim == 0) job->dims.img_label_dim = 1601; /* the head of the released weights */
+    settle_caps(job);
+    if (c->train.mixing == UN_MIXING_SAMPLE)
+        un_plan_weights(job->train.plan, job->weight);
+    else
+        for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) job->weight[t] = 1;
+    job->lane_begin = un_lane_begin(c->train.lanes, comm->rank, comm->size);
+    job->lane_end = un_lane_begin(c->train.lanes, comm->rank + 1, comm->size);
+    return UN_OK;
+}

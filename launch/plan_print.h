@@ -1,0 +1,10 @@
+/* --check: what a run would do, for people. */
+#ifndef UN_PLAN_PRINT_H
+#define UN_PLAN_PRINT_H
+
+#include "launch/job.h"
+
+/* Needs the data stage only. */
+enum un_status un_plan_print(const struct un_job *job, FILE *out);
+
+#endif

@@ -1,0 +1,338 @@
+/* The key tables that belong to no room below, and the joining of all tables. */
+#include "launch/run_config.h"
+
+#include <string.h>
+
+const char *const un_device_names[] = {"auto", "cpu", "cuda", NULL};
+static const char *const mixing_names[] = {"sample", "batch", NULL};
+static const char *const precision_names[] = {"auto", "fp32", "bf16", NULL};
+static const char *const solver_names[] = {"ipot", "sinkhorn", NULL};
+static const char *const backend_names[] = {"auto", "self", "mpi", NULL};
+
+#define AT(type, member) offsetof(struct type, member)
+#define TABLE(section, keys)                                                                                 \
+    { section, keys, sizeof(keys) / sizeof(keys)[0], 0 }
+
+static const struct un_key top_keys[] = {
+    {.name = "device",
+     .type = UN_KEY_CHOICE,
+     .offset = AT(un_top_keys, device),
+     .fallback = "auto",
+     .choices = un_device_names,
+     .meaning = "where the network runs; auto takes a card when there is one"},
+};
+
+static const struct un_key run_keys[] = {
+    {.name = "dir",
+     .type = UN_KEY_STRING,
+     .offset = AT(un_run_keys, dir),
+     .fallback = NULL,
+     .unit = "folder",
+     .meaning = "the run's folder: config.yaml, log/, ckpt/"},
+    {.name = "seed",
+     .type = UN_KEY_INT,
+     .offset = AT(un_run_keys, seed),
+     .fallback = "42",
+     .min = 0,
+     .max = 9e15,
+     .meaning = "key of every random number of the run"},
+    {.name = "threads",
+     .type = UN_KEY_INT,
+     .offset = AT(un_run_keys, threads),
+     .fallback = "0",
+     .min = 0,
+     .max = 1024,
+     .unit = "threads",
+     .meaning = "CPU threads of a rank; 0: allowed cores / ranks on the host"},
+};
+
+static const struct un_key train_keys[] = {
+    {.name = "steps",
+     .type = UN_KEY_INT,
+     .offset = AT(un_train_keys, steps),
+     .fallback = NULL,
+     .min = 1,
+     .max = 4e9,
+     .unit = "updates",
+     .meaning = "length of the training and of the learning-rate schedule"},
+    {.name = "lanes",
+     .type = UN_KEY_INT,
+     .offset = AT(un_train_keys, lanes),
+     .fallback = NULL,
+     .min = 1,
+     .max = 65536,
+     .unit = "lanes",
+     .meaning = "independent streams of micro-batches; their gradients make one update"},
+    {.name = "tokens_per_lane",
+     .type = UN_KEY_INT,
+     .offset = AT(un_train_keys, tokens_per_lane),
+     .fallback = NULL,
+     .min = 8,
+     .max = 1048576,
+     .unit = "tokens",
+     .meaning = "budget of a micro-batch: words, special tokens, regions"},
+    {.name = "mixing",
+     .type = UN_KEY_CHOICE,
+     .offset = AT(un_train_keys, mixing),
+     .fallback = "sample",
+     .choices = mixing_names,
+     .meaning = "draw the objective for every sample, or one for all lanes of a step"},
+    {.name = "precision",
+     .type = UN_KEY_CHOICE,
+     .offset = AT(un_train_keys, precision),
+     .fallback = "auto",
+     .choices = precision_names,
+     .meaning = "of activations and matrix products; auto: bf16 on a card, fp32 on the CPU"},
+    {.name = "exact",
+     .type = UN_KEY_BOOL,
+     .offset = AT(un_train_keys, exact),
+     .fallback = "true",
+     .meaning = "add gradients in an order that does not depend on the number of ranks"},
+    {.name = "itm_neg_prob",
+     .type = UN_KEY_FLOAT,
+     .offset = AT(un_train_keys, itm_neg_prob),
+     .fallback = "0.5",
+     .min = 0,
+     .max = 1,
+     .unit = "probability",
+     .meaning = "share of itm pairs that get another image"},
+    {.name = "itm_ot_lambda",
+     .type = UN_KEY_FLOAT,
+     .offset = AT(un_train_keys, itm_ot_lambda),
+     .fallback = "0.1",
+     .min = 0,
+     .max = 1e3,
+     .meaning = "weight of the word-region alignment inside itm"},
+    {.name = "mrm_prob",
+     .type = UN_KEY_FLOAT,
+     .offset = AT(un_train_keys, mrm_prob),
+     .fallback = "0.15",
+     .min = 0,
+     .max = 1,
+     .unit = "probability",
+     .meaning = "of a region to be masked (mrfr, mrc, mrckl)"},
+    {.name = "mlm_prob",
+     .type = UN_KEY_FLOAT,
+     .offset = AT(un_train_keys, mlm_prob),
+     .fallback = "0.15",
+     .min = 0,
+     .max = 1,
+     .unit = "probability",
+     .meaning = "of a word to be masked (mlm)"},
+    {.name = "max_skipped",
+     .type = UN_KEY_INT,
+     .offset = AT(un_train_keys, max_skipped),
+     .fallback = "10",
+     .min = 1,
+     .max = 1e9,
+     .unit = "steps",
+     .meaning = "updates skipped in a row (gradient not finite) before the run ends"},
+};
+
+static const struct un_key wra_keys[] = {
+    {.name = "solver",
+     .type = UN_KEY_CHOICE,
+     .offset = AT(un_wra_keys, solver),
+     .fallback = "ipot",
+     .choices = solver_names,
+     .meaning = "of the transport plan between words and regions"},
+    {.name = "beta",
+     .type = UN_KEY_FLOAT,
+     .offset = AT(un_wra_keys, beta),
+     .fallback = "0.5",
+     .min = 1e-3,
+     .max = 1e3,
+     .meaning = "step of IPOT"},
+    {.name = "epsilon",
+     .type = UN_KEY_FLOAT,
+     .offset = AT(un_wra_keys, epsilon),
+     .fallback = "0.1",
+     .min = 1e-3,
+     .max = 1e3,
+     .meaning = "entropy weight of Sinkhorn"},
+    {.name = "tolerance",
+     .type = UN_KEY_FLOAT,
+     .offset = AT(un_wra_keys, tolerance),
+     .fallback = "1e-4",
+     .min = 0,
+     .max = 1,
+     .meaning = "Sinkhorn stops when no row sum is off by more, relatively; 0: never early"},
+    {.name = "iterations",
+     .type = UN_KEY_INT,
+     .offset = AT(un_wra_keys, iterations),
+     .fallback = "0",
+     .min = 0,
+     .max = 10000,
+     .meaning = "of the solver; 0: 50 for ipot, at most 100 for sinkhorn"},
+};
+
+static const struct un_key comm_keys[] = {
+    {.name = "backend",
+     .type = UN_KEY_CHOICE,
+     .offset = AT(un_comm_keys, backend),
+     .fallback = "auto",
+     .choices = backend_names,
+     .meaning = "auto: mpi under a launcher, one process otherwise"},
+    {.name = "bucket_mb",
+     .type = UN_KEY_INT,
+     .offset = AT(un_comm_keys, bucket_mb),
+     .fallback = "25",
+     .min = 1,
+     .max = 4096,
+     .unit = "MiB",
+     .meaning = "size of the pieces in which gradients are reduced"},
+};
+
+static const struct un_key valid_keys[] = {
+    {.name = "every",
+     .type = UN_KEY_INT,
+     .offset = AT(un_rhythm_keys, every),
+     .fallback = "5000",
+     .min = 0,
+     .max = 4e9,
+     .unit = "steps",
+     .meaning = "a validation after so many updates and at the end; 0: only at the end"},
+};
+static const struct un_key checkpoint_keys[] = {
+    {.name = "every",
+     .type = UN_KEY_INT,
+     .offset = AT(un_rhythm_keys, every),
+     .fallback = "5000",
+     .min = 0,
+     .max = 4e9,
+     .unit = "steps",
+     .meaning = "a checkpoint after so many updates, at a stop and at the end; 0: only those"},
+    {.name = "keep",
+     .type = UN_KEY_INT,
+     .offset = AT(un_rhythm_keys, keep),
+     .fallback = "3",
+     .min = 0,
+     .max = 1e6,
+     .unit = "checkpoints",
+     .meaning = "how many newest ones stay; 0: all"},
+};
+static const struct un_key log_keys[] = {
+    {.name = "every",
+     .type = UN_KEY_INT,
+     .offset = AT(un_rhythm_keys, every),
+     .fallback = "10",
+     .min = 1,
+     .max = 1e9,
+     .unit = "steps",
+     .meaning = "a line in log/metrics.jsonl after so many updates"},
+};
+static const struct un_key loader_keys[] = {
+    {.name = "threads",
+     .type = UN_KEY_INT,
+     .offset = AT(un_loader_keys, threads),
+     .fallback = "1",
+     .min = 1,
+     .max = 256,
+     .unit = "threads",
+     .meaning = "threads of a rank that read and pack micro-batches"},
+    {.name = "ahead",
+     .type = UN_KEY_INT,
+     .offset = AT(un_loader_keys, ahead),
+     .fallback = "2",
+     .min = 1,
+     .max = 4096,
+     .unit = "micro-batches",
+     .meaning = "kept ready beyond those of the running step"},
+};
+
+static const struct un_key_table top_table = TABLE("", top_keys);
+static const struct un_key_table run_table = TABLE("run", run_keys);
+static const struct un_key_table train_table = TABLE("train", train_keys);
+static const struct un_key_table wra_table = TABLE("wra", wra_keys);
+static const struct un_key_table comm_table = TABLE("comm", comm_keys);
+static const struct un_key_table valid_table = TABLE("valid", valid_keys);
+static const struct un_key_table checkpoint_table = TABLE("checkpoint", checkpoint_keys);
+static const struct un_key_table log_table = TABLE("log", log_keys);
+static const struct un_key_table loader_table = TABLE("loader", loader_keys);
+
+static enum un_status bind_all(struct un_run_config *c) {
+    const struct {
+        const struct un_key_table *table;
+        void *out;
+    } parts[] = {
+        {&run_table, &c->run},
+        {&top_table, &c->top},
+        {&un_model_key_table, &c->model},
+        {&un_data_key_table, &c->data},
+        {&train_table, &c->train},
+        {&wra_table, &c->wra},
+        {&un_optim_key_table, &c->optim},
+        {&comm_table, &c->comm},
+        {&valid_table, &c->valid},
+        {&checkpoint_table, &c->checkpoint},
+        {&log_table, &c->log},
+        {&loader_table, &c->loader},
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; ++i)
+        UN_TRY(un_config_bind(c->document, parts[i].table, parts[i].out));
+    return un_config_finish(c->document);
+}
+
+static enum un_status check(const struct un_run_config *c) {
+    const struct un_config *d = c->document;
+    if (c->data.train.n == 0)
+        return un_fail(UN_USAGE, "%s: data.train: at least one data set is needed",
+                       un_config_where(d, "data.train"));
+    if (c->data.train.n > UN_MAX_DATASETS || c->data.valid.n > UN_MAX_DATASETS)
+        return un_fail(UN_USAGE, "data: at most %d data sets, not %lld", UN_MAX_DATASETS,
+                       (long long)(c->data.train.n > c->data.valid.n ? c->data.train.n : c->data.valid.n));
+    if (c->optim.warmup_steps >= c->train.steps)
+        return un_fail(UN_USAGE, "%s: optim.warmup_steps: %lld is not below train.steps = %lld",
+                       un_config_where(d, "optim.warmup_steps"), (long long)c->optim.warmup_steps,
+                       (long long)c->train.steps);
+    if (c->model.init[0])
+        return un_fail(UN_USAGE, "%s: model.init: starting from a weights file (%s) is not in this version",
+                       un_config_where(d, "model.init"), c->model.init);
+    return UN_OK;
+}
+
+enum un_status un_run_config_read(struct un_run_config *config, const char *path,
+                                  const char *const *overrides, int n) {
+    memset(config, 0, sizeof *config);
+    UN_TRY(un_config_read(&config->document, path, overrides, n));
+    UN_TRY(bind_all(config));
+    UN_TRY(un_dims_resolve(&config->model.dims, config->model.preset));
+    return check(config);
+}
+
+void un_run_config_free(struct un_run_config *config) {
+    un_config_free(config->document);
+    config->document = NULL;
+}
+
+struct un_plan_keys un_run_config_plan(const struct un_run_config *c) {
+    return (struct un_plan_keys){
+        .lanes = c->train.lanes,
+        .tokens_per_lane = c->train.tokens_per_lane,
+        .mixing = c->train.mixing,
+        .itm_neg_prob = c->train.itm_neg_prob,
+        .mlm_prob = c->train.mlm_prob,
+        .mrm_prob = c->train.mrm_prob,
+        .seed = (uint64_t)c->run.seed,
+    };
+}
+
+struct un_transport un_run_config_transport(const struct un_run_config *c) {
+    int standard = c->wra.solver == UN_SOLVER_IPOT ? 50 : 100;
+    return (struct un_transport){
+        .solver = (enum un_solver)c->wra.solver,
+        .iterations = c->wra.iterations > 0 ? (int)c->wra.iterations : standard,
+        .beta = (float)c->wra.beta,
+        .epsilon = (float)c->wra.epsilon,
+        .tolerance = (float)c->wra.tolerance,
+    };
+}
+
+void un_run_config_help(FILE *out) {
+    const struct un_key_table *const tables[] = {
+        &run_table,   &top_table,        &un_model_key_table, &un_data_key_table,
+        &train_table, &wra_table,        &un_optim_key_table, &comm_table,
+        &valid_table, &checkpoint_table, &log_table,          &loader_table,
+    };
+    un_config_help(out, tables, sizeof tables / sizeof *tables);
+}

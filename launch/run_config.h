@@ -1,0 +1,70 @@
+/* The configuration of a run: the key tables of all rooms joined, read, cross-checked and written back. */
+#ifndef UN_RUN_CONFIG_H
+#define UN_RUN_CONFIG_H
+
+#include "io/dataset.h"
+#include "io/plan.h"
+#include "model/dims.h"
+#include "model/optim.h"
+#include "runtime/config.h"
+
+enum un_precision { UN_PRECISION_AUTO, UN_PRECISION_FP32, UN_PRECISION_BF16 };
+
+struct un_top_keys {
+    int device; /* index into un_device_names */
+};
+extern const char *const un_device_names[];
+
+struct un_run_keys {
+    char dir[256];
+    int64_t seed, threads;
+};
+struct un_train_keys {
+    int64_t steps, lanes, tokens_per_lane;
+    int mixing, precision;
+    bool exact;
+    double itm_neg_prob, itm_ot_lambda, mrm_prob, mlm_prob;
+    int64_t max_skipped; /* steps in a row with a loss that is not finite */
+};
+struct un_wra_keys {
+    int solver;
+    double beta, epsilon, tolerance;
+    int64_t iterations;
+};
+struct un_comm_keys {
+    int backend;
+    int64_t bucket_mb;
+};
+struct un_rhythm_keys { /* valid, checkpoint, log */
+    int64_t every;
+    int64_t keep;
+};
+struct un_loader_keys {
+    int64_t threads, ahead;
+};
+
+struct un_run_config {
+    struct un_config *document; /* owns strings and lists below */
+    struct un_top_keys top;
+    struct un_run_keys run;
+    struct un_train_keys train;
+    struct un_wra_keys wra;
+    struct un_comm_keys comm;
+    struct un_rhythm_keys valid, checkpoint, log;
+    struct un_loader_keys loader;
+    struct un_model_keys model;
+    struct un_data_keys data;
+    struct un_optim_keys optim;
+};
+
+/* Reads FILE with overrides, binds every table, refuses unknown keys, checks what needs no data. */
+enum un_status un_run_config_read(struct un_run_config *config, const char *path,
+                                  const char *const *overrides, int n);
+void un_run_config_free(struct un_run_config *config);
+/* The part of the keys that decides the plan. */
+struct un_plan_keys un_run_config_plan(const struct un_run_config *config);
+struct un_transport un_run_config_transport(const struct un_run_config *config);
+/* Prints the tables of all rooms (--help-config). */
+void un_run_config_help(FILE *out);
+
+#endif

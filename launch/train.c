@@ -1,0 +1,381 @@
+/* The training run (train.h): the order of a run in time. */
+#include "launch/train.h"
+
+#include "launch/signals.h"
+#include "launch/step.h"
+#include "launch/validate.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Sums over the steps since the last line of the log. */
+struct interval {
+    double seconds[UN_PHASE_COUNT], checkpoint, valid, since;
+    double tokens;
+    int64_t steps;
+};
+
+struct run {
+    struct un_job *job;
+    struct un_metrics *metrics; /* rank 0 only */
+    struct un_progress progress;
+    struct interval interval;
+    enum un_status trouble; /* of the log; told to all ranks at the next step */
+    int64_t skipped_in_row, skipped;
+    int64_t saved_step; /* of the newest checkpoint, -1: none */
+    struct un_checkpoint checkpoint;
+};
+
+static bool leads(const struct run *r) {
+    return r->job->comm->rank == 0;
+}
+
+/* ---- the run's folder ------------------------------------------------------------------------------------
+ */
+
+static enum un_status make_folder(const char *path) {
+    char part[512];
+    if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
+        return un_fail(UN_USAGE, "run.dir: %s is too long", path);
+    for (char *p = part + 1; *p; ++p) {
+        if (*p != '/') continue;
+        *p = '\0';
+        if (mkdir(part, 0777) != 0 && errno != EEXIST) return un_fail(UN_IO, "%s: %s", part, strerror(errno));
+        *p = '/';
+    }
+    if (mkdir(part, 0777) != 0 && errno != EEXIST) return un_fail(UN_IO, "%s: %s", part, strerror(errno));
+    return UN_OK;
+}
+
+static enum un_status write_config(const struct un_job *job) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/config.yaml", job->config.run.dir);
+    FILE *f = fopen(path, "w");
+    if (!f) return un_fail(UN_IO, "%s: %s", path, strerror(errno));
+    fprintf(f, "# The configuration in force, with the origin of every value. A run can be repeated from "
+               "this file.\n");
+    enum un_status status = un_config_write(job->config.document, f);
+    if (fclose(f) != 0 && status == UN_OK) status = un_fail(UN_IO, "%s: %s", path, strerror(errno));
+    return status;
+}
+
+static enum un_status open_folder(struct run *r) {
+    if (!leads(r)) return UN_OK;
+    char path[512];
+    const char *dir = r->job->config.run.dir;
+    snprintf(path, sizeof path, "%s/log", dir);
+    UN_TRY(make_folder(path));
+    snprintf(path, sizeof path, "%s/ckpt", dir);
+    UN_TRY(make_folder(path));
+    UN_TRY(write_config(r->job));
+    snprintf(path, sizeof path, "%s/log/metrics.jsonl", dir);
+    return un_metrics_open(&r->metrics, path, r->job->step);
+}
+
+/* ---- checkpoints ------------------------------------------------------------------------------------------
+ */
+
+/* Where checkpoints are read from and written to: device memory itself where the host can read it, else
+ * copies. */
+static enum un_status stage_open(struct run *r) {
+    struct un_job *job = r->job;
+    struct un_checkpoint *c = &r->checkpoint;
+    *c = (struct un_checkpoint){.lanes = job->config.train.lanes,
+                                .states = job->states,
+                                .lane_begin = job->lane_begin,
+                                .lane_end = job->lane_end,
+                                .seed = (uint64_t)job->config.run.seed,
+                                .plan_digest = un_plan_digest(job->train.plan),
+                                .params = job->table,
+                                .p = job->params,
+                                .m = job->optim.m,
+                                .v = job->optim.v};
+    un_plan_streams(job->train.plan, &c->n_streams);
+    if (job->device->host_readable) return UN_OK;
+    float **const parts[] = {&c->p, &c->m, &c->v};
+    for (int i = 0; i < 3; ++i) {
+        *parts[i] = un_alloc((size_t)job->table->total, sizeof(float), "staging of checkpoints");
+        if (!*parts[i]) return un_error_get()->status;
+    }
+    return UN_OK;
+}
+
+static enum un_status stage_copy(struct run *r, bool out) {
+    struct un_job *job = r->job;
+    if (job->device->host_readable) return UN_OK;
+    const struct un_device_ops *mem = job->device->mem;
+    float *const host[] = {r->checkpoint.p, r->checkpoint.m, r->checkpoint.v};
+    float *const device[] = {job->params, job->optim.m, job->optim.v};
+    size_t bytes = (size_t)job->table->total * sizeof(float);
+    for (int i = 0; i < 3; ++i) {
+        if (out)
+            mem->copy_out(job->queue, host[i], device[i], bytes);
+        else
+            mem->copy_in(job->queue, device[i], host[i], bytes);
+    }
+    return mem->queue_wait(job->queue);
+}
+
+static void stage_close(struct run *r) {
+    if (!r->job->device || r->job->device->host_readable) return;
+    un_free(r->checkpoint.p);
+    un_free(r->checkpoint.m);
+    un_free(r->checkpoint.v);
+}
+
+static enum un_status save(struct run *r) {
+    struct un_job *job = r->job;
+    if (r->saved_step == job->step) return UN_OK;
+    double start = un_clock();
+    UN_TRY(stage_copy(r, true));
+    r->checkpoint.step = job->step;
+    enum un_status status =
+        un_checkpoint_save(job->comm, job->config.run.dir, job->config.checkpoint.keep, &r->checkpoint);
+    if (status != UN_OK) {
+        job->agreed = true;
+        return status;
+    }
+    r->saved_step = job->step;
+    r->interval.checkpoint += un_clock() - start;
+    return un_metrics_sync(r->metrics);
+}
+
+static enum un_status resume_from(struct run *r, const char *how) {
+    struct un_job *job = r->job;
+    char found[512];
+    job->agreed = true; /* both calls below end alike on all ranks */
+    UN_TRY(un_checkpoint_find(job->comm, job->config.run.dir, strcmp(how, "none") == 0 ? "auto" : how, found,
+                              sizeof found));
+    if (found[0] && strcmp(how, "none") == 0)
+        return un_fail(
+            UN_USAGE,
+            "--resume none, but %s holds checkpoints (%s); take another run.dir, or remove them first",
+            job->config.run.dir, found);
+    if (found[0]) {
+        UN_TRY(un_checkpoint_load(job->comm, found, &r->checkpoint));
+        UN_TRY(stage_copy(r, false));
+        job->step = r->checkpoint.step;
+        r->saved_step = job->step;
+        un_log(UN_LOG_INFO, "resuming from %s (update %lld of %lld)", found, (long long)job->step,
+               (long long)job->config.train.steps);
+    }
+    job->agreed = false;
+    return UN_OK;
+}
+
+/* ---- the log
+ * -------------------------------------------------------------------------------------------------- */
+
+static void put_losses(struct un_metrics *m, const struct un_job *job, const struct un_stats *total) {
+    char key[400];
+    un_metrics_put(m, "loss", un_stats_loss(total, job->weight, job->config.train.itm_ot_lambda));
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        struct un_tally all = un_stats_total(total, (enum un_objective)t);
+        if (all.rows <= 0) continue;
+        snprintf(key, sizeof key, "loss/%s", un_objective_names[t]);
+        un_metrics_put(m, key, all.loss / all.units);
+        for (int64_t i = 0; i < job->train.n; ++i) {
+            const struct un_tally *one = &total->by[t][i];
+            if (one->rows <= 0) continue;
+            snprintf(key, sizeof key, "loss/%s_%s", un_objective_names[t],
+                     un_dataset_name(job->train.sets[i]));
+            un_metrics_put(m, key, one->loss / one->units);
+        }
+    }
+    if (total->pairs_pos > 0) un_metrics_put(m, "loss/itm_ot_pos", total->ot_pos / total->pairs_pos);
+    if (total->pairs_neg > 0) un_metrics_put(m, "loss/itm_ot_neg", total->ot_neg / total->pairs_neg);
+}
+
+static void put_times(struct un_metrics *m, const struct interval *v, double now) {
+    double steps = (double)v->steps;
+    un_metrics_put(m, "tokens_per_s", v->tokens / (now - v->since));
+    un_metrics_put(m, "ms/step", (now - v->since) / steps * 1e3);
+    char key[40];
+    for (int p = 0; p < UN_PHASE_COUNT; ++p) {
+        snprintf(key, sizeof key, "ms/%s", un_phase_names[p]);
+        un_metrics_put(m, key, v->seconds[p] / steps * 1e3);
+    }
+    un_metrics_put(m, "ms/checkpoint", v->checkpoint / steps * 1e3);
+    un_metrics_put(m, "ms/valid", v->valid / steps * 1e3);
+}
+
+static void progress_text(const struct un_job *job, const struct un_stats *total, double tokens_per_s,
+                          char *text, size_t size) {
+    snprintf(text, size, "loss %.4f", un_stats_loss(total, job->weight, job->config.train.itm_ot_lambda));
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        struct un_tally all = un_stats_total(total, (enum un_objective)t);
+        size_t used = strlen(text);
+        if (all.rows > 0)
+            snprintf(text + used, size - used, " %s %.3f", un_objective_names[t], all.loss / all.units);
+    }
+    size_t used = strlen(text);
+    snprintf(text + used, size - used, " | %.0f tokens/s", tokens_per_s);
+}
+
+/* One line for the steps since the last one; the losses are those of this step. Collective. */
+static enum un_status log_step(struct run *r, const struct un_step_result *result) {
+    struct un_job *job = r->job;
+    struct un_stats total;
+    UN_TRY(un_job_gather_stats(job, &total));
+    double now = un_clock();
+    struct interval *v = &r->interval;
+    if (leads(r)) {
+        char text[512];
+        un_metrics_begin(r->metrics, job->step);
+        put_losses(r->metrics, job, &total);
+        un_metrics_put(r->metrics, "lr", un_optim_lr(&job->config.optim, job->step, job->config.train.steps));
+        un_metrics_put(r->metrics, "grad_norm", result->grad_norm);
+        un_metrics_put(r->metrics, "tokens", total.tokens);
+        un_metrics_put(r->metrics, "samples", total.samples);
+        if (r->skipped) un_metrics_put_i64(r->metrics, "skipped", r->skipped);
+        put_times(r->metrics, v, now);
+        r->trouble = un_metrics_end(r->metrics);
+        progress_text(job, &total, v->tokens / (now - v->since), text, sizeof text);
+        un_progress_step(&r->progress, job->step, text, false);
+    }
+    *v = (struct interval){.since = now};
+    return UN_OK;
+}
+
+static enum un_status validate(struct run *r) {
+    struct un_job *job = r->job;
+    if (!job->valid.plan) return UN_OK;
+    double start = un_clock();
+    struct un_stats total;
+    UN_TRY(un_validate_run(job, &total));
+    if (leads(r)) {
+        char text[768];
+        un_metrics_begin(r->metrics, job->step);
+        un_validate_report(job, &total, r->metrics, text, sizeof text);
+        r->trouble = un_metrics_end(r->metrics);
+        un_progress_close(&r->progress);
+        un_log(UN_LOG_INFO, "validation after update %lld: %s", (long long)job->step, text);
+    }
+    r->interval.valid += un_clock() - start;
+    return UN_OK;
+}
+
+/* ---- the loop
+ * ------------------------------------------------------------------------------------------------- */
+
+static bool due(int64_t every, int64_t step) {
+    return every > 0 && step % every == 0;
+}
+
+static enum un_status count_skip(struct run *r, double grad_norm) {
+    if (isfinite(grad_norm)) {
+        r->skipped_in_row = 0;
+        return UN_OK;
+    }
+    ++r->skipped;
+    un_log(UN_LOG_INFO, "update %lld skipped: the gradient is not finite", (long long)r->job->step);
+    if (++r->skipped_in_row < r->job->config.train.max_skipped) return UN_OK;
+    r->job->agreed = true; /* the gradient is the same on all ranks */
+    return un_fail(UN_INTERNAL,
+                   "the gradient was not finite for %lld updates in a row (train.max_skipped), last %lld",
+                   (long long)r->skipped_in_row, (long long)r->job->step);
+}
+
+static enum un_status stop_early(struct run *r) {
+    UN_TRY(save(r));
+    r->job->agreed = true;
+    return un_fail(UN_STOPPED,
+                   "stopped by a signal after update %lld of %lld; start the same command again to go on",
+                   (long long)r->job->step, (long long)r->job->config.train.steps);
+}
+
+/* Gathering is needed when a line is due; all ranks come to the same answer. */
+static bool line_due(const struct un_job *job) {
+    return due(job->config.log.every, job->step) || job->step == 1 || job->step == job->config.train.steps;
+}
+
+static enum un_status one_step(struct run *r, bool *stop) {
+    struct un_job *job = r->job;
+    struct un_step_result result;
+    un_memory_freeze(true);
+    enum un_status status = un_step_run(job, un_signals_stop_wanted(), r->trouble, &result);
+    un_memory_freeze(false);
+    UN_TRY(status);
+    *stop = result.stop;
+    if (result.stop) return UN_OK;
+    for (int p = 0; p < UN_PHASE_COUNT; ++p) r->interval.seconds[p] += result.seconds[p];
+    r->interval.tokens += (double)result.tokens;
+    ++r->interval.steps;
+    UN_TRY(count_skip(r, result.grad_norm));
+    if (line_due(job)) UN_TRY(log_step(r, &result));
+    return UN_OK;
+}
+
+static enum un_status loop(struct run *r) {
+    struct un_job *job = r->job;
+    const struct un_run_config *c = &job->config;
+    while (job->step < c->train.steps) {
+        bool stop = false;
+        UN_TRY(one_step(r, &stop));
+        if (stop) return stop_early(r);
+        if (due(c->valid.every, job->step) && job->step < c->train.steps) UN_TRY(validate(r));
+        if (due(c->checkpoint.every, job->step)) UN_TRY(save(r));
+    }
+    UN_TRY(validate(r));
+    return save(r);
+}
+
+static void say_start(const struct run *r) {
+    const struct un_job *job = r->job;
+    struct un_memory_plan memory;
+    if (un_job_memory(job, &memory) != UN_OK) return;
+    un_log(UN_LOG_INFO,
+           "%s: %lld parameters, %lld lanes of %lld tokens on %d rank%s, %s; about %.2f GiB a rank",
+           job->config.run.dir, (long long)job->table->trained, (long long)job->config.train.lanes,
+           (long long)job->config.train.tokens_per_lane, job->comm->size, job->comm->size > 1 ? "s" : "",
+           job->device->name, (double)memory.total / (1 << 30));
+    int64_t n = job->comm->size;
+    bool tree = (n & (n - 1)) == 0 && (job->config.train.lanes & (job->config.train.lanes - 1)) == 0;
+    if (job->config.train.exact && n > 1 && !tree)
+        un_log(UN_LOG_INFO,
+               "train.exact: %lld lanes on %lld ranks are not both powers of two, so losses equal those of "
+               "other rank counts to rounding only",
+               (long long)job->config.train.lanes, (long long)n);
+}
+
+static enum un_status start(struct run *r, const char *resume) {
+    struct un_job *job = r->job;
+    UN_TRY(stage_open(r));
+    UN_TRY(resume_from(r, resume));
+    enum un_status status = open_folder(r);
+    if (status == UN_OK) status = un_job_start_loader(job);
+    job->agreed = true;
+    UN_TRY(un_comm_agree(job->comm, status));
+    job->agreed = false;
+    say_start(r);
+    return UN_OK;
+}
+
+static void finish(const struct run *r) {
+    const struct un_job *job = r->job;
+    un_log(UN_LOG_INFO, "done: %lld updates; parameters %s; results in %s", (long long)job->step,
+           r->checkpoint.param_digest, job->config.run.dir);
+}
+
+enum un_status un_train_run(struct un_job *job, const char *resume, bool quiet) {
+    struct run r = {.job = job, .saved_step = -1};
+    enum un_status status;
+    UN_TRY_GOTO(start(&r, resume), out);
+    un_signals_install();
+    un_progress_open(&r.progress, job->step, job->config.train.steps, leads(&r) && !quiet);
+    r.interval.since = un_clock();
+    if (job->step >= job->config.train.steps)
+        un_log(UN_LOG_INFO, "%s is complete: update %lld of %lld", job->config.run.dir, (long long)job->step,
+               (long long)job->config.train.steps);
+    else
+        status = loop(&r);
+out:
+    un_progress_close(&r.progress);
+    if (status == UN_OK && leads(&r)) finish(&r);
+    un_metrics_close(r.metrics);
+    stage_close(&r);
+    return status;
+}

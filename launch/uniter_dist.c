@@ -1,0 +1,150 @@
+/* uniter_dist: pretraining. Reads the command line, opens the job, runs what was asked. */
+#include "launch/bench.h"
+#include "launch/end.h"
+#include "launch/plan_print.h"
+#include "launch/train.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef UN_VERSION
+#define UN_VERSION "unknown"
+#endif
+
+static const char usage[] =
+    "usage: uniter_dist --cfg FILE [options] [section.key=value ...]\n"
+    "       mpirun -np N uniter_dist --cfg FILE ...\n"
+    "\n"
+    "  --cfg FILE         configuration (YAML); dotted overrides follow, e.g. optim.lr=1e-4\n"
+    "  --check            read configuration and data, print the plan, train nothing\n"
+    "  --resume HOW       auto (default): from the newest complete checkpoint of run.dir, if any;\n"
+    "                     none: from the start; or the folder of a checkpoint\n"
+    "  --bench STEPS      time STEPS steps after a warm-up, hold them against the matrix rate; writes "
+    "nothing\n"
+    "  --quiet            no progress line\n"
+    "  --help-config      every key with type, unit, default, range and meaning\n"
+    "  --version, --help\n"
+    "\n"
+    "exit codes: 0 done, 64 usage or configuration, 65 bad data, 70 internal, 71 out of memory, 74 "
+    "input/output,\n"
+    "75 stopped early by a signal after a checkpoint (start the same command again)\n";
+
+struct command {
+    const char *config, *resume;
+    const char **overrides;
+    int n_overrides;
+    int64_t bench;
+    bool check, quiet, help, help_config, version;
+};
+
+static enum un_status parse_steps(const char *text, int64_t *steps) {
+    char *end;
+    long long value = strtoll(text, &end, 10);
+    if (*end || end == text || value < 1 || value > 1000000)
+        return un_fail(UN_USAGE, "--bench: \"%s\" is not a number of steps (1 .. 1000000)", text);
+    *steps = value;
+    return UN_OK;
+}
+
+static enum un_status unknown_option(const char *word) {
+    static const char *const known[] = {"--cfg",   "--check",       "--resume",  "--bench",
+                                        "--quiet", "--help-config", "--version", "--help"};
+    const char *near = un_config_nearest(word, known, sizeof known / sizeof *known);
+    if (near) return un_fail(UN_USAGE, "unknown option %s; did you mean %s?", word, near);
+    return un_fail(UN_USAGE, "unknown argument %s (see --help)", word);
+}
+
+/* Options without a value. Returns false when `word` is none of them. */
+static bool parse_flag(const char *word, struct command *c) {
+    const struct {
+        const char *name;
+        bool *flag;
+    } flags[] = {{"--check", &c->check},
+                 {"--quiet", &c->quiet},
+                 {"--help", &c->help},
+                 {"-h", &c->help},
+                 {"--help-config", &c->help_config},
+                 {"--version", &c->version}};
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; ++i) {
+        if (strcmp(word, flags[i].name) != 0) continue;
+        *flags[i].flag = true;
+        return true;
+    }
+    return false;
+}
+
+static enum un_status parse(int argc, char **argv, struct command *c) {
+    *c = (struct command){.resume = "auto"};
+    c->overrides = un_alloc((size_t)argc + 1, sizeof *c->overrides, "command line");
+    if (!c->overrides) return un_error_get()->status;
+    for (int i = 1; i < argc; ++i) {
+        const char *word = argv[i];
+        if (parse_flag(word, c)) continue;
+        bool valued =
+            strcmp(word, "--cfg") == 0 || strcmp(word, "--resume") == 0 || strcmp(word, "--bench") == 0;
+        if (valued && i + 1 >= argc) return un_fail(UN_USAGE, "%s needs a value", word);
+        if (strcmp(word, "--cfg") == 0)
+            c->config = argv[++i];
+        else if (strcmp(word, "--resume") == 0)
+            c->resume = argv[++i];
+        else if (strcmp(word, "--bench") == 0)
+            UN_TRY(parse_steps(argv[++i], &c->bench));
+        else if (word[0] != '-' && strchr(word, '='))
+            c->overrides[c->n_overrides++] = word;
+        else
+            return unknown_option(word);
+    }
+    if (!c->config && !c->help && !c->help_config && !c->version)
+        return un_fail(UN_USAGE, "--cfg FILE is needed (see --help)");
+    return UN_OK;
+}
+
+static bool answer(const struct command *c) {
+    if (c->help)
+        fputs(usage, stdout);
+    else if (c->help_config)
+        un_run_config_help(stdout);
+    else if (c->version)
+        printf("uniter_dist %s\n", UN_VERSION);
+    else
+        return false;
+    return true;
+}
+
+/* Everybody learns whether anybody failed in a stage that has no collectives inside. */
+static enum un_status agree(struct un_job *job, enum un_status mine) {
+    enum un_status all = un_comm_agree(job->comm, mine);
+    job->agreed = all != UN_OK;
+    return all;
+}
+
+static enum un_status run(struct un_job *job, struct un_comm *comm, const struct command *c) {
+    enum un_status status = un_job_open_data(job, comm, c->config, c->overrides, c->n_overrides);
+    UN_TRY(agree(job, status));
+    if (c->check) return comm->rank == 0 ? un_plan_print(job, stdout) : UN_OK;
+    UN_TRY(agree(job, un_job_open_device(job)));
+    if (c->bench) return un_bench_run(job, c->bench, stdout);
+    return un_train_run(job, c->resume, c->quiet);
+}
+
+int main(int argc, char **argv) {
+    static struct un_job job; /* large; one per process */
+    struct command command;
+    struct un_comm *comm = NULL;
+    enum un_status status = parse(argc, argv, &command);
+    if (status != UN_OK || answer(&command)) un_end(status, true);
+    un_device_prepare(argv);
+    status = un_comm_open(&argc, &argv, &comm);
+    if (status != UN_OK) un_end(status, true);
+    un_log_set(comm->rank, UN_LOG_INFO);
+    status = run(&job, comm, &command);
+    if (status != UN_OK && !job.agreed && comm->size > 1) {
+        un_log(UN_LOG_ERROR, "%s", un_error_get()->text);
+        comm->ops->abort(comm, status);
+    }
+    bool speaks = comm->rank == 0; /* what all ranks know is said once */
+    un_job_close(&job);
+    un_free(command.overrides);
+    un_comm_close(comm);
+    un_end(status, speaks);
+}
