@@ -1,9 +1,9 @@
 /* The table on MPI, and the only file that knows it.
  *
  * Law: blocking collectives on an own copy of the world communicator, from the thread that opened it. Errors
- * return as UN_IO with the name and running number of the collective. Where the ranks of a host outnumber its
- * cores, a rank waits for the others asleep instead of spinning on a core that they need, and only then
- * enters the collective.
+ * return as UN_IO with the name and running number of the collective. Where the ranks of a host fill its
+ * cores, a rank waits for the others asleep instead of spinning on a core that they or its own loader need,
+ * and only then enters the collective.
  */
 #include "comm/comm.h"
 #include "comm/launcher.h"
@@ -170,7 +170,7 @@ static const struct un_comm_ops mpi_ops = {
     .close = mpi_close,
 };
 
-/* Who shares this host, and whether there are more of them than cores any of them may use. */
+/* Who shares this host, and whether they leave any core they may use free. */
 static int look_around(struct un_comm *c, struct mpi_state *s) {
     MPI_Comm host;
     int code = MPI_Comm_split_type(s->world, MPI_COMM_TYPE_SHARED, c->rank, MPI_INFO_NULL, &host);
@@ -181,7 +181,7 @@ static int look_around(struct un_comm *c, struct mpi_state *s) {
     CPU_ZERO(&cores);
     sched_getaffinity(0, sizeof cores, &cores);
     code = MPI_Allreduce(MPI_IN_PLACE, &cores, (int)sizeof cores, MPI_BYTE, MPI_BOR, host);
-    s->crowded = c->local_size > CPU_COUNT(&cores);
+    s->crowded = c->local_size >= CPU_COUNT(&cores);
     MPI_Comm_free(&host);
     if (code != MPI_SUCCESS) return code;
     int crowded = s->crowded; /* all ranks wait in the same way, or those that spin would meet nobody */
