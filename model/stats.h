@@ -23,7 +23,7 @@ struct un_host_outputs {
 enum un_status un_host_outputs_open(struct un_host_outputs *h, struct un_device *d, const struct un_batch_caps *caps,
                                     bool with_plan);
 void un_host_outputs_close(struct un_host_outputs *h, struct un_device *d);
-/* Queues the copies of the used parts of `out`. */
+/* Queues the copies of the used parts of `out`. batch: host pointers. */
 void un_host_outputs_fetch(struct un_host_outputs *h, const struct un_outputs *out, const struct un_batch *batch,
                            struct un_device *d, struct un_queue *q);
 /* stats += this pass, in row order, in double. batch: host pointers. dims for the units of a row. */

@@ -1,0 +1,79 @@
+/* Sizes of the network: keys, presets, checks, and the work of a pass counted from the shapes. See dims.h. */
+#include "model/dims.h"
+
+enum { PRESETS = 3 };
+static const char *const preset_names[PRESETS + 1] = {"tiny", "base", "large", NULL};
+static const struct un_dims presets[PRESETS] = {
+    {.hidden_size = 128, .num_hidden_layers = 2, .num_attention_heads = 2, .intermediate_size = 512},
+    {.hidden_size = 768, .num_hidden_layers = 12, .num_attention_heads = 12, .intermediate_size = 3072},
+    {.hidden_size = 1024, .num_hidden_layers = 24, .num_attention_heads = 16, .intermediate_size = 4096}};
+/* The same for every preset: those of the released checkpoints. */
+enum { POSITIONS = 512, TOKEN_TYPES = 2 };
+
+#define AT(member) offsetof(struct un_model_keys, member)
+#define SIZE(name, largest, meaning)                                                                         \
+    { #name, UN_KEY_INT, AT(dims.name), "0", 0, largest, "", meaning, NULL, NULL, 0 }
+
+static const struct un_key keys[] = {
+    {"preset", UN_KEY_CHOICE, AT(preset), "base", 0, 0, "", "sizes that are not given by themselves",
+     preset_names, NULL, 0},
+    SIZE(vocab_size, 1 << 24, "words of the vocabulary; 0: from the text files"),
+    SIZE(hidden_size, 1 << 16, "width of a token; 0: from the preset"),
+    SIZE(num_hidden_layers, 1024, "encoder layers; 0: from the preset"),
+    SIZE(num_attention_heads, 1024, "attention heads, must divide hidden_size; 0: from the preset"),
+    SIZE(intermediate_size, 1 << 18, "width between the two feed-forward maps; 0: from the preset"),
+    SIZE(max_position_embeddings, 1 << 20, "positions a text may have; 0: 512"),
+    SIZE(type_vocab_size, 1 << 10, "token types, 0 = word, 1 = region; 0: 2"),
+    SIZE(img_dim, 1 << 20, "width of a region feature; 0: from the image files"),
+    SIZE(img_label_dim, 1 << 20, "region classes, class 0 = background; 0: from the image files"),
+    {"dropout", UN_KEY_FLOAT, AT(dims.dropout), "0.1", 0, 0.9, "",
+     "probability to drop an element, after embeddings, in attention, after both halves of a layer", NULL,
+     NULL, 0},
+    {"initializer_range", UN_KEY_FLOAT, AT(dims.initializer_range), "0.02", 0, 10, "",
+     "standard deviation of the initial weights", NULL, NULL, 0},
+    {"init", UN_KEY_STRING, AT(init), "", 0, 0, "file", "initial weights (safetensors); empty: random", NULL,
+     NULL, 0}};
+
+const struct un_key_table un_model_key_table = {"model", keys, sizeof keys / sizeof *keys,
+                                                sizeof(struct un_model_keys)};
+
+static void take_if_zero(int64_t *size, int64_t from_preset) {
+    if (*size == 0) *size = from_preset;
+}
+
+enum un_status un_dims_resolve(struct un_dims *dims, int preset) {
+    if (preset < 0 || preset >= PRESETS)
+        return un_fail(UN_USAGE, "model.preset: no preset number %d", preset);
+    take_if_zero(&dims->hidden_size, presets[preset].hidden_size);
+    take_if_zero(&dims->num_hidden_layers, presets[preset].num_hidden_layers);
+    take_if_zero(&dims->num_attention_heads, presets[preset].num_attention_heads);
+    take_if_zero(&dims->intermediate_size, presets[preset].intermediate_size);
+    take_if_zero(&dims->max_position_embeddings, POSITIONS);
+    take_if_zero(&dims->type_vocab_size, TOKEN_TYPES);
+    if (dims->hidden_size % dims->num_attention_heads)
+        return un_fail(
+            UN_USAGE,
+            "model.num_attention_heads: %lld heads (preset %s unless given) do not divide hidden_size %lld",
+            (long long)dims->num_attention_heads, preset_names[preset], (long long)dims->hidden_size);
+    if (dims->type_vocab_size < TOKEN_TYPES)
+        return un_fail(UN_USAGE, "model.type_vocab_size: %lld, but words and regions need types 0 and 1",
+                       (long long)dims->type_vocab_size);
+    if (!(dims->dropout >= 0 && dims->dropout < 1))
+        return un_fail(UN_USAGE, "model.dropout: %g is not in [0, 1)", dims->dropout);
+    return UN_OK;
+}
+
+double un_dims_flop(const struct un_dims *dims, const struct un_work *work) {
+    double h = (double)dims->hidden_size, layers = (double)dims->num_hidden_layers;
+    double maps = layers * (4 * h * h + 2 * h * (double)dims->intermediate_size) * (double)work->tokens;
+    double attention =
+        layers * 2 * h * (double)work->sum_sq; /* scores and values; recomputation not counted */
+    double heads = (double)work->mlm * (h * h + h * (double)dims->vocab_size) +
+                   (double)work->mrfr * (h * h + h * (double)dims->img_dim) +
+                   (double)work->mrc * (h * h + h * (double)dims->img_label_dim) +
+                   (double)work->pairs * (h * h + h * 2); /* without the costs of the transport */
+    /* Nothing needs the gradient of features and boxes, so these maps have one product in the backward, not
+     * two. That of the mask row is one vector-matrix product a pass: left out. */
+    double inputs = (double)work->regions * h * (double)(dims->img_dim + 7);
+    return 6 * (maps + attention + heads) + 4 * inputs;
+}

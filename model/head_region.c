@@ -1,0 +1,87 @@
+/* Masked regions: features regressed (MRFR), classes (MRC), class distributions (MRC-kl).
+ * Source: uniter_torch.FeatRegress and RegionClassifier. */
+#include "model/heads.h"
+
+struct span {
+    int64_t first, n;
+};
+
+static struct span chunk_at(int64_t first, int64_t rows, int64_t chunk) {
+    return (struct span){first, rows - first < chunk ? rows - first : chunk};
+}
+
+/* pred = y W + bias with W = img_linear's weight [H,F]; so dW += y^T dpred and dy = dpred W^T. */
+static void regress_chunk(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
+                          const struct un_heads *heads, struct un_mat x, struct span at) {
+    const struct un_rows *rows = &p->batch->rows[UN_MRFR];
+    const struct un_heads_work *work = &heads->work;
+    int64_t h = p->dims->hidden_size, f = p->dims->img_dim;
+    struct un_mat w = un_pass_param(p, heads->at.image_weight, h, f), pred = un_mat32(work->scores, at.n, f);
+    struct un_mat y = un_trunk_fwd(p, work, &heads->at.regress, x, rows->row + at.first, at.n);
+    struct un_epilogue after = {p->params + heads->at.regress_bias, UN_ACT_NONE, un_no_mat()};
+    p->ops->gemm(p->q, pred, y, false, w, false, 0, &after);
+    p->ops->squared_error(p->q, out->row_loss[UN_MRFR] + at.first,
+                          out->unit[UN_MRFR] ? out->unit[UN_MRFR] + at.first * f : NULL, pred,
+                          un_mat(p->batch->feature, p->batch->feature_type, p->batch->regions, f),
+                          rows->region + at.first, p->batch->scale + UN_MRFR, p->grads != NULL);
+    if (!p->grads) return;
+    p->ops->linear_grad(p->q, un_pass_grad(p, heads->at.image_weight, h, f), NULL, y, pred);
+    p->ops->col_sum(p->q, p->grads + heads->at.regress_bias, pred);
+    p->ops->gemm(p->q, un_mat32(work->dy, at.n, h), pred, false, w, true, 0, NULL);
+    un_trunk_bwd(p, dx, work, &heads->at.regress, rows->row + at.first, at.n);
+}
+
+void un_head_regress(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
+                     const struct un_heads *heads, struct un_mat x) {
+    int64_t n = p->batch->rows[UN_MRFR].n, chunk = heads->work.chunk;
+    for (int64_t first = 0; first < n; first += chunk)
+        regress_chunk(p, dx, out, heads, x, chunk_at(first, n, chunk));
+}
+
+/* Loss of the class scores; over them their gradient. */
+static void class_loss(const struct un_pass *p, const struct un_outputs *out, struct un_mat scores,
+                       enum un_objective t, int64_t first) {
+    const struct un_batch *b = p->batch;
+    bool grad = p->grads != NULL;
+    float *row_loss = out->row_loss[t] + first, *hit = out->hit[t] + first;
+    if (t == UN_MRC) {
+        p->ops->cross_entropy(p->q, row_loss, hit, scores, b->rows[t].target + first, b->scale + t, grad);
+        return;
+    }
+    int64_t begin = first * scores.cols;
+    void *soft = (unsigned char *)b->soft_label + begin * un_type_bytes(b->soft_type);
+    p->ops->kl_divergence(p->q, row_loss, hit, out->unit[t] ? out->unit[t] + begin : NULL, scores,
+                          un_mat(soft, b->soft_type, scores.rows, scores.cols), b->scale + t, grad);
+}
+
+static void class_chunk(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
+                        const struct un_heads *heads, struct un_mat x, enum un_objective t, struct span at) {
+    const struct un_heads_work *work = &heads->work;
+    const struct un_linear *classes = &heads->at.classes;
+    const int32_t *index = p->batch->rows[t].row + at.first;
+    struct un_mat scores = un_mat32(work->scores, at.n, classes->out);
+    struct un_mat y = un_trunk_fwd(p, work, &heads->at.classify, x, index, at.n);
+    un_linear_fwd(p, scores, classes, y, UN_ACT_NONE, un_no_mat());
+    class_loss(p, out, scores, t, at.first);
+    if (!p->grads) return;
+    un_linear_grad(p, classes, scores, y);
+    un_linear_bwd(p, un_mat32(work->dy, at.n, classes->in), classes, scores, 0);
+    un_trunk_bwd(p, dx, work, &heads->at.classify, index, at.n);
+}
+
+static void classify(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
+                     const struct un_heads *heads, struct un_mat x, enum un_objective t) {
+    int64_t n = p->batch->rows[t].n, chunk = heads->work.chunk;
+    for (int64_t first = 0; first < n; first += chunk)
+        class_chunk(p, dx, out, heads, x, t, chunk_at(first, n, chunk));
+}
+
+void un_head_classes(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
+                     const struct un_heads *heads, struct un_mat x) {
+    classify(p, dx, out, heads, x, UN_MRC);
+}
+
+void un_head_soft_classes(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
+                          const struct un_heads *heads, struct un_mat x) {
+    classify(p, dx, out, heads, x, UN_MRCKL);
+}

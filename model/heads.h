@@ -1,0 +1,67 @@
+/* The heads of the five objectives: a table objective -> function. A head runs forward and, when gradients
+ * are wanted, backward at once, because the factors of the gradient (batch->scale, batch->ot_coef) are known
+ * before the pass. So nothing of a head outlives it, and heads over words or regions work in chunks of rows:
+ * the widest scores are [UN_HEAD_CHUNK, V]. Inside the room only.
+ */
+#ifndef UN_HEADS_H
+#define UN_HEADS_H
+
+#include "model/inputs.h"
+#include "model/uniter.h"
+
+enum { UN_HEAD_CHUNK = 256 };
+
+/* LayerNorm(GELU(dense(x))): the first part of the three heads over words or regions. */
+struct un_trunk_at {
+    struct un_linear dense;
+    struct un_norm norm;
+};
+
+struct un_heads_at {
+    struct un_linear pooler, pair; /* itm: [H,H], [2,H] */
+    struct un_trunk_at words, regress, classify;
+    struct un_linear vocabulary;        /* [V,H]: weight tied to the word embeddings, own bias */
+    struct un_linear classes;           /* [C,H] */
+    int64_t image_weight, regress_bias; /* [H,F] tied to img_linear and used untransposed; [F] */
+};
+
+/* Scratch for one chunk, N = min(UN_HEAD_CHUNK, most rows), and for the pairs, B. */
+struct un_heads_work {
+    float *x, *z, *y, *dy;           /* [N,H] */
+    struct un_norm_kept norm;        /* r holds the GELU output */
+    float *scores;                   /* [N,max(V,F,C)] */
+    float *first, *pooled, *dpooled; /* [B,H] */
+    float *pair_scores;              /* [B,2] */
+    float *cost;                     /* as the plans */
+    int64_t chunk;
+};
+
+struct un_heads {
+    struct un_heads_at at;
+    struct un_heads_work work;
+    struct un_transport wra;
+};
+
+/* After un_inputs_add: the tied tensors are found in `inputs`. */
+enum un_status un_heads_add(struct un_params *params, struct un_heads_at *at,
+                            const struct un_inputs_at *inputs, const struct un_dims *dims);
+void un_heads_carve(struct un_heads_work *work, struct un_arena *arena, const struct un_dims *dims,
+                    const struct un_batch_caps *caps);
+/* Runs the heads of all objectives that have rows, in their order. x [T,H] last hidden states; dx [T,H] +=
+ * their gradient when p->grads is set. out: row losses, hits, distances and plans are written where its
+ * pointers say. */
+void un_heads_run(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
+                  const struct un_heads *heads, struct un_mat x);
+
+typedef void un_head(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
+                     const struct un_heads *heads, struct un_mat x);
+un_head un_head_words, un_head_regress, un_head_classes, un_head_soft_classes, un_head_pairs;
+
+/* work->y = trunk(x[index[0..n),:]). */
+struct un_mat un_trunk_fwd(const struct un_pass *p, const struct un_heads_work *work,
+                           const struct un_trunk_at *at, struct un_mat x, const int32_t *index, int64_t n);
+/* dx[index,:] += , parameters' gradients += , from work->dy. */
+void un_trunk_bwd(const struct un_pass *p, struct un_mat dx, const struct un_heads_work *work,
+                  const struct un_trunk_at *at, const int32_t *index, int64_t n);
+
+#endif

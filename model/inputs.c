@@ -1,0 +1,153 @@
+/* Text and region embeddings, see inputs.h. Each kind is computed on its own rows and scattered into packed
+ * order; words and regions do not meet before the first layer. */
+#include "model/inputs.h"
+
+#define TEXT  "uniter.embeddings."
+#define IMAGE "uniter.img_embeddings."
+
+static enum un_status add_mask(struct un_params *params, struct un_inputs_at *at,
+                               const struct un_dims *dims) {
+    UN_TRY(un_pass_add(params, IMAGE "mask_embedding.weight", 2, dims->img_dim, UN_INIT_NORMAL, &at->mask));
+    params->list[params->n - 1].zero_row0 = true;
+    return UN_OK;
+}
+
+enum un_status un_inputs_add(struct un_params *params, struct un_inputs_at *at, const struct un_dims *dims) {
+    int64_t h = dims->hidden_size;
+    UN_TRY(
+        un_pass_add(params, TEXT "word_embeddings.weight", dims->vocab_size, h, UN_INIT_NORMAL, &at->word));
+    UN_TRY(un_pass_add(params, TEXT "position_embeddings.weight", dims->max_position_embeddings, h,
+                       UN_INIT_NORMAL, &at->position));
+    UN_TRY(un_pass_add(params, TEXT "token_type_embeddings.weight", dims->type_vocab_size, h, UN_INIT_NORMAL,
+                       &at->type));
+    UN_TRY(un_norm_add(params, &at->text_norm, TEXT "LayerNorm", h));
+    UN_TRY(un_linear_add(params, &at->image, IMAGE "img_linear", h, dims->img_dim));
+    UN_TRY(un_norm_add(params, &at->image_norm, IMAGE "img_layer_norm", h));
+    UN_TRY(un_norm_add(params, &at->box_norm, IMAGE "pos_layer_norm", h));
+    UN_TRY(un_linear_add(params, &at->box, IMAGE "pos_linear", h, UN_BOX_WIDTH));
+    UN_TRY(add_mask(params, at, dims));
+    return un_norm_add(params, &at->region_norm, IMAGE "LayerNorm", h);
+}
+
+void un_inputs_carve(struct un_inputs_kept *kept, struct un_arena *arena, const struct un_dims *dims,
+                     const struct un_batch_caps *caps) {
+    int64_t h = dims->hidden_size, most = caps->words > caps->regions ? caps->words : caps->regions;
+    un_norm_carve(&kept->text_norm, arena, caps->words, h);
+    un_norm_carve(&kept->image_norm, arena, caps->regions, h);
+    un_norm_carve(&kept->box_norm, arena, caps->regions, h);
+    un_norm_carve(&kept->region_norm, arena, caps->regions, h);
+    kept->feature = un_take_floats(arena, caps->regions * dims->img_dim);
+    kept->first = un_take_floats(arena, most * h);
+    kept->second = un_take_floats(arena, most * h);
+    kept->masked_sum = un_take_floats(arena, h);
+    kept->saved_row = un_take_floats(arena, h);
+    kept->row_zero = un_arena_take(arena, 1, sizeof(int32_t));
+    kept->x = un_take_floats(arena, caps->tokens * h);
+}
+
+static struct un_mat packed(const struct un_pass *p, const struct un_inputs_kept *kept) {
+    return un_mat32(kept->x, p->batch->tokens, p->dims->hidden_size);
+}
+
+static void drop_in_place(const struct un_pass *p, struct un_mat y, enum un_site site) {
+    struct un_dropout drop = un_pass_dropout(p, site);
+    if (drop.threshold) p->ops->dropout(p->q, y, y, &drop);
+}
+
+static void text_fwd(const struct un_pass *p, const struct un_inputs_kept *kept,
+                     const struct un_inputs_at *at) {
+    const struct un_batch *b = p->batch;
+    int64_t h = p->dims->hidden_size;
+    struct un_mat r = un_mat32(kept->text_norm.r, b->words, h), y = un_mat32(kept->first, b->words, h);
+    p->ops->embed_words(p->q, r, b->word_id, b->word_pos, un_pass_param(p, at->word, p->dims->vocab_size, h),
+                        un_pass_param(p, at->position, p->dims->max_position_embeddings, h),
+                        p->params + at->type);
+    un_norm_fwd(p, y, &kept->text_norm, &at->text_norm, r, un_no_mat(), NULL);
+    drop_in_place(p, y, UN_SITE_TEXT);
+    p->ops->scatter_rows(p->q, packed(p, kept), y, b->word_row);
+}
+
+static void region_fwd(const struct un_pass *p, const struct un_inputs_kept *kept,
+                       const struct un_inputs_at *at) {
+    const struct un_batch *b = p->batch;
+    int64_t n = b->regions, h = p->dims->hidden_size, f = p->dims->img_dim;
+    struct un_mat feature = un_mat32(kept->feature, n, f), r_image = un_mat32(kept->image_norm.r, n, h);
+    struct un_mat r_box = un_mat32(kept->box_norm.r, n, h), r = un_mat32(kept->region_norm.r, n, h);
+    struct un_mat first = un_mat32(kept->first, n, h), second = un_mat32(kept->second, n, h);
+    p->ops->mask_features(p->q, feature, un_mat(b->feature, b->feature_type, n, f), b->masked,
+                          p->params + at->mask + f);
+    un_linear_fwd(p, r_image, &at->image, feature, UN_ACT_NONE, un_no_mat());
+    un_norm_fwd(p, first, &kept->image_norm, &at->image_norm, r_image, un_no_mat(), NULL);
+    un_linear_fwd(p, r_box, &at->box, un_mat32(b->box, n, UN_BOX_WIDTH), UN_ACT_NONE, un_no_mat());
+    un_norm_fwd(p, second, &kept->box_norm, &at->box_norm, r_box, un_no_mat(), NULL);
+    p->ops->add_row(p->q, r, first, second, p->params + at->type + h);
+    un_norm_fwd(p, first, &kept->region_norm, &at->region_norm, r, un_no_mat(), NULL);
+    drop_in_place(p, first, UN_SITE_IMAGE);
+    p->ops->scatter_rows(p->q, packed(p, kept), first, b->region_row);
+}
+
+void un_inputs_fwd(const struct un_pass *p, const struct un_inputs_kept *kept,
+                   const struct un_inputs_at *at) {
+    text_fwd(p, kept, at);
+    region_fwd(p, kept, at);
+}
+
+/* The lookup is padded: word 0 gets no gradient from it (but from the tied decoder it does), so row 0 is put
+ * back. */
+static void words_bwd(const struct un_pass *p, const struct un_inputs_kept *kept,
+                      const struct un_inputs_at *at, struct un_mat dr) {
+    struct un_mat dword = un_pass_grad(p, at->word, p->dims->vocab_size, dr.cols);
+    struct un_mat saved = un_mat32(kept->saved_row, 1, dr.cols);
+    p->ops->gather_rows(p->q, saved, dword, kept->row_zero);
+    p->ops->segment_add_rows(p->q, dword, dr, &p->batch->by_word);
+    p->ops->scatter_rows(p->q, dword, saved, kept->row_zero);
+}
+
+static void text_bwd(const struct un_pass *p, const struct un_inputs_kept *kept,
+                     const struct un_inputs_at *at, struct un_mat d) {
+    const struct un_batch *b = p->batch;
+    int64_t h = p->dims->hidden_size;
+    struct un_mat dr = un_mat32(kept->first, b->words, h);
+    p->ops->gather_rows(p->q, dr, d, b->word_row);
+    drop_in_place(p, dr, UN_SITE_TEXT);
+    un_norm_bwd(p, dr, un_no_mat(), &at->text_norm, dr, &kept->text_norm, NULL);
+    p->ops->col_sum(p->q, p->grads + at->type, dr);
+    p->ops->segment_add_rows(p->q, un_pass_grad(p, at->position, p->dims->max_position_embeddings, h), dr,
+                             &b->by_position);
+    words_bwd(p, kept, at, dr);
+}
+
+/* A masked region's feature is row 1 of the mask table, so its gradient is the sum of dr W over those regions
+ * = (sum of dr) W: one vector through the matrix instead of all rows. */
+static void mask_row_bwd(const struct un_pass *p, const struct un_inputs_kept *kept,
+                         const struct un_inputs_at *at, struct un_mat dr) {
+    const struct un_batch *b = p->batch;
+    int64_t h = p->dims->hidden_size, f = p->dims->img_dim;
+    struct un_mat masked = un_mat32(kept->second, b->masked_count, h), sum = un_mat32(kept->masked_sum, 1, h);
+    p->ops->gather_rows(p->q, masked, dr, b->masked_region);
+    p->ops->zero(p->q, kept->masked_sum, (size_t)h * sizeof(float));
+    p->ops->col_sum(p->q, kept->masked_sum, masked);
+    un_linear_bwd(p, un_pass_grad(p, at->mask + f, 1, f), &at->image, sum, 1);
+}
+
+static void region_bwd(const struct un_pass *p, const struct un_inputs_kept *kept,
+                       const struct un_inputs_at *at, struct un_mat d) {
+    const struct un_batch *b = p->batch;
+    int64_t n = b->regions, h = p->dims->hidden_size, f = p->dims->img_dim;
+    struct un_mat dr = un_mat32(kept->first, n, h), dbranch = un_mat32(kept->second, n, h);
+    p->ops->gather_rows(p->q, dr, d, b->region_row);
+    drop_in_place(p, dr, UN_SITE_IMAGE);
+    un_norm_bwd(p, dr, un_no_mat(), &at->region_norm, dr, &kept->region_norm, NULL);
+    p->ops->col_sum(p->q, p->grads + at->type + h, dr);
+    un_norm_bwd(p, dbranch, un_no_mat(), &at->box_norm, dr, &kept->box_norm, NULL);
+    un_linear_grad(p, &at->box, dbranch, un_mat32(b->box, n, UN_BOX_WIDTH));
+    un_norm_bwd(p, dr, un_no_mat(), &at->image_norm, dr, &kept->image_norm, NULL);
+    un_linear_grad(p, &at->image, dr, un_mat32(kept->feature, n, f));
+    mask_row_bwd(p, kept, at, dr);
+}
+
+void un_inputs_bwd(const struct un_pass *p, const struct un_inputs_kept *kept, const struct un_inputs_at *at,
+                   struct un_mat d) {
+    text_bwd(p, kept, at, d);
+    region_bwd(p, kept, at, d);
+}

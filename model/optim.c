@@ -1,0 +1,104 @@
+/* The optimizer's law, see optim.h. Scalars are computed in double as uniter_torch does and rounded once. */
+#include "model/optim.h"
+
+#include "runtime/memory.h"
+
+#include <math.h>
+
+#define AT(member) offsetof(struct un_optim_keys, member)
+static const struct un_key keys[] = {
+    {"lr", UN_KEY_FLOAT, AT(lr), "5.0e-5", 0, 1, "", "learning rate after the warm-up", NULL, NULL, 0},
+    {"betas", UN_KEY_FLOATS, AT(betas), "[0.9, 0.98]", 0, 0.999999, "", "decay of the two moments of Adam",
+     NULL, NULL, 2},
+    {"eps", UN_KEY_FLOAT, AT(eps), "1.0e-6", 1e-12, 1, "", "added to the root of the second moment", NULL,
+     NULL, 0},
+    {"weight_decay", UN_KEY_FLOAT, AT(weight_decay), "0.01", 0, 1, "",
+     "share of a weight taken off, times lr; biases and parameters named LayerNorm are spared", NULL, NULL,
+     0},
+    {"warmup_steps", UN_KEY_INT, AT(warmup_steps), "10000", 0, 1e12, "steps",
+     "steps in which lr rises from 0", NULL, NULL, 0},
+    {"grad_norm", UN_KEY_FLOAT, AT(grad_norm), "5.0", 0, 1e9, "",
+     "the gradient is scaled down to this norm; 0: never", NULL, NULL, 0}};
+
+const struct un_key_table un_optim_key_table = {"optim", keys, sizeof keys / sizeof *keys,
+                                                sizeof(struct un_optim_keys)};
+
+static const double lowest_lr = 1e-8; /* the authors never let it reach 0 */
+
+double un_optim_lr(const struct un_optim_keys *k, int64_t step, int64_t total_steps) {
+    double factor = 0;
+    if (step < k->warmup_steps)
+        factor = (double)step / (double)k->warmup_steps;
+    else if (step < total_steps)
+        factor = (double)(total_steps - step) / (double)(total_steps - k->warmup_steps);
+    return k->lr * factor > lowest_lr ? k->lr * factor : lowest_lr;
+}
+
+struct un_adamw un_optim_step(const struct un_optim_keys *k, int64_t step, int64_t total_steps) {
+    double lr = un_optim_lr(k, step, total_steps), t = (double)step;
+    double size = lr * sqrt(1 - pow(k->betas[1], t)) / (1 - pow(k->betas[0], t));
+    return (struct un_adamw){.lr = (float)lr,
+                             .beta1 = (float)k->betas[0],
+                             .beta2 = (float)k->betas[1],
+                             .eps = (float)k->eps,
+                             .weight_decay = (float)k->weight_decay,
+                             .step_size = (float)size};
+}
+
+static int64_t chunks_of(int64_t count) {
+    return (count + UN_SUM_CHUNK - 1) / UN_SUM_CHUNK;
+}
+
+size_t un_optim_bytes(const struct un_params *params) {
+    size_t count = (size_t)params->total;
+    return 2 * count * sizeof(float) + count / UN_PARAM_ALIGN +
+           (size_t)chunks_of(params->total) * sizeof(double) + 3 * sizeof(float);
+}
+
+static enum un_status send_decay(struct un_optim *o, struct un_device *d, struct un_queue *q,
+                                 const struct un_params *params) {
+    size_t bytes = (size_t)(params->total / UN_PARAM_ALIGN);
+    uint8_t *map = un_alloc(bytes, 1, "decay map");
+    if (!map) return un_error_get()->status;
+    un_params_decay_map(params, map);
+    d->mem->copy_in(q, o->decay, map, bytes);
+    enum un_status status = d->mem->queue_wait(q);
+    un_free(map);
+    return status;
+}
+
+enum un_status un_optim_open(struct un_optim *o, struct un_device *d, struct un_queue *q,
+                             const struct un_params *params) {
+    size_t count = (size_t)params->total;
+    *o = (struct un_optim){.count = params->total, .chunks = chunks_of(params->total)};
+    enum un_status status;
+    o->m = d->mem->alloc(d, count * sizeof(float), "first moments");
+    o->v = d->mem->alloc(d, count * sizeof(float), "second moments");
+    o->decay = d->mem->alloc(d, count / UN_PARAM_ALIGN, "decay map");
+    o->partial = d->mem->alloc(d, (size_t)o->chunks * sizeof(double), "partial norms");
+    o->clip = d->mem->alloc(d, 3 * sizeof(float), "norm and clip factor");
+    if (!o->m || !o->v || !o->decay || !o->partial || !o->clip) {
+        status = un_error_get()->status;
+        goto failed;
+    }
+    UN_TRY_GOTO(send_decay(o, d, q, params), failed);
+    return UN_OK;
+failed:
+    un_optim_close(o, d);
+    return status;
+}
+
+void un_optim_close(struct un_optim *o, struct un_device *d) {
+    void *const owned[] = {o->m, o->v, o->decay, o->partial, o->clip};
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; ++i)
+        if (owned[i]) d->mem->free(d, owned[i]);
+    *o = (struct un_optim){0};
+}
+
+void un_optim_update(struct un_optim *o, struct un_device *d, struct un_queue *q, float *params,
+                     const float *grads, const struct un_optim_keys *k, int64_t step, int64_t total_steps) {
+    struct un_adamw how = un_optim_step(k, step, total_steps);
+    d->ops->square_sums(q, o->partial, grads, o->count);
+    d->ops->clip_factor(q, o->clip, o->partial, o->chunks, (float)k->grad_norm);
+    d->ops->adamw(q, params, NULL, o->m, o->v, grads, o->decay, o->count, &how, o->clip + 1, o->clip + 2);
+}

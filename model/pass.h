@@ -1,0 +1,90 @@
+/* What every function of one forward or backward is given, and the two maps with parameters of which the
+ * network is made: a linear map and a LayerNorm, each knowing its places in the flat buffer. Inside the room
+ * only.
+ *
+ * Activations are buffers sized from caps; views on them (un_mat) have the real row counts of the batch.
+ */
+#ifndef UN_PASS_H
+#define UN_PASS_H
+
+#include "model/batch.h"
+#include "model/dims.h"
+#include "runtime/params.h"
+
+struct un_pass {
+    const struct un_ops *ops;
+    struct un_queue *q;
+    const struct un_dims *dims;
+    const struct un_batch *batch; /* device pointers */
+    const float *params;          /* [P] */
+    float *grads;                 /* [P], += ; NULL: forward only */
+    uint64_t seed;
+    double drop_prob; /* 0: no dropout in this pass */
+};
+
+/* Places where dropout happens; the number is part of what "same seed, same training" means. */
+enum un_site { UN_SITE_TEXT, UN_SITE_IMAGE, UN_SITE_LAYERS };
+enum un_layer_site { UN_SITE_PROBABILITIES, UN_SITE_ATTENTION, UN_SITE_OUTPUT, UN_SITES_OF_LAYER };
+
+struct un_dropout un_pass_dropout(const struct un_pass *p, uint32_t site);
+static inline uint32_t un_pass_site(int64_t layer, enum un_layer_site site) {
+    return (uint32_t)(UN_SITE_LAYERS + layer * UN_SITES_OF_LAYER + site);
+}
+
+/* Appends tensor `name` to the table; *offset is its place. shape1 0: a vector. */
+enum un_status un_pass_add(struct un_params *params, const char *name, int64_t shape0, int64_t shape1,
+                           enum un_init init, int64_t *offset);
+
+/* y = x weight^T + bias; weight [out,in], bias [out]. */
+struct un_linear {
+    int64_t weight, bias; /* offsets in the flat buffer */
+    int64_t out, in;
+};
+enum un_status un_linear_add(struct un_params *params, struct un_linear *at, const char *name, int64_t out,
+                             int64_t in);
+/* y = activation(map(x)); pre: what goes into the activation, for the backward (data NULL: not kept). */
+void un_linear_fwd(const struct un_pass *p, struct un_mat y, const struct un_linear *at, struct un_mat x,
+                   enum un_activation activation, struct un_mat pre);
+/* Gradients of weight and bias += . */
+void un_linear_grad(const struct un_pass *p, const struct un_linear *at, struct un_mat dy, struct un_mat x);
+/* dx = dy weight + beta dx. */
+void un_linear_bwd(const struct un_pass *p, struct un_mat dx, const struct un_linear *at, struct un_mat dy,
+                   float beta);
+
+struct un_norm {
+    int64_t gamma, beta; /* offsets */
+    int64_t width;
+};
+/* What the forward of a LayerNorm leaves for its backward: input r [N,width], statistics [N]. */
+struct un_norm_kept {
+    float *r, *mean, *rstd;
+};
+enum un_status un_norm_add(struct un_params *params, struct un_norm *at, const char *name, int64_t width);
+void un_norm_carve(struct un_norm_kept *kept, struct un_arena *arena, int64_t rows, int64_t width);
+/* kept->r = residual + dropout(x), y = LayerNorm of it. x may be kept->r itself. residual.data NULL, drop
+ * NULL: none. */
+void un_norm_fwd(const struct un_pass *p, struct un_mat y, const struct un_norm_kept *kept,
+                 const struct un_norm *at, struct un_mat x, struct un_mat residual,
+                 const struct un_dropout *drop);
+/* dr = gradient of r, in place over dy allowed; dx (data NULL: not wanted) that of x; gradients of gamma,
+ * beta += . */
+void un_norm_bwd(const struct un_pass *p, struct un_mat dr, struct un_mat dx, const struct un_norm *at,
+                 struct un_mat dy, const struct un_norm_kept *kept, const struct un_dropout *drop);
+
+/* [rows,cols] of the parameters, and of their gradients. */
+static inline struct un_mat un_pass_param(const struct un_pass *p, int64_t offset, int64_t rows,
+                                          int64_t cols) {
+    return un_mat32(p->params + offset, rows, cols);
+}
+static inline struct un_mat un_pass_grad(const struct un_pass *p, int64_t offset, int64_t rows,
+                                         int64_t cols) {
+    return un_mat32(p->grads + offset, rows, cols);
+}
+static inline struct un_mat un_no_mat(void) {
+    return (struct un_mat){.data = NULL};
+}
+static inline float *un_take_floats(struct un_arena *arena, int64_t count) {
+    return un_arena_take(arena, (size_t)count, sizeof(float));
+}
+
+#endif

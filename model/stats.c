@@ -1,0 +1,159 @@
+/* Sums of losses, hits, distances and right alignments, see stats.h. Added in double in the order of the
+ * rows, so equal passes give equal bits. */
+#include "model/stats.h"
+
+static int64_t row_cap(const struct un_batch_caps *caps, int t) {
+    return t == UN_MLM ? caps->words : t == UN_ITM ? caps->samples : caps->regions;
+}
+
+static float *host_floats(struct un_device *d, int64_t count) {
+    return d->mem->host_alloc(d, (size_t)(count > 0 ? count : 1) * sizeof(float),
+                              "host copies of the losses");
+}
+
+enum un_status un_host_outputs_open(struct un_host_outputs *h, struct un_device *d,
+                                    const struct un_batch_caps *caps, bool with_plan) {
+    bool ok = true;
+    *h = (struct un_host_outputs){0};
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        ok = ok && (h->row_loss[t] = host_floats(d, row_cap(caps, t))) != NULL;
+        if (t != UN_MRFR) ok = ok && (h->hit[t] = host_floats(d, row_cap(caps, t))) != NULL;
+    }
+    ok = ok && (h->distance = host_floats(d, caps->samples)) != NULL;
+    if (with_plan) ok = ok && (h->plan = host_floats(d, caps->plan)) != NULL;
+    if (ok) return UN_OK;
+    un_host_outputs_close(h, d);
+    return un_error_get()->status;
+}
+
+void un_host_outputs_close(struct un_host_outputs *h, struct un_device *d) {
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        if (h->row_loss[t]) d->mem->host_free(d, h->row_loss[t]);
+        if (h->hit[t]) d->mem->host_free(d, h->hit[t]);
+    }
+    if (h->distance) d->mem->host_free(d, h->distance);
+    if (h->plan) d->mem->host_free(d, h->plan);
+    *h = (struct un_host_outputs){0};
+}
+
+static void fetch(struct un_device *d, struct un_queue *q, float *host, const float *device, int64_t count) {
+    if (host && device && count > 0) d->mem->copy_out(q, host, device, (size_t)count * sizeof(float));
+}
+
+void un_host_outputs_fetch(struct un_host_outputs *h, const struct un_outputs *out,
+                           const struct un_batch *batch, struct un_device *d, struct un_queue *q) {
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        fetch(d, q, h->row_loss[t], out->row_loss[t], batch->rows[t].n);
+        fetch(d, q, h->hit[t], out->hit[t], batch->rows[t].n);
+    }
+    int64_t pairs = batch->rows[UN_ITM].n;
+    fetch(d, q, h->distance, out->distance, pairs);
+    if (pairs > 0) fetch(d, q, h->plan, out->plan, batch->plan_start[pairs]);
+}
+
+/* Elements over which the loss of one row is a sum. */
+static double units_of_row(const struct un_dims *dims, int t) {
+    return t == UN_MRFR ? (double)dims->img_dim : t == UN_MRCKL ? (double)dims->img_label_dim : 1;
+}
+
+static void add_rows(struct un_stats *stats, const struct un_batch *batch, const struct un_host_outputs *h,
+                     const struct un_dims *dims, int t) {
+    const struct un_rows *rows = &batch->rows[t];
+    for (int64_t i = 0; i < rows->n; ++i) {
+        if (rows->row[i] < 0) continue; /* fills a list of fixed length */
+        struct un_tally *tally = &stats->by[t][rows->dataset[i]];
+        tally->loss += h->row_loss[t][i];
+        tally->hits += h->hit[t] ? h->hit[t][i] : 0;
+        tally->units += units_of_row(dims, t);
+        tally->rows += 1;
+    }
+}
+
+static void add_distances(struct un_stats *stats, const struct un_batch *batch,
+                          const struct un_host_outputs *h) {
+    const struct un_rows *rows = &batch->rows[UN_ITM];
+    for (int64_t i = 0; i < rows->n; ++i) {
+        if (rows->row[i] < 0) continue;
+        bool same = rows->target[i] == 1;
+        *(same ? &stats->ot_pos : &stats->ot_neg) += h->distance[i];
+        *(same ? &stats->pairs_pos : &stats->pairs_neg) += 1;
+    }
+}
+
+/* The first region with most of the plan's mass of this word. */
+static int32_t heaviest_region(const struct un_batch *batch, const float *plan, int32_t pair, int32_t word) {
+    int32_t regions = batch->pair_regions[pair], best = 0;
+    const float *mass = plan + batch->plan_start[pair] + (int64_t)word * regions;
+    for (int32_t j = 1; j < regions; ++j)
+        if (mass[j] > mass[best]) best = j;
+    return best;
+}
+
+/* Looks through the entries of one pair, [begin, end): each word counts once, with all its right regions. */
+static void add_aligned_pair(struct un_stats *stats, const struct un_batch *batch, const float *plan,
+                             int64_t begin, int64_t end) {
+    const struct un_alignment *a = &batch->alignment;
+    for (int64_t i = begin; i < end; ++i) {
+        bool seen = false, hit = false;
+        for (int64_t j = begin; j < i; ++j) seen = seen || a->word[j] == a->word[i];
+        if (seen) continue;
+        int32_t best = heaviest_region(batch, plan, a->pair[i], a->word[i]);
+        for (int64_t j = i; j < end; ++j) hit = hit || (a->word[j] == a->word[i] && a->region[j] == best);
+        stats->align_words += 1;
+        stats->align_hits += hit;
+    }
+}
+
+static void add_alignment(struct un_stats *stats, const struct un_batch *batch, const float *plan) {
+    const struct un_alignment *a = &batch->alignment;
+    for (int64_t begin = 0, end; begin < a->n; begin = end) {
+        for (end = begin; end < a->n && a->pair[end] == a->pair[begin];) ++end;
+        add_aligned_pair(stats, batch, plan, begin, end);
+    }
+}
+
+void un_stats_add(struct un_stats *stats, const struct un_batch *batch, const struct un_host_outputs *h,
+                  const struct un_dims *dims) {
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) add_rows(stats, batch, h, dims, t);
+    add_distances(stats, batch, h);
+    if (h->plan) add_alignment(stats, batch, h->plan);
+    stats->tokens += (double)batch->tokens;
+    stats->samples += (double)batch->samples;
+}
+
+static void merge_tally(struct un_tally *into, const struct un_tally *from) {
+    into->loss += from->loss;
+    into->units += from->units;
+    into->rows += from->rows;
+    into->hits += from->hits;
+}
+
+void un_stats_merge(struct un_stats *into, const struct un_stats *from) {
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t)
+        for (int d = 0; d < UN_MAX_DATASETS; ++d) merge_tally(&into->by[t][d], &from->by[t][d]);
+    into->ot_pos += from->ot_pos;
+    into->ot_neg += from->ot_neg;
+    into->pairs_pos += from->pairs_pos;
+    into->pairs_neg += from->pairs_neg;
+    into->align_words += from->align_words;
+    into->align_hits += from->align_hits;
+    into->tokens += from->tokens;
+    into->samples += from->samples;
+}
+
+struct un_tally un_stats_total(const struct un_stats *stats, enum un_objective objective) {
+    struct un_tally total = {0};
+    for (int d = 0; d < UN_MAX_DATASETS; ++d) merge_tally(&total, &stats->by[objective][d]);
+    return total;
+}
+
+double un_stats_loss(const struct un_stats *stats, const double weight[UN_OBJECTIVE_COUNT],
+                     double ot_lambda) {
+    double loss = 0, pairs = stats->pairs_pos + stats->pairs_neg;
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        struct un_tally total = un_stats_total(stats, (enum un_objective)t);
+        if (total.units > 0) loss += weight[t] * total.loss / total.units;
+    }
+    if (pairs > 0) loss += weight[UN_ITM] * ot_lambda * (stats->ot_pos - stats->ot_neg) / pairs;
+    return loss;
+}

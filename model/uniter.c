@@ -1,0 +1,303 @@
+/* The whole network, see uniter.h. Parameters stand in the order of the forward - embeddings, layers, heads -
+ * so the backward finishes them from the end of the flat buffer towards the beginning. Activations are one
+ * block of device memory: measured with an arena, then carved; a pass allocates nothing.
+ */
+#include "model/uniter.h"
+
+#include "model/block.h"
+#include "model/heads.h"
+
+/* Where the parameters of each part stand. layer_begin[l]: first element of layer l; [layers]: of the heads.
+ */
+struct places {
+    struct un_inputs_at inputs;
+    struct un_block_at *blocks; /* [layers] */
+    int64_t *layer_begin;       /* [layers+1] */
+    struct un_heads_at heads;
+};
+
+struct un_model {
+    struct un_device *device;
+    struct un_model_setup setup;
+    struct un_params params;
+    struct places at;
+    struct un_inputs_kept inputs;
+    struct un_block_kept *blocks; /* [layers]; all the same when not training */
+    struct un_block_work block_work;
+    struct un_heads heads;
+    float *dx; /* [T,H] gradient of the hidden states */
+    struct un_outputs out;
+    void *memory, *debug_memory;
+};
+
+/* ---- parameters ---- */
+
+static void places_free(struct places *at) {
+    un_free(at->blocks);
+    un_free(at->layer_begin);
+}
+
+static enum un_status places_alloc(struct places *at, int64_t layers) {
+    at->blocks = un_alloc((size_t)layers, sizeof *at->blocks, "places of the layers");
+    at->layer_begin = un_alloc((size_t)layers + 1, sizeof *at->layer_begin, "places of the layers");
+    return at->blocks && at->layer_begin ? UN_OK : un_error_get()->status;
+}
+
+static enum un_status check_sizes(const struct un_dims *d) {
+    const struct {
+        const char *name;
+        int64_t value;
+    } sizes[] = {{"vocab_size", d->vocab_size},
+                 {"hidden_size", d->hidden_size},
+                 {"num_hidden_layers", d->num_hidden_layers},
+                 {"num_attention_heads", d->num_attention_heads},
+                 {"intermediate_size", d->intermediate_size},
+                 {"max_position_embeddings", d->max_position_embeddings},
+                 {"type_vocab_size", d->type_vocab_size},
+                 {"img_dim", d->img_dim},
+                 {"img_label_dim", d->img_label_dim}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i)
+        if (sizes[i].value <= 0)
+            return un_fail(UN_USAGE, "model.%s: %lld, must be known and positive here", sizes[i].name,
+                           (long long)sizes[i].value);
+    return UN_OK;
+}
+
+static enum un_status build(struct un_params *params, struct places *at, const struct un_dims *dims) {
+    UN_TRY(un_inputs_add(params, &at->inputs, dims));
+    for (int64_t l = 0; l < dims->num_hidden_layers; ++l) {
+        at->layer_begin[l] = params->total;
+        UN_TRY(un_block_add(params, &at->blocks[l], dims, l));
+    }
+    at->layer_begin[dims->num_hidden_layers] = params->total;
+    return un_heads_add(params, &at->heads, &at->inputs, dims);
+}
+
+enum un_status un_model_params_build(struct un_params *params, const struct un_dims *dims) {
+    struct places at = {0};
+    *params = (struct un_params){0};
+    enum un_status status;
+    UN_TRY_GOTO(check_sizes(dims), done);
+    UN_TRY_GOTO(places_alloc(&at, dims->num_hidden_layers), done);
+    status = build(params, &at, dims);
+done:
+    places_free(&at);
+    if (status != UN_OK) un_params_free(params);
+    return status;
+}
+
+const struct un_params *un_model_params(const struct un_model *model) {
+    return &model->params;
+}
+
+/* ---- activations ---- */
+
+static void carve_outputs(struct un_outputs *out, struct un_arena *arena, const struct un_batch_caps *caps) {
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        int64_t rows = t == UN_MLM ? caps->words : t == UN_ITM ? caps->samples : caps->regions;
+        out->row_loss[t] = un_take_floats(arena, rows);
+        out->hit[t] = t == UN_MRFR ? NULL : un_take_floats(arena, rows);
+    }
+    out->distance = un_take_floats(arena, caps->samples);
+    out->plan = un_take_floats(arena, caps->plan);
+}
+
+/* blocks[l].y is the input of layer l + 1. Without a backward all layers work in the same buffers: a layer
+ * reads its input for the last time before it writes its output. */
+static void carve(struct un_model *m, struct un_arena *arena) {
+    const struct un_dims *dims = &m->setup.dims;
+    const struct un_batch_caps *caps = &m->setup.caps;
+    un_inputs_carve(&m->inputs, arena, dims, caps);
+    for (int64_t l = 0; l < dims->num_hidden_layers; ++l) {
+        if (l == 0 || m->setup.train)
+            un_block_carve(&m->blocks[l], arena, dims, caps->tokens);
+        else
+            m->blocks[l] = m->blocks[0];
+    }
+    un_heads_carve(&m->heads.work, arena, dims, caps);
+    carve_outputs(&m->out, arena, caps);
+    if (!m->setup.train) return;
+    un_block_carve_work(&m->block_work, arena, dims, caps->tokens);
+    m->dx = un_take_floats(arena, caps->tokens * dims->hidden_size);
+}
+
+enum un_status un_model_bytes(const struct un_model_setup *setup, size_t *bytes) {
+    UN_TRY(check_sizes(&setup->dims));
+    struct un_model measured = {.setup = *setup};
+    struct un_arena arena = {.name = "activations"};
+    measured.blocks = un_alloc((size_t)setup->dims.num_hidden_layers, sizeof *measured.blocks, "layers");
+    if (!measured.blocks) return un_error_get()->status;
+    carve(&measured, &arena);
+    un_free(measured.blocks);
+    *bytes = arena.used;
+    return UN_OK;
+}
+
+static enum un_status take_memory(struct un_model *m) {
+    size_t bytes;
+    m->blocks = un_alloc((size_t)m->setup.dims.num_hidden_layers, sizeof *m->blocks, "layers");
+    if (!m->blocks) return un_error_get()->status;
+    UN_TRY(un_model_bytes(&m->setup, &bytes));
+    m->memory = m->device->mem->alloc(m->device, bytes, "activations of the network");
+    if (!m->memory) return un_error_get()->status;
+    struct un_arena arena = {.name = "activations", .base = m->memory, .size = bytes};
+    carve(m, &arena);
+    return UN_OK;
+}
+
+static enum un_status check_setup(const struct un_model_setup *s) {
+    UN_TRY(check_sizes(&s->dims));
+    if (s->caps.img_dim != s->dims.img_dim || s->caps.img_label_dim != s->dims.img_label_dim)
+        return un_fail(UN_INTERNAL,
+                       "model: micro-batches of img_dim %lld, img_label_dim %lld for a network of %lld, %lld",
+                       (long long)s->caps.img_dim, (long long)s->caps.img_label_dim,
+                       (long long)s->dims.img_dim, (long long)s->dims.img_label_dim);
+    return UN_OK;
+}
+
+enum un_status un_model_open(struct un_model **model, struct un_device *device,
+                             const struct un_model_setup *setup) {
+    *model = NULL;
+    UN_TRY(check_setup(setup));
+    struct un_model *m = un_alloc(1, sizeof *m, "model");
+    if (!m) return un_error_get()->status;
+    m->device = device;
+    m->setup = *setup;
+    enum un_status status;
+    UN_TRY_GOTO(places_alloc(&m->at, setup->dims.num_hidden_layers), failed);
+    UN_TRY_GOTO(build(&m->params, &m->at, &setup->dims), failed);
+    UN_TRY_GOTO(take_memory(m), failed);
+    m->heads.at = m->at.heads;
+    m->heads.wra = setup->wra;
+    *model = m;
+    return UN_OK;
+failed:
+    un_model_close(m);
+    return status;
+}
+
+void un_model_close(struct un_model *m) {
+    if (!m) return;
+    if (m->memory) m->device->mem->free(m->device, m->memory);
+    if (m->debug_memory) m->device->mem->free(m->device, m->debug_memory);
+    un_free(m->blocks);
+    places_free(&m->at);
+    un_params_free(&m->params);
+    un_free(m);
+}
+
+static void carve_debug(struct un_outputs *out, struct un_arena *arena, const struct un_model_setup *s) {
+    out->unit[UN_MRFR] = un_take_floats(arena, s->caps.regions * s->dims.img_dim);
+    out->unit[UN_MRCKL] = un_take_floats(arena, s->caps.regions * s->dims.img_label_dim);
+    out->scores.data = un_take_floats(arena, s->caps.samples * 2);
+}
+
+enum un_status un_model_debug(struct un_model *m) {
+    if (m->debug_memory) return UN_OK;
+    struct un_arena arena = {.name = "unit losses"};
+    struct un_outputs measured;
+    carve_debug(&measured, &arena, &m->setup);
+    m->debug_memory = m->device->mem->alloc(m->device, arena.used, "unit losses");
+    if (!m->debug_memory) return un_error_get()->status;
+    arena = (struct un_arena){.name = "unit losses", .base = m->debug_memory, .size = arena.used};
+    carve_debug(&m->out, &arena, &m->setup);
+    m->out.unit[UN_MLM] = m->out.row_loss[UN_MLM]; /* one unit a row */
+    m->out.unit[UN_MRC] = m->out.row_loss[UN_MRC];
+    m->out.unit[UN_ITM] = m->out.row_loss[UN_ITM];
+    return UN_OK;
+}
+
+static int64_t larger(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+void un_model_limits(const struct un_model_setup *setup, struct un_limits *limits) {
+    const struct un_dims *d = &setup->dims;
+    struct un_params params;
+    *limits = (struct un_limits){.max_tokens = setup->caps.tokens,
+                                 .max_samples = setup->caps.samples,
+                                 .max_heads = d->num_attention_heads};
+    limits->max_width = larger(larger(3 * d->hidden_size, d->intermediate_size),
+                               larger(d->vocab_size, larger(d->img_dim, d->img_label_dim)));
+    if (un_model_params_build(&params, d) == UN_OK) {
+        limits->max_params = params.total;
+        un_params_free(&params);
+    }
+}
+
+/* ---- a pass ---- */
+
+static enum un_status check_count(const char *what, int64_t count, int64_t cap) {
+    if (count >= 0 && count <= cap) return UN_OK;
+    return un_fail(UN_INTERNAL, "model: micro-batch of %lld %s, sized for %lld", (long long)count, what,
+                   (long long)cap);
+}
+
+static enum un_status check_batch(const struct un_model *m, const struct un_batch *b, bool backward) {
+    const struct un_batch_caps *caps = &m->setup.caps;
+    UN_TRY(check_count("tokens", b->tokens, caps->tokens));
+    UN_TRY(check_count("samples", b->samples, caps->samples));
+    UN_TRY(check_count("words", b->words, caps->words));
+    UN_TRY(check_count("regions", b->regions, caps->regions));
+    UN_TRY(check_count("tokens in one sample", b->longest, UN_MAX_SAMPLE_TOKENS));
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        int64_t cap = t == UN_MLM ? caps->words : t == UN_ITM ? caps->samples : caps->regions;
+        UN_TRY(check_count(un_objective_names[t], b->rows[t].n, cap));
+    }
+    if (backward && !m->setup.train)
+        return un_fail(UN_INTERNAL, "model: a backward, but the model was opened for the forward only");
+    return UN_OK;
+}
+
+static struct un_mat hidden(const struct un_model *m, int64_t layer, int64_t tokens) {
+    return un_mat32(layer < 0 ? m->inputs.x : m->blocks[layer].y, tokens, m->setup.dims.hidden_size);
+}
+
+static void forward(const struct un_model *m, const struct un_pass *p) {
+    un_inputs_fwd(p, &m->inputs, &m->at.inputs);
+    for (int64_t l = 0; l < m->setup.dims.num_hidden_layers; ++l)
+        un_block_fwd(p, &m->blocks[l], &m->at.blocks[l], hidden(m, l - 1, p->batch->tokens), l);
+}
+
+/* From the gradient d of the last hidden states down to the embeddings. */
+static void backward(const struct un_model *m, const struct un_pass *p, struct un_mat d, un_grad_ready ready,
+                     void *context) {
+    const int64_t *begin = m->at.layer_begin;
+    int64_t layers = m->setup.dims.num_hidden_layers;
+    if (ready) ready(context, begin[layers], m->params.total);
+    for (int64_t l = layers - 1; l >= 0; --l) {
+        un_block_bwd(p, d, &m->block_work, &m->blocks[l], &m->at.blocks[l], hidden(m, l - 1, d.rows), l);
+        if (ready) ready(context, begin[l], begin[l + 1]);
+    }
+    un_inputs_bwd(p, &m->inputs, &m->at.inputs, d);
+    if (ready) ready(context, 0, begin[0]);
+}
+
+static void give_outputs(const struct un_model *m, struct un_outputs *out, const struct un_batch *batch) {
+    int64_t pairs = batch->rows[UN_ITM].n, h = m->setup.dims.hidden_size;
+    *out = m->out;
+    out->hidden = hidden(m, m->setup.dims.num_hidden_layers - 1, batch->tokens);
+    out->pooled = un_mat32(m->debug_memory ? m->heads.work.pooled : NULL, pairs, h);
+    out->scores = un_mat32(m->out.scores.data, pairs, 2);
+}
+
+enum un_status un_model_pass(struct un_model *m, struct un_queue *q, const struct un_batch *batch,
+                             const float *params, float *grads, bool dropout, struct un_outputs *out,
+                             un_grad_ready ready, void *ready_context) {
+    UN_TRY(check_batch(m, batch, grads != NULL));
+    struct un_pass p = {.ops = m->device->ops,
+                        .q = q,
+                        .dims = &m->setup.dims,
+                        .batch = batch,
+                        .params = params,
+                        .grads = grads,
+                        .seed = m->setup.seed,
+                        .drop_prob = dropout ? m->setup.dims.dropout : 0};
+    struct un_mat d = un_mat32(m->dx, batch->tokens, m->setup.dims.hidden_size);
+    give_outputs(m, out, batch);
+    forward(m, &p);
+    if (grads) p.ops->zero(q, d.data, (size_t)(d.rows * d.cols) * sizeof(float));
+    un_heads_run(&p, d, out, &m->heads, out->hidden);
+    if (grads) backward(m, &p, d, ready, ready_context);
+    return UN_OK;
+}
