@@ -33,7 +33,6 @@ void un_cpu_stick(struct un_queue *q);
 
 /* The bytes of scratch each file asks for at most; device.c takes the largest. */
 typedef size_t (*un_cpu_scratch_need)(const struct un_limits *limits, int threads);
-size_t un_cpu_gemm_scratch(const struct un_limits *limits, int threads);
 size_t un_cpu_layernorm_scratch(const struct un_limits *limits, int threads);
 size_t un_cpu_attention_scratch(const struct un_limits *limits, int threads);
 size_t un_cpu_loss_scratch(const struct un_limits *limits, int threads);

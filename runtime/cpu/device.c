@@ -23,7 +23,6 @@ static void cpu_free(struct un_device *d, void *ptr) {
 
 static size_t cpu_scratch_bytes(struct un_device *d, const struct un_limits *limits) {
     static const un_cpu_scratch_need needs[] = {
-        un_cpu_gemm_scratch,
         un_cpu_layernorm_scratch,
     };
     size_t most = 0;

@@ -254,6 +254,7 @@ static inline void un_lanes_dropout(float *y, const float *x, int64_t n, const s
     for (int64_t i = 0; i < n; i += UN_LANES_DROP, group += UN_LANES_GROUPS) {
         un_lanes_drop_bits(bits, d, group);
         int64_t m = n - i < UN_LANES_DROP ? n - i : UN_LANES_DROP;
+#pragma GCC ivdep
         for (int64_t j = 0; j < m; ++j) y[i + j] = x[i + j] * (bits[j] < threshold ? 0.0f : scale);
     }
 }
