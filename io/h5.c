@@ -281,6 +281,11 @@ bool un_h5_exists(struct un_h5 *f, const char *name) {
     return un_h5_link(f, name) == UN_H5_HARD && H5Oexists_by_name(f->id, name, H5P_DEFAULT) > 0;
 }
 
+bool un_h5_has_link(struct un_h5 *f, const char *name) {
+    UN_H5_LOCKED;
+    return un_h5_link(f, name) != UN_H5_ABSENT;
+}
+
 static int compare_names(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }

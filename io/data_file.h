@@ -1,0 +1,46 @@
+/* One image file or text file of DESIGN section 5: every field that the schema names, checked, with its index
+ * loaded and its large columns ready to be read from many threads.
+ */
+#ifndef UN_DATA_FILE_H
+#define UN_DATA_FILE_H
+
+#include "io/column.h"
+#include "io/dataset.h"
+
+struct un_image_file {
+    char *path;
+    int fd;
+    struct un_h5 *h5;                                /* NULL when no column needs HDF5 any more */
+    int64_t images, regions, img_dim, classes;       /* classes 0: no soft labels */
+    enum un_type feature_type;                       /* UN_F16 | UN_F32 */
+    struct un_column feature, box, confidence, soft; /* as feature_type, f32, f32, f16 */
+    /* the index, until un_image_file_drop_index; `confidence` goes with it */
+    int64_t *region_offset; /* [images + 1] */
+    char *ids;              /* [images] cells of id_stride bytes */
+    int64_t id_stride;
+};
+
+struct un_text_file {
+    char *path;
+    int fd;
+    struct un_h5 *h5;
+    struct un_vocab vocab;
+    int64_t texts;
+    bool aligned, has_sentence;
+    struct un_column token, align_token, align_region, sentence, sentence_offset; /* i32 x 3, u8, i64 */
+    /* the index, until un_text_file_drop_index */
+    int64_t *token_offset; /* [texts + 1] */
+    int64_t *align_offset; /* [texts + 1], NULL without alignment */
+    char *text_ids, *image_ids;
+    int64_t text_stride, image_stride;
+};
+
+enum un_status un_image_file_open(struct un_image_file *file, const char *path);
+void un_image_file_drop_index(struct un_image_file *file);
+void un_image_file_close(struct un_image_file *file);
+
+enum un_status un_text_file_open(struct un_text_file *file, const char *path);
+void un_text_file_drop_index(struct un_text_file *file);
+void un_text_file_close(struct un_text_file *file);
+
+#endif
