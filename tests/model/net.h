@@ -1,0 +1,33 @@
+/* A network with its device, queue, parameters and gradients: what the tests of the model and the parity
+ * program run passes with. */
+#ifndef UN_TEST_NET_H
+#define UN_TEST_NET_H
+
+#include "model/stats.h"
+#include "model/uniter.h"
+#include "tests/model/samples.h"
+
+struct net {
+    struct un_device *device;
+    struct un_queue *q;
+    struct un_model *model;
+    struct un_model_setup setup;
+    const struct un_params *table;
+    float *params, *grads;       /* [P] device */
+    struct un_outputs out;       /* of the last run, device */
+    struct un_host_outputs host; /* of the last run */
+};
+
+enum un_status net_open(struct net *net, const char *device, int threads, const struct un_model_setup *setup);
+void net_close(struct net *net);
+/* Parameters from host values [P]. */
+void net_set(struct net *net, const float *values);
+/* One pass; gradients (zeroed first) when `grad`. Waits, and brings losses, hits, distances and plans to the
+ * host. */
+enum un_status net_run(struct net *net, const struct packed *batch, bool grad, bool dropout);
+/* count floats of device memory -> host; waits. */
+enum un_status net_fetch(struct net *net, float *host, const float *device, int64_t count);
+/* The scalar that is differentiated, of the last run. */
+double net_loss(const struct net *net, const struct packed *batch, const struct factors *factors);
+
+#endif
