@@ -82,23 +82,10 @@ static enum un_status check_parts(const struct un_plan *plan, const struct un_da
     return UN_OK;
 }
 
-static enum un_status check_vocab(const struct un_dataset *first, const struct un_dataset *d) {
-    const struct un_vocab *a = &un_dataset_info(first)->vocab, *b = &un_dataset_info(d)->vocab;
-    bool same = a->vocab_size == b->vocab_size && a->unk_id == b->unk_id && a->cls_id == b->cls_id &&
-                a->sep_id == b->sep_id && a->mask_id == b->mask_id && a->random_lo == b->random_lo &&
-                a->random_hi == b->random_hi;
-    if (same && strcmp(a->tokenizer, b->tokenizer) == 0) return UN_OK;
-    return un_fail(UN_USAGE,
-                   "data sets %s (%s, %lld words) and %s (%s, %lld words) have different vocabularies",
-                   un_dataset_name(first), a->tokenizer, (long long)a->vocab_size, un_dataset_name(d),
-                   b->tokenizer, (long long)b->vocab_size);
-}
-
 static enum un_status add_dataset(struct un_plan *plan, int index, const struct un_dataset_keys *keys) {
     const struct un_dataset *d = plan->datasets[index];
     UN_TRY(add_streams(plan, index, keys));
     if (!has_stream(plan, index)) return UN_OK;
-    UN_TRY(check_vocab(plan->datasets[plan->streams[0].dataset], d));
     UN_TRY(check_sample_fits(plan, d));
     UN_TRY(check_parts(plan, d));
     widen_extent(&plan->extent, d);

@@ -48,8 +48,7 @@ struct un_sample {
 struct un_plan;
 
 /* Borrows the data sets. valid: one pass over everything in order, instead of drawn streams. UN_USAGE: no
- * stream with mix > 0; a sample that can never fit into tokens_per_lane or UN_MAX_SAMPLE_TOKENS; data sets
- * with different vocabularies. */
+ * stream with mix > 0; a sample that can never fit into tokens_per_lane or UN_MAX_SAMPLE_TOKENS. */
 enum un_status un_plan_open(struct un_plan **plan, struct un_dataset *const *datasets,
                             const struct un_dataset_keys *keys, int64_t n_datasets,
                             const struct un_plan_keys *how, bool valid);
