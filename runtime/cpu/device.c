@@ -24,6 +24,9 @@ static void cpu_free(struct un_device *d, void *ptr) {
 static size_t cpu_scratch_bytes(struct un_device *d, const struct un_limits *limits) {
     static const un_cpu_scratch_need needs[] = {
         un_cpu_layernorm_scratch,
+        un_cpu_attention_scratch,
+        un_cpu_loss_scratch,
+        un_cpu_transport_scratch,
     };
     size_t most = 0;
     for (size_t i = 0; i < sizeof needs / sizeof *needs; ++i) {
@@ -135,6 +138,13 @@ static const struct un_ops cpu_ops = {
     .segment_add_rows = un_cpu_segment_add_rows,
     .embed_words = un_cpu_embed_words,
     .mask_features = un_cpu_mask_features,
+    .attention_fwd = un_cpu_attention_fwd,
+    .attention_bwd = un_cpu_attention_bwd,
+    .cross_entropy = un_cpu_cross_entropy,
+    .kl_divergence = un_cpu_kl_divergence,
+    .squared_error = un_cpu_squared_error,
+    .transport_fwd = un_cpu_transport_fwd,
+    .transport_bwd = un_cpu_transport_bwd,
     .square_sums = un_cpu_square_sums,
     .clip_factor = un_cpu_clip_factor,
     .adamw = un_cpu_adamw,

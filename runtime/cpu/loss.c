@@ -1,0 +1,194 @@
+/* Losses by rows, each with the gradient over its own input.
+ *
+ * Law: a row is read in blocks of BLOCK elements; sums inside a block are float lanes, the blocks add up in
+ * double in order. The loss of a row is the same with and without the gradient. NaN in a row comes out as
+ * NaN.
+ */
+#include "runtime/cpu/cpu.h"
+#include "runtime/cpu/half.h"
+#include "runtime/cpu/lanes.h"
+
+enum { BLOCK = 512 };
+
+size_t un_cpu_loss_scratch(const struct un_limits *limits, int threads) {
+    (void)limits;
+    (void)threads;
+    return 0; /* blocks live on the stack */
+}
+
+static int64_t block_length(int64_t n, int64_t i) {
+    return n - i < BLOCK ? n - i : BLOCK;
+}
+
+static bool worth_threads(struct un_mat m) {
+    return m.rows > 1 && m.rows * m.cols >= UN_CPU_PARALLEL_MIN;
+}
+
+/* First index of the largest of x[0..n); 0 when nothing is above -inf. */
+static int64_t first_largest(const float *x, int64_t n, float largest) {
+    for (int64_t i = 0; i < n; ++i)
+        if (x[i] == largest) return i;
+    return 0;
+}
+
+/* sum of e^(x - largest); the terms go over x when `keep`. */
+static double exp_sum(float *x, int64_t n, float largest, bool keep) {
+    double sum = 0.0;
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        float e[BLOCK];
+        const int64_t m = block_length(n, i);
+        for (int64_t j = 0; j < m; ++j) e[j] = un_lanes_exp(x[i + j] - largest);
+        sum += (double)un_lanes_sum(e, m);
+        if (keep) memcpy(x + i, e, (size_t)m * sizeof *e);
+    }
+    return sum;
+}
+
+/* ---- cross-entropy ---- */
+
+static void cross_entropy_row(float *loss, float *hit, float *x, int64_t n, int32_t target, float scale,
+                              bool grad) {
+    *loss = *hit = 0.0f;
+    if (target < 0) {
+        if (grad) memset(x, 0, (size_t)n * sizeof *x);
+        return;
+    }
+    UN_ASSERT(target < n);
+    const float largest = un_lanes_max(x, n), wanted = x[target];
+    if (wanted == largest) *hit = first_largest(x, n, largest) == target ? 1.0f : 0.0f;
+    const double sum = exp_sum(x, n, largest, grad);
+    *loss = (float)((double)largest - (double)wanted + log(sum));
+    if (!grad) return;
+    const float factor = (float)((double)scale / sum);
+    for (int64_t j = 0; j < n; ++j) x[j] *= factor;
+    x[target] -= scale;
+}
+
+void un_cpu_cross_entropy(struct un_queue *q, float *row_loss, float *hit, struct un_mat logits,
+                          const int32_t *target, const float *scale, bool grad) {
+#pragma omp parallel for schedule(static) num_threads(q->threads) if (worth_threads(logits))
+    for (int64_t i = 0; i < logits.rows; ++i)
+        cross_entropy_row(row_loss + i, hit + i, un_cpu_row(logits, i), logits.cols, target[i],
+                          grad ? *scale : 0.0f, grad);
+}
+
+/* ---- rows of either float type, read by blocks ---- */
+
+static void read_block(float *to, struct un_mat m, int64_t row, int64_t col, int64_t n) {
+    if (m.type == UN_F32) {
+        memcpy(to, (const float *)m.data + row * m.stride + col, (size_t)n * sizeof *to);
+        return;
+    }
+    const uint16_t *h = (const uint16_t *)m.data + row * m.stride + col;
+    for (int64_t j = 0; j < n; ++j) to[j] = un_half_from_f16(h[j]);
+}
+
+static bool check_type(struct un_queue *q, struct un_mat m, const char *op) {
+    if (m.type == UN_F32 || m.type == UN_F16) return true;
+    un_cpu_fail(q, UN_INTERNAL, "%s: targets of type %d, want f16 or f32", op, (int)m.type);
+    return false;
+}
+
+/* ---- KL divergence ---- */
+
+/* What of a row of soft labels is needed before its units: the sum, and the first largest. */
+struct soft_row {
+    double sum;
+    float largest;
+    int64_t index;
+};
+
+static struct soft_row soft_scan(struct un_mat soft, int64_t row) {
+    struct soft_row s = {0.0, -INFINITY, 0};
+    for (int64_t i = 0; i < soft.cols; i += BLOCK) {
+        float p[BLOCK];
+        const int64_t m = block_length(soft.cols, i);
+        read_block(p, soft, row, i, m);
+        s.sum += (double)un_lanes_sum(p, m);
+        const float largest = un_lanes_max(p, m);
+        if (largest > s.largest) {
+            s.largest = largest;
+            s.index = i + first_largest(p, m, largest);
+        }
+    }
+    return s;
+}
+
+/* p (ln p - (x - lse)). Below the normal numbers p ln p is 0 to any precision that matters. */
+UN_INLINE float kl_unit(float p, float x, float lse) {
+    const float u = p * (un_lanes_log(p) - (x - lse));
+    return p < 0x1p-126f && p >= 0.0f ? 0.0f : u;
+}
+
+static void kl_row(float *loss, float *hit, float *unit, float *x, struct un_mat soft, int64_t row,
+                   float scale, bool grad) {
+    const int64_t n = soft.cols;
+    const struct soft_row s = soft_scan(soft, row);
+    const float largest = un_lanes_max(x, n);
+    const double sum = exp_sum(x, n, largest, false);
+    const float lse = (float)((double)largest + log(sum)), factor = (float)(s.sum / sum);
+    double total = 0.0;
+    /* a row of zeros stands for "no row" and names no class */
+    *hit = s.largest > 0.0f && first_largest(x, n, largest) == s.index ? 1.0f : 0.0f;
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        float p[BLOCK], u[BLOCK];
+        const int64_t m = block_length(n, i);
+        read_block(p, soft, row, i, m);
+        for (int64_t j = 0; j < m; ++j) u[j] = kl_unit(p[j], x[i + j], lse);
+        total += (double)un_lanes_sum(u, m);
+        if (unit) memcpy(unit + i, u, (size_t)m * sizeof *u);
+        if (!grad) continue;
+        for (int64_t j = 0; j < m; ++j) x[i + j] = (un_lanes_exp(x[i + j] - largest) * factor - p[j]) * scale;
+    }
+    *loss = (float)total;
+}
+
+void un_cpu_kl_divergence(struct un_queue *q, float *row_loss, float *hit, float *unit, struct un_mat logits,
+                          struct un_mat soft, const float *scale, bool grad) {
+    if (!check_type(q, soft, "kl_divergence")) return;
+#pragma omp parallel for schedule(static) num_threads(q->threads) if (worth_threads(logits))
+    for (int64_t i = 0; i < logits.rows; ++i)
+        kl_row(row_loss + i, hit + i, unit ? unit + i * logits.cols : NULL, un_cpu_row(logits, i), soft, i,
+               grad ? *scale : 0.0f, grad);
+}
+
+/* ---- squared error ---- */
+
+static void square_row(float *loss, float *unit, float *x, int64_t n, struct un_mat feature, int32_t region,
+                       float scale, bool grad) {
+    double total = 0.0;
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        float d[BLOCK], u[BLOCK];
+        const int64_t m = block_length(n, i);
+        read_block(d, feature, region, i, m);
+        for (int64_t j = 0; j < m; ++j) {
+            d[j] = x[i + j] - d[j];
+            u[j] = d[j] * d[j];
+        }
+        total += (double)un_lanes_sum(u, m);
+        if (unit) memcpy(unit + i, u, (size_t)m * sizeof *u);
+        if (!grad) continue;
+        for (int64_t j = 0; j < m; ++j) x[i + j] = 2.0f * d[j] * scale;
+    }
+    *loss = (float)total;
+}
+
+static void no_row(float *loss, float *unit, float *x, int64_t n, bool grad) {
+    *loss = 0.0f;
+    if (unit) memset(unit, 0, (size_t)n * sizeof *unit);
+    if (grad) memset(x, 0, (size_t)n * sizeof *x);
+}
+
+void un_cpu_squared_error(struct un_queue *q, float *row_loss, float *unit, struct un_mat pred,
+                          struct un_mat feature, const int32_t *region, const float *scale, bool grad) {
+    if (!check_type(q, feature, "squared_error")) return;
+#pragma omp parallel for schedule(static) num_threads(q->threads) if (worth_threads(pred))
+    for (int64_t i = 0; i < pred.rows; ++i) {
+        float *units = unit ? unit + i * pred.cols : NULL;
+        if (region[i] < 0)
+            no_row(row_loss + i, units, un_cpu_row(pred, i), pred.cols, grad);
+        else
+            square_row(row_loss + i, units, un_cpu_row(pred, i), pred.cols, feature, region[i],
+                       grad ? *scale : 0.0f, grad);
+    }
+}
