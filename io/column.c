@@ -149,6 +149,13 @@ int64_t un_find_not_finite(const void *values, enum un_type type, int64_t n) {
     return -1;
 }
 
+/* As integers, halves from +0 to 1 are the numbers up to 0x3C00; all others but -0 are larger. */
+int64_t un_find_not_probability(const uint16_t *values, int64_t n) {
+    for (int64_t i = 0; i < n; ++i)
+        if (values[i] > 0x3C00u && values[i] != 0x8000u) return i;
+    return -1;
+}
+
 /* Comparisons are written so that NaN fails them. */
 static bool box_good(const float *b) {
     bool inside = true;

@@ -202,3 +202,25 @@ void un_text_file_close(struct un_text_file *file) {
     un_free(file->path);
     *file = (struct un_text_file){.fd = -1};
 }
+
+enum un_status un_text_file_sentence(const struct un_text_file *file, int64_t row, char *sentence,
+                                     size_t size) {
+    int64_t offset[2];
+    sentence[0] = '\0';
+    if (!file->has_sentence) return UN_OK;
+    UN_TRY(un_column_read(&file->sentence_offset, row, 2, offset));
+    int64_t length = offset[1] - offset[0], room = (int64_t)size - 1;
+    if (offset[0] < 0 || length < 0 ||
+        offset[1] > file->sentence.rows) /* were in order when the file was opened */
+        return un_fail(UN_IO, "%s: sentence_offset: row %lld has changed", file->path, (long long)row);
+    bool cut = length > room;
+    if (cut) length = room;
+    UN_TRY(un_column_read(&file->sentence, offset[0], length, sentence));
+    /* A cut character loses its continuation bytes (10xxxxxx) and its first byte. */
+    if (cut && length > 0) {
+        while (length > 0 && ((unsigned char)sentence[length - 1] & 0xC0) == 0x80) --length;
+        if (length > 0 && (unsigned char)sentence[length - 1] >= 0xC0) --length;
+    }
+    sentence[length] = '\0';
+    return UN_OK;
+}

@@ -43,4 +43,8 @@ enum un_status un_text_file_open(struct un_text_file *file, const char *path);
 void un_text_file_drop_index(struct un_text_file *file);
 void un_text_file_close(struct un_text_file *file);
 
+/* The sentence of text `row`, cut between characters to fit size; "" when the file holds none. */
+enum un_status un_text_file_sentence(const struct un_text_file *file, int64_t row, char *sentence,
+                                     size_t size);
+
 #endif

@@ -1,8 +1,8 @@
 /* One named data set: its image files and text files (DESIGN section 5), checked, joined and indexed.
  *
- * Opening reads ids, offsets, and confidences, joins texts to images by image_id, drops texts longer than max_txt_len
- * (counted), and cuts the images that have texts into `lanes` contiguous blocks. Rows of features are read on
- * demand, from several threads.
+ * Opening reads ids, offsets, and confidences, joins texts to images by image_id, drops texts longer than
+ * max_txt_len (counted), and cuts the images that have texts into `lanes` contiguous blocks. Rows of features
+ * are read on demand, from several threads.
  */
 #ifndef UN_DATASET_H
 #define UN_DATASET_H
@@ -18,10 +18,10 @@ struct un_dataset_keys {
 };
 /* Section `data`. */
 struct un_data_keys {
-    int64_t max_txt_len;   /* words without [CLS] and [SEP]; longer texts are dropped */
-    double conf_th;        /* -1: exactly num_bb regions */
+    int64_t max_txt_len; /* words without [CLS] and [SEP]; longer texts are dropped */
+    double conf_th;      /* -1: exactly num_bb regions */
     int64_t min_bb, max_bb, num_bb;
-    int missing;           /* 0 error, 1 skip: texts without an image */
+    int missing;                 /* 0 error, 1 skip: texts without an image */
     struct un_list train, valid; /* of struct un_dataset_keys */
 };
 extern const struct un_key_table un_data_key_table;
@@ -33,44 +33,50 @@ struct un_vocab {
 };
 
 struct un_dataset_info {
-    int64_t images, texts;      /* used */
-    int64_t images_without_text, texts_too_long, texts_without_image;
-    int64_t regions;            /* of used images, after the confidence rule */
-    int64_t words;              /* of used texts, without special tokens */
+    int64_t images, texts;                                                         /* used */
+    int64_t images_without_text, texts_too_long, texts_without_image, texts_empty; /* left out */
+    int64_t regions; /* of used images, after the confidence rule */
+    int64_t words;   /* of used texts, without special tokens */
     int64_t longest_text, most_regions;
     int64_t img_dim, img_label_dim; /* label dim 0: no soft labels */
     enum un_type feature_type;
-    bool aligned;               /* align_* present */
+    bool aligned; /* align_* present */
     struct un_vocab vocab;
 };
 
 struct un_dataset;
 
-/* index: the number of the data set, for the log. Errors: UN_DATA with file and row; UN_IO; UN_USAGE for lanes > images. */
+/* Errors: UN_DATA with file and row; UN_IO; UN_USAGE for lanes > images (unless allow_empty_lanes). Sorted
+ * order of the files that a pattern matches is by bytes, whatever the locale. */
 enum un_status un_dataset_open(struct un_dataset **dataset, const struct un_dataset_keys *keys,
-                               const struct un_data_keys *data, int64_t lanes, bool need_soft_labels, bool allow_empty_lanes);
+                               const struct un_data_keys *data, int64_t lanes, bool need_soft_labels,
+                               bool allow_empty_lanes);
 void un_dataset_close(struct un_dataset *dataset);
 const struct un_dataset_info *un_dataset_info(const struct un_dataset *dataset);
 const char *un_dataset_name(const struct un_dataset *dataset);
+/* Host memory held by the indices. */
+size_t un_dataset_bytes(const struct un_dataset *dataset);
 
-/* Images are numbered 0..images-1 (only those with texts), texts 0..texts-1 sorted by image: image i has texts
- * [un_dataset_image_text(i), un_dataset_image_text(i+1)). */
+/* Images are numbered 0..images-1 (only those with texts), texts 0..texts-1 sorted by image: image i has
+ * texts [un_dataset_image_text(i), un_dataset_image_text(i+1)). */
 int64_t un_dataset_image_text(const struct un_dataset *d, int64_t image);
 int64_t un_dataset_text_image(const struct un_dataset *d, int64_t text);
-int64_t un_dataset_text_length(const struct un_dataset *d, int64_t text); /* without special tokens */
+int64_t un_dataset_text_length(const struct un_dataset *d, int64_t text);    /* without special tokens */
 int64_t un_dataset_image_regions(const struct un_dataset *d, int64_t image); /* after the confidence rule */
 const char *un_dataset_image_id(const struct un_dataset *d, int64_t image);
 const char *un_dataset_text_id(const struct un_dataset *d, int64_t text);
 /* Images of lane l of L: [begin(l), begin(l+1)). */
 int64_t un_dataset_lane_image(const struct un_dataset *d, int64_t lane);
 
-/* Thread-safe reads. Checked: token ids in [0, vocab_size), finite features, boxes in [0,1]; UN_DATA names file and row. */
+/* Thread-safe reads. Checked: token ids in [0, vocab_size), finite features, boxes in [0,1]; UN_DATA names
+ * file and row. */
 enum un_status un_dataset_read_text(struct un_dataset *d, int64_t text, int32_t *token);
 /* feature [regions, img_dim] as stored type; box [regions, 7] (w*h computed). Either may be NULL. */
 enum un_status un_dataset_read_image(struct un_dataset *d, int64_t image, void *feature, float *box);
 /* soft labels of one region as f16 [img_label_dim]. */
 enum un_status un_dataset_read_soft_label(struct un_dataset *d, int64_t image, int64_t region, void *soft);
-/* Known alignment of a text: up to capacity (token index without [CLS], region) pairs; returns the count in *n. */
+/* Known alignment of a text: up to capacity (token index without [CLS], region) pairs; returns the count in
+ * *n. Pairs of regions that the confidence rule leaves out are left out. */
 enum un_status un_dataset_read_alignment(struct un_dataset *d, int64_t text, int64_t capacity, int32_t *token,
                                          int32_t *region, int64_t *n);
 /* The sentence of a text if the file holds it ("" otherwise). */

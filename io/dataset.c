@@ -1,0 +1,146 @@
+/* The data set's key tables and its answers from memory. */
+#include "io/dataset.h"
+#include "io/dataset_private.h"
+#include "runtime/memory.h"
+
+static const struct un_key dataset_keys[] = {
+    {.name = "name",
+     .type = UN_KEY_STRING,
+     .offset = offsetof(struct un_dataset_keys, name),
+     .meaning = "name of the data set, for the log"},
+    {.name = "text",
+     .type = UN_KEY_STRINGS,
+     .offset = offsetof(struct un_dataset_keys, text),
+     .meaning = "text files (*.txt.h5): a path, a pattern, or a list of both"},
+    {.name = "images",
+     .type = UN_KEY_STRINGS,
+     .offset = offsetof(struct un_dataset_keys, images),
+     .meaning = "image files (*.img.h5): a path, a pattern, or a list of both"},
+    {.name = "mix",
+     .type = UN_KEY_WEIGHTS,
+     .offset = offsetof(struct un_dataset_keys, mix),
+     .fallback = "{}",
+     .min = 0,
+     .max = 1e9,
+     .unit = "ratio",
+     .choices = un_objective_names,
+     .meaning =
+         "share of samples of each objective of this data set; for data.valid, nothing means all objectives"},
+};
+static const struct un_key_table dataset_table = {
+    "", dataset_keys, sizeof dataset_keys / sizeof dataset_keys[0], sizeof(struct un_dataset_keys)};
+
+static const char *const missing_choices[] = {"error", "skip", NULL};
+
+static const struct un_key data_keys[] = {
+    {.name = "max_txt_len",
+     .type = UN_KEY_INT,
+     .offset = offsetof(struct un_data_keys, max_txt_len),
+     .fallback = "60",
+     .min = 1,
+     .max = 65536,
+     .unit = "words",
+     .meaning = "longest text used, without [CLS] and [SEP]; longer ones are left out"},
+    {.name = "conf_th",
+     .type = UN_KEY_FLOAT,
+     .offset = offsetof(struct un_data_keys, conf_th),
+     .fallback = "0.2",
+     .min = -1,
+     .max = 1,
+     .meaning = "regions above this confidence are used; -1: exactly num_bb"},
+    {.name = "min_bb",
+     .type = UN_KEY_INT,
+     .offset = offsetof(struct un_data_keys, min_bb),
+     .fallback = "10",
+     .min = 1,
+     .max = 65536,
+     .unit = "regions",
+     .meaning = "regions an image gives at least"},
+    {.name = "max_bb",
+     .type = UN_KEY_INT,
+     .offset = offsetof(struct un_data_keys, max_bb),
+     .fallback = "100",
+     .min = 1,
+     .max = 65536,
+     .unit = "regions",
+     .meaning = "regions an image gives at most"},
+    {.name = "num_bb",
+     .type = UN_KEY_INT,
+     .offset = offsetof(struct un_data_keys, num_bb),
+     .fallback = "36",
+     .min = 1,
+     .max = 65536,
+     .unit = "regions",
+     .meaning = "regions an image gives under conf_th: -1"},
+    {.name = "missing",
+     .type = UN_KEY_CHOICE,
+     .offset = offsetof(struct un_data_keys, missing),
+     .fallback = "error",
+     .choices = missing_choices,
+     .meaning = "what to do with texts whose image is in no file"},
+    {.name = "train",
+     .type = UN_KEY_LIST,
+     .offset = offsetof(struct un_data_keys, train),
+     .sub = &dataset_table,
+     .meaning = "data sets to train on"},
+    {.name = "valid",
+     .type = UN_KEY_LIST,
+     .offset = offsetof(struct un_data_keys, valid),
+     .fallback = "[]",
+     .sub = &dataset_table,
+     .meaning = "data sets to validate on"},
+};
+const struct un_key_table un_data_key_table = {"data", data_keys, sizeof data_keys / sizeof data_keys[0],
+                                               sizeof(struct un_data_keys)};
+
+const struct un_dataset_info *un_dataset_info(const struct un_dataset *d) {
+    return &d->info;
+}
+const char *un_dataset_name(const struct un_dataset *d) {
+    return d->name;
+}
+
+size_t un_dataset_bytes(const struct un_dataset *d) {
+    size_t images = (size_t)d->info.images, texts = (size_t)d->info.texts;
+    return sizeof *d + (size_t)d->n_image_files * sizeof *d->image_files +
+           (size_t)d->n_text_files * sizeof *d->text_files +
+           images * (sizeof *d->image + sizeof *d->image_text + (size_t)d->image_stride) +
+           texts * (sizeof *d->text + (d->align ? sizeof *d->align : 0) + (size_t)d->text_stride);
+}
+
+int64_t un_dataset_image_text(const struct un_dataset *d, int64_t image) {
+    return d->image_text[image];
+}
+int64_t un_dataset_text_image(const struct un_dataset *d, int64_t text) {
+    return d->text[text].image;
+}
+int64_t un_dataset_text_length(const struct un_dataset *d, int64_t text) {
+    return d->text[text].length;
+}
+int64_t un_dataset_image_regions(const struct un_dataset *d, int64_t image) {
+    return d->image[image].regions;
+}
+const char *un_dataset_image_id(const struct un_dataset *d, int64_t image) {
+    return d->image_ids + image * d->image_stride;
+}
+const char *un_dataset_text_id(const struct un_dataset *d, int64_t text) {
+    return d->text_ids + text * d->text_stride;
+}
+int64_t un_dataset_lane_image(const struct un_dataset *d, int64_t lane) {
+    return d->info.images * lane / d->lanes;
+}
+
+void un_dataset_close(struct un_dataset *d) {
+    if (!d) return;
+    for (int64_t i = 0; i < d->n_image_files; ++i) un_image_file_close(d->image_files + i);
+    for (int64_t i = 0; i < d->n_text_files; ++i) un_text_file_close(d->text_files + i);
+    un_free(d->image_files);
+    un_free(d->text_files);
+    un_free(d->image);
+    un_free(d->text);
+    un_free(d->align);
+    un_free(d->image_text);
+    un_free(d->image_ids);
+    un_free(d->text_ids);
+    un_free(d);
+}
