@@ -125,13 +125,16 @@ static enum un_status init_params(struct un_job *job) {
     return status;
 }
 
-static enum un_status open_device(struct un_job *job) {
+enum un_status un_job_find_device(struct un_job *job) {
     const struct un_run_config *c = &job->config;
     int threads = (int)c->run.threads;
     if (threads == 0) threads = un_device_cores() / job->comm->local_size;
-    UN_TRY(un_device_open(un_device_names[c->top.device], threads > 0 ? threads : 1, job->comm->local_rank,
-                          &job->device));
-    if (c->train.precision == UN_PRECISION_BF16 && job->device->kind == UN_DEVICE_CPU)
+    return un_device_open(un_device_names[c->top.device], threads > 0 ? threads : 1, job->comm->local_rank,
+                          &job->device);
+}
+
+static enum un_status open_network(struct un_job *job) {
+    if (job->config.train.precision == UN_PRECISION_BF16 && job->device->kind == UN_DEVICE_CPU)
         un_log(UN_LOG_INFO, "train.precision: bf16 is for cards; the CPU computes in fp32");
     struct un_model_setup setup = un_job_model_setup(job);
     struct un_limits limits;
@@ -143,7 +146,7 @@ static enum un_status open_device(struct un_job *job) {
 }
 
 enum un_status un_job_open_device(struct un_job *job) {
-    UN_TRY(open_device(job));
+    UN_TRY(open_network(job));
     UN_TRY(open_buffers(job));
     UN_TRY(open_host(job));
     UN_TRY(un_comm_reserve(job->comm, (size_t)job->config.comm.bucket_mb << 20));

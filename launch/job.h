@@ -60,7 +60,9 @@ struct un_job {
 
 enum un_status un_job_open_data(struct un_job *job, struct un_comm *comm, const char *path,
                                 const char *const *overrides, int n);
-enum un_status un_job_open_device(struct un_job *job);
+/* The device alone, without taking memory on it: enough to say what a run will need. */
+enum un_status un_job_find_device(struct un_job *job);
+enum un_status un_job_open_device(struct un_job *job); /* after un_job_find_device */
 /* Starts the loader at update job->step + 1 from job->states. */
 enum un_status un_job_start_loader(struct un_job *job);
 void un_job_close(struct un_job *job);

@@ -120,6 +120,7 @@ static enum un_status agree(struct un_job *job, enum un_status mine) {
 
 static enum un_status run(struct un_job *job, struct un_comm *comm, const struct command *c) {
     enum un_status status = un_job_open_data(job, comm, c->config, c->overrides, c->n_overrides);
+    if (status == UN_OK) status = un_job_find_device(job);
     UN_TRY(agree(job, status));
     if (c->check) return comm->rank == 0 ? un_plan_print(job, stdout) : UN_OK;
     UN_TRY(agree(job, un_job_open_device(job)));
