@@ -144,16 +144,19 @@ UN_INLINE float un_lanes_exp(float x) {
     return p * un_lanes_power(half) * un_lanes_power(n - half);
 }
 
-/* e^x for x <= 0 (right up to 87), the cheaper one: error <= 1.1 ulp down to -87, and e^-87 = 1.6e-38 below.
- */
-UN_INLINE float un_lanes_exp_neg(float x) {
-    float c = x < -87.0f ? -87.0f : x;
-    float t = c * 1.44269504f + UN_LANES_ROUND, k = t - UN_LANES_ROUND;
-    float p = un_lanes_exp_poly((c - k * UN_LANES_LN2_HIGH) - k * UN_LANES_LN2_LOW);
-    return un_lanes_float((int32_t)((uint32_t)un_lanes_bits(p) + ((uint32_t)un_lanes_bits(t) << 23)));
+/* e^x for -87 <= x <= 88 only, error <= 1.1 ulp. */
+UN_INLINE float un_lanes_exp_inside(float x) {
+    float t = x * 1.44269504f + UN_LANES_ROUND, k = t - UN_LANES_ROUND;
+    return un_lanes_exp_poly((x - k * UN_LANES_LN2_HIGH) - k * UN_LANES_LN2_LOW) *
+           un_lanes_power(un_lanes_low(t));
 }
 
-/* ln x for normal x > 0, error <= 1.5 ulp or 1e-7 absolute; -inf at 0 and for denormals, NaN below, +inf at
+/* e^x for x <= 88: error <= 1.1 ulp down to -87, and e^-87 = 1.6e-38 below. */
+UN_INLINE float un_lanes_exp_neg(float x) {
+    return un_lanes_exp_inside(x < -87.0f ? -87.0f : x);
+}
+
+/* ln x for normal x > 0, error <= 1 ulp or 1e-7 absolute; -inf at 0 and for denormals, NaN below, +inf at
  * +inf. */
 UN_INLINE float un_lanes_log(float x) {
     int32_t i = (int32_t)((uint32_t)un_lanes_bits(x) -
@@ -176,7 +179,7 @@ UN_INLINE float un_lanes_log(float x) {
     return x <= 3.4028235e38f ? y : x + x; /* +inf and NaN */
 }
 
-/* error <= 2 ulp */
+/* tanh x, error <= 1.5 ulp */
 UN_INLINE float un_lanes_tanh(float x) {
     float a = fabsf(x), s = x * x;
     float q = -5.59101998e-3f;
@@ -190,32 +193,37 @@ UN_INLINE float un_lanes_tanh(float x) {
     return x == x ? copysignf(y, x) : x;
 }
 
-/* The upper tail Q(a) = erfc(a / sqrt 2) / 2 of the normal law for a >= 0, absolute error <= 6e-8, from its
- * density e = exp(-a^2 / 2): Q = e G with G = t P(t), t = 1 / (1 + 0.3 a). */
-UN_INLINE float un_lanes_normal_tail(float a, float e) {
-    float t = 1.0f / (1.0f + 0.3f * a);
-    float p = 3.57537254e-2f;
-    p = p * t + -1.57038024e-1f;
-    p = p * t + 2.05130841e-1f;
-    p = p * t + -5.16216497e-2f;
-    p = p * t + 1.26948085e-1f;
-    p = p * t + 1.00562007e-1f;
-    p = p * t + 1.20626055e-1f;
-    p = p * t + 1.19638972e-1f;
-    return e * (t * p);
+/* The normal law at distance a = min(|z|, 13) from its middle, beyond which all is rounding. */
+struct un_lanes_normal {
+    float a, density, tail; /* density: e^(-a^2/2); tail: erfc(a / sqrt 2) / 2, absolute error <= 6e-8 */
+};
+
+/* tail = density * G with G = 1/2 + u P(u), u = a / (1 + 0.325 a). */
+UN_INLINE struct un_lanes_normal un_lanes_normal(float z) {
+    float a = fabsf(z) > 13.0f ? 13.0f : fabsf(z);
+    float u = a / (1.0f + 0.325f * a);
+    float p = -1.78581303e-5f;
+    p = p * u + 1.06369825e-4f;
+    p = p * u + 2.01435406e-4f;
+    p = p * u + -1.59885343e-3f;
+    p = p * u + -1.26290772e-2f;
+    p = p * u + 1.20344717e-1f;
+    p = p * u + -3.98942239e-1f;
+    float e = un_lanes_exp_inside(-0.5f * a * a);
+    return (struct un_lanes_normal){a, e, e * (p * u + 0.5f)};
 }
 
-/* z/2 (1 + erf(z / sqrt 2)), error <= 2 ulp or 1e-7 absolute. */
+/* z/2 (1 + erf(z / sqrt 2)) = max(z, 0) - |z| tail, error <= 1 ulp or 1e-7 absolute. */
 UN_INLINE float un_lanes_gelu(float z) {
-    float tail = un_lanes_normal_tail(fabsf(z), un_lanes_exp_neg(-0.5f * z * z));
-    return z * (z < 0.0f ? tail : 1.0f - tail);
+    struct un_lanes_normal n = un_lanes_normal(z);
+    return (z < 0.0f ? 0.0f : z) - n.a * n.tail;
 }
 
-/* The derivative of GELU, Phi(z) + z phi(z), error <= 2e-7 absolute. */
+/* The derivative of GELU, Phi(z) + z phi(z), error <= 1.5e-7 absolute. */
 UN_INLINE float un_lanes_gelu_slope(float z) {
-    float e = un_lanes_exp_neg(-0.5f * z * z);
-    float tail = un_lanes_normal_tail(fabsf(z), e);
-    return (z < 0.0f ? tail : 1.0f - tail) + z * (e * 0.398942280f);
+    struct un_lanes_normal n = un_lanes_normal(z);
+    float s = n.tail - n.a * (n.density * 0.398942280f);
+    return z < 0.0f ? s : 1.0f - s;
 }
 
 /* ---- dropout: un_dropout_factor for whole rows ---- */

@@ -13,7 +13,7 @@ const int64_t un_harness_rows[5] = {0, 1, 3, 17, 130};
 const int64_t un_harness_widths[6] = {1, 7, 20, 64, 100, 768};
 
 static const struct un_limits generous = {
-    .max_tokens = 2048, .max_samples = 512, .max_width = 32768, .max_heads = 16, .max_params = 1 << 24};
+    .max_tokens = 2048, .max_samples = 512, .max_width = 8192, .max_heads = 16, .max_params = 1 << 24};
 
 static const struct variation {
     int threads;
