@@ -54,12 +54,13 @@ void compare_largest(struct card *card, const char *what, const float *got, cons
               (long long)(at % cols), n ? got[at] : 0, n ? want[at] : 0);
 }
 
-void compare_each(struct card *card, const char *what, const double *got, const float *want, int64_t n,
-                  double tolerance) {
+void compare_between(struct card *card, const char *what, const double *got, const double *or_got,
+                     const float *want, int64_t n, double tolerance) {
     int64_t at = 0;
     double most = 0;
     for (int64_t i = 0; i < n; ++i) {
-        double error = fabs(got[i] - want[i]) / fabs(want[i]);
+        double above = want[i] - fmax(got[i], or_got[i]), below = fmin(got[i], or_got[i]) - want[i];
+        double error = isnan(got[i]) ? NAN : fmax(0, fmax(above, below)) / fabs(want[i]);
         if (!(error <= most)) {
             most = error;
             at = i;
