@@ -1,0 +1,110 @@
+/* Digests of memory, files and blocks of a parameter buffer. */
+#define XXH_STATIC_LINKING_ONLY /* the state may then live on the stack */
+#include "io/digest.h"
+#include "runtime/memory.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "digests are taken over little-endian floats");
+
+enum { READ_BYTES = 1 << 20 };
+
+static struct un_digest canonical(XXH128_hash_t hash) {
+    XXH128_canonical_t form;
+    struct un_digest digest;
+    XXH128_canonicalFromHash(&form, hash);
+    memcpy(digest.bytes, form.digest, sizeof digest.bytes);
+    return digest;
+}
+
+struct un_digest un_digest_of(const void *data, size_t bytes) {
+    return canonical(XXH3_128bits(data, bytes));
+}
+
+void un_digest_print(const struct un_digest *digest, char text[UN_DIGEST_TEXT]) {
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < sizeof digest->bytes; ++i) {
+        text[2 * i] = digits[digest->bytes[i] >> 4];
+        text[2 * i + 1] = digits[digest->bytes[i] & 15];
+    }
+    text[UN_DIGEST_TEXT - 1] = '\0';
+}
+
+/* 0 to 15, or -1. */
+static int hex_value(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool un_digest_parse(const char *text, struct un_digest *digest) {
+    if (strlen(text) != UN_DIGEST_TEXT - 1) return false;
+    for (size_t i = 0; i < sizeof digest->bytes; ++i) {
+        int high = hex_value(text[2 * i]), low = hex_value(text[2 * i + 1]);
+        if (high < 0 || low < 0) return false;
+        digest->bytes[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}
+
+bool un_digest_equal(const struct un_digest *a, const struct un_digest *b) {
+    return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+static enum un_status digest_open_file(int fd, const char *path, int64_t *bytes, struct un_digest *digest) {
+    struct stat st;
+    if (fstat(fd, &st) != 0) return un_fail(UN_IO, "%s: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode)) return un_fail(UN_IO, "%s: not a regular file", path);
+    char *buffer = un_alloc(READ_BYTES, 1, "reading a file for its digest");
+    if (!buffer) return UN_MEMORY;
+    enum un_status status = UN_OK;
+    XXH3_state_t state;
+    XXH3_128bits_reset(&state);
+    *bytes = 0;
+    for (ssize_t got = 1; got != 0 && status == UN_OK;) {
+        got = read(fd, buffer, READ_BYTES);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) status = un_fail(UN_IO, "%s: cannot read: %s", path, strerror(errno));
+        if (got <= 0) continue;
+        XXH3_128bits_update(&state, buffer, (size_t)got);
+        *bytes += got;
+    }
+    *digest = canonical(XXH3_128bits_digest(&state));
+    un_free(buffer);
+    return status;
+}
+
+enum un_status un_digest_file(const char *path, int64_t *bytes, struct un_digest *digest) {
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a fifo in its place must not hang us */
+    if (fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", path, strerror(errno));
+    enum un_status status = digest_open_file(fd, path, bytes, digest);
+    close(fd);
+    return status;
+}
+
+int64_t un_digest_block_count(int64_t total) {
+    return total / UN_CKPT_BLOCK + (total % UN_CKPT_BLOCK != 0);
+}
+
+void un_digest_blocks(struct un_digest *digests, const float *values, int64_t total, int64_t first,
+                      int64_t after) {
+    for (int64_t block = first; block < after; ++block) {
+        int64_t at = block * UN_CKPT_BLOCK, count = total - at < UN_CKPT_BLOCK ? total - at : UN_CKPT_BLOCK;
+        digests[block - first] = un_digest_of(values + at, (size_t)count * sizeof *values);
+    }
+}
+
+struct un_digest un_digest_of_buffers(const float *const *buffers, int n, int64_t total) {
+    XXH3_state_t state;
+    XXH3_128bits_reset(&state);
+    for (int i = 0; i < n; ++i)
+        for (int64_t block = 0; block < un_digest_block_count(total); ++block) {
+            struct un_digest one;
+            un_digest_blocks(&one, buffers[i], total, block, block + 1);
+            XXH3_128bits_update(&state, one.bytes, sizeof one.bytes);
+        }
+    return canonical(XXH3_128bits_digest(&state));
+}

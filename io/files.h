@@ -1,0 +1,26 @@
+/* Plain files and folders, written so that a crash leaves the old content or the new one. */
+#ifndef UN_FILES_H
+#define UN_FILES_H
+
+#include "runtime/status.h"
+
+enum { UN_PATH_MAX = 1024 };
+
+/* FOLDER/NAME; UN_USAGE when it is too long. */
+enum un_status un_files_join(char path[UN_PATH_MAX], const char *folder, const char *name);
+/* With its parents; a folder that is there already is fine. */
+enum un_status un_files_make_folder(const char *path);
+/* Makes what was created, renamed or removed in a folder survive a power failure. */
+enum un_status un_files_sync_folder(const char *path);
+/* The files of a folder and the folder itself, the file `first` (or NULL) before all others. Sub-folders are
+ * not entered and make it fail. A folder that is not there is fine. */
+enum un_status un_files_remove_folder(const char *path, const char *first);
+/* A whole regular file of at most `limit` bytes, NUL-terminated for convenience; un_free by the caller. */
+enum un_status un_files_read(const char *path, size_t limit, char **text, size_t *bytes);
+/* All bytes, however many calls that takes. */
+enum un_status un_files_write_all(int fd, const char *path, const void *data, size_t bytes);
+/* Durable and at once: PATH.tmp, fsync, rename, fsync of the folder. The temporary file is removed on
+ * failure. */
+enum un_status un_files_replace(const char *path, const void *data, size_t bytes);
+
+#endif

@@ -1,0 +1,233 @@
+/* manifest.json, the reading side: every key must be there with the right type and range, arrays must be as
+ * long as the counts say, tensors and shards must lie inside the buffers. Nothing is allocated for a count
+ * that the text's own length does not bear out.
+ */
+#include "io/manifest.h"
+#include "io/manifest_private.h"
+#include "runtime/memory.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LANES_MAX = 1 << 24 };
+static const int64_t total_max = (int64_t)1 << 48,
+                     step_max = UINT32_MAX; /* the random counters hold 32 bits of step */
+
+/* One object of the text, and how to name it in messages. */
+struct place {
+    const char *path, *list; /* list: "" or the array this is an element of */
+    int64_t index;
+    const json_t *object;
+};
+
+static enum un_status broken(const struct place *at, const char *key, const char *what) {
+    if (at->list[0])
+        return un_fail(UN_DATA, "%s: %s[%lld].%s: %s", at->path, at->list, (long long)at->index, key, what);
+    return un_fail(UN_DATA, "%s: %s: %s", at->path, key, what);
+}
+
+static enum un_status take_i64(const struct place *at, const char *key, int64_t min, int64_t max,
+                               int64_t *value) {
+    const json_t *v = json_object_get(at->object, key);
+    char what[128];
+    if (!json_is_integer(v)) return broken(at, key, v ? "not an integer" : "missing");
+    *value = json_integer_value(v);
+    if (*value >= min && *value <= max) return UN_OK;
+    snprintf(what, sizeof what, "%" PRId64 " is not in [%" PRId64 ", %" PRId64 "]", *value, min, max);
+    return broken(at, key, what);
+}
+
+static enum un_status take_text(const struct place *at, const char *key, const char **text) {
+    const json_t *v = json_object_get(at->object, key);
+    if (!json_is_string(v)) return broken(at, key, v ? "not a string" : "missing");
+    *text = json_string_value(v);
+    return strlen(*text) == json_string_length(v) ? UN_OK : broken(at, key, "holds a zero byte");
+}
+
+static enum un_status take_array(const struct place *at, const char *key, const json_t **array) {
+    *array = json_object_get(at->object, key);
+    return json_is_array(*array) ? UN_OK : broken(at, key, *array ? "not an array" : "missing");
+}
+
+static enum un_status take_digest(const struct place *at, const char *key, struct un_digest *digest) {
+    const char *text;
+    UN_TRY(take_text(at, key, &text));
+    return un_digest_parse(text, digest) ? UN_OK : broken(at, key, "not 32 lower-case hexadecimal digits");
+}
+
+/* The number must print as it stands: no sign, no leading zeros beyond the format's own. */
+static enum un_status take_u64(const struct place *at, const char *key, int base, const char *format,
+                               uint64_t *value) {
+    const char *text;
+    char again[32];
+    UN_TRY(take_text(at, key, &text));
+    errno = 0;
+    *value = strtoull(text, NULL, base);
+    snprintf(again, sizeof again, format, *value);
+    return errno == 0 && strcmp(text, again) == 0 ? UN_OK : broken(at, key, "not a number of 64 bits");
+}
+
+static enum un_status parse_state(const struct place *root, const json_t *list, struct un_manifest *m,
+                                  int64_t lane) {
+    struct un_lane_state *s = &m->states[lane];
+    char key[64];
+    snprintf(key, sizeof key, "states[%lld]", (long long)lane);
+    if (!json_is_array(list) || json_array_size(list) != (size_t)(1 + 2 * m->n_streams))
+        return broken(root, key, "not an array of pending, then epoch and position of each stream");
+    for (size_t i = 0; i < json_array_size(list); ++i) {
+        const json_t *v = json_array_get(list, i);
+        int64_t value = json_integer_value(v), min = i == 0 ? -1 : 0,
+                max = i == 0 ? m->n_streams - 1 : total_max;
+        if (!json_is_integer(v) || value < min || value > max)
+            return broken(root, key, "a value out of range");
+        if (i == 0)
+            s->pending = value;
+        else if (i % 2)
+            s->stream[i / 2].epoch = value;
+        else
+            s->stream[i / 2 - 1].position = value;
+    }
+    return UN_OK;
+}
+
+static enum un_status parse_states(const struct place *root, struct un_manifest *m) {
+    const json_t *list;
+    UN_TRY(take_array(root, "states", &list));
+    if (json_array_size(list) != (size_t)m->lanes) return broken(root, "states", "not one entry a lane");
+    m->states = un_alloc((size_t)m->lanes, sizeof *m->states, "lane states");
+    if (!m->states) return UN_MEMORY;
+    for (int64_t lane = 0; lane < m->lanes; ++lane)
+        UN_TRY(parse_state(root, json_array_get(list, (size_t)lane), m, lane));
+    return UN_OK;
+}
+
+static enum un_status parse_shape(const struct place *at, const struct un_manifest *m, struct un_param *p) {
+    const json_t *shape;
+    UN_TRY(take_array(at, "shape", &shape));
+    size_t n = json_array_size(shape);
+    if (n < 1 || n > 2) return broken(at, "shape", "not one or two sizes");
+    p->ndim = (int)n;
+    p->count = 1;
+    for (size_t d = 0; d < n; ++d) {
+        const json_t *v = json_array_get(shape, d);
+        p->shape[d] = json_integer_value(v);
+        if (!json_is_integer(v) || p->shape[d] < 1 || p->shape[d] > m->total / p->count)
+            return broken(at, "shape", "a size out of range");
+        p->count *= p->shape[d];
+    }
+    return UN_OK;
+}
+
+static enum un_status parse_param(const struct place *at, const struct un_manifest *m, int64_t begin,
+                                  struct un_param *p) {
+    const char *name;
+    UN_TRY(take_text(at, "name", &name));
+    if (strlen(name) == 0 || strlen(name) >= sizeof p->name) return broken(at, "name", "empty or too long");
+    strcpy(p->name, name);
+    UN_TRY(parse_shape(at, m, p));
+    UN_TRY(take_i64(at, "offset", begin, m->total - p->count, &p->offset));
+    return UN_OK;
+}
+
+static enum un_status parse_params(const struct place *root, struct un_manifest *m) {
+    const json_t *list;
+    UN_TRY(take_array(root, "params", &list));
+    m->n_params = (int64_t)json_array_size(list);
+    m->params = un_alloc((size_t)m->n_params + 1, sizeof *m->params, "parameter table");
+    if (!m->params) return UN_MEMORY;
+    int64_t begin = 0;
+    for (int64_t i = 0; i < m->n_params; ++i) {
+        struct place at = {root->path, "params", i, json_array_get(list, (size_t)i)};
+        UN_TRY(parse_param(&at, m, begin, &m->params[i]));
+        begin = m->params[i].offset + m->params[i].count;
+    }
+    return UN_OK;
+}
+
+/* A plain name inside the checkpoint's folder: nothing that could lead out of it. */
+static bool plain_name(const char *name) {
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    return name[0] != '\0' && name[0] != '.' && name[strspn(name, allowed)] == '\0';
+}
+
+static enum un_status parse_shard(const struct place *at, const struct un_manifest *m, int64_t first,
+                                  struct un_shard *s) {
+    const char *file;
+    UN_TRY(take_text(at, "file", &file));
+    if (strlen(file) >= sizeof s->file || !plain_name(file))
+        return broken(at, "file", "not a plain file name");
+    strcpy(s->file, file);
+    UN_TRY(take_i64(at, "first", first, first, &s->first));
+    UN_TRY(take_i64(at, "count", 1, m->total - first, &s->count));
+    UN_TRY(take_i64(at, "bytes", 1, INT64_MAX, &s->bytes));
+    return take_digest(at, "xxh3_128", &s->digest);
+}
+
+static enum un_status parse_shards(const struct place *root, struct un_manifest *m) {
+    const json_t *list;
+    UN_TRY(take_array(root, "shards", &list));
+    m->n_shards = (int64_t)json_array_size(list);
+    m->shards = un_alloc((size_t)m->n_shards + 1, sizeof *m->shards, "list of shards");
+    if (!m->shards) return UN_MEMORY;
+    int64_t first = 0;
+    for (int64_t i = 0; i < m->n_shards; ++i) {
+        struct place at = {root->path, "shards", i, json_array_get(list, (size_t)i)};
+        UN_TRY(parse_shard(&at, m, first, &m->shards[i]));
+        first += m->shards[i].count;
+    }
+    return first == m->total ? UN_OK : broken(root, "shards", "together not as long as total says");
+}
+
+static enum un_status parse_all(const struct place *root, struct un_manifest *m) {
+    const char *format;
+    int64_t version;
+    UN_TRY(take_text(root, "format", &format));
+    if (strcmp(format, UN_MANIFEST_FORMAT) != 0) return broken(root, "format", "not " UN_MANIFEST_FORMAT);
+    UN_TRY(take_i64(root, "version", UN_MANIFEST_VERSION, UN_MANIFEST_VERSION, &version));
+    UN_TRY(take_i64(root, "step", 0, step_max, &m->step));
+    UN_TRY(take_u64(root, "seed", 10, "%" PRIu64, &m->seed));
+    UN_TRY(take_i64(root, "lanes", 1, LANES_MAX, &m->lanes));
+    UN_TRY(take_i64(root, "streams", 1, UN_MAX_STREAMS, &m->n_streams));
+    UN_TRY(take_u64(root, "plan_digest", 16, "%016" PRIx64, &m->plan_digest));
+    UN_TRY(parse_states(root, m));
+    UN_TRY(take_i64(root, "total", 1, total_max, &m->total));
+    UN_TRY(parse_params(root, m));
+    UN_TRY(parse_shards(root, m));
+    UN_TRY(take_digest(root, "param_digest", &m->param));
+    return take_digest(root, "state_digest", &m->state);
+}
+
+/* The last line's digest is that of all bytes before it. */
+static enum un_status check_tail(const char *path, const char *text, size_t bytes) {
+    static const char begin[] = UN_MANIFEST_TAIL_BEGIN, end[] = UN_MANIFEST_TAIL_END;
+    const size_t begin_bytes = sizeof begin - 1, end_bytes = sizeof end - 1, hex_bytes = UN_DIGEST_TEXT - 1;
+    const size_t tail_bytes = begin_bytes + hex_bytes + end_bytes;
+    char hex[UN_DIGEST_TEXT] = "";
+    struct un_digest said, found;
+    const char *tail = bytes >= tail_bytes ? text + bytes - tail_bytes : NULL;
+    if (!tail || memcmp(tail, begin, begin_bytes) != 0 ||
+        memcmp(tail + begin_bytes + hex_bytes, end, end_bytes) != 0)
+        return un_fail(UN_DATA, "%s: %zu bytes that do not end as a manifest does: truncated or not one",
+                       path, bytes);
+    memcpy(hex, tail + begin_bytes, hex_bytes);
+    found = un_digest_of(text, bytes - tail_bytes);
+    if (un_digest_parse(hex, &said) && un_digest_equal(&said, &found)) return UN_OK;
+    return un_fail(UN_DATA, "%s: damaged or edited: its text does not have the digest %s of its last line",
+                   path, hex);
+}
+
+enum un_status un_manifest_parse(struct un_manifest *m, const char *path, const char *text, size_t bytes) {
+    *m = (struct un_manifest){0};
+    UN_TRY(check_tail(path, text, bytes));
+    json_error_t error;
+    json_t *json = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
+    if (!json) return un_fail(UN_DATA, "%s:%d:%d: not JSON: %s", path, error.line, error.column, error.text);
+    struct place root = {path, "", 0, json};
+    enum un_status status =
+        json_is_object(json) ? parse_all(&root, m) : un_fail(UN_DATA, "%s: not a JSON object", path);
+    json_decref(json);
+    return status;
+}

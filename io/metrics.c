@@ -1,0 +1,193 @@
+/* metrics.jsonl: lines are built in memory and appended whole; on opening, what a resumed run will write
+ * again is cut.
+ *
+ * Law: put calls never fail and never allocate; what went wrong comes out of un_metrics_end.
+ */
+#include "io/metrics.h"
+#include "io/files.h"
+#include "runtime/memory.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct un_metrics {
+    char *path;
+    int fd;
+    bool begun, overflow;
+    size_t used;
+    char line[UN_METRICS_LINE];
+};
+
+static void append(struct un_metrics *m, const char *text, size_t bytes) {
+    if (m->overflow || bytes > sizeof m->line - m->used) {
+        m->overflow = true;
+        return;
+    }
+    memcpy(m->line + m->used, text, bytes);
+    m->used += bytes;
+}
+
+static void append_format(struct un_metrics *m, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void append_format(struct un_metrics *m, const char *format, ...) {
+    char text[64];
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    append(m, text, (size_t)length);
+}
+
+/* "key": with what JSON forbids inside a string written as escapes. */
+static void append_key(struct un_metrics *m, const char *key) {
+    append(m, "\"", 1);
+    for (const char *c = key; *c; ++c) {
+        if (*c == '"' || *c == '\\')
+            append_format(m, "\\%c", *c);
+        else if ((unsigned char)*c < 0x20)
+            append_format(m, "\\u%04x", (unsigned)*c);
+        else
+            append(m, c, 1);
+    }
+    append(m, "\":", 2);
+}
+
+void un_metrics_begin(struct un_metrics *m, int64_t step) {
+    if (!m) return;
+    m->used = 0;
+    m->begun = true;
+    m->overflow = false;
+    append_format(m, "{\"step\":%" PRId64, step);
+}
+
+void un_metrics_put(struct un_metrics *m, const char *key, double value) {
+    if (!m) return;
+    append(m, ",", 1);
+    append_key(m, key);
+    if (isfinite(value))
+        append_format(m, "%.9g", value);
+    else
+        append(m, "null", 4);
+}
+
+void un_metrics_put_i64(struct un_metrics *m, const char *key, int64_t value) {
+    if (!m) return;
+    append(m, ",", 1);
+    append_key(m, key);
+    append_format(m, "%" PRId64, value);
+}
+
+/* All of the line or nothing: what a full disk took of it is cut off again. */
+static enum un_status append_line(const struct un_metrics *m) {
+    struct stat before;
+    if (fstat(m->fd, &before) != 0) return un_fail(UN_IO, "%s: %s", m->path, strerror(errno));
+    ssize_t wrote;
+    do wrote = write(m->fd, m->line, m->used);
+    while (wrote < 0 && errno == EINTR);
+    if (wrote == (ssize_t)m->used) return UN_OK;
+    int failed = wrote < 0 ? errno : ENOSPC;
+    if (wrote > 0 && ftruncate(m->fd, before.st_size) != 0)
+        return un_fail(UN_IO, "%s: a line was cut short (%s) and cannot be removed: %s", m->path,
+                       strerror(failed), strerror(errno));
+    return un_fail(UN_IO, "%s: cannot write: %s", m->path, strerror(failed));
+}
+
+enum un_status un_metrics_end(struct un_metrics *m) {
+    if (!m) return UN_OK;
+    if (!m->begun) return un_fail(UN_INTERNAL, "%s: a line ends that was not begun", m->path);
+    m->begun = false;
+    append(m, "}\n", 2);
+    if (m->overflow)
+        return un_fail(UN_INTERNAL, "%s: a line of more than %d bytes", m->path, UN_METRICS_LINE);
+    return append_line(m);
+}
+
+enum un_status un_metrics_sync(struct un_metrics *m) {
+    if (!m || fsync(m->fd) == 0) return UN_OK;
+    return un_fail(UN_IO, "%s: fsync: %s", m->path, strerror(errno));
+}
+
+/* Does the line (without its end) stay in the file of a run that goes on after last_step? */
+static bool line_stays(const char *line, size_t bytes, int64_t last_step, int64_t *broken) {
+    json_error_t error;
+    json_t *json = json_loadb(line, bytes, 0, &error);
+    const json_t *step = json_object_get(json, "step");
+    bool object = json_is_object(json);
+    bool stays = object && !(json_is_number(step) && json_number_value(step) > (double)last_step);
+    *broken += !object;
+    json_decref(json);
+    return stays;
+}
+
+/* Moves the lines that stay to the front of the text; returns their length. */
+static size_t keep_lines(char *text, size_t bytes, int64_t last_step, int64_t *broken) {
+    size_t kept = 0;
+    for (size_t at = 0; at < bytes;) {
+        const char *end = memchr(text + at, '\n', bytes - at);
+        if (!end) break; /* torn */
+        size_t length = (size_t)(end - (text + at));
+        if (line_stays(text + at, length, last_step, broken)) {
+            memmove(text + kept, text + at, length + 1);
+            kept += length + 1;
+        }
+        at += length + 1;
+    }
+    return kept;
+}
+
+static enum un_status cut_file(const char *path, int64_t last_step) {
+    char *text;
+    size_t bytes;
+    int64_t broken = 0;
+    if (access(path, F_OK) != 0 && errno == ENOENT) return UN_OK;
+    UN_TRY(un_files_read(path, SIZE_MAX, &text, &bytes));
+    size_t kept = keep_lines(text, bytes, last_step, &broken);
+    if (broken)
+        un_log(UN_LOG_WARN, "%s: %" PRId64 " lines that are no JSON objects are dropped", path, broken);
+    enum un_status status = kept == bytes ? UN_OK : un_files_replace(path, text, kept);
+    un_free(text);
+    return status;
+}
+
+static enum un_status make_folder_of(const char *path) {
+    char folder[UN_PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    if (!slash || slash == path) return UN_OK;
+    if (slash - path >= UN_PATH_MAX) return un_fail(UN_USAGE, "%s: a path of too many bytes", path);
+    memcpy(folder, path, (size_t)(slash - path));
+    folder[slash - path] = '\0';
+    return un_files_make_folder(folder);
+}
+
+enum un_status un_metrics_open(struct un_metrics **metrics, const char *path, int64_t last_step) {
+    *metrics = NULL;
+    UN_TRY(make_folder_of(path));
+    UN_TRY(cut_file(path, last_step));
+    struct un_metrics *m = un_alloc(1, sizeof *m, "metrics");
+    if (!m) return UN_MEMORY;
+    m->fd = -1;
+    enum un_status status = UN_OK;
+    if (!(m->path = un_strdup(path)))
+        status = UN_MEMORY;
+    else if ((m->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) < 0)
+        status = un_fail(UN_IO, "%s: cannot open: %s", path, strerror(errno));
+    if (status == UN_OK)
+        *metrics = m;
+    else
+        un_metrics_close(m);
+    return status;
+}
+
+void un_metrics_close(struct un_metrics *m) {
+    if (!m) return;
+    if (m->fd >= 0) close(m->fd);
+    un_free(m->path);
+    un_free(m);
+}

@@ -1,0 +1,70 @@
+/* The digest of what decides the samples of every step: a changed file or mix is told apart from the same
+ * training. */
+#define XXH_STATIC_LINKING_ONLY /* the state may then live on the stack */
+#include "io/checkpoint.h"
+#include <string.h>
+#include <xxhash.h>
+
+static void add(XXH3_state_t *state, const void *data, size_t bytes) {
+    XXH3_64bits_update(state, data, bytes);
+}
+
+static void add_i64(XXH3_state_t *state, int64_t value) {
+    add(state, &value, sizeof value);
+}
+
+static void add_f64(XXH3_state_t *state, double value) {
+    add(state, &value, sizeof value);
+}
+
+/* With its zero byte, so that "ab","c" is not "a","bc". */
+static void add_text(XXH3_state_t *state, const char *text) {
+    add(state, text, strlen(text) + 1);
+}
+
+static void add_vocab(XXH3_state_t *state, const struct un_vocab *v) {
+    const int64_t ids[] = {v->vocab_size, v->unk_id,    v->cls_id,   v->sep_id,
+                           v->mask_id,    v->random_lo, v->random_hi};
+    add(state, ids, sizeof ids);
+}
+
+static void add_dataset(XXH3_state_t *state, const struct un_dataset *d) {
+    const struct un_dataset_info *info = un_dataset_info(d);
+    add_i64(state, info->images);
+    add_i64(state, info->texts);
+    add_vocab(state, &info->vocab);
+    for (int64_t i = 0; i < info->images; ++i) {
+        add_text(state, un_dataset_image_id(d, i));
+        add_i64(state, un_dataset_image_regions(d, i));
+        add_i64(state, un_dataset_image_text(d, i));
+    }
+    for (int64_t t = 0; t < info->texts; ++t) {
+        add_text(state, un_dataset_text_id(d, t));
+        add_i64(state, un_dataset_text_length(d, t));
+    }
+}
+
+static void add_keys(XXH3_state_t *state, const struct un_plan_keys *k) {
+    add_i64(state, k->lanes);
+    add_i64(state, k->tokens_per_lane);
+    add_i64(state, k->mixing);
+    add_f64(state, k->itm_neg_prob);
+    add_f64(state, k->mlm_prob);
+    add_f64(state, k->mrm_prob);
+}
+
+uint64_t un_plan_digest(const struct un_plan *plan) {
+    XXH3_state_t state;
+    XXH3_64bits_reset(&state);
+    add_keys(&state, un_plan_keys(plan));
+    int64_t n;
+    const struct un_stream *streams = un_plan_streams(plan, &n);
+    for (int64_t i = 0; i < n; ++i) {
+        add_i64(&state, streams[i].dataset);
+        add_i64(&state, (int64_t)streams[i].objective);
+        add_f64(&state, streams[i].mix);
+    }
+    for (int64_t i = 0; i < un_plan_dataset_count(plan); ++i)
+        add_dataset(&state, un_plan_dataset(plan, (int)i));
+    return XXH3_64bits_digest(&state);
+}
