@@ -74,6 +74,10 @@ static enum un_status check_dataset(const struct un_dataset *d, enum un_objectiv
         return un_fail(UN_USAGE, "data set %s has soft labels of %lld classes, %s of the network wants %lld",
                        name, (long long)info->img_label_dim, un_objective_names[objective],
                        (long long)caps->img_label_dim);
+    if (needs_classes(objective) && info->img_label_dim < 2)
+        return un_fail(UN_USAGE,
+                       "data set %s has soft labels of %lld classes, %s needs the background and one more",
+                       name, (long long)info->img_label_dim, un_objective_names[objective]);
     if (info->vocab.vocab_size > caps->vocab_size)
         return un_fail(UN_USAGE, "data set %s has a vocabulary of %lld words, the network one of %lld", name,
                        (long long)info->vocab.vocab_size, (long long)caps->vocab_size);
@@ -249,8 +253,7 @@ static enum un_status ask_regions(struct un_packer *packer, struct un_batch *b, 
     return UN_OK;
 }
 
-/* The list is bounded by the words of the batch; entries about regions that the confidence rule left out are
- * dropped. */
+/* The list is bounded by the words of the batch, enough for one region a word. */
 static enum un_status put_alignment(struct un_packer *packer, struct un_batch *b, const struct item *it,
                                     int64_t pair) {
     struct un_alignment *a = &b->alignment;
@@ -259,11 +262,10 @@ static enum un_status put_alignment(struct un_packer *packer, struct un_batch *b
     UN_TRY(
         un_dataset_read_alignment(it->d, it->sample->text, packer->caps.words - a->n, word, region, &read));
     for (int64_t i = 0; i < read; ++i) {
-        if (region[i] >= it->regions || word[i] >= it->words - 2) continue;
-        a->pair[a->n] = (int32_t)pair;
-        a->word[a->n] = word[i] + 1;
-        a->region[a->n++] = region[i];
+        a->pair[a->n + i] = (int32_t)pair;
+        ++word[i]; /* [CLS] stands before the words */
     }
+    a->n += read;
     return UN_OK;
 }
 
