@@ -129,11 +129,13 @@ int32_t *un_harness_ints(struct un_harness *h, int64_t count, int32_t low, int32
     return x;
 }
 
+struct un_mat un_harness_mat_of(struct un_harness *h, enum un_type type, int64_t rows, int64_t cols) {
+    struct un_harness_buffer *b = take(h, rows, cols, cols + h->pad, (size_t)un_type_bytes(type));
+    return (struct un_mat){row_at(b, 0), type, rows, cols, b->stride};
+}
+
 struct un_mat un_harness_mat(struct un_harness *h, int64_t rows, int64_t cols) {
-    struct un_harness_buffer *b = take(h, rows, cols, cols + h->pad, sizeof(float));
-    struct un_mat m = un_mat(row_at(b, 0), UN_F32, rows, cols);
-    m.stride = b->stride;
-    return m;
+    return un_harness_mat_of(h, UN_F32, rows, cols);
 }
 
 static float *mat_row(struct un_mat m, int64_t row) {

@@ -50,6 +50,7 @@ float *un_harness_poison(struct un_harness *h, int64_t count);           /* outp
 float *un_harness_random(struct un_harness *h, int64_t count, float low, float high);
 int32_t *un_harness_ints(struct un_harness *h, int64_t count, int32_t low, int32_t high); /* in [low, high) */
 struct un_mat un_harness_mat(struct un_harness *h, int64_t rows, int64_t cols); /* poisoned, strided */
+struct un_mat un_harness_mat_of(struct un_harness *h, enum un_type type, int64_t rows, int64_t cols);
 struct un_mat un_harness_mat_random(struct un_harness *h, int64_t rows, int64_t cols, float low, float high);
 struct un_mat un_harness_mat_copy(struct un_harness *h, struct un_mat m); /* f32 */
 float *un_harness_copy(struct un_harness *h, const float *x, int64_t count);
