@@ -1,12 +1,8 @@
-/* The plan as a thing: its streams, the bounds of its micro-batches, its weights and its digest.
- * What it yields stands in io/plan_next.c. */
+/* The plan as a thing: its streams, the bounds of its micro-batches, its weights.
+ * What it yields stands in io/plan_next.c, its digest in io/plan_digest.c. */
 #include "io/plan_private.h"
 
-#include "io/checkpoint.h"
-
 #include <math.h>
-#include <string.h>
-#include <xxhash.h>
 
 static enum un_status add_streams(struct un_plan *plan, int dataset, const struct un_dataset_keys *keys) {
     const char *list = plan->valid ? "data.valid" : "data.train";
@@ -164,57 +160,4 @@ void un_plan_weights(const struct un_plan *plan, double weight[UN_OBJECTIVE_COUN
         else
             weight[stream->objective] += stream->mix / total;
     }
-}
-
-/* Values go through a small buffer, so that the digest knows no struct padding. */
-struct digest {
-    uint64_t hash;
-    int64_t n, values[512];
-};
-
-static void digest_flush(struct digest *d) {
-    d->hash = XXH64(d->values, (size_t)d->n * sizeof *d->values, d->hash);
-    d->n = 0;
-}
-
-static void digest_int(struct digest *d, int64_t value) {
-    d->values[d->n++] = value;
-    if (d->n == (int64_t)(sizeof d->values / sizeof *d->values)) digest_flush(d);
-}
-
-static void digest_float(struct digest *d, double value) {
-    int64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    digest_int(d, bits);
-}
-
-static void digest_dataset(struct digest *digest, const struct un_dataset *d, int64_t lanes) {
-    const struct un_dataset_info *info = un_dataset_info(d);
-    digest_int(digest, info->images);
-    digest_int(digest, info->texts);
-    for (int64_t lane = 0; lane <= lanes; ++lane) digest_int(digest, un_dataset_lane_image(d, lane));
-    for (int64_t i = 0; i < info->images; ++i) {
-        digest_int(digest, un_dataset_image_text(d, i));
-        digest_int(digest, un_dataset_image_regions(d, i));
-    }
-    for (int64_t i = 0; i < info->texts; ++i) digest_int(digest, un_dataset_text_length(d, i));
-}
-
-/* Without the seed, which a checkpoint compares by itself, and without names of files. */
-uint64_t un_plan_digest(const struct un_plan *plan) {
-    struct digest d = {0};
-    const struct un_plan_keys *how = &plan->how;
-    const int64_t ints[] = {how->lanes,  how->tokens_per_lane, how->mixing,
-                            plan->valid, plan->n_datasets,     plan->n_streams};
-    const double floats[] = {how->itm_neg_prob, how->mlm_prob, how->mrm_prob};
-    for (size_t i = 0; i < sizeof ints / sizeof *ints; ++i) digest_int(&d, ints[i]);
-    for (size_t i = 0; i < sizeof floats / sizeof *floats; ++i) digest_float(&d, floats[i]);
-    for (int64_t s = 0; s < plan->n_streams; ++s) {
-        digest_int(&d, plan->streams[s].dataset);
-        digest_int(&d, plan->streams[s].objective);
-        digest_float(&d, plan->streams[s].mix);
-    }
-    for (int64_t i = 0; i < plan->n_datasets; ++i) digest_dataset(&d, plan->datasets[i], how->lanes);
-    digest_flush(&d);
-    return d.hash;
 }
