@@ -46,9 +46,11 @@ enum un_status un_h5_error_at(const char *source, int line, const struct un_h5 *
     va_end(args);
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_innermost, reason);
     H5Eclear2(H5E_DEFAULT);
-    enum un_status status = strstr(reason, "errno = ") ? UN_IO : UN_DATA;
-    const char *path = file->partial ? file->partial : file->path;
-    return un_fail_at(source, line, status, "%s: %s%s%s%s%s%s", path, object, object[0] ? ": " : "", what,
+    const char *path = file->partial ? file->partial : file->path, *colon = object[0] ? ": " : "";
+    if (file->io_errno)
+        return un_fail_at(source, line, UN_IO, "%s: %s%s%s: %s", path, object, colon, what,
+                          strerror(file->io_errno));
+    return un_fail_at(source, line, UN_DATA, "%s: %s%s%s%s%s%s", path, object, colon, what,
                       reason[0] ? " (HDF5: " : "", reason, reason[0] ? ")" : "");
 }
 
@@ -102,55 +104,26 @@ static enum un_status check_superblock(const char *path, int fd, int64_t bytes) 
 }
 
 /* O_NONBLOCK: a fifo in the place of a file must not hang us. */
-static enum un_status check_file(const char *path, int64_t *bytes) {
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", path, strerror(errno));
+static enum un_status open_for_reading(struct un_h5 *f) {
     struct stat st;
-    enum un_status status = UN_OK;
-    if (fstat(fd, &st) != 0)
-        status = un_fail(UN_IO, "%s: %s", path, strerror(errno));
-    else if (!S_ISREG(st.st_mode))
-        status = un_fail(UN_IO, "%s: is %s", path,
-                         S_ISDIR(st.st_mode) ? "a folder, not a file" : "not a regular file");
-    else
-        status = check_superblock(path, fd, *bytes = (int64_t)st.st_size);
-    close(fd);
-    return status;
+    f->fd = open(f->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (f->fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", f->path, strerror(errno));
+    if (fstat(f->fd, &st) != 0) return un_fail(UN_IO, "%s: %s", f->path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return un_fail(UN_IO, "%s: is %s", f->path,
+                       S_ISDIR(st.st_mode) ? "a folder, not a file" : "not a regular file");
+    f->bytes = (int64_t)st.st_size;
+    un_h5_refill(f);
+    return check_superblock(f->path, f->fd, f->bytes);
 }
 
-/* File locks of HDF5 fail on many cluster file systems; a writer works on PATH.partial, so readers need none.
- */
-#if H5_VERSION_GE(1, 10, 7)
-static void no_file_locking(hid_t fapl) {
-    H5Pset_file_locking(fapl, 0, 1);
-}
-#else
-static void no_file_locking(hid_t fapl) {
-    (void)fapl;
-}
-#endif
-
-static hid_t access_list(void) {
-    hid_t fapl = H5Pcreate(H5P_FILE_ACCESS);
-    if (fapl < 0) return fapl;
-    H5Pset_fclose_degree(fapl, H5F_CLOSE_STRONG);
-    /* From 1.8 on, metadata carries checksums: a flipped bit is found instead of believed. */
-    H5Pset_libver_bounds(fapl, H5F_LIBVER_V18, H5F_LIBVER_V110);
-    no_file_locking(fapl);
-    return fapl;
-}
-
-static struct un_h5 *new_file(const char *path, bool write) {
-    struct un_h5 *f = un_alloc(1, sizeof *f, "an HDF5 file");
-    if (!f) return NULL;
-    f->id = -1;
+static enum un_status new_file(struct un_h5 **file, const char *path, bool write) {
+    struct un_h5 *f = *file = un_alloc(1, sizeof *f, "an HDF5 file");
+    if (!f) return UN_MEMORY;
+    f->id = f->fd = -1;
     f->path = un_strdup(path);
     if (write) f->partial = un_format("%s.partial", path);
-    if (f->path && (!write || f->partial)) return f;
-    un_free(f->path);
-    un_free(f->partial);
-    un_free(f);
-    return NULL;
+    return f->path && (!write || f->partial) ? UN_OK : UN_MEMORY;
 }
 
 static enum un_status check_complete(struct un_h5 *f) {
@@ -163,54 +136,63 @@ static enum un_status check_complete(struct un_h5 *f) {
     return UN_OK;
 }
 
+static enum un_status open_checked(struct un_h5 *f, bool need_complete) {
+    UN_TRY(open_for_reading(f));
+    hid_t fapl = un_h5_access_list(f);
+    if (fapl >= 0) f->id = H5Fopen(f->path, H5F_ACC_RDONLY, fapl);
+    enum un_status status = f->id < 0 ? un_h5_error(f, "", "cannot open as HDF5") : UN_OK;
+    if (fapl >= 0) H5Pclose(fapl);
+    return status == UN_OK && need_complete ? check_complete(f) : status;
+}
+
 enum un_status un_h5_open(struct un_h5 **file, const char *path, bool need_complete) {
     UN_H5_LOCKED;
-    enum un_status status = UN_OK;
-    hid_t fapl = -1;
-    int64_t bytes = 0;
-    *file = NULL;
-    UN_TRY(check_file(path, &bytes));
-    struct un_h5 *f = new_file(path, false);
-    if (!f) return UN_MEMORY;
-    f->bytes = bytes;
-    if ((fapl = access_list()) < 0 || (f->id = H5Fopen(path, H5F_ACC_RDONLY, fapl)) < 0)
-        UN_TRY_GOTO(un_h5_error(f, "", "cannot open as HDF5"), out);
-    if (need_complete) UN_TRY_GOTO(check_complete(f), out);
-    *file = f;
-out:
-    if (fapl >= 0) H5Pclose(fapl);
+    struct un_h5 *f;
+    enum un_status status = new_file(&f, path, false);
+    if (status == UN_OK) status = open_checked(f, need_complete);
     if (status != UN_OK) un_h5_close(f);
+    *file = status == UN_OK ? f : NULL;
+    return status;
+}
+
+static enum un_status open_for_writing(struct un_h5 *f) {
+    f->fd = open(f->partial, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (f->fd < 0) return un_fail(UN_IO, "%s: cannot create: %s", f->partial, strerror(errno));
+    hid_t fapl = un_h5_access_list(f);
+    if (fapl >= 0) f->id = H5Fcreate(f->partial, H5F_ACC_TRUNC, H5P_DEFAULT, fapl);
+    enum un_status status = f->id < 0 ? un_h5_error(f, "", "cannot create") : UN_OK;
+    if (fapl >= 0) H5Pclose(fapl);
     return status;
 }
 
 enum un_status un_h5_create(struct un_h5 **file, const char *path) {
     UN_H5_LOCKED;
-    enum un_status status = UN_OK;
-    hid_t fapl = -1;
-    *file = NULL;
-    struct un_h5 *f = new_file(path, true);
-    if (!f) return UN_MEMORY;
-    if ((fapl = access_list()) < 0 || (f->id = H5Fcreate(f->partial, H5F_ACC_TRUNC, H5P_DEFAULT, fapl)) < 0)
-        UN_TRY_GOTO(un_h5_error(f, "", "cannot create"), out);
-    *file = f;
-out:
-    if (fapl >= 0) H5Pclose(fapl);
+    struct un_h5 *f;
+    enum un_status status = new_file(&f, path, true);
+    if (status == UN_OK) status = open_for_writing(f);
     if (status != UN_OK) un_h5_close(f);
+    *file = status == UN_OK ? f : NULL;
     return status;
 }
 
-static enum un_status sync_path(const char *path, int flags) {
-    int fd = open(path, flags | O_CLOEXEC);
-    if (fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", path, strerror(errno));
-    int failed = fsync(fd) != 0 && errno != EINVAL ? errno : 0; /* EINVAL: a folder that cannot be synced */
-    close(fd);
-    return failed ? un_fail(UN_IO, "%s: fsync: %s", path, strerror(failed)) : UN_OK;
+enum un_status un_h5_written(const struct un_h5 *f, const char *object) {
+    return f->io_errno ? un_h5_error(f, object, "cannot write") : UN_OK;
+}
+
+static enum un_status sync_file(int fd, const char *path) {
+    if (fsync(fd) == 0 || errno == EINVAL)
+        return UN_OK; /* EINVAL: a file system whose folders cannot be synced */
+    return un_fail(UN_IO, "%s: fsync: %s", path, strerror(errno));
 }
 
 static enum un_status sync_folder_of(const char *path) {
     char *copy = un_strdup(path);
     if (!copy) return UN_MEMORY;
-    enum un_status status = sync_path(dirname(copy), O_RDONLY | O_DIRECTORY);
+    const char *folder = dirname(copy);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    enum un_status status =
+        fd < 0 ? un_fail(UN_IO, "%s: cannot open: %s", folder, strerror(errno)) : sync_file(fd, folder);
+    if (fd >= 0) close(fd);
     un_free(copy);
     return status;
 }
@@ -223,7 +205,8 @@ enum un_status un_h5_commit(struct un_h5 *f) {
     hid_t id = f->id;
     f->id = -1;
     if (H5Fclose(id) < 0) return un_h5_error(f, "", "cannot write");
-    UN_TRY(sync_path(f->partial, O_RDONLY));
+    UN_TRY(un_h5_written(f, ""));
+    UN_TRY(sync_file(f->fd, f->partial));
     if (rename(f->partial, f->path) != 0)
         return un_fail(UN_IO, "%s: cannot rename to %s: %s", f->partial, f->path, strerror(errno));
     un_free(f->partial);
@@ -234,8 +217,10 @@ enum un_status un_h5_commit(struct un_h5 *f) {
 void un_h5_close(struct un_h5 *f) {
     UN_H5_LOCKED;
     if (!f) return;
+    f->dropped = true;
     if (f->id >= 0) H5Fclose(f->id);
-    if (f->partial) unlink(f->partial);
+    if (f->partial && f->fd >= 0) unlink(f->partial);
+    if (f->fd >= 0) close(f->fd);
     un_free(f->path);
     un_free(f->partial);
     un_free(f);
@@ -266,8 +251,9 @@ enum un_h5_link un_h5_link(const struct un_h5 *f, const char *name) {
     return UN_H5_HARD;
 }
 
-enum un_status un_h5_object(const struct un_h5 *f, const char *name, hid_t *object) {
+enum un_status un_h5_object(struct un_h5 *f, const char *name, hid_t *object) {
     bool root = name[0] == '\0' || strcmp(name, "/") == 0;
+    un_h5_refill(f);
     enum un_h5_link link = root ? UN_H5_HARD : un_h5_link(f, name);
     if (link == UN_H5_ABSENT) return un_fail(UN_DATA, "%s: %s is missing", f->path, name);
     if (link == UN_H5_FOREIGN)

@@ -128,7 +128,7 @@ static enum un_status put_attr(struct un_h5 *f, const char *object, const char *
     if (H5Aexists(at, name) > 0) H5Adelete(at, name);
     bool ok = (space = H5Screate(H5S_SCALAR)) >= 0 &&
               (attr = H5Acreate2(at, name, type, space, H5P_DEFAULT, H5P_DEFAULT)) >= 0 &&
-              H5Awrite(attr, type, value) >= 0;
+              H5Awrite(attr, type, value) >= 0 && !f->io_errno;
     enum un_status status = ok ? UN_OK : un_h5_error(f, object, "cannot write attribute %s", name);
     if (attr >= 0) H5Aclose(attr);
     if (space >= 0) H5Sclose(space);

@@ -6,10 +6,14 @@
 #include <hdf5.h>
 
 struct un_h5 {
-    hid_t id;      /* -1 once committed */
-    char *path;    /* the final name */
-    char *partial; /* written under this name until committed; NULL for reading */
-    int64_t bytes; /* the file's length when opened for reading */
+    hid_t id;              /* -1 once committed */
+    int fd;                /* the one descriptor, of the driver too */
+    char *path;            /* the final name */
+    char *partial;         /* written under this name until committed; NULL for reading */
+    int64_t bytes;         /* the file's length */
+    int64_t metadata_left; /* bytes of metadata that the present call may still read */
+    int io_errno;          /* first failure of the system, 0: none */
+    bool dropped;          /* nothing more is written: the file will be removed */
 };
 
 struct un_h5_data {
@@ -30,6 +34,16 @@ enum { UN_H5_INFLATE_MAX = 1100, UN_H5_TEXT_MAX = 4096, UN_H5_NAME_MAX = 512 };
 int un_h5_lock(void);
 void un_h5_unlock(int *locked);
 
+/* Opens the file through the driver; the caller closes the list. */
+hid_t un_h5_access_list(struct un_h5 *file);
+/* Metadata reads of one call are bounded by a multiple of the file's length: a structure that leads in
+ * circles ends. */
+static inline void un_h5_refill(struct un_h5 *file) {
+    file->metadata_left = 4 * file->bytes + (1 << 24);
+}
+/* UN_IO when a write has failed since the file was created; HDF5 does not know. */
+enum un_status un_h5_written(const struct un_h5 *file, const char *object);
+
 /* UN_DATA, or UN_IO when the system refused, as "PATH: OBJECT: what (innermost message of HDF5)". */
 #define un_h5_error(file, object, ...) un_h5_error_at(__FILE__, __LINE__, (file), (object), __VA_ARGS__)
 enum un_status un_h5_error_at(const char *source, int line, const struct un_h5 *file, const char *object,
@@ -39,7 +53,7 @@ enum un_h5_link { UN_H5_ABSENT, UN_H5_HARD, UN_H5_FOREIGN };
 /* Follows `name` link by link without opening anything behind a soft or an external link. */
 enum un_h5_link un_h5_link(const struct un_h5 *file, const char *name);
 /* Opens the object behind hard links ("" and "/": the root). Closed by H5Oclose. */
-enum un_status un_h5_object(const struct un_h5 *file, const char *name, hid_t *object);
+enum un_status un_h5_object(struct un_h5 *file, const char *name, hid_t *object);
 
 /* Memory type; the caller closes it. < 0 for types HDF5 files do not hold. */
 hid_t un_h5_memory_type(enum un_type type);
@@ -49,6 +63,8 @@ int un_h5_stored_type(hid_t type);
  * variable length. */
 enum un_status un_h5_type_class(const struct un_h5 *file, const char *object, hid_t type,
                                 enum un_h5_class *class_, int64_t *element_bytes);
+/* [first, first+count) must lie inside the dataset. */
+enum un_status un_h5_check_rows(const struct un_h5_data *d, int64_t first, int64_t count);
 /* Rows of the file's dataspace [first, first+count) and the matching memory space; both closed by the caller.
  */
 enum un_status un_h5_select(const struct un_h5_data *d, int64_t first, int64_t count, hid_t *file_space,

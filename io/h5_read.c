@@ -227,15 +227,18 @@ void un_h5_data_close(struct un_h5_data *d) {
     un_free(d);
 }
 
+enum un_status un_h5_check_rows(const struct un_h5_data *d, int64_t first, int64_t count) {
+    if (first >= 0 && count >= 0 && count <= d->shape.dims[0] && first <= d->shape.dims[0] - count)
+        return UN_OK;
+    return un_h5_error(d->file, d->name, "rows [%lld, +%lld) of %lld", (long long)first, (long long)count,
+                       (long long)d->shape.dims[0]);
+}
+
 enum un_status un_h5_select(const struct un_h5_data *d, int64_t first, int64_t count, hid_t *file_space,
                             hid_t *memory_space) {
     hsize_t start[2] = {(hsize_t)first, 0}, extent[2] = {(hsize_t)count, (hsize_t)d->shape.dims[1]};
-    *memory_space = -1;
-    if (first < 0 || count < 0 || count > d->shape.dims[0] || first > d->shape.dims[0] - count) {
-        *file_space = -1;
-        return un_h5_error(d->file, d->name, "rows [%lld, +%lld) of %lld", (long long)first, (long long)count,
-                           (long long)d->shape.dims[0]);
-    }
+    *file_space = *memory_space = -1;
+    UN_TRY(un_h5_check_rows(d, first, count));
     *file_space = H5Dget_space(d->id);
     if (*file_space < 0) return un_h5_error(d->file, d->name, "cannot read its extents");
     if (d->shape.rank > 0 && H5Sselect_hyperslab(*file_space, H5S_SELECT_SET, start, NULL, extent, NULL) < 0)
@@ -260,6 +263,7 @@ hid_t un_h5_strict_transfer(void) {
 static enum un_status read_as(const struct un_h5_data *d, int64_t first, int64_t count, hid_t type,
                               void *out) {
     hid_t from, to, plist = un_h5_strict_transfer();
+    un_h5_refill(d->file);
     enum un_status status = un_h5_select(d, first, count, &from, &to);
     if (status == UN_OK && (type < 0 || plist < 0 || H5Dread(d->id, type, to, from, plist, out) < 0))
         status = un_h5_error(d->file, d->name, "cannot read rows [%lld, +%lld)", (long long)first,
@@ -293,6 +297,7 @@ enum un_status un_h5_read_rows(struct un_h5_data *d, int64_t first, int64_t coun
     if (d->shape.class_ != want)
         return un_h5_error(d->file, d->name, "not %s",
                            want == UN_H5_INT ? "integers" : "floating-point numbers");
+    UN_TRY(un_h5_check_rows(d, first, count));
     if (count == 0) return UN_OK;
     if (type == UN_F32 && un_h5_stored_type(d->type) == UN_F16)
         return read_halves_as_floats(d, first, count, out);

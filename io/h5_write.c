@@ -4,28 +4,8 @@
 #include "io/h5_private.h"
 #include "io/half.h"
 #include "runtime/memory.h"
-#include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-enum { RESERVE_SLACK = 1 << 16, HALF_BLOCK = 1 << 15 };
-
-/* File systems that cannot reserve are left alone: there a full disk shows at the write or the commit. */
-static enum un_status reserve(const struct un_h5 *f, const char *name, int64_t bytes) {
-    struct stat st;
-    hsize_t end = 0;
-    int fd = open(f->partial, O_WRONLY | O_CLOEXEC), failed = 0;
-    if (fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", f->partial, strerror(errno));
-    if (H5Fget_filesize(f->id, &end) < 0 || fstat(fd, &st) != 0) end = 0;
-    if (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)end, (off_t)(bytes + RESERVE_SLACK)) != 0) failed = errno;
-    close(fd);
-    if (failed == ENOSPC || failed == EFBIG || failed == EDQUOT)
-        return un_fail(UN_IO, "%s: %s: no room for %lld bytes: %s", f->partial, name, (long long)bytes,
-                       strerror(failed));
-    return UN_OK;
-}
+enum { HALF_BLOCK = 1 << 15 }; /* elements narrowed at a time */
 
 static hid_t create_contiguous(hid_t file, const char *name, hid_t type, int rank, const hsize_t *dims) {
     hid_t id = -1, space = H5Screate_simple(rank, dims, NULL), links = H5Pcreate(H5P_LINK_CREATE);
@@ -59,8 +39,7 @@ enum un_status un_h5_data_create(struct un_h5 *f, const char *name, enum un_type
     if (d->type < 0)
         UN_TRY_GOTO(un_fail(UN_INTERNAL, "%s: %s: no HDF5 type for type %d", f->path, name, (int)type), out);
     if (!(d->name = un_strdup(name))) UN_TRY_GOTO(UN_MEMORY, out);
-    UN_TRY_GOTO(reserve(f, name, rows * d->shape.dims[1] * d->shape.element_bytes), out);
-    if ((d->id = create_contiguous(f->id, name, d->type, d->shape.rank, dims)) < 0)
+    if ((d->id = create_contiguous(f->id, name, d->type, d->shape.rank, dims)) < 0 || f->io_errno)
         UN_TRY_GOTO(un_h5_error(f, name, "cannot create a dataset of %lld rows", (long long)rows), out);
     *data = d;
 out:
@@ -72,7 +51,8 @@ static enum un_status write_as(struct un_h5_data *d, int64_t first, int64_t coun
                                const void *in) {
     hid_t to, from, plist = un_h5_strict_transfer();
     enum un_status status = un_h5_select(d, first, count, &to, &from);
-    if (status == UN_OK && (type < 0 || plist < 0 || H5Dwrite(d->id, type, from, to, plist, in) < 0))
+    if (status == UN_OK &&
+        (type < 0 || plist < 0 || H5Dwrite(d->id, type, from, to, plist, in) < 0 || d->file->io_errno))
         status = un_h5_error(d->file, d->name, "cannot write rows [%lld, +%lld)", (long long)first,
                              (long long)count);
     if (to >= 0) H5Sclose(to);
@@ -116,6 +96,7 @@ enum un_status un_h5_write_rows(struct un_h5_data *d, int64_t first, int64_t cou
     if (class_ != d->shape.class_)
         return un_fail(UN_INTERNAL, "%s: %s: type %d cannot be written to it", d->file->path, d->name,
                        (int)type);
+    UN_TRY(un_h5_check_rows(d, first, count));
     if (count == 0) return UN_OK;
     if (type == UN_F32 && un_h5_stored_type(d->type) == UN_F16)
         return write_floats_as_halves(d, first, count, in);
@@ -139,13 +120,12 @@ enum un_status un_h5_write_texts(struct un_h5 *f, const char *name, int64_t n, i
                                  const char *cells) {
     UN_H5_LOCKED;
     UN_ASSERT(n >= 0 && stride >= 1);
-    UN_TRY(reserve(f, name, n * stride));
     hsize_t dims[1] = {(hsize_t)n};
     hid_t type = H5Tcopy(H5T_C_S1), id = -1;
     bool ok = type >= 0 && H5Tset_size(type, (size_t)stride) >= 0 &&
               H5Tset_strpad(type, H5T_STR_NULLPAD) >= 0 &&
               (id = create_contiguous(f->id, name, type, 1, dims)) >= 0 &&
-              (n == 0 || H5Dwrite(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, cells) >= 0);
+              (n == 0 || H5Dwrite(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, cells) >= 0) && !f->io_errno;
     enum un_status status = ok ? UN_OK : un_h5_error(f, name, "cannot write %lld texts", (long long)n);
     if (id >= 0) H5Dclose(id);
     if (type >= 0) H5Tclose(type);
