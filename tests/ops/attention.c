@@ -9,10 +9,10 @@
 #include <math.h>
 #include <string.h>
 
-static const struct un_tolerance out_tolerance = {3e-6, 3e-6};   /* probabilities times values in [-1, 1] */
-static const struct un_tolerance lse_tolerance = {2e-6, 1e-6};   /* of order log l */
-static const struct un_tolerance slope_tolerance = {2e-5, 1e-5}; /* sums of up to 512 products of order 1 */
-static const struct un_tolerance sharp_tolerance = {2e-4, 2e-5}; /* scores up to 300: p off by 2e-5 */
+static const struct un_tolerance out_tolerance = {6e-7, 6e-7};   /* probabilities times values in [-1, 1] */
+static const struct un_tolerance lse_tolerance = {5e-7, 2e-7};   /* of order log l */
+static const struct un_tolerance slope_tolerance = {6e-6, 2e-6}; /* sums of up to 512 products of order 1 */
+static const struct un_tolerance sharp_tolerance = {6e-5, 6e-6}; /* scores up to 300: p off by 2e-5 */
 static const struct un_tolerance difference_tolerance = {2e-5, 1e-4}; /* step 1e-4, oracle in double */
 
 enum { MOST_SAMPLES = 8 };
