@@ -20,6 +20,8 @@ enum { WIDTH = 4, VECTORS = 2, DOT_ROWS = 1 };
 enum { ROWS = 4, BLOCK_COLS = VECTORS * WIDTH, DOT_COLS = DOT_ROWS, PARTS = UN_LANES / WIDTH };
 
 typedef float vec __attribute__((vector_size(4 * WIDTH)));
+typedef int32_t mask __attribute__((vector_size(4 * WIDTH)));
+typedef float four __attribute__((vector_size(16)));
 
 _Static_assert((int)UN_TILE_LANES == (int)UN_LANES, "panels are padded to whole groups of lanes");
 _Static_assert(UN_TILE_LANES % WIDTH == 0, "panels are padded to whole registers");
@@ -101,12 +103,17 @@ void un_tile_product(float *c, int64_t c_stride, struct un_tile_left left, const
     }
 }
 
+UN_INLINE vec larger(vec a, vec b) {
+    const mask pick = a > b;
+    return (vec)(((mask)a & pick) | ((mask)b & ~pick));
+}
+
 float un_tile_max(const float *x, int64_t padded) {
-    float m[UN_LANES];
-    for (int j = 0; j < UN_LANES; ++j) m[j] = x[j];
-    for (int64_t i = UN_LANES; i < padded; i += UN_LANES)
-        for (int j = 0; j < UN_LANES; ++j) m[j] = x[i + j] > m[j] ? x[i + j] : m[j];
-    for (int half = UN_LANES / 2; half > 0; half /= 2)
+    float m[WIDTH];
+    vec most = load(x);
+    for (int64_t i = WIDTH; i < padded; i += WIDTH) most = larger(load(x + i), most);
+    store(m, most);
+    for (int half = WIDTH / 2; half > 0; half /= 2)
         for (int j = 0; j < half; ++j) m[j] = m[j + half] > m[j] ? m[j + half] : m[j];
     return m[0];
 }
@@ -119,12 +126,31 @@ void un_tile_pack(float *panel, const float *x, int64_t x_stride, int64_t rows, 
     }
 }
 
+/* A square of 4 x 4 inside registers: pairs of rows interleaved, then halves of them put together. */
+UN_INLINE void transpose_four(float *to, int64_t to_stride, const float *x, int64_t x_stride) {
+    four a[4], b[4];
+    for (int i = 0; i < 4; ++i) memcpy(&a[i], x + i * x_stride, sizeof a[i]);
+    b[0] = __builtin_shufflevector(a[0], a[1], 0, 4, 1, 5);
+    b[1] = __builtin_shufflevector(a[0], a[1], 2, 6, 3, 7);
+    b[2] = __builtin_shufflevector(a[2], a[3], 0, 4, 1, 5);
+    b[3] = __builtin_shufflevector(a[2], a[3], 2, 6, 3, 7);
+    a[0] = __builtin_shufflevector(b[0], b[2], 0, 1, 4, 5);
+    a[1] = __builtin_shufflevector(b[0], b[2], 2, 3, 6, 7);
+    a[2] = __builtin_shufflevector(b[1], b[3], 0, 1, 4, 5);
+    a[3] = __builtin_shufflevector(b[1], b[3], 2, 3, 6, 7);
+    for (int i = 0; i < 4; ++i) memcpy(to + i * to_stride, &a[i], sizeof a[i]);
+}
+
 void un_tile_transpose(float *panel, const float *x, int64_t x_stride, int64_t rows, int64_t cols) {
-    const int64_t stride = un_tile_round(rows);
+    const int64_t stride = un_tile_round(rows), row_fours = rows / 4 * 4, col_fours = cols / 4 * 4;
+    for (int64_t i = 0; i < row_fours; i += 4)
+        for (int64_t k = 0; k < col_fours; k += 4)
+            transpose_four(panel + k * stride + i, stride, x + i * x_stride + k, x_stride);
     for (int64_t i = 0; i < rows; ++i)
-        for (int64_t k = 0; k < cols; ++k) panel[k * stride + i] = x[i * x_stride + k];
+        for (int64_t k = i < row_fours ? col_fours : 0; k < cols; ++k)
+            panel[k * stride + i] = x[i * x_stride + k];
     for (int64_t k = 0; k < cols; ++k)
-        memset(panel + k * stride + rows, 0, (size_t)(stride - rows) * sizeof *panel);
+        for (int64_t i = rows; i < stride; ++i) panel[k * stride + i] = 0.0f;
 }
 
 /* Sixteen running sums of each of DOT_ROWS x DOT_COLS dot products. */
