@@ -4,7 +4,7 @@
  * path, and later ones replace earlier ones. Its origin is "command line".
  */
 #include "runtime/config.h"
-#include "runtime/config_inside.h"
+#include "runtime/config_private.h"
 #include "runtime/memory.h"
 #include <ctype.h>
 #include <errno.h>

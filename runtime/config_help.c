@@ -1,5 +1,5 @@
 /* For people: the table of all keys, and the known word nearest to a misspelt one. */
-#include "runtime/config_inside.h"
+#include "runtime/config_private.h"
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -107,8 +107,8 @@ static void print_table(FILE *out, const char *section, const struct un_key_tabl
         }
         if (out != NULL) fprintf(out, "%s\n", key->meaning);
         if (key->type != UN_KEY_LIST) continue;
-        char inside[CELL + 4];
-        snprintf(inside, sizeof inside, "%s[]", cell[0]);
+        char inside[CELL];
+        snprintf(inside, sizeof inside, "%.*s[]", CELL - 3, cell[0]);
         print_table(out, inside, key->sub, width);
     }
 }
