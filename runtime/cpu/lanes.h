@@ -13,76 +13,45 @@
 #include <math.h>
 #include <string.h>
 
-enum { UN_LANES = 16 };
+enum { UN_LANES = 16, UN_LANES_SUMS = 32 };
 
-/* Sixteen floats; the compiler maps them onto whatever registers the processor has. */
-typedef float un_lanes __attribute__((vector_size(64)));
-
-static inline un_lanes un_lanes_load(const float *x) {
-    un_lanes v;
-    memcpy(&v, x, sizeof v);
-    return v;
-}
-/* The first n < UN_LANES floats, the rest `fill`. */
-static inline un_lanes un_lanes_load_part(const float *x, int64_t n, float fill) {
-    float part[UN_LANES];
-    for (int64_t i = 0; i < UN_LANES; ++i) part[i] = i < n ? x[i] : fill;
-    return un_lanes_load(part);
-}
-static inline void un_lanes_store(float *x, un_lanes v) {
-    memcpy(x, &v, sizeof v);
-}
-
-/* Halves added to halves: 16 -> 8 -> 4 -> 2 -> 1. */
-static inline float un_lanes_fold(un_lanes v) {
-    float s[UN_LANES];
-    un_lanes_store(s, v);
-    for (int half = UN_LANES / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; ++i) s[i] += s[i + half];
+/* The running sums of a row, element i in sum i % UN_LANES_SUMS, folded: halves added to halves. They are
+ * plain arrays because compilers keep those in the widest registers of any processor; wider vector types they
+ * take apart. */
+static inline float un_lanes_fold(float *s) {
+    for (int half = UN_LANES_SUMS / 2; half > 0; half /= 2)
+        for (int j = 0; j < half; ++j) s[j] += s[j + half];
     return s[0];
 }
 
 /* sum of x[0..n) */
 static inline float un_lanes_sum(const float *x, int64_t n) {
-    un_lanes s0 = {0}, s1 = {0};
+    float s[UN_LANES_SUMS] = {0};
     int64_t i = 0;
-    for (; i + 2 * UN_LANES <= n; i += 2 * UN_LANES) {
-        s0 += un_lanes_load(x + i);
-        s1 += un_lanes_load(x + i + UN_LANES);
-    }
-    for (; i < n; i += UN_LANES)
-        s0 += n - i >= UN_LANES ? un_lanes_load(x + i) : un_lanes_load_part(x + i, n - i, 0.0f);
-    return un_lanes_fold(s0 + s1);
+    for (; i + UN_LANES_SUMS <= n; i += UN_LANES_SUMS)
+        for (int j = 0; j < UN_LANES_SUMS; ++j) s[j] += x[i + j];
+    for (int j = 0; i < n; ++i, ++j) s[j] += x[i];
+    return un_lanes_fold(s);
 }
 
 /* sum of x[i] * y[i] */
 static inline float un_lanes_dot(const float *x, const float *y, int64_t n) {
-    un_lanes s0 = {0}, s1 = {0};
+    float s[UN_LANES_SUMS] = {0};
     int64_t i = 0;
-    for (; i + 2 * UN_LANES <= n; i += 2 * UN_LANES) {
-        s0 += un_lanes_load(x + i) * un_lanes_load(y + i);
-        s1 += un_lanes_load(x + i + UN_LANES) * un_lanes_load(y + i + UN_LANES);
-    }
-    for (; i + UN_LANES <= n; i += UN_LANES) s0 += un_lanes_load(x + i) * un_lanes_load(y + i);
-    if (i < n) s0 += un_lanes_load_part(x + i, n - i, 0.0f) * un_lanes_load_part(y + i, n - i, 0.0f);
-    return un_lanes_fold(s0 + s1);
+    for (; i + UN_LANES_SUMS <= n; i += UN_LANES_SUMS)
+        for (int j = 0; j < UN_LANES_SUMS; ++j) s[j] += x[i + j] * y[i + j];
+    for (int j = 0; i < n; ++i, ++j) s[j] += x[i] * y[i];
+    return un_lanes_fold(s);
 }
 
 /* sum of (x[i] - centre)^2 */
 static inline float un_lanes_square_sum(const float *x, int64_t n, float centre) {
-    un_lanes s0 = {0}, s1 = {0};
+    float s[UN_LANES_SUMS] = {0};
     int64_t i = 0;
-    for (; i + 2 * UN_LANES <= n; i += 2 * UN_LANES) {
-        un_lanes a = un_lanes_load(x + i) - centre, b = un_lanes_load(x + i + UN_LANES) - centre;
-        s0 += a * a;
-        s1 += b * b;
-    }
-    for (; i < n; i += UN_LANES) {
-        un_lanes a = n - i >= UN_LANES ? un_lanes_load(x + i) : un_lanes_load_part(x + i, n - i, centre);
-        a -= centre;
-        s0 += a * a;
-    }
-    return un_lanes_fold(s0 + s1);
+    for (; i + UN_LANES_SUMS <= n; i += UN_LANES_SUMS)
+        for (int j = 0; j < UN_LANES_SUMS; ++j) s[j] += (x[i + j] - centre) * (x[i + j] - centre);
+    for (int j = 0; i < n; ++i, ++j) s[j] += (x[i] - centre) * (x[i] - centre);
+    return un_lanes_fold(s);
 }
 
 /* largest of x[0..n), -inf for n = 0; NaN are skipped */

@@ -70,26 +70,20 @@ static void norm_grad_row(const struct norm_grad *p, int64_t i, float *restrict 
     int64_t n = p->r.cols;
     const float *dy = un_cpu_row(p->dy, i), *restrict r = un_cpu_row(p->r, i), *restrict gamma = p->gamma;
     float *dr = un_cpu_row(p->dr, i), mean = p->mean[i], rstd = p->rstd[i];
-    un_lanes s0 = {0}, s1 = {0};
-    int64_t j = 0;
-    for (; j + UN_LANES <= n; j += UN_LANES) {
-        un_lanes d = un_lanes_load(dy + j), g = d * un_lanes_load(gamma + j);
-        un_lanes xhat = (un_lanes_load(r + j) - mean) * rstd, t = d * xhat;
-        un_lanes_store(sum_gamma + j, un_lanes_load(sum_gamma + j) + t);
-        un_lanes_store(sum_beta + j, un_lanes_load(sum_beta + j) + d);
-        s0 += g;
-        s1 += g * xhat;
-    }
-    for (int lane = 0; j < n; ++j, ++lane) {
-        float xhat = (r[j] - mean) * rstd, g = dy[j] * gamma[j];
-        sum_gamma[j] += dy[j] * xhat;
-        sum_beta[j] += dy[j];
-        s0[lane] += g;
-        s1[lane] += g * xhat;
+    float s0[UN_LANES_SUMS] = {0}, s1[UN_LANES_SUMS] = {0};
+    for (int64_t j = 0; j < n; j += UN_LANES_SUMS) {
+        const int lanes = n - j < UN_LANES_SUMS ? (int)(n - j) : UN_LANES_SUMS;
+        for (int k = 0; k < lanes; ++k) {
+            float d = dy[j + k], g = d * gamma[j + k], xhat = (r[j + k] - mean) * rstd;
+            sum_gamma[j + k] += d * xhat;
+            sum_beta[j + k] += d;
+            s0[k] += g;
+            s1[k] += g * xhat;
+        }
     }
     float m0 = un_lanes_fold(s0) / (float)n, m1 = un_lanes_fold(s1) / (float)n;
 #pragma GCC ivdep
-    for (j = 0; j < n; ++j) dr[j] = rstd * (dy[j] * gamma[j] - m0 - (r[j] - mean) * rstd * m1);
+    for (int64_t j = 0; j < n; ++j) dr[j] = rstd * (dy[j] * gamma[j] - m0 - (r[j] - mean) * rstd * m1);
     if (p->dx.data) un_lanes_dropout(un_cpu_row(p->dx, i), dr, n, p->drop, un_lanes_row_group(i, n));
 }
 
