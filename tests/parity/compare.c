@@ -60,7 +60,7 @@ void compare_between(struct card *card, const char *what, const double *got, con
     double most = 0;
     for (int64_t i = 0; i < n; ++i) {
         double above = want[i] - fmax(got[i], or_got[i]), below = fmin(got[i], or_got[i]) - want[i];
-        double error = isnan(got[i]) ? NAN : fmax(0, fmax(above, below)) / fabs(want[i]);
+        double error = isnan(got[i]) || isnan(want[i]) ? NAN : fmax(0, fmax(above, below)) / fabs(want[i]);
         if (!(error <= most)) {
             most = error;
             at = i;
