@@ -1,8 +1,8 @@
 /* Typed configuration: YAML (libyaml) bound to key tables that each room declares.
  *
- * A document is read once, dotted overrides ("optim.lr=1e-4") are applied on top, then each room binds its part to
- * its struct by its table. Unknown key, duplicate key, wrong type or out of range: UN_USAGE with file, line, column
- * and the nearest known key. What nobody bound is an unknown key (un_config_finish).
+ * A document is read once, dotted overrides ("optim.lr=1e-4") are applied on top, then each room binds its
+ * part to its struct by its table. Unknown key, duplicate key, wrong type or out of range: UN_USAGE with
+ * file, line, column and the nearest known key. What nobody bound is an unknown key (un_config_finish).
  */
 #ifndef UN_CONFIG_H
 #define UN_CONFIG_H
@@ -37,14 +37,14 @@ struct un_key_table;
 struct un_key {
     const char *name;
     enum un_key_type type;
-    size_t offset;            /* offsetof in the room's struct */
-    const char *fallback;     /* default, as it would be written in YAML; NULL: required */
+    size_t offset;        /* offsetof in the room's struct */
+    const char *fallback; /* default, as it would be written in YAML; NULL: required */
     double min, max;
-    const char *unit;         /* "tokens", "steps", "" ... */
-    const char *meaning;      /* one sentence */
-    const char *const *choices; /* NULL-terminated; CHOICE and WEIGHTS */
+    const char *unit;               /* "tokens", "steps", "" ... */
+    const char *meaning;            /* one sentence */
+    const char *const *choices;     /* NULL-terminated; CHOICE and WEIGHTS */
     const struct un_key_table *sub; /* LIST */
-    int floats_count;         /* FLOATS */
+    int floats_count;               /* FLOATS */
 };
 
 struct un_key_table {
@@ -56,8 +56,10 @@ struct un_key_table {
 
 struct un_config; /* a parsed document; owns all strings and lists bound from it */
 
-/* Reads FILE and applies n overrides "a.b.c=value" (value parsed as YAML; indices of lists as "data.train.0.name"). */
-enum un_status un_config_read(struct un_config **config, const char *path, const char *const *overrides, int n);
+/* Reads FILE and applies n overrides "a.b.c=value" (value parsed as YAML; indices of lists as
+ * "data.train.0.name"). */
+enum un_status un_config_read(struct un_config **config, const char *path, const char *const *overrides,
+                              int n);
 /* The same from a text in memory; `name` stands for the file in messages. */
 enum un_status un_config_parse(struct un_config **config, const char *name, const char *text,
                                const char *const *overrides, int n);
@@ -67,12 +69,16 @@ enum un_status un_config_bind(struct un_config *config, const struct un_key_tabl
 bool un_config_given(const struct un_config *config, const char *dotted);
 /* Error if any key of the document was bound by nobody, with the nearest key of the bound tables. */
 enum un_status un_config_finish(struct un_config *config);
-/* Writes all bound keys as YAML, each with the comment "# file:line", "# command line", "# default" or a note. */
+/* Writes all bound keys as YAML, each with the comment "# file:line", "# command line", "# default" or a
+ * note. */
 enum un_status un_config_write(const struct un_config *config, FILE *out);
-/* A value worked out from the data ("model.vocab_size" = 28996): shown by un_config_write with origin `why`. */
-enum un_status un_config_note(struct un_config *config, const char *dotted, const char *value, const char *why);
+/* A value worked out from the data ("model.vocab_size" = 28996): shown by un_config_write with origin `why`.
+ */
+enum un_status un_config_note(struct un_config *config, const char *dotted, const char *value,
+                              const char *why);
 void un_config_free(struct un_config *config);
-/* "file.yaml:12:5" of a bound key, for messages of later cross-checks; "default" if not given. Thread-local buffer. */
+/* "file.yaml:12:5" of a bound key, for messages of later cross-checks; "default" if not given. Thread-local
+ * buffer. */
 const char *un_config_where(const struct un_config *config, const char *dotted);
 
 /* --help-config: a table of key, type, unit, default, range, meaning. */

@@ -54,14 +54,18 @@ static double group_quota(const char *folder, const char *group) {
     return 0;
 }
 
-/* Smallest quota from `group` up to the root; a group that is not visible from inside a container is passed
- * over. Shortens `group` on the way. */
-static double tree_quota(const char *folder, char *group) {
+/* Smallest quota from `group` up to the root of its tree; a group that is not visible from inside a container
+ * is passed over. */
+static double tree_quota(const char *root, const char *tree, const char *group) {
+    char folder[1024], path[1024];
+    if (snprintf(folder, sizeof folder, "%s%s", root, tree) >= (int)sizeof folder ||
+        snprintf(path, sizeof path, "%s", group) >= (int)sizeof path)
+        return 0;
     double least = 0;
     for (;;) {
-        double cores = group_quota(folder, group);
+        double cores = group_quota(folder, path);
         if (cores > 0 && (least == 0 || cores < least)) least = cores;
-        char *slash = strrchr(group, '/');
+        char *slash = strrchr(path, '/');
         if (slash == NULL) return least;
         *slash = '\0';
     }
@@ -81,30 +85,26 @@ static bool has_cpu(const char *list, size_t length) {
 }
 
 /* Quota of the group in one line "id:controllers:/path"; 0 = no limit. An empty list of controllers is
- * version 2. */
-static double line_quota(char *line) {
+ * version 2, mounted at the root, or in "unified" beside version 1. */
+static double line_quota(char *line, const char *root) {
     char *list = strchr(line, ':'), *path = list == NULL ? NULL : strchr(list + 1, ':');
     if (path == NULL) return 0;
     ++list;
     size_t length = (size_t)(path - list);
     ++path;
     path[strcspn(path, "\n")] = '\0';
-    if (length == 0) {
-        char copy[1024];
-        snprintf(copy, sizeof copy, "%s", path);
-        double pure = tree_quota("/sys/fs/cgroup", copy);
-        return pure > 0 ? pure : tree_quota("/sys/fs/cgroup/unified", path);
-    }
-    return has_cpu(list, length) ? tree_quota("/sys/fs/cgroup/cpu", path) : 0;
+    if (length > 0) return has_cpu(list, length) ? tree_quota(root, "/cpu", path) : 0;
+    double pure = tree_quota(root, "", path);
+    return pure > 0 ? pure : tree_quota(root, "/unified", path);
 }
 
-static double cgroup_quota(void) {
-    FILE *stream = fopen("/proc/self/cgroup", "re");
+double un_device_quota(const char *groups, const char *root) {
+    FILE *stream = fopen(groups, "re");
     if (stream == NULL) return 0;
     double least = 0;
     char line[1024];
     while (fgets(line, sizeof line, stream) != NULL) {
-        double cores = line_quota(line);
+        double cores = line_quota(line, root);
         if (cores > 0 && (least == 0 || cores < least)) least = cores;
     }
     fclose(stream);
@@ -115,7 +115,7 @@ int un_device_cores(void) {
     cpu_set_t set[16]; /* 16,384 processors: the call fails when the set is smaller than the kernel's */
     int cores = sched_getaffinity(0, sizeof set, set) == 0 ? CPU_COUNT_S(sizeof set, set)
                                                            : (int)sysconf(_SC_NPROCESSORS_ONLN);
-    double quota = cgroup_quota();
+    double quota = un_device_quota("/proc/self/cgroup", "/sys/fs/cgroup");
     if (quota > 0 && quota < cores) cores = (int)quota;
     return cores < 1 ? 1 : cores;
 }

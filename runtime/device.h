@@ -1,8 +1,8 @@
 /* A device is where tensors live and ops run: the CPU today, a card through the same two tables.
  *
  * Work is queued: every op takes a struct un_queue first and may return before it has run. A backend error (a
- * failed launch) sticks to the queue and is returned by the next queue_wait or queue_status, so the network's code
- * is not littered with checks. On the CPU a queue runs its work at once.
+ * failed launch) sticks to the queue and is returned by the next queue_wait or queue_status, so the network's
+ * code is not littered with checks. On the CPU a queue runs its work at once.
  */
 #ifndef UN_DEVICE_H
 #define UN_DEVICE_H
@@ -28,21 +28,24 @@ struct un_limits {
 
 /* Memory, queues and copies of a backend. */
 struct un_device_ops {
-    /* Device memory, zero-filled, UN_ALIGN-aligned; NULL (error UN_MEMORY recorded with `what`) when it does not fit. */
+    /* Device memory, zero-filled, UN_ALIGN-aligned; NULL (error UN_MEMORY recorded with `what`) when it does
+     * not fit. */
     void *(*alloc)(struct un_device *d, size_t bytes, const char *what);
     void (*free)(struct un_device *d, void *ptr);
     /* Host memory from which copies are asynchronous (pinned on a card, plain on the CPU). */
     void *(*host_alloc)(struct un_device *d, size_t bytes, const char *what);
     void (*host_free)(struct un_device *d, void *ptr);
-    enum un_status (*queue_open)(struct un_device *d, const struct un_limits *limits, struct un_queue **queue);
+    enum un_status (*queue_open)(struct un_device *d, const struct un_limits *limits,
+                                 struct un_queue **queue);
     void (*queue_close)(struct un_queue *q);
     /* Waits until all queued work is done; returns the first error that stuck to the queue. */
     enum un_status (*queue_wait)(struct un_queue *q);
     enum un_status (*event_open)(struct un_device *d, struct un_event **event);
     void (*event_close)(struct un_event *e);
     void (*event_record)(struct un_event *e, struct un_queue *q);
-    void (*queue_wait_event)(struct un_queue *q, struct un_event *e); /* later work of q after e; host goes on */
-    enum un_status (*event_wait)(struct un_event *e);                 /* host waits */
+    /* Later work of q runs after e; the host goes on. */
+    void (*queue_wait_event)(struct un_queue *q, struct un_event *e);
+    enum un_status (*event_wait)(struct un_event *e); /* host waits */
     void (*copy_in)(struct un_queue *q, void *device_dst, const void *host_src, size_t bytes);
     void (*copy_out)(struct un_queue *q, void *host_dst, const void *device_src, size_t bytes);
     /* Bytes a queue with these limits will take as scratch, for the plan printed by --check. */
@@ -54,31 +57,36 @@ struct un_device {
     const struct un_device_ops *mem;
     const struct un_ops *ops;
     enum un_device_kind kind;
-    bool host_readable;  /* host code may read device memory after queue_wait (CPU) */
-    char name[128];      /* for people: "cpu, 2 threads, OpenBLAS 0.3.21 SkylakeX" */
-    int threads;         /* host threads that ops use */
-    void *state;         /* the backend's own */
+    bool host_readable; /* host code may read device memory after queue_wait (CPU) */
+    char name[128];     /* for people: "cpu, 2 threads, OpenBLAS 0.3.21 SkylakeX" */
+    int threads;        /* host threads that ops use */
+    void *state;        /* the backend's own */
 };
 
-/* Opens `name` = "auto" | "cpu" | "cuda". "auto" takes a card when one answers and this build knows it, else the
- * CPU. "cuda" without one is UN_USAGE and says which of the two is missing. threads: 0 = the cores this process may
- * use (affinity, cgroup). ordinal: which card, modulo those visible. Owner: caller, un_device_close. */
+/* Opens `name` = "auto" | "cpu" | "cuda". "auto" takes a card when one answers and this build knows it, else
+ * the CPU. "cuda" without one is UN_USAGE and says which of the two is missing. threads: 0 = the cores this
+ * process may use (affinity, cgroup). ordinal: which card, modulo those visible. Owner: caller,
+ * un_device_close. */
 enum un_status un_device_open(const char *name, int threads, int ordinal, struct un_device **device);
 void un_device_close(struct un_device *device);
 
 /* Cores this process may really use: affinity mask and cgroup quota, at least 1. */
 int un_device_cores(void);
+/* The smallest CPU quota, in cores, of the cgroups that the file `groups` (/proc/self/cgroup) lists and of
+ * all above them, below `root` (/sys/fs/cgroup), versions 1 and 2; 0: no limit. */
+double un_device_quota(const char *groups, const char *root);
 
-/* Call first in main: when the BLAS picked a slow kernel for this processor (OpenBLAS on virtual machines that hide
- * AMX), sets OPENBLAS_CORETYPE and starts the program anew with the same arguments. Does nothing when the user set
- * the variable, or when the kernel is right. Returns only if no restart was needed or possible. */
+/* Call first in main: when the BLAS picked a slow kernel for this processor (OpenBLAS on virtual machines
+ * that hide AMX), sets OPENBLAS_CORETYPE and starts the program anew with the same arguments. Does nothing
+ * when the user set the variable, or when the kernel is right. Returns only if no restart was needed or
+ * possible. */
 void un_device_prepare(char **argv);
 
 /* Backend entry points; exactly one definition of each is linked (cuda/absent.c when CUDA is off). */
 enum un_status un_cpu_open(int threads, struct un_device **device);
 enum un_status un_cuda_open(int ordinal, struct un_device **device);
-/* OPENBLAS_CORETYPE this processor wants instead of what the BLAS chose; NULL when the choice is right or the user set
- * the variable. */
+/* OPENBLAS_CORETYPE this processor wants instead of what the BLAS chose; NULL when the choice is right or the
+ * user set the variable. */
 const char *un_cpu_blas_remedy(void);
 int un_cuda_count(void); /* visible cards; 0 without driver or support; -1 when this build has no CUDA */
 

@@ -1,8 +1,8 @@
 /* Host memory: the one place of malloc and free, and arenas that are measured first and carved after.
  *
  * Nothing is allocated inside a training step: launch calls un_memory_freeze(true) around it, and every
- * un_alloc of the calling thread until un_memory_freeze(false) is counted (frozen_allocs), which a test asserts to be
- * zero. Other threads (loaders) are not frozen.
+ * un_alloc of the calling thread until un_memory_freeze(false) is counted (frozen_allocs), which a test
+ * asserts to be zero. Other threads (loaders) are not frozen.
  */
 #ifndef UN_MEMORY_H
 #define UN_MEMORY_H
@@ -42,8 +42,12 @@ struct un_arena {
 };
 /* UN_ALIGN-aligned; running over `size` while carving is an own bug (assert) and returns NULL. */
 void *un_arena_take(struct un_arena *arena, size_t count, size_t size);
-static inline size_t un_arena_mark(const struct un_arena *arena) { return arena->used; }
-static inline void un_arena_reset(struct un_arena *arena, size_t mark) { arena->used = mark; }
+static inline size_t un_arena_mark(const struct un_arena *arena) {
+    return arena->used;
+}
+static inline void un_arena_reset(struct un_arena *arena, size_t mark) {
+    arena->used = mark;
+}
 
 #ifdef __cplusplus
 }

@@ -1,8 +1,8 @@
 /* The parameters as one flat float buffer with a table of names.
  *
- * Tensors stand in the order of the forward, so gradients become final from the end towards the beginning. Each
- * tensor starts at a multiple of UN_PARAM_ALIGN elements, except "glued" ones, which follow their predecessor
- * without a gap (query, key, value weights form one [3H,H] matrix). Gaps are zero and stay zero.
+ * Tensors stand in the order of the forward, so gradients become final from the end towards the beginning.
+ * Each tensor starts at a multiple of UN_PARAM_ALIGN elements, except "glued" ones, which follow their
+ * predecessor without a gap (query, key, value weights form one [3H,H] matrix). Gaps are zero and stay zero.
  */
 #ifndef UN_PARAMS_H
 #define UN_PARAMS_H
@@ -31,13 +31,14 @@ struct un_params {
 
 /* Appends a tensor; shape1 = 0 for a vector. decay is derived from the name by the authors' substring rule
  * ("bias", "LayerNorm.bias", "LayerNorm.weight" do not decay). Returns its index or -1 (error recorded). */
-int64_t un_params_add(struct un_params *params, const char *name, int64_t shape0, int64_t shape1, enum un_init init,
-                      bool glued);
+int64_t un_params_add(struct un_params *params, const char *name, int64_t shape0, int64_t shape1,
+                      enum un_init init, bool glued);
 void un_params_free(struct un_params *params);
 /* Index by name, or -1 (no error recorded). */
 int64_t un_params_find(const struct un_params *params, const char *name);
-/* Initial values: normal(0, range) | 0 | 1 by each tensor's law, from Philox keyed by (seed, INIT) and counted by
- * (fnv1a64(name), element), so they do not depend on the order of the table. values [total], host memory. */
+/* Initial values: normal(0, range) | 0 | 1 by each tensor's law, from Philox keyed by (seed, INIT) and
+ * counted by (fnv1a64(name), element), so they do not depend on the order of the table. values [total], host
+ * memory. */
 void un_params_init(const struct un_params *params, float *values, uint64_t seed, float range);
 /* One byte per UN_PARAM_ALIGN elements: 1 where the block decays. map [total / UN_PARAM_ALIGN]. */
 void un_params_decay_map(const struct un_params *params, uint8_t *map);

@@ -39,7 +39,8 @@ struct un_error {
     char text[UN_ERROR_MAX];
 };
 
-/* Records `status` with a printf message unless an error is already recorded in this thread. Returns status. */
+/* Records `status` with a printf message unless an error is already recorded in this thread. Returns status.
+ */
 #define un_fail(status, ...) un_fail_at(__FILE__, __LINE__, (status), __VA_ARGS__)
 enum un_status un_fail_at(const char *file, int line, enum un_status status, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

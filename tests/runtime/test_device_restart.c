@@ -1,0 +1,109 @@
+/* The restart of un_device_prepare with a BLAS that complains on order: this program is linked with device.c
+ * itself and plays its backends. It starts itself as a child and reads what that says after all restarts.
+ */
+// clang-format off
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+// clang-format on
+#include "runtime/device.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* TEST_BLAS: "slow" wants a remedy until the variable is set, "hopeless" goes on wanting it, else it is
+ * content. */
+const char *un_cpu_blas_remedy(void) {
+    const char *blas = getenv("TEST_BLAS");
+    if (blas == NULL) return NULL;
+    if (strcmp(blas, "hopeless") == 0) return "TESTCORE";
+    return strcmp(blas, "slow") == 0 && getenv("OPENBLAS_CORETYPE") == NULL ? "TESTCORE" : NULL;
+}
+
+enum un_status un_cpu_open(int threads, struct un_device **device) {
+    *device = NULL;
+    return un_fail(UN_INTERNAL, "%d threads asked for", threads);
+}
+
+int un_cuda_count(void) {
+    return 2;
+}
+
+enum un_status un_cuda_open(int ordinal, struct un_device **device) {
+    *device = NULL;
+    return un_fail(UN_INTERNAL, "card %d asked for", ordinal);
+}
+
+static int child(int argc, char **argv) {
+    un_device_prepare(argv);
+    const char *guard = getenv("UN_BLAS_RESTARTED"), *core = getenv("OPENBLAS_CORETYPE");
+    printf("%s %s %d %s\n", guard == NULL ? "-" : guard, core == NULL ? "-" : core, argc, argv[2]);
+    return 0;
+}
+
+/* All that a child with these variables prints, log lines first. */
+static void check_child(const char *environment, const char *expected) {
+    char self[512], command[1024], said[1024];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    assert_true(length > 0);
+    self[length] = '\0';
+    snprintf(command, sizeof command,
+             "env -u OPENBLAS_CORETYPE -u UN_BLAS_RESTARTED -u OMPI_COMM_WORLD_RANK -u PMIX_RANK -u PMI_RANK "
+             "-u SLURM_PROCID %s %s --child 'x y' 2>&1",
+             environment, self);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    said[fread(said, 1, sizeof said - 1, pipe)] = '\0';
+    assert_int_equal(pclose(pipe), 0);
+    assert_string_equal(said, expected);
+}
+
+#define LOG_LINE                                                                                             \
+    "uniter[0] OpenBLAS chose a slow kernel for this processor: starting anew with "                         \
+    "OPENBLAS_CORETYPE=TESTCORE\n"
+
+static void starts_anew_once(void **state) {
+    (void)state;
+    check_child("TEST_BLAS=content", "- - 3 x y\n");
+    check_child("TEST_BLAS=slow", LOG_LINE "1 TESTCORE 3 x y\n");
+    check_child("TEST_BLAS=hopeless", LOG_LINE "1 TESTCORE 3 x y\n");
+    check_child("TEST_BLAS=hopeless UN_BLAS_RESTARTED=1", "1 - 3 x y\n");
+    check_child("TEST_BLAS=slow OPENBLAS_CORETYPE=Mine", "- Mine 3 x y\n");
+}
+
+/* Of many ranks one speaks, before any of them knows its rank from MPI. */
+static void one_rank_speaks(void **state) {
+    (void)state;
+    check_child("TEST_BLAS=slow OMPI_COMM_WORLD_RANK=0", LOG_LINE "1 TESTCORE 3 x y\n");
+    check_child("TEST_BLAS=slow OMPI_COMM_WORLD_RANK=5", "1 TESTCORE 3 x y\n");
+    check_child("TEST_BLAS=slow SLURM_PROCID=1", "1 TESTCORE 3 x y\n");
+}
+
+static void check_open(const char *name, int threads, int ordinal, const char *expected) {
+    struct un_device *device;
+    un_error_clear();
+    assert_int_equal(un_device_open(name, threads, ordinal, &device), UN_INTERNAL);
+    assert_int_equal(strncmp(un_error_get()->text, expected, strlen(expected)), 0);
+}
+
+/* Two cards: auto takes one, ranks are dealt over them; cpu stays cpu. */
+static void cards_are_dealt(void **state) {
+    (void)state;
+    check_open("auto", 4, 0, "card 0 asked for");
+    check_open("auto", 4, 1, "card 1 asked for");
+    check_open("cuda", 4, 5, "card 1 asked for");
+    check_open("cuda", 4, -1, "card 0 asked for");
+    check_open("cpu", 4, 5, "4 threads asked for");
+}
+
+int main(int argc, char **argv) {
+    if (argc == 3 && strcmp(argv[1], "--child") == 0) return child(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(starts_anew_once),
+        cmocka_unit_test(one_rank_speaks),
+        cmocka_unit_test(cards_are_dealt),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
