@@ -114,9 +114,10 @@ static struct soft_row soft_scan(struct un_mat soft, int64_t row) {
     return s;
 }
 
-/* p (ln p - (x - lse)). Below the normal numbers p ln p is 0 to any precision that matters. */
-UN_INLINE float kl_unit(float p, float x, float lse) {
-    const float u = p * (un_lanes_log(p) - (x - lse));
+/* p (ln p - ln softmax), the latter as distance below the largest logit minus ln of the sum of exponentials:
+ * both are small where p is large. Below the normal numbers p ln p is 0 to any precision that matters. */
+UN_INLINE float kl_unit(float p, float below, float log_sum) {
+    const float u = p * (un_lanes_log(p) - (below - log_sum));
     return p < 0x1p-126f && p >= 0.0f ? 0.0f : u;
 }
 
@@ -126,7 +127,7 @@ static void kl_row(float *loss, float *hit, float *unit, float *x, struct un_mat
     const struct soft_row s = soft_scan(soft, row);
     const float largest = un_lanes_max(x, n);
     const double sum = exp_sum(x, n, largest, false);
-    const float lse = (float)((double)largest + log(sum)), factor = (float)(s.sum / sum);
+    const float log_sum = (float)log(sum), factor = (float)(s.sum / sum);
     double total = 0.0;
     /* a row of zeros stands for "no row" and names no class */
     *hit = s.largest > 0.0f && first_largest(x, n, largest) == s.index ? 1.0f : 0.0f;
@@ -134,7 +135,7 @@ static void kl_row(float *loss, float *hit, float *unit, float *x, struct un_mat
         float p[BLOCK], u[BLOCK];
         const int64_t m = block_length(n, i);
         read_block(p, soft, row, i, m);
-        for (int64_t j = 0; j < m; ++j) u[j] = kl_unit(p[j], x[i + j], lse);
+        for (int64_t j = 0; j < m; ++j) u[j] = kl_unit(p[j], x[i + j] - largest, log_sum);
         total += (double)un_lanes_sum(u, m);
         if (unit) memcpy(unit + i, u, (size_t)m * sizeof *u);
         if (!grad) continue;
