@@ -98,7 +98,6 @@ struct target {
     enum kind kind;
     struct un_synth_part part;
     char path[UN_PATH_MAX];
-    bool made;
 };
 enum { MAX_TARGETS = UN_SYNTH_SETS * 4 + 2 };
 struct targets {
@@ -160,7 +159,7 @@ static enum un_status write_classes(const char *path) {
     return write_lines(path, name, UN_SYNTH_CLASSES);
 }
 
-static enum un_status write_target(const struct un_synth_job *job, struct target *t) {
+static enum un_status write_target(const struct un_synth_job *job, const struct target *t) {
     int64_t rows = 0;
     switch (t->kind) {
     case IMAGES: UN_TRY(un_synth_write_images(job, &t->part, t->path, &rows)); break;
@@ -168,7 +167,6 @@ static enum un_status write_target(const struct un_synth_job *job, struct target
     case VOCAB: UN_TRY(write_lines(t->path, (const char *const *)job->vocab.piece, job->vocab.n)); break;
     default: UN_TRY(write_classes(t->path));
     }
-    t->made = true;
     if (t->kind == IMAGES)
         un_log(UN_LOG_INFO, "%s: %lld images, %lld regions", t->path, (long long)t->part.images,
                (long long)rows);
@@ -178,14 +176,16 @@ static enum un_status write_target(const struct un_synth_job *job, struct target
     return UN_OK;
 }
 
-static enum un_status write_targets(struct un_synth_job *job, struct targets *t, int64_t texts) {
+/* After a failure the last one tried is removed too: it may have got its name just before. None was there at
+ * the start. */
+static enum un_status write_targets(struct un_synth_job *job, const struct targets *t, int64_t texts) {
     enum un_status status = UN_OK;
-    for (int i = 0; i < t->n && status == UN_OK; ++i) {
-        job->texts = t->list[i].part.set == UN_SYNTH_VG ? 2 * texts : texts;
-        status = write_target(job, &t->list[i]);
+    int tried = 0;
+    while (tried < t->n && status == UN_OK) {
+        job->texts = t->list[tried].part.set == UN_SYNTH_VG ? 2 * texts : texts;
+        status = write_target(job, &t->list[tried++]);
     }
-    for (int i = 0; i < t->n && status != UN_OK; ++i)
-        if (t->list[i].made) unlink(t->list[i].path);
+    for (int i = 0; i < tried && status != UN_OK; ++i) unlink(t->list[i].path);
     return status;
 }
 
