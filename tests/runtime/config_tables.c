@@ -52,6 +52,21 @@ static const struct un_key_table speed_table = {"train", KEYS(speed_keys), sizeo
 const struct un_key_table *const config_tables[] = {&top_table,   &run_table,   &data_table,
                                                     &optim_table, &train_table, &speed_table};
 
+const char config_full[] = "device: cpu\n"                      /* 1 */
+                           "run: {dir: runs/base, seed: 1e6}\n" /* 2 */
+                           "data:\n"                            /* 3 */
+                           "  max_txt_len: 30\n"                /* 4 */
+                           "  train:\n"                         /* 5 */
+                           "    - {name: coco, text: data/coco_*.txt.h5, mix: {mlm: 8, itm: 6.5}}\n"
+                           "    - name: vg\n"                               /* 7 */
+                           "      text: [a.h5, \"b: #.h5\"]\n"              /* 8 */
+                           "      ratio: 0.25\n"                            /* 9 */
+                           "optim:\n"                                       /* 10 */
+                           "  lr: 1.0e-4\n"                                 /* 11 */
+                           "  betas: [0.8, 9e-1]\n"                         /* 12 */
+                           "  nesterov: on\n"                               /* 13 */
+                           "train: {lanes: 64, tokens_per_lane: 200000}\n"; /* 14 */
+
 enum un_status config_bind_all(struct un_config *config, struct all *all) {
     UN_TRY(un_config_bind(config, &top_table, &all->top));
     UN_TRY(un_config_bind(config, &run_table, &all->run));

@@ -48,6 +48,9 @@ struct all {
 extern const struct un_key_table *const config_tables[];
 enum { CONFIG_TABLES = 6 };
 
+/* A configuration that gives something of every type; its line numbers are used in tests. */
+extern const char config_full[];
+
 /* Binds all tables and finishes. */
 enum un_status config_bind_all(struct un_config *config, struct all *all);
 /* Parse, bind, finish; the caller frees *config, which is NULL where nothing was parsed. */
