@@ -46,6 +46,7 @@ enum un_status un_h5_error_at(const char *source, int line, const struct un_h5 *
     va_end(args);
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_innermost, reason);
     H5Eclear2(H5E_DEFAULT);
+    if (un_error_get()->status == UN_MEMORY) return UN_MEMORY; /* of a callback of ours, inside HDF5 */
     const char *path = file->partial ? file->partial : file->path, *colon = object[0] ? ": " : "";
     if (file->io_errno)
         return un_fail_at(source, line, UN_IO, "%s: %s%s%s: %s", path, object, colon, what,
