@@ -42,6 +42,7 @@ static enum un_status take_i64(const struct place *at, const char *key, int64_t 
 
 static enum un_status take_text(const struct place *at, const char *key, const char **text) {
     const json_t *v = json_object_get(at->object, key);
+    *text = "";
     if (!json_is_string(v)) return broken(at, key, v ? "not a string" : "missing");
     *text = json_string_value(v);
     return strlen(*text) == json_string_length(v) ? UN_OK : broken(at, key, "holds a zero byte");

@@ -1,0 +1,104 @@
+#include "tests/data/checkpoint_case.h"
+#include "runtime/memory.h"
+#include "runtime/rng.h"
+#include "tests/data/expect.h"
+#include <ftw.h>
+#include <stdio.h>
+#include <string.h>
+
+void case_open(struct checkpoint_case *k, int64_t rows, int rank, int size) {
+    memset(k, 0, sizeof *k);
+    un_params_add(&k->params, "uniter.test.weight", rows, 128, UN_INIT_NORMAL, false);
+    un_params_add(&k->params, "uniter.test.bias", 77, 0, UN_INIT_ZERO, false);
+    expect_ok(un_error_get()->status);
+    size_t n = (size_t)k->params.total;
+    k->c = (struct un_checkpoint){.lanes = CASE_LANES,
+                                  .n_streams = CASE_STREAMS,
+                                  .states = k->states,
+                                  .lane_begin = un_lane_begin(CASE_LANES, rank, size),
+                                  .lane_end = un_lane_begin(CASE_LANES, rank + 1, size),
+                                  .seed = UINT64_MAX - 1,
+                                  .plan_digest = 0x00123456789abcdeu,
+                                  .params = &k->params,
+                                  .p = un_alloc(n, sizeof(float), "test"),
+                                  .m = un_alloc(n, sizeof(float), "test"),
+                                  .v = un_alloc(n, sizeof(float), "test")};
+    expect_ok(un_error_get()->status);
+    case_poison(k);
+}
+
+void case_close(struct checkpoint_case *k) {
+    un_free(k->c.p);
+    un_free(k->c.m);
+    un_free(k->c.v);
+    un_params_free(&k->params);
+}
+
+void case_poison(struct checkpoint_case *k) {
+    size_t bytes = (size_t)k->params.total * sizeof(float);
+    memset(k->c.p, 0xEE, bytes);
+    memset(k->c.m, 0xEE, bytes);
+    memset(k->c.v, 0xEE, bytes);
+    memset(k->states, 0xEE, sizeof k->states);
+    k->c.step = -1;
+}
+
+/* Any bits, NaN included: a checkpoint keeps bits, not numbers. */
+static struct un_rng4 element(int64_t step, int64_t i) {
+    return un_rng(7, UN_RNG_TEST, (uint32_t)step, 0, 1, (uint32_t)i);
+}
+
+static int64_t epoch_of(int64_t step, int64_t lane, int64_t stream) {
+    return step / 10 + lane + stream;
+}
+
+static int64_t position_of(int64_t step, int64_t lane, int64_t stream) {
+    return step * 1009 + 100 * lane + stream;
+}
+
+static int64_t pending_of(int64_t step, int64_t lane) {
+    return (step + lane) % (CASE_STREAMS + 1) - 1;
+}
+
+void case_fill(struct checkpoint_case *k, int64_t step) {
+    case_poison(k);
+    k->c.step = step;
+    for (int64_t i = 0; i < k->params.total; ++i) {
+        struct un_rng4 r = element(step, i);
+        memcpy(&k->c.p[i], &r.v[0], sizeof(float));
+        memcpy(&k->c.m[i], &r.v[1], sizeof(float));
+        memcpy(&k->c.v[i], &r.v[2], sizeof(float));
+    }
+    for (int64_t lane = k->c.lane_begin; lane < k->c.lane_end; ++lane) {
+        k->states[lane].pending = pending_of(step, lane);
+        for (int64_t s = 0; s < CASE_STREAMS; ++s)
+            k->states[lane].stream[s] =
+                (struct un_stream_state){epoch_of(step, lane, s), position_of(step, lane, s)};
+    }
+}
+
+int64_t case_wrong(const struct checkpoint_case *k) {
+    int64_t wrong = 0, step = k->c.step;
+    for (int64_t i = 0; i < k->params.total; ++i) {
+        struct un_rng4 r = element(step, i);
+        wrong += memcmp(&k->c.p[i], &r.v[0], sizeof(float)) != 0;
+        wrong += memcmp(&k->c.m[i], &r.v[1], sizeof(float)) != 0;
+        wrong += memcmp(&k->c.v[i], &r.v[2], sizeof(float)) != 0;
+    }
+    for (int64_t lane = 0; lane < CASE_LANES; ++lane) {
+        wrong += k->states[lane].pending != pending_of(step, lane);
+        for (int64_t s = 0; s < CASE_STREAMS; ++s)
+            wrong += k->states[lane].stream[s].epoch != epoch_of(step, lane, s) ||
+                     k->states[lane].stream[s].position != position_of(step, lane, s);
+    }
+    return wrong;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where) {
+    (void)st, (void)type, (void)where;
+    return remove(path);
+}
+
+void case_remove_tree(const char *path) {
+    nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
