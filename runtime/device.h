@@ -76,10 +76,10 @@ int un_device_cores(void);
  * all above them, below `root` (/sys/fs/cgroup), versions 1 and 2; 0: no limit. */
 double un_device_quota(const char *groups, const char *root);
 
-/* Call first in main: some libraries read their settings only when they are loaded. When the BLAS picked a slow kernel for
- * this processor (OpenBLAS on virtual machines that hide AMX) or the user left OpenMP's idle threads spinning, sets
- * OPENBLAS_CORETYPE and GOMP_SPINCOUNT and starts the program anew with the same arguments. What the user set stays.
- * Returns only if no restart was needed or possible. */
+/* Call first in main: some libraries read their settings only when they are loaded. When the BLAS picked a
+ * slow kernel for this processor (OpenBLAS on virtual machines that hide AMX) or the user left OpenMP's idle
+ * threads spinning, sets OPENBLAS_CORETYPE and GOMP_SPINCOUNT and starts the program anew with the same
+ * arguments. What the user set stays. Returns only if no restart was needed or possible. */
 void un_device_prepare(char **argv);
 
 /* Backend entry points; exactly one definition of each is linked (cuda/absent.c when CUDA is off). */

@@ -1,5 +1,6 @@
-/* The restart of un_device_prepare with a BLAS that complains on order: this program is linked with device.c
- * itself and plays its backends. It starts itself as a child and reads what that says after all restarts.
+/* The restart of un_device_prepare with a BLAS that complains on order, and OpenMP's spinning: this program
+ * is linked with device.c itself and plays its backends. It starts itself as a child and reads what that says
+ * after all restarts.
  */
 // clang-format off
 #include <stdarg.h>
@@ -38,8 +39,9 @@ enum un_status un_cuda_open(int ordinal, struct un_device **device) {
 
 static int child(int argc, char **argv) {
     un_device_prepare(argv);
-    const char *guard = getenv("UN_BLAS_RESTARTED"), *core = getenv("OPENBLAS_CORETYPE");
-    printf("%s %s %d %s\n", guard == NULL ? "-" : guard, core == NULL ? "-" : core, argc, argv[2]);
+    static const char *const variable[] = {"UN_RESTARTED", "OPENBLAS_CORETYPE", "GOMP_SPINCOUNT"};
+    for (int i = 0; i < 3; ++i) printf("%s ", getenv(variable[i]) == NULL ? "-" : getenv(variable[i]));
+    printf("%d %s\n", argc, argv[2]);
     return 0;
 }
 
@@ -50,8 +52,9 @@ static void check_child(const char *environment, const char *expected) {
     assert_true(length > 0);
     self[length] = '\0';
     snprintf(command, sizeof command,
-             "env -u OPENBLAS_CORETYPE -u UN_BLAS_RESTARTED -u OMPI_COMM_WORLD_RANK -u PMIX_RANK -u PMI_RANK "
-             "-u SLURM_PROCID %s %s --child 'x y' 2>&1",
+             "env -u OPENBLAS_CORETYPE -u GOMP_SPINCOUNT -u OMP_WAIT_POLICY -u UN_RESTARTED -u "
+             "OMPI_COMM_WORLD_RANK "
+             "-u PMIX_RANK -u PMI_RANK -u SLURM_PROCID %s %s --child 'x y' 2>&1",
              environment, self);
     FILE *pipe = popen(command, "r");
     assert_non_null(pipe);
@@ -66,19 +69,21 @@ static void check_child(const char *environment, const char *expected) {
 
 static void starts_anew_once(void **state) {
     (void)state;
-    check_child("TEST_BLAS=content", "- - 3 x y\n");
-    check_child("TEST_BLAS=slow", LOG_LINE "1 TESTCORE 3 x y\n");
-    check_child("TEST_BLAS=hopeless", LOG_LINE "1 TESTCORE 3 x y\n");
-    check_child("TEST_BLAS=hopeless UN_BLAS_RESTARTED=1", "1 - 3 x y\n");
-    check_child("TEST_BLAS=slow OPENBLAS_CORETYPE=Mine", "- Mine 3 x y\n");
+    check_child("TEST_BLAS=content OMP_WAIT_POLICY=passive", "- - - 3 x y\n");
+    check_child("TEST_BLAS=content", "1 - 3000 3 x y\n");
+    check_child("TEST_BLAS=slow", LOG_LINE "1 TESTCORE 3000 3 x y\n");
+    check_child("TEST_BLAS=slow GOMP_SPINCOUNT=7", LOG_LINE "1 TESTCORE 7 3 x y\n");
+    check_child("TEST_BLAS=hopeless", LOG_LINE "1 TESTCORE 3000 3 x y\n");
+    check_child("TEST_BLAS=hopeless UN_RESTARTED=1", "1 - - 3 x y\n");
+    check_child("TEST_BLAS=slow OPENBLAS_CORETYPE=Mine GOMP_SPINCOUNT=7", "- Mine 7 3 x y\n");
 }
 
 /* Of many ranks one speaks, before any of them knows its rank from MPI. */
 static void one_rank_speaks(void **state) {
     (void)state;
-    check_child("TEST_BLAS=slow OMPI_COMM_WORLD_RANK=0", LOG_LINE "1 TESTCORE 3 x y\n");
-    check_child("TEST_BLAS=slow OMPI_COMM_WORLD_RANK=5", "1 TESTCORE 3 x y\n");
-    check_child("TEST_BLAS=slow SLURM_PROCID=1", "1 TESTCORE 3 x y\n");
+    check_child("TEST_BLAS=slow OMPI_COMM_WORLD_RANK=0", LOG_LINE "1 TESTCORE 3000 3 x y\n");
+    check_child("TEST_BLAS=slow OMPI_COMM_WORLD_RANK=5", "1 TESTCORE 3000 3 x y\n");
+    check_child("TEST_BLAS=slow SLURM_PROCID=1", "1 TESTCORE 3000 3 x y\n");
 }
 
 static void check_open(const char *name, int threads, int ordinal, const char *expected) {
