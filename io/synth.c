@@ -14,6 +14,7 @@
 #define FLOAT(...) KEY(UN_KEY_FLOAT, __VA_ARGS__)
 #define TEXT(...)  KEY(UN_KEY_STRING, __VA_ARGS__)
 
+_Static_assert(UN_SYNTH_CLASSES == 46, "the default of img_label_dim is the number of classes");
 static const struct un_key keys_of_synth[] = {
     INT(seed, "1", 0, 9007199254740992.0, "",
         "another seed is another world: other prototypes, other scenes"),
