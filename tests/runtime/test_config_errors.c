@@ -227,6 +227,9 @@ static void bad_overrides(void **state) {
         config_full, "optim.betas=[0.9",
         "command line (optim.betas=[0.9):2:1: not YAML: did not find expected ',' or ']', while parsing a "
         "flow sequence that starts at line 1");
+    char text[128];
+    snprintf(text, sizeof text, "optim.%0100d=3", 0);
+    check_refused(config_full, text, "command line: a key of 100 bytes is longer than any");
     check_refused(config_full, "optim=3", "command line: optim: \"3\" is not a section of keys");
 }
 
