@@ -152,8 +152,8 @@ struct un_ops {
     void (*cross_entropy)(struct un_queue *q, float *row_loss, float *hit, struct un_mat logits, const int32_t *target,
                           const float *scale, bool grad);
     /* KL to soft labels: unit (i,c) = p (log p - log softmax(logits)), 0 where p = 0; row_loss[i] = sum_c; hit[i] = 1
-     * if argmax p == argmax logits (0 for a row of zeros, "no row"); grad: logits = (softmax * sum_c p - p) * *scale in place. soft f16 or f32 [N,C];
-     * unit [N,C] is written when not NULL. */
+     * if argmax p == argmax logits (0 for a row of zeros: "no row"); grad: logits = (softmax * sum_c p - p) * *scale
+     * in place. soft f16 or f32 [N,C]; unit [N,C] is written when not NULL. */
     void (*kl_divergence)(struct un_queue *q, float *row_loss, float *hit, float *unit, struct un_mat logits,
                           struct un_mat soft, const float *scale, bool grad);
     /* Squared error: unit (i,f) = (pred - target)^2 with target row = feature[region[i],:] (f16 or f32); row_loss =
