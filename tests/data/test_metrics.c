@@ -206,6 +206,7 @@ static int full_disk_child(void *context) {
         un_metrics_put(m, "loss", 1.0 / 3);
         enum un_status status = un_metrics_end(m);
         if (status == UN_OK) continue;
+        un_metrics_close(m);
         return status == UN_IO && strstr(un_error_get()->text, path) && step > 1 ? 0 : 2;
     }
     return 3;
@@ -320,8 +321,8 @@ static void test_progress_plain(void **state) {
     close(ends[0]);
     assert_true(bytes > 0);
     text[bytes] = '\0';
-    assert_int_equal(count(text, "\n"),
-                     3); /* the first, the forced, the last; the rest within five seconds */
+    int lines = count(text, "\n"); /* the first, the forced, the last, and one for every five seconds */
+    assert_true(lines >= 3 && lines <= 3 + (int)(seconds / 5));
     assert_int_equal(count(text, "\r") + count(text, "\033") + count(text, "SILENT"), 0);
     assert_non_null(strstr(text, "  0.3% 1/300"));
     assert_non_null(strstr(text, "  1.0% 3/300"));
