@@ -110,7 +110,6 @@ static void *work(void *context) {
             un_pack(worker->packer, &slot->batch, slot->samples, slot->n_samples, (uint32_t)slot->step,
                     (uint32_t)slot->lane, loader->setup.purpose) != UN_OK)
             slot->error = *un_error_get();
-        un_error_clear();
     }
     return NULL;
 }

@@ -194,6 +194,22 @@ static void bad_row_is_named(void **state) {
     pack_rig_close(&rig);
 }
 
+/* The target of mrc is the first of the most probable classes, and never the background. */
+static void ties_go_to_the_first_class(void **state) {
+    (void)state;
+    struct world_spec spec = random_spec(4, "coco");
+    struct un_plan_keys how = keys_default();
+    struct pack_rig rig;
+    spec.tie = true;
+    how.mrm_prob = 1;
+    pack_rig_open(&rig, &spec, 1, &how, true);
+    const struct un_sample sample = {.objective = UN_MRC};
+    world_check(un_pack(rig.packer, &rig.batch, &sample, 1, 1, 0, UN_RNG_MASK));
+    assert_int_equal(rig.batch.rows[UN_MRC].n, un_dataset_image_regions(rig.world.datasets[0], 0));
+    assert_int_equal(rig.batch.rows[UN_MRC].target[0], 3);
+    pack_rig_close(&rig);
+}
+
 /* Real features, many classes: rows agree with what the data set reads by itself. */
 static void real_data(void **state) {
     (void)state;
@@ -239,6 +255,7 @@ int main(void) {
                                        cmocka_unit_test(same_numbers_same_batch),
                                        cmocka_unit_test(refuses),
                                        cmocka_unit_test(bad_row_is_named),
+                                       cmocka_unit_test(ties_go_to_the_first_class),
                                        cmocka_unit_test(real_data)};
     return cmocka_run_group_tests_name("pack", tests, NULL, NULL);
 }

@@ -71,11 +71,10 @@ static void assert_share(double hits, double all, double prob) {
         fail_msg("%.0f of %.0f is not a share of %.2f", hits, all, prob);
 }
 
-static void false_pairs_in_the_lanes_part(void **unused) {
-    (void)unused;
+static void check_lanes_part(int64_t images) {
     struct world world;
     struct pairs pairs;
-    open_world(&world, 11, 2, false);
+    open_world(&world, images, 2, false);
     struct un_plan_keys how = keys_default(2);
     how.itm_neg_prob = 0.4;
     struct un_plan *plan = open_plan(&world, &how, false);
@@ -94,6 +93,12 @@ static void false_pairs_in_the_lanes_part(void **unused) {
     }
     un_plan_close(plan);
     world_close(&world);
+}
+
+static void false_pairs_in_the_lanes_part(void **unused) {
+    (void)unused;
+    check_lanes_part(11);
+    check_lanes_part(5); /* lanes of two and three images */
 }
 
 static void false_pairs_of_a_lane_with_one_image(void **unused) {

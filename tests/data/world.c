@@ -19,27 +19,37 @@ void world_check(enum un_status status) {
     if (status != UN_OK) fail_msg("status %d: %s", status, un_error_get()->text);
 }
 
-/* Breaks one value of a closed, finished file. */
-static void poison(const struct world_spec *spec, const char *path) {
+/* Overwrites bytes of a dataset of a closed, finished file, from the start of a row. */
+static void patch(const char *path, const char *name, enum un_type type, int64_t row, const void *bytes,
+                  int64_t n) {
     struct un_h5 *file;
     struct un_h5_data *data;
     struct un_h5_shape shape;
     world_check(un_h5_open(&file, path, true));
-    world_check(un_h5_data_open(file, "feature", &data, &shape));
-    int64_t at = un_h5_raw_offset(data, spec->files.feature_type), row = 0;
+    world_check(un_h5_data_open(file, name, &data, &shape));
+    int64_t at = un_h5_raw_offset(data, type);
     un_h5_data_close(data);
     un_h5_close(file);
     assert_true(at > 0);
-    for (int64_t i = 0; i < spec->bad_image; ++i) row += make_regions(&spec->files, i);
-    const uint16_t nan16 = 0x7E00;
-    const float nan32 = NAN;
-    int64_t bytes = un_type_bytes(spec->files.feature_type);
     int fd = open(path, O_WRONLY);
     assert_true(fd >= 0);
-    ssize_t written = pwrite(fd, bytes == 2 ? (const void *)&nan16 : (const void *)&nan32, (size_t)bytes,
-                             at + row * spec->files.img_dim * bytes);
-    assert_int_equal(written, bytes);
+    assert_int_equal(pwrite(fd, bytes, (size_t)n, at + row * shape.dims[1] * un_type_bytes(type)), n);
     close(fd);
+}
+
+static void poison(const struct world_spec *spec, const char *path) {
+    const uint16_t nan16 = 0x7E00;
+    const float nan32 = NAN;
+    int64_t row = 0;
+    for (int64_t i = 0; i < spec->bad_image; ++i) row += make_regions(&spec->files, i);
+    if (spec->files.feature_type == UN_F16) patch(path, "feature", UN_F16, row, &nan16, 2);
+    if (spec->files.feature_type == UN_F32) patch(path, "feature", UN_F32, row, &nan32, 4);
+}
+
+static void tie(const struct world_spec *spec, const char *path) {
+    uint16_t soft[64] = {[0] = 0x3800, [3] = 0x3800, [7] = 0x3800};
+    assert_in_range(spec->files.classes, 8, 64);
+    patch(path, "soft_label", UN_F16, 0, soft, 2 * spec->files.classes);
 }
 
 static void open_one(struct world *world, const struct world_spec *spec, int64_t lanes,
@@ -49,6 +59,7 @@ static void open_one(struct world *world, const struct world_spec *spec, int64_t
     snprintf(text_path, sizeof text_path, "%s/%s.txt.h5", world->folder, spec->files.prefix);
     world_check(make_files(&spec->files, image_path, text_path));
     if (spec->bad_image > 0) poison(spec, image_path);
+    if (spec->tie) tie(spec, image_path);
     char *images[] = {image_path}, *texts[] = {text_path};
     int64_t bb = spec->max_bb > 0 ? spec->max_bb : 1000;
     struct un_dataset_keys *keys = &world->keys[world->n];

@@ -13,6 +13,7 @@ struct world_spec {
     double mix[UN_OBJECTIVE_COUNT];
     int64_t max_bb;    /* regions used of an image at most; 0: all */
     int64_t bad_image; /* the first feature of this image is NaN; 0: none (so image 0 cannot be bad) */
+    bool tie;          /* soft label of the very first region: 1/2 at columns 0, 3 and 7, else 0 */
 };
 
 struct world {
