@@ -155,5 +155,5 @@ int main(int argc, char **argv) {
                                                : cmocka_run_group_tests(reading, NULL, NULL);
     if (failed) comm->ops->abort(comm, 1); /* the others may wait in a collective this rank has skipped */
     un_comm_close(comm);
-    return failed;
+    return failed || un_memory_counts().live_blocks != 0;
 }
