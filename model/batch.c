@@ -13,9 +13,8 @@ static int32_t *take32(struct un_arena *arena, int64_t count) {
     return un_arena_take(arena, (size_t)count, sizeof(int32_t));
 }
 
-/* Most rows an objective can ask about: every word, every region, or every sample. */
-static int64_t row_cap(const struct un_batch_caps *caps, int objective) {
-    return objective == UN_MLM ? caps->words : objective == UN_ITM ? caps->samples : caps->regions;
+int64_t un_batch_row_cap(const struct un_batch_caps *caps, enum un_objective t) {
+    return t == UN_MLM ? caps->words : t == UN_ITM ? caps->samples : caps->regions;
 }
 
 static void carve_segments(struct un_arena *arena, int64_t rows, int32_t **id, int32_t **start,
@@ -29,7 +28,7 @@ static void carve_segments(struct un_arena *arena, int64_t rows, int32_t **id, i
 static void carve_rows(struct un_batch *batch, const struct un_batch_caps *caps, struct un_arena *arena) {
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
         struct un_rows *rows = &batch->rows[t];
-        int64_t cap = row_cap(caps, t);
+        int64_t cap = un_batch_row_cap(caps, (enum un_objective)t);
         rows->n = 0;
         rows->row = take32(arena, cap);
         rows->target = t == UN_MLM || t == UN_MRC || t == UN_ITM ? take32(arena, cap) : NULL;
@@ -67,7 +66,8 @@ static void carve_device(struct un_batch *batch, const struct un_batch_caps *cap
 
 static void carve_host(struct un_batch *batch, const struct un_batch_caps *caps, struct un_arena *arena) {
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t)
-        batch->rows[t].dataset = un_arena_take(arena, (size_t)row_cap(caps, t), 1);
+        batch->rows[t].dataset =
+            un_arena_take(arena, (size_t)un_batch_row_cap(caps, (enum un_objective)t), 1);
     batch->alignment.n = 0;
     batch->alignment.pair = take32(arena, caps->words);
     batch->alignment.word = take32(arena, caps->words);

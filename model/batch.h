@@ -1,9 +1,9 @@
 /* The contract between io, which fills micro-batches, and model, which computes on them.
  *
  * A micro-batch is packed: sample s is its words ([CLS] words [SEP]) and then its regions, tokens
- * [start[s], start[s+1]), no padding anywhere. One micro-batch may hold samples of all objectives; each objective
- * lists the rows it is asked about. io/pack fills it on the host; launch copies it to the device as one block (`block`)
- * and rebases the pointers with un_batch_rebase.
+ * [start[s], start[s+1]), no padding anywhere. One micro-batch may hold samples of all objectives; each
+ * objective lists the rows it is asked about. io/pack fills it on the host; launch copies it to the device as
+ * one block (`block`) and rebases the pointers with un_batch_rebase.
  */
 #ifndef UN_BATCH_H
 #define UN_BATCH_H
@@ -18,24 +18,26 @@ enum un_objective {
 #undef UN_OBJECTIVE_ENUM
         UN_OBJECTIVE_COUNT
 };
-extern const char *const un_objective_names[UN_OBJECTIVE_COUNT + 1]; /* "mlm", ..., NULL: also a choices list */
+/* "mlm", ..., NULL: also a choices list. */
+extern const char *const un_objective_names[UN_OBJECTIVE_COUNT + 1];
 
-enum { UN_BOX_WIDTH = 7 };        /* x1 y1 x2 y2 w h w*h */
+enum { UN_BOX_WIDTH = 7 }; /* x1 y1 x2 y2 w h w*h */
 enum { UN_MAX_DATASETS = 16 };
 
 /* Upper bounds of one micro-batch, from which all of its arrays are sized. */
 struct un_batch_caps {
-    int64_t tokens;  /* train.tokens_per_lane */
-    int64_t samples; /* <= tokens / 4 + 1 */
+    int64_t tokens;         /* train.tokens_per_lane */
+    int64_t samples;        /* <= tokens / 4 + 1 */
     int64_t words, regions; /* <= tokens each */
-    int64_t plan;    /* elements of all transport plans */
+    int64_t plan;           /* elements of all transport plans */
     int64_t vocab_size, img_dim, img_label_dim;
     enum un_type feature_type; /* UN_F16 or UN_F32 */
     bool soft_labels;          /* mrckl is in the mix */
     bool soft_f32;             /* soft labels are f32 (references); else f16, as in the files */
 };
 
-/* Rows asked about by one objective; arrays of n entries. Unused members are NULL for objectives without them. */
+/* Rows asked about by one objective; arrays of n entries. Unused members are NULL for objectives without
+ * them. */
 struct un_rows {
     int64_t n;
     int32_t *row;     /* packed token (mlm, mrfr, mrc, mrckl) or the [CLS] token (itm) */
@@ -44,8 +46,8 @@ struct un_rows {
     uint8_t *dataset; /* index of the data set, for the log; read on the host only */
 };
 
-/* Known word-region alignment of true pairs (micro-world only), host only. Entries of one pair stand together; several
- * entries of one word are alternatives. */
+/* Known word-region alignment of true pairs (micro-world only), host only. Entries of one pair stand
+ * together; several entries of one word are alternatives. */
 struct un_alignment {
     int64_t n;
     int32_t *pair, *word, *region; /* itm pair index; word index incl. [CLS]; region index in the image */
@@ -56,24 +58,24 @@ struct un_batch {
     int64_t tokens, samples, words, regions;
     int64_t longest; /* most tokens of one sample */
 
-    int32_t *start;     /* [S+1] */
-    int32_t *word_id;   /* [W] after masking */
-    int32_t *word_pos;  /* [W] position inside its text, [CLS] = 0 */
-    int32_t *word_row;  /* [W] packed token */
-    int32_t *region_row; /* [R] packed token */
-    void *feature;      /* [R,F] f16 or f32, unmasked */
-    float *box;         /* [R,7] */
-    uint8_t *masked;    /* [R] 1: feature replaced by the mask row */
+    int32_t *start;         /* [S+1] */
+    int32_t *word_id;       /* [W] after masking */
+    int32_t *word_pos;      /* [W] position inside its text, [CLS] = 0 */
+    int32_t *word_row;      /* [W] packed token */
+    int32_t *region_row;    /* [R] packed token */
+    void *feature;          /* [R,F] f16 or f32, unmasked */
+    float *box;             /* [R,7] */
+    uint8_t *masked;        /* [R] 1: feature replaced by the mask row */
     int32_t *masked_region; /* [masked_count] regions with masked = 1, ascending */
     int64_t masked_count;
 
-    struct un_segments by_word;     /* word rows grouped by word_id */
-    struct un_segments by_position; /* word rows grouped by word_pos */
+    struct un_segments by_word;                         /* word rows grouped by word_id */
+    struct un_segments by_position;                     /* word rows grouped by word_pos */
     int32_t *by_word_id, *by_word_start, *by_word_perm; /* the same arrays, writable */
     int32_t *by_position_id, *by_position_start, *by_position_perm;
 
     struct un_rows rows[UN_OBJECTIVE_COUNT];
-    void *soft_label; /* [n of mrckl, C] soft_type */
+    void *soft_label;                                /* [n of mrckl, C] soft_type */
     int32_t *pair_first, *pair_words, *pair_regions; /* [n of itm] */
     int32_t *plan_start;                             /* [n of itm + 1] */
     int64_t longest_words, longest_regions;          /* among the pairs */
@@ -89,8 +91,10 @@ struct un_batch {
     size_t block_bytes;
 };
 
-/* Lays out all arrays of a micro-batch in `arena` in a fixed order (measure with base NULL first). The device part
- * comes first: batch->block, batch->block_bytes; host-only arrays (dataset, alignment) follow. */
+/* Most rows objective t can ask about: every word, every region, or every sample. */
+int64_t un_batch_row_cap(const struct un_batch_caps *caps, enum un_objective t);
+/* Lays out all arrays of a micro-batch in `arena` in a fixed order (measure with base NULL first). The device
+ * part comes first: batch->block, batch->block_bytes; host-only arrays (dataset, alignment) follow. */
 void un_batch_carve(struct un_batch *batch, const struct un_batch_caps *caps, struct un_arena *arena);
 /* out = batch with every device pointer moved from batch->block to `block`; host-only pointers kept. */
 void un_batch_rebase(struct un_batch *out, const struct un_batch *batch, void *block);

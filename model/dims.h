@@ -8,12 +8,12 @@
 struct un_dims {
     int64_t vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size;
     int64_t max_position_embeddings, type_vocab_size, img_dim, img_label_dim;
-    double dropout;           /* after embeddings, attention probabilities and both halves of a layer */
+    double dropout; /* after embeddings, attention probabilities and both halves of a layer */
     double initializer_range;
 };
 
-/* Section `model` as bound: sizes that are 0 come from the preset, vocab_size, img_dim and img_label_dim that are 0 from the
- * data. */
+/* Section `model` as bound: sizes that are 0 come from the preset, vocab_size, img_dim and img_label_dim that
+ * are 0 from the data. */
 struct un_model_keys {
     int preset; /* 0 tiny, 1 base, 2 large */
     struct un_dims dims;
@@ -21,14 +21,17 @@ struct un_model_keys {
 };
 extern const struct un_key_table un_model_key_table;
 
-/* Applies the preset to the sizes that were not given (0) and checks them (heads divide width, ...); the three data
- * sizes may still be 0. tiny 128x2 (2 heads, 512), base 768x12 (12, 3072), large 1024x24 (16, 4096). */
+/* Applies the preset to the sizes that were not given (0) and checks them (heads divide width, ...); the
+ * three data sizes may still be 0. tiny 128x2 (2 heads, 512), base 768x12 (12, 3072), large 1024x24 (16,
+ * 4096). */
 enum un_status un_dims_resolve(struct un_dims *dims, int preset);
-/* Parameter matrix products of forward and backward for a packed micro-batch, in FLOP: 2 per multiply-add, backward
- * twice the forward; the network's products only, by their shapes. sum_sq: sum over samples of tokens^2. */
+/* Parameter matrix products of forward and backward for a packed micro-batch, in FLOP: 2 per multiply-add,
+ * backward twice the forward; the network's products only, by their shapes. sum_sq: sum over samples of
+ * tokens^2. */
 struct un_work {
     int64_t tokens, words, regions, sum_sq;
-    int64_t mlm, mrfr, mrc, pairs; /* masked words; masked regions regressed; classified (mrc + mrckl); itm pairs */
+    int64_t mlm, mrfr, mrc,
+        pairs; /* masked words; masked regions regressed; classified (mrc + mrckl); itm pairs */
 };
 double un_dims_flop(const struct un_dims *dims, const struct un_work *work);
 

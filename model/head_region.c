@@ -2,17 +2,9 @@
  * Source: uniter_torch.FeatRegress and RegionClassifier. */
 #include "model/heads.h"
 
-struct span {
-    int64_t first, n;
-};
-
-static struct span chunk_at(int64_t first, int64_t rows, int64_t chunk) {
-    return (struct span){first, rows - first < chunk ? rows - first : chunk};
-}
-
 /* pred = y W + bias with W = img_linear's weight [H,F]; so dW += y^T dpred and dy = dpred W^T. */
 static void regress_chunk(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
-                          const struct un_heads *heads, struct un_mat x, struct span at) {
+                          const struct un_heads *heads, struct un_mat x, struct un_chunk at) {
     const struct un_rows *rows = &p->batch->rows[UN_MRFR];
     const struct un_heads_work *work = &heads->work;
     int64_t h = p->dims->hidden_size, f = p->dims->img_dim;
@@ -33,9 +25,9 @@ static void regress_chunk(const struct un_pass *p, struct un_mat dx, const struc
 
 void un_head_regress(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
                      const struct un_heads *heads, struct un_mat x) {
-    int64_t n = p->batch->rows[UN_MRFR].n, chunk = heads->work.chunk;
-    for (int64_t first = 0; first < n; first += chunk)
-        regress_chunk(p, dx, out, heads, x, chunk_at(first, n, chunk));
+    int64_t n = p->batch->rows[UN_MRFR].n;
+    for (int64_t first = 0; first < n; first += heads->work.chunk)
+        regress_chunk(p, dx, out, heads, x, un_head_chunk(&heads->work, first, n));
 }
 
 /* Loss of the class scores; over them their gradient. */
@@ -55,7 +47,8 @@ static void class_loss(const struct un_pass *p, const struct un_outputs *out, st
 }
 
 static void class_chunk(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
-                        const struct un_heads *heads, struct un_mat x, enum un_objective t, struct span at) {
+                        const struct un_heads *heads, struct un_mat x, enum un_objective t,
+                        struct un_chunk at) {
     const struct un_heads_work *work = &heads->work;
     const struct un_linear *classes = &heads->at.classes;
     const int32_t *index = p->batch->rows[t].row + at.first;
@@ -71,9 +64,9 @@ static void class_chunk(const struct un_pass *p, struct un_mat dx, const struct 
 
 static void classify(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
                      const struct un_heads *heads, struct un_mat x, enum un_objective t) {
-    int64_t n = p->batch->rows[t].n, chunk = heads->work.chunk;
-    for (int64_t first = 0; first < n; first += chunk)
-        class_chunk(p, dx, out, heads, x, t, chunk_at(first, n, chunk));
+    int64_t n = p->batch->rows[t].n;
+    for (int64_t first = 0; first < n; first += heads->work.chunk)
+        class_chunk(p, dx, out, heads, x, t, un_head_chunk(&heads->work, first, n));
 }
 
 void un_head_classes(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,

@@ -57,6 +57,14 @@ typedef void un_head(const struct un_pass *p, struct un_mat dx, const struct un_
                      const struct un_heads *heads, struct un_mat x);
 un_head un_head_words, un_head_regress, un_head_classes, un_head_soft_classes, un_head_pairs;
 
+/* One chunk of the rows of an objective. */
+struct un_chunk {
+    int64_t first, n;
+};
+static inline struct un_chunk un_head_chunk(const struct un_heads_work *work, int64_t first, int64_t rows) {
+    return (struct un_chunk){first, rows - first < work->chunk ? rows - first : work->chunk};
+}
+
 /* work->y = trunk(x[index[0..n),:]). */
 struct un_mat un_trunk_fwd(const struct un_pass *p, const struct un_heads_work *work,
                            const struct un_trunk_at *at, struct un_mat x, const int32_t *index, int64_t n);

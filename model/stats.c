@@ -2,10 +2,6 @@
  * rows, so equal passes give equal bits. */
 #include "model/stats.h"
 
-static int64_t row_cap(const struct un_batch_caps *caps, int t) {
-    return t == UN_MLM ? caps->words : t == UN_ITM ? caps->samples : caps->regions;
-}
-
 static float *host_floats(struct un_device *d, int64_t count) {
     return d->mem->host_alloc(d, (size_t)(count > 0 ? count : 1) * sizeof(float),
                               "host copies of the losses");
@@ -16,8 +12,9 @@ enum un_status un_host_outputs_open(struct un_host_outputs *h, struct un_device 
     bool ok = true;
     *h = (struct un_host_outputs){0};
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
-        ok = ok && (h->row_loss[t] = host_floats(d, row_cap(caps, t))) != NULL;
-        if (t != UN_MRFR) ok = ok && (h->hit[t] = host_floats(d, row_cap(caps, t))) != NULL;
+        int64_t rows = un_batch_row_cap(caps, (enum un_objective)t);
+        ok = ok && (h->row_loss[t] = host_floats(d, rows)) != NULL;
+        if (t != UN_MRFR) ok = ok && (h->hit[t] = host_floats(d, rows)) != NULL;
     }
     ok = ok && (h->distance = host_floats(d, caps->samples)) != NULL;
     if (with_plan) ok = ok && (h->plan = host_floats(d, caps->plan)) != NULL;

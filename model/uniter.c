@@ -94,7 +94,7 @@ const struct un_params *un_model_params(const struct un_model *model) {
 
 static void carve_outputs(struct un_outputs *out, struct un_arena *arena, const struct un_batch_caps *caps) {
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
-        int64_t rows = t == UN_MLM ? caps->words : t == UN_ITM ? caps->samples : caps->regions;
+        int64_t rows = un_batch_row_cap(caps, (enum un_objective)t);
         out->row_loss[t] = un_take_floats(arena, rows);
         out->hit[t] = t == UN_MRFR ? NULL : un_take_floats(arena, rows);
     }
@@ -241,8 +241,8 @@ static enum un_status check_batch(const struct un_model *m, const struct un_batc
     UN_TRY(check_count("regions", b->regions, caps->regions));
     UN_TRY(check_count("tokens in one sample", b->longest, UN_MAX_SAMPLE_TOKENS));
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
-        int64_t cap = t == UN_MLM ? caps->words : t == UN_ITM ? caps->samples : caps->regions;
-        UN_TRY(check_count(un_objective_names[t], b->rows[t].n, cap));
+        UN_TRY(
+            check_count(un_objective_names[t], b->rows[t].n, un_batch_row_cap(caps, (enum un_objective)t)));
     }
     if (backward && !m->setup.train)
         return un_fail(UN_INTERNAL, "model: a backward, but the model was opened for the forward only");

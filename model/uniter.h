@@ -15,12 +15,12 @@ struct un_model_setup {
     struct un_dims dims;
     struct un_batch_caps caps;
     struct un_transport wra;
-    uint64_t seed;     /* of the dropout */
-    bool train;        /* keep activations, room for the backward */
+    uint64_t seed; /* of the dropout */
+    bool train;    /* keep activations, room for the backward */
 };
 
-/* What a pass leaves for the host, device memory of the model, valid until the next pass. Row arrays follow the rows of
- * batch->rows[t]. */
+/* What a pass leaves for the host, device memory of the model, valid until the next pass. Row arrays follow
+ * the rows of batch->rows[t]. */
 struct un_outputs {
     float *row_loss[UN_OBJECTIVE_COUNT]; /* sum of unit losses of a row; itm: cross-entropy of a pair */
     float *hit[UN_OBJECTIVE_COUNT];      /* 1 where the prediction was right; NULL for mrfr */
@@ -32,12 +32,13 @@ struct un_outputs {
     struct un_mat pooled, scores;
 };
 
-/* Called during the backward when gradients of elements [begin, end) of the flat buffer are final, from the end
- * towards the beginning. NULL allowed. */
+/* Called during the backward when gradients of elements [begin, end) of the flat buffer are final, from the
+ * end towards the beginning. NULL allowed. */
 typedef void (*un_grad_ready)(void *context, int64_t begin, int64_t end);
 
 /* Builds the parameter table and takes all device memory the passes need (arena measured, then carved). */
-enum un_status un_model_open(struct un_model **model, struct un_device *device, const struct un_model_setup *setup);
+enum un_status un_model_open(struct un_model **model, struct un_device *device,
+                             const struct un_model_setup *setup);
 void un_model_close(struct un_model *model);
 /* The table alone, for tools and plans. */
 enum un_status un_model_params_build(struct un_params *params, const struct un_dims *dims);
@@ -46,8 +47,9 @@ const struct un_params *un_model_params(const struct un_model *model);
 enum un_status un_model_bytes(const struct un_model_setup *setup, size_t *bytes);
 void un_model_limits(const struct un_model_setup *setup, struct un_limits *limits);
 
-/* One pass. batch: device pointers. params: flat device buffer [P]. grads: flat device buffer, += (zeroed by the
- * caller); NULL: forward only (losses and hits, no dropout when !dropout). out is filled with pointers. */
+/* One pass. batch: device pointers. params: flat device buffer [P]. grads: flat device buffer, += (zeroed by
+ * the caller); NULL: forward only (losses and hits, no dropout when !dropout). out is filled with pointers.
+ */
 enum un_status un_model_pass(struct un_model *model, struct un_queue *q, const struct un_batch *batch,
                              const float *params, float *grads, bool dropout, struct un_outputs *out,
                              un_grad_ready ready, void *ready_context);
