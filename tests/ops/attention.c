@@ -168,7 +168,8 @@ static void run_shape(struct un_harness *h, const void *context) {
     oracle_forward(want, want_lse, &p, x);
     oracle_backward(want_dqkv, &p, x);
     un_harness_near("out", out, want, sharp ? sharp_tolerance : out_tolerance);
-    un_harness_near_array("lse", lse, want_lse, tokens * shape->heads, lse_tolerance);
+    un_harness_near_array("lse", lse, want_lse, tokens * shape->heads,
+                          sharp ? sharp_tolerance : lse_tolerance);
     un_harness_near("dqkv", dqkv, want_dqkv, sharp ? sharp_tolerance : slope_tolerance);
     if (shape->differences) {
         struct scalar c = {&p, want, want_lse};
