@@ -3,8 +3,16 @@
 #include "runtime/rng.h"
 #include "tests/data/expect.h"
 #include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
+
+struct un_comm *case_comm;
+char case_run[512], case_found[1024];
 
 void case_open(struct checkpoint_case *k, int64_t rows, int rank, int size) {
     memset(k, 0, sizeof *k);
@@ -101,4 +109,64 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 
 void case_remove_tree(const char *path) {
     nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+int case_run_open(void **state) {
+    (void)state;
+    snprintf(case_run, sizeof case_run, "%s/run", scratch_folder());
+    un_error_clear();
+    return un_comm_open_self(&case_comm);
+}
+
+int case_run_close(void **state) {
+    (void)state;
+    un_comm_close(case_comm);
+    case_remove_tree(case_run);
+    scratch_remove();
+    return 0;
+}
+
+void case_save(struct checkpoint_case *k, int64_t step, int64_t keep) {
+    case_fill(k, step);
+    expect_ok(un_checkpoint_save(case_comm, case_run, keep, &k->c));
+}
+
+const char *case_find(const char *how) {
+    expect_ok(un_checkpoint_find(case_comm, case_run, how, case_found, sizeof case_found));
+    return case_found;
+}
+
+void case_expect_newest(struct checkpoint_case *k, int64_t step) {
+    char expected[1024];
+    snprintf(expected, sizeof expected, "%s/ckpt/step_%08lld", case_run, (long long)step);
+    assert_string_equal(case_find("auto"), expected);
+    case_poison(k);
+    expect_ok(un_checkpoint_load(case_comm, case_found, &k->c));
+    assert_int_equal(k->c.step, step);
+    assert_int_equal(case_wrong(k), 0);
+}
+
+char *case_file(int64_t step, const char *name) {
+    static char path[1024];
+    snprintf(path, sizeof path, "%s/ckpt/step_%08lld/%s", case_run, (long long)step, name);
+    return path;
+}
+
+void case_overwrite(const char *path, const void *data, size_t bytes) {
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(data, 1, bytes, f), bytes);
+    fclose(f);
+}
+
+char *case_slurp(const char *path, size_t *bytes) {
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    fseek(f, 0, SEEK_END);
+    *bytes = (size_t)ftell(f);
+    rewind(f);
+    char *text = calloc(*bytes + 1, 1);
+    assert_int_equal(fread(text, 1, *bytes, f), *bytes);
+    fclose(f);
+    return text;
 }

@@ -24,4 +24,21 @@ int64_t case_wrong(const struct checkpoint_case *k);
 /* Removes a folder with all below it. */
 void case_remove_tree(const char *path);
 
+/* The run of a test program of one process, set by case_run_open: cmocka's tests take no arguments. */
+extern struct un_comm *case_comm;
+extern char case_run[512];
+extern char case_found[1024]; /* by the last case_find */
+int case_run_open(void **state);
+int case_run_close(void **state);
+void case_save(struct checkpoint_case *k, int64_t step, int64_t keep);
+const char *case_find(const char *how);
+/* case_find("auto") must give this step, and it must be what was saved. */
+void case_expect_newest(struct checkpoint_case *k, int64_t step);
+
+/* RUN/ckpt/step_XXXXXXXX/NAME, valid until the next call. */
+char *case_file(int64_t step, const char *name);
+void case_overwrite(const char *path, const void *data, size_t bytes);
+/* The whole file and a zero byte; freed by the caller. */
+char *case_slurp(const char *path, size_t *bytes);
+
 #endif

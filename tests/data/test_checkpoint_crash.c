@@ -23,23 +23,6 @@
 
 enum { ROWS = 1100, KILLS = 30, SKIPPED = 77 };
 
-static struct un_comm *comm;
-static char run[512], folder[1024];
-
-static int open_run(void **state) {
-    (void)state;
-    snprintf(run, sizeof run, "%s/run", scratch_folder());
-    return un_comm_open_self(&comm);
-}
-
-static int close_run(void **state) {
-    (void)state;
-    un_comm_close(comm);
-    case_remove_tree(run);
-    scratch_remove();
-    return 0;
-}
-
 static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -56,7 +39,7 @@ static void save_forever(struct checkpoint_case *k, int64_t step, int out) {
     for (;; ++step)
         for (int again = 0; again <= (step % 4 == 0); ++again) {
             case_fill(k, step);
-            if (un_checkpoint_save(comm, run, 2, &k->c) != UN_OK) {
+            if (un_checkpoint_save(case_comm, case_run, 2, &k->c) != UN_OK) {
                 fprintf(stderr, "the saver failed: %s\n", un_error_get()->text);
                 _exit(1);
             }
@@ -93,19 +76,19 @@ static void test_killed_while_saving(void **state) {
     case_open(&k, ROWS, 0, 1);
     double start = now();
     case_fill(&k, 0);
-    expect_ok(un_checkpoint_save(comm, run, 2, &k.c));
+    expect_ok(un_checkpoint_save(case_comm, case_run, 2, &k.c));
     double one = now() - start;
     int64_t step = 0, within = 0;
     for (int i = 0; i < KILLS; ++i) {
         double after = 3 * one * un_rng_unit(un_rng(3, UN_RNG_TEST, 0, 0, 0, (uint32_t)i).v[0]);
         int64_t told = kill_a_saver(&k, step + 1, after);
         char partial[1024];
-        snprintf(partial, sizeof partial, "%s/ckpt/step_%08lld.partial", run, (long long)told + 1);
+        snprintf(partial, sizeof partial, "%s/ckpt/step_%08lld.partial", case_run, (long long)told + 1);
         within += access(partial, F_OK) == 0;
-        expect_ok(un_checkpoint_find(comm, run, "auto", folder, sizeof folder));
+        expect_ok(un_checkpoint_find(case_comm, case_run, "auto", case_found, sizeof case_found));
         assert_true(access(partial, F_OK) != 0);
         case_poison(&k);
-        expect_ok(un_checkpoint_load(comm, folder, &k.c));
+        expect_ok(un_checkpoint_load(case_comm, case_found, &k.c));
         assert_int_equal(case_wrong(&k), 0);
         /* At most the word about a finished save was lost with the process. */
         if (k.c.step != told && k.c.step != told + 1)
@@ -125,7 +108,7 @@ static int save_with_little_room(const char *run_dir, struct checkpoint_case *k,
     char partial[1024];
     enum un_status status;
     case_fill(k, 2);
-    enum un_status saved = un_checkpoint_save(comm, run_dir, 0, &k->c);
+    enum un_status saved = un_checkpoint_save(case_comm, run_dir, 0, &k->c);
     const char *text = un_error_get()->text;
     if (saved != UN_OK && (saved != UN_IO || !strstr(text, run_dir) || !strstr(text, reason))) {
         fprintf(stderr, "status %d: %s\n", (int)saved, text);
@@ -135,8 +118,8 @@ static int save_with_little_room(const char *run_dir, struct checkpoint_case *k,
     snprintf(partial, sizeof partial, "%s/ckpt/step_00000002.partial", run_dir);
     if (access(partial, F_OK) == 0) return -1;
     case_poison(k);
-    UN_TRY_GOTO(un_checkpoint_find(comm, run_dir, "auto", folder, sizeof folder), out);
-    UN_TRY_GOTO(un_checkpoint_load(comm, folder, &k->c), out);
+    UN_TRY_GOTO(un_checkpoint_find(case_comm, run_dir, "auto", case_found, sizeof case_found), out);
+    UN_TRY_GOTO(un_checkpoint_load(case_comm, case_found, &k->c), out);
 out:
     if (status == UN_OK && case_wrong(k) == 0 && k->c.step == (saved == UN_OK ? 2 : 1)) return saved != UN_OK;
     fprintf(stderr, "after a failed save: step %lld, %s\n", (long long)k->c.step, un_error_get()->text);
@@ -148,21 +131,21 @@ static int disk_full_child(void *context) {
     struct checkpoint_case *k = context;
     int failed = 0, succeeded = 0;
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) return SKIPPED;
-    case_remove_tree(run);
-    mkdir(run, 0777);
+    case_remove_tree(case_run);
+    mkdir(case_run, 0777);
     const int64_t one = 3 * k->params.total * (int64_t)sizeof(float);
     for (int64_t room = one + 65536 + 32768; room < 2 * one + 262144;
          room += room < 2 * one ? one / 12 : 16384) {
         char size[32];
         snprintf(size, sizeof size, "size=%lld", (long long)room);
-        if (mount("tmpfs", run, "tmpfs", 0, size) != 0) return SKIPPED;
+        if (mount("tmpfs", case_run, "tmpfs", 0, size) != 0) return SKIPPED;
         case_fill(k, 1);
-        if (un_checkpoint_save(comm, run, 0, &k->c) != UN_OK) {
+        if (un_checkpoint_save(case_comm, case_run, 0, &k->c) != UN_OK) {
             fprintf(stderr, "first save in %lld bytes: %s\n", (long long)room, un_error_get()->text);
             return 1;
         }
-        int how = save_with_little_room(run, k, strerror(ENOSPC));
-        if (umount(run) != 0 || how < 0) return 1;
+        int how = save_with_little_room(case_run, k, strerror(ENOSPC));
+        if (umount(case_run) != 0 || how < 0) return 1;
         failed += how == 1;
         succeeded += how == 0;
     }
@@ -186,15 +169,15 @@ static void test_disk_full(void **state) {
 static int file_limit_child(void *context) {
     struct checkpoint_case *k = context;
     int failed = 0;
-    case_remove_tree(run);
+    case_remove_tree(case_run);
     case_fill(k, 1);
-    if (un_checkpoint_save(comm, run, 0, &k->c) != UN_OK) return 1;
+    if (un_checkpoint_save(case_comm, case_run, 0, &k->c) != UN_OK) return 1;
     signal(SIGXFSZ, SIG_IGN); /* write then fails with EFBIG */
     const rlim_t limits[] = {0, 100, 700, 5000, 100000, 1000000, RLIM_INFINITY};
     for (size_t i = 0; i < sizeof limits / sizeof *limits; ++i) {
         struct rlimit limit = {limits[i], RLIM_INFINITY};
         if (setrlimit(RLIMIT_FSIZE, &limit) != 0) return 1;
-        int how = save_with_little_room(run, k, strerror(EFBIG));
+        int how = save_with_little_room(case_run, k, strerror(EFBIG));
         if (how < 0) return 1;
         failed += how == 1;
     }
@@ -214,13 +197,13 @@ static void test_file_limit(void **state) {
 static void test_no_folder(void **state) {
     (void)state;
     struct checkpoint_case k;
-    case_remove_tree(run);
+    case_remove_tree(case_run);
     case_open(&k, 3, 0, 1);
     case_fill(&k, 1);
-    int fd = open(run, O_CREAT | O_WRONLY, 0666); /* a file where the folder should be */
+    int fd = open(case_run, O_CREAT | O_WRONLY, 0666); /* a file where the folder should be */
     assert_true(fd >= 0);
     close(fd);
-    expect_error(un_checkpoint_save(comm, run, 0, &k.c), UN_IO, run);
+    expect_error(un_checkpoint_save(case_comm, case_run, 0, &k.c), UN_IO, case_run);
     case_close(&k);
 }
 
@@ -229,5 +212,5 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_killed_while_saving),
                                        cmocka_unit_test(test_disk_full), cmocka_unit_test(test_file_limit),
                                        cmocka_unit_test(test_no_folder)};
-    return cmocka_run_group_tests(tests, open_run, close_run);
+    return cmocka_run_group_tests(tests, case_run_open, case_run_close);
 }
