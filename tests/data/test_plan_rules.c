@@ -1,4 +1,4 @@
-/* The plan: false pairs, validation, what it refuses, weights, digest, states it cannot have written. */
+/* The plan: validation, what it refuses, weights, digest, states it cannot have written. */
 #include "tests/data/world.h"
 
 #include "io/checkpoint.h"
@@ -34,106 +34,6 @@ static struct un_plan *open_plan(const struct world *world, const struct un_plan
     struct un_plan *plan;
     world_check(un_plan_open(&plan, world->datasets, world->keys, world->n, how, valid));
     return plan;
-}
-
-/* Counts of (own image, image of a false pair) over many steps of a lane, and of all and of false pairs. */
-struct pairs {
-    double count[16][16], all, false_pairs;
-};
-
-static void count_pairs(const struct world *world, const struct un_plan *plan, int64_t lane, uint32_t steps,
-                        struct pairs *pairs) {
-    const struct un_dataset *d = world->datasets[0];
-    struct un_lane_state state;
-    int64_t n;
-    *pairs = (struct pairs){0};
-    un_plan_start(plan, lane, &state);
-    for (uint32_t step = 0; step < steps; ++step) {
-        world_check(un_plan_next(plan, step, lane, &state, samples, &n));
-        for (int64_t i = 0; i < n; ++i) {
-            int64_t own = un_dataset_text_image(d, samples[i].text);
-            assert_int_equal(samples[i].false_pair, samples[i].image != own);
-            assert_int_equal(un_plan_sample_tokens(plan, &samples[i]),
-                             un_dataset_text_length(d, samples[i].text) + 2 +
-                                 un_dataset_image_regions(d, samples[i].image));
-            if (samples[i].objective != UN_ITM) assert_false(samples[i].false_pair);
-            if (samples[i].objective != UN_ITM) continue;
-            ++pairs->all;
-            pairs->false_pairs += samples[i].false_pair;
-            if (samples[i].false_pair) ++pairs->count[own][samples[i].image];
-        }
-    }
-}
-
-/* Five sigma of a binomial count. */
-static void assert_share(double hits, double all, double prob) {
-    if (fabs(hits - all * prob) > 5 * sqrt(all * prob * (1 - prob)))
-        fail_msg("%.0f of %.0f is not a share of %.2f", hits, all, prob);
-}
-
-static void check_lanes_part(int64_t images) {
-    struct world world;
-    struct pairs pairs;
-    open_world(&world, images, 2, false);
-    struct un_plan_keys how = keys_default(2);
-    how.itm_neg_prob = 0.4;
-    struct un_plan *plan = open_plan(&world, &how, false);
-    for (int64_t lane = 0; lane < 2; ++lane) {
-        int64_t first = un_dataset_lane_image(world.datasets[0], lane);
-        int64_t end = un_dataset_lane_image(world.datasets[0], lane + 1);
-        count_pairs(&world, plan, lane, 4000, &pairs);
-        assert_share(pairs.false_pairs, pairs.all, 0.4);
-        double met = 0, expected = pairs.false_pairs / (double)((end - first) * (end - first - 1));
-        for (int64_t own = first; own < end; ++own)
-            for (int64_t other = first; other < end; ++other) {
-                met += pairs.count[own][other];
-                if (own != other) assert_true(fabs(pairs.count[own][other] - expected) < 6 * sqrt(expected));
-            }
-        assert_true(met == pairs.false_pairs); /* none from outside */
-    }
-    un_plan_close(plan);
-    world_close(&world);
-}
-
-static void false_pairs_in_the_lanes_part(void **unused) {
-    (void)unused;
-    check_lanes_part(11);
-    check_lanes_part(5); /* lanes of two and three images */
-}
-
-static void false_pairs_of_a_lane_with_one_image(void **unused) {
-    (void)unused;
-    struct world world;
-    struct pairs pairs;
-    open_world(&world, 4, 4, false);
-    struct un_plan_keys how = keys_default(4);
-    struct un_plan *plan = open_plan(&world, &how, false);
-    for (int64_t lane = 0; lane < 4; ++lane) {
-        count_pairs(&world, plan, lane, 3000, &pairs);
-        assert_share(pairs.false_pairs, pairs.all, 0.5);
-        for (int64_t other = 0; other < 4; ++other)
-            if (other != lane) assert_share(pairs.count[lane][other], pairs.false_pairs, 1.0 / 3);
-    }
-    un_plan_close(plan);
-    world_close(&world);
-}
-
-static void probability_zero_one_and_a_single_image(void **unused) {
-    (void)unused;
-    struct world world;
-    struct pairs pairs;
-    for (int64_t images = 1; images <= 5; images += 4)
-        for (int prob = 0; prob <= 1; ++prob) {
-            open_world(&world, images, 1, false);
-            struct un_plan_keys how = keys_default(1);
-            how.itm_neg_prob = prob;
-            struct un_plan *plan = open_plan(&world, &how, false);
-            count_pairs(&world, plan, 0, 300, &pairs);
-            assert_true(pairs.all > 300);
-            assert_true(pairs.false_pairs == (images > 1 && prob ? pairs.all : 0));
-            un_plan_close(plan);
-            world_close(&world);
-        }
 }
 
 /* Each lane: stream by stream, each of its texts once in file order, then n = 0 for ever. */
@@ -184,29 +84,6 @@ static void validation_is_one_pass(void **unused) {
         un_plan_close(plan);
         world_close(&world);
     }
-}
-
-static void validation_draws_its_own_negatives(void **unused) {
-    (void)unused;
-    struct world world;
-    open_world(&world, 400, 1, false);
-    struct un_plan_keys how = keys_default(1);
-    struct un_plan *plan = open_plan(&world, &how, true);
-    struct un_lane_state state;
-    double all = 0, false_pairs = 0;
-    int64_t n = 1;
-    un_plan_start(plan, 0, &state);
-    for (uint32_t step = 0; n > 0; ++step) {
-        world_check(un_plan_next(plan, step, 0, &state, samples, &n));
-        for (int64_t i = 0; i < n; ++i) {
-            all += samples[i].objective == UN_ITM;
-            false_pairs += samples[i].false_pair;
-        }
-    }
-    assert_true(all == 800);
-    assert_share(false_pairs, all, 0.5);
-    un_plan_close(plan);
-    world_close(&world);
 }
 
 static void assert_refused(const struct world *world, const struct un_plan_keys *how, bool valid,
@@ -336,12 +213,7 @@ static void impossible_states_are_errors(void **unused) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(false_pairs_in_the_lanes_part),
-                                       cmocka_unit_test(false_pairs_of_a_lane_with_one_image),
-                                       cmocka_unit_test(probability_zero_one_and_a_single_image),
-                                       cmocka_unit_test(validation_is_one_pass),
-                                       cmocka_unit_test(validation_draws_its_own_negatives),
-                                       cmocka_unit_test(refuses),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(validation_is_one_pass), cmocka_unit_test(refuses),
                                        cmocka_unit_test(weights_are_shares),
                                        cmocka_unit_test(digest_covers_what_makes_the_plan),
                                        cmocka_unit_test(impossible_states_are_errors)};
