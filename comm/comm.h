@@ -40,9 +40,9 @@ struct un_comm {
 };
 
 enum un_status un_comm_open_self(struct un_comm **comm);
-/* Starts MPI (MPI_THREAD_FUNNELED or better) when a launcher started this process, else the one-process
- * table. UN_USAGE when the launcher tells of more processes than this build or its MPI can see. Once per
- * process. */
+/* Starts MPI (MPI_THREAD_FUNNELED or better) when a launcher started this process and others, else the
+ * one-process table. UN_USAGE when the launcher tells of more processes than this build or its MPI can see.
+ * Once per process. */
 enum un_status un_comm_open(int *argc, char ***argv, struct un_comm **comm);
 void un_comm_close(struct un_comm *comm);
 

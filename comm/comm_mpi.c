@@ -219,7 +219,8 @@ static enum un_status start(int *argc, char ***argv, const struct un_launcher *l
 
 enum un_status un_comm_open(int *argc, char ***argv, struct un_comm **comm) {
     struct un_launcher launcher = un_launcher_find();
-    if (!launcher.name) return un_comm_open_self(comm);
+    /* Alone under a launcher, as in an interactive Slurm step, MPI may even refuse to start. */
+    if (!launcher.name || launcher.size == 1) return un_comm_open_self(comm);
     enum un_status status = UN_MEMORY;
     struct un_comm *c = un_alloc(1, sizeof *c, "communicator");
     struct mpi_state *s = un_alloc(1, sizeof *s, "communicator");
