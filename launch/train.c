@@ -1,15 +1,14 @@
 /* The training run (train.h): the order of a run in time. */
 #include "launch/train.h"
 
+#include "launch/folder.h"
 #include "launch/signals.h"
 #include "launch/step.h"
 #include "launch/validate.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* Sums over the steps since the last line of the log. */
 struct interval {
@@ -25,54 +24,13 @@ struct run {
     struct interval interval;
     enum un_status trouble; /* of the log; told to all ranks at the next step */
     int64_t skipped_in_row, skipped;
+    int lock;           /* of the run's folder, rank 0; -1: none */
     int64_t saved_step; /* of the newest checkpoint, -1: none */
     struct un_checkpoint checkpoint;
 };
 
 static bool leads(const struct run *r) {
     return r->job->comm->rank == 0;
-}
-
-/* ---- the run's folder ------------------------------------------------------------------------------------
- */
-
-static enum un_status make_folder(const char *path) {
-    char part[512];
-    if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
-        return un_fail(UN_USAGE, "run.dir: %s is too long", path);
-    for (char *p = part + 1; *p; ++p) {
-        if (*p != '/') continue;
-        *p = '\0';
-        if (mkdir(part, 0777) != 0 && errno != EEXIST) return un_fail(UN_IO, "%s: %s", part, strerror(errno));
-        *p = '/';
-    }
-    if (mkdir(part, 0777) != 0 && errno != EEXIST) return un_fail(UN_IO, "%s: %s", part, strerror(errno));
-    return UN_OK;
-}
-
-static enum un_status write_config(const struct un_job *job) {
-    char path[512];
-    snprintf(path, sizeof path, "%s/config.yaml", job->config.run.dir);
-    FILE *f = fopen(path, "w");
-    if (!f) return un_fail(UN_IO, "%s: %s", path, strerror(errno));
-    fprintf(f, "# The configuration in force, with the origin of every value. A run can be repeated from "
-               "this file.\n");
-    enum un_status status = un_config_write(job->config.document, f);
-    if (fclose(f) != 0 && status == UN_OK) status = un_fail(UN_IO, "%s: %s", path, strerror(errno));
-    return status;
-}
-
-static enum un_status open_folder(struct run *r) {
-    if (!leads(r)) return UN_OK;
-    char path[512];
-    const char *dir = r->job->config.run.dir;
-    snprintf(path, sizeof path, "%s/log", dir);
-    UN_TRY(make_folder(path));
-    snprintf(path, sizeof path, "%s/ckpt", dir);
-    UN_TRY(make_folder(path));
-    UN_TRY(write_config(r->job));
-    snprintf(path, sizeof path, "%s/log/metrics.jsonl", dir);
-    return un_metrics_open(&r->metrics, path, r->job->step);
 }
 
 /* ---- checkpoints ------------------------------------------------------------------------------------------
@@ -341,15 +299,30 @@ static void say_start(const struct run *r) {
                (long long)job->config.train.lanes, (long long)n);
 }
 
+/* Ranks learn of each other's failures between stages that have no collectives inside. */
+static enum un_status agree(struct run *r, enum un_status mine) {
+    enum un_status all = un_comm_agree(r->job->comm, mine);
+    r->job->agreed = all != UN_OK;
+    return all;
+}
+
+static enum un_status open_log(struct run *r) {
+    if (!leads(r)) return UN_OK;
+    UN_TRY(un_folder_write_config(r->job));
+    char path[512];
+    snprintf(path, sizeof path, "%s/log/metrics.jsonl", r->job->config.run.dir);
+    return un_metrics_open(&r->metrics, path, r->job->step);
+}
+
+/* The folder is locked before a checkpoint is looked for: nobody else writes one from here on. */
 static enum un_status start(struct run *r, const char *resume) {
-    struct un_job *job = r->job;
-    UN_TRY(stage_open(r));
+    enum un_status status = stage_open(r);
+    if (status == UN_OK && leads(r)) status = un_folder_open(r->job->config.run.dir, &r->lock);
+    UN_TRY(agree(r, status));
     UN_TRY(resume_from(r, resume));
-    enum un_status status = open_folder(r);
-    if (status == UN_OK) status = un_job_start_loader(job);
-    job->agreed = true;
-    UN_TRY(un_comm_agree(job->comm, status));
-    job->agreed = false;
+    status = open_log(r);
+    if (status == UN_OK) status = un_job_start_loader(r->job);
+    UN_TRY(agree(r, status));
     say_start(r);
     return UN_OK;
 }
@@ -361,7 +334,7 @@ static void finish(const struct run *r) {
 }
 
 enum un_status un_train_run(struct un_job *job, const char *resume, bool quiet) {
-    struct run r = {.job = job, .saved_step = -1};
+    struct run r = {.job = job, .saved_step = -1, .lock = -1};
     enum un_status status;
     UN_TRY_GOTO(start(&r, resume), out);
     un_signals_install();
@@ -377,5 +350,6 @@ out:
     if (status == UN_OK && leads(&r)) finish(&r);
     un_metrics_close(r.metrics);
     stage_close(&r);
+    un_folder_close(r.lock);
     return status;
 }

@@ -28,7 +28,7 @@ def config_errors(cfg):
         refuse("wrong feature width", go("model.img_dim=33"), 64, "model.img_dim", "33")
         refuse("more lanes than images", go("train.lanes=49"), 64, "49", "48")
         refuse("budget too small", go("train.tokens_per_lane=10"), 64, "tokens_per_lane", "10")
-        refuse("missing configuration", R.command(ranks, "--cfg", "no/such.yaml"), 74, "no/such.yaml")
+        refuse("missing configuration", R.command(ranks, "--cfg", "no/such.yaml"), 64, "no/such.yaml")
         refuse("no card in this build or machine", go("device=cuda"), 64, "cuda")
         refuse("width not divided by heads", go("model.num_attention_heads=3"), 64, "num_attention_heads", "3")
 
@@ -109,13 +109,13 @@ def data_errors(folder, data, cfg):
 
 
 def full_disk(folder, data):
-    """A file system of 300 kB: the first save does not fit."""
+    """A small file system that is full when the second run saves."""
     if os.geteuid() != 0:
         print("skipped: a full disk (needs root to mount a small file system)")
         return
     disk = folder / "disk"
     disk.mkdir()
-    if subprocess.call(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], stderr=subprocess.DEVNULL) != 0:
+    if subprocess.call(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], stderr=subprocess.DEVNULL) != 0:
         print("skipped: a full disk (mount is not allowed here)")
         return
     try:

@@ -1,5 +1,6 @@
 """SIGKILL at random moments, also during a save, ten times: a resume always works from the newest complete checkpoint, and the end
-is bit-identical to an undisturbed run. Saves are so frequent here that many kills fall into one."""
+is bit-identical to an undisturbed run. What is killed is the launcher and its group; ranks that outlive it for a moment hold the
+folder's lock, and the next run waits for them. Saves are so frequent here that many kills fall into one."""
 import random
 import shutil
 import time

@@ -10,7 +10,7 @@ STEPS = 40
 
 def stopped_run(folder, data, name, ranks, number):
     run_dir = folder / name
-    cfg = R.write_config(folder / f"{name}.yaml", data, run_dir, steps=STEPS, every=16)
+    cfg = R.write_config(folder / f"{name}.yaml", data, run_dir, steps=STEPS, every=16, tokens=960)
     p = R.start(R.command(ranks, "--cfg", cfg), folder / f"{name}.log")
     R.wait_for_step(p, run_dir, 20)
     pids = R.ranks_of(p)
@@ -30,7 +30,7 @@ def main():
     with R.Folder() as folder:
         data = R.synth(folder / "data")
         straight = folder / "straight"
-        R.run_ok(R.command(1, "--cfg", R.write_config(folder / "s.yaml", data, straight, steps=STEPS, every=16)))
+        R.run_ok(R.command(1, "--cfg", R.write_config(folder / "s.yaml", data, straight, steps=STEPS, every=16, tokens=960)))
         for first, second, number in plans:
             name = f"stop_{first}_{second}"
             cfg, run_dir = stopped_run(folder, data, name, first, number)
