@@ -124,7 +124,7 @@ static void tiled(void **state) {
          .pre = true,
          .transpose_b = true},
         {.m = 37, .n = 5000, .k = 33, .bias = true},
-        {.m = 513, .n = 1030, .k = 17, .beta = 1.0f, .transpose_a = true},
+        {.m = 513, .n = 5000, .k = 17, .beta = 1.0f, .transpose_a = true},
         {.m = 511, .n = 2049, .k = 9, .transpose_a = true, .transpose_b = true},
         {.m = 2048, .n = 64, .k = 40},
     };
