@@ -94,7 +94,9 @@ static void memory_that_does_not_fit(void **state) {
     struct un_device *d;
     struct un_queue *q;
     assert_int_equal(un_cpu_open(1, &d), UN_OK);
-    assert_null(d->mem->alloc(d, SIZE_MAX / 2, "too much"));
+    un_memory_fail_at(1);
+    assert_null(d->mem->alloc(d, 64, "one too many"));
+    assert_non_null(strstr(un_error_get()->text, "one too many"));
     assert_int_equal(un_error_get()->status, UN_MEMORY);
     un_error_clear();
     struct un_limits limits = {
