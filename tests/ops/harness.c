@@ -1,7 +1,7 @@
 /* Buffers with guards, random inputs, comparisons: see harness.h. */
 #include "tests/ops/harness.h"
 
-#include "runtime/memory.h"
+#include "runtime/cpu/cpu.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -25,6 +25,7 @@ void un_harness_open(struct un_harness *h, int threads, const struct un_limits *
     assert_int_equal(un_cpu_open(threads, &h->device), UN_OK);
     assert_int_equal(h->device->mem->queue_open(h->device, limits ? limits : &generous, &h->q), UN_OK);
     h->ops = h->device->ops;
+    memset(h->q->scratch, POISON, h->q->scratch_bytes); /* an op may not count on what an earlier one left */
 }
 
 static unsigned char *row_at(const struct un_harness_buffer *b, int64_t row) {
