@@ -126,13 +126,11 @@ static bool line_stays(const char *line, size_t bytes, int64_t last_step, int64_
     return stays;
 }
 
-/* Moves the lines that stay to the front of the text; returns their length. */
+/* Moves the lines that stay to the front of the text, which ends in a line's end; returns their length. */
 static size_t keep_lines(char *text, size_t bytes, int64_t last_step, int64_t *broken) {
     size_t kept = 0;
     for (size_t at = 0; at < bytes;) {
-        const char *end = memchr(text + at, '\n', bytes - at);
-        if (!end) break; /* torn */
-        size_t length = (size_t)(end - (text + at));
+        size_t length = (size_t)((char *)memchr(text + at, '\n', bytes - at) - (text + at));
         if (line_stays(text + at, length, last_step, broken)) {
             memmove(text + kept, text + at, length + 1);
             kept += length + 1;
@@ -148,7 +146,11 @@ static enum un_status cut_file(const char *path, int64_t last_step) {
     int64_t broken = 0;
     if (access(path, F_OK) != 0 && errno == ENOENT) return UN_OK;
     UN_TRY(un_files_read(path, SIZE_MAX, &text, &bytes));
-    size_t kept = keep_lines(text, bytes, last_step, &broken);
+    bool torn = bytes > 0 && text[bytes - 1] != '\n';
+    if (torn)
+        text[bytes] =
+            '\n'; /* in the place of the zero byte: a last line that is whole but for its end stays */
+    size_t kept = keep_lines(text, bytes + torn, last_step, &broken);
     if (broken)
         un_log(UN_LOG_WARN, "%s: %" PRId64 " lines that are no JSON objects are dropped", path, broken);
     enum un_status status = kept == bytes ? UN_OK : un_files_replace(path, text, kept);

@@ -10,7 +10,7 @@ enum { UN_METRICS_LINE = 1 << 16 }; /* bytes of the longest line */
 struct un_metrics; /* NULL is allowed everywhere and does nothing (ranks > 0) */
 
 /* Appends to the file, which is made with its folder if need be. Dropped first, through a temporary file:
- * lines with "step" > last_step, a torn last line, and (with a warning) lines that are not JSON objects. */
+ * lines with "step" > last_step and, with a warning, what is no JSON object, such as a torn last line. */
 enum un_status un_metrics_open(struct un_metrics **metrics, const char *path, int64_t last_step);
 void un_metrics_begin(struct un_metrics *m, int64_t step);
 void un_metrics_put(struct un_metrics *m, const char *key, double value); /* NaN, inf -> null */

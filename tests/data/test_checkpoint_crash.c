@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -100,6 +101,67 @@ static void test_killed_while_saving(void **state) {
         KILLS, (long long)within, (long long)step, one * 1e3);
     assert_true(within > 0 && step > 0); /* else the kills came at the wrong times and showed nothing */
     case_close(&k);
+}
+
+/* Saves in a child that is killed when it enters its n-th call into the system. false: it had finished
+ * before; SKIPPED in *how: nobody may trace here. */
+static bool kill_at_call(struct checkpoint_case *k, int64_t step, int64_t n, int *how) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0) _exit(SKIPPED);
+        raise(SIGSTOP);
+        case_fill(k, step);
+        _exit(un_checkpoint_save(case_comm, case_run, 2, &k->c) == UN_OK ? 0 : 1);
+    }
+    waitpid(pid, how, 0);
+    for (int64_t stops = 0; WIFSTOPPED(*how); ++stops) { /* entry and exit of a call are a stop each */
+        if (stops == 2 * n - 1) {
+            kill(pid, SIGKILL);
+            waitpid(pid, how, 0);
+            return true;
+        }
+        ptrace(PTRACE_SYSCALL, pid, NULL, NULL);
+        waitpid(pid, how, 0);
+    }
+    return false;
+}
+
+/* From steps 1 and 2 on, `step` is saved and killed at every call in turn: 2 or `step` must be found, and be
+ * right. Returns the number of calls. */
+static int64_t kill_at_every_call(struct checkpoint_case *k, int64_t step) {
+    int how = 0;
+    for (int64_t n = 1;; ++n) {
+        case_remove_tree(case_run);
+        case_save(k, 1, 0);
+        case_save(k, 2, 0);
+        if (!kill_at_call(k, step, n, &how)) {
+            if (WIFEXITED(how) && WEXITSTATUS(how) == SKIPPED) return 0;
+            assert_true(WIFEXITED(how) && WEXITSTATUS(how) == 0);
+            case_expect_newest(k, step);
+            return n - 1;
+        }
+        case_find("auto");
+        case_poison(k);
+        expect_ok(un_checkpoint_load(case_comm, case_found, &k->c));
+        if (k->c.step != 2 && k->c.step != step)
+            fail_msg("call %lld: step %lld", (long long)n, (long long)k->c.step);
+        assert_int_equal(case_wrong(k), 0);
+    }
+}
+
+static void test_killed_at_every_call(void **state) {
+    (void)state;
+    struct checkpoint_case k;
+    case_open(&k, 3, 0, 1);
+    int64_t new_step = kill_at_every_call(&k, 3), same_step = new_step ? kill_at_every_call(&k, 2) : 0;
+    case_close(&k);
+    if (!new_step) {
+        print_message("skipped: processes may not be traced here\n");
+        skip();
+    }
+    print_message("killed at each of %lld calls of a save and of %lld of one that replaces its step\n",
+                  (long long)new_step, (long long)same_step);
+    assert_true(new_step > 20 && same_step > 20);
 }
 
 /* With little room: either the save succeeds, or it says why, leaves nothing, and the older one is still
@@ -210,6 +272,7 @@ static void test_no_folder(void **state) {
 int main(void) {
     un_log_set(0, UN_LOG_ERROR);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_killed_while_saving),
+                                       cmocka_unit_test(test_killed_at_every_call),
                                        cmocka_unit_test(test_disk_full), cmocka_unit_test(test_file_limit),
                                        cmocka_unit_test(test_no_folder)};
     return cmocka_run_group_tests(tests, case_run_open, case_run_close);

@@ -152,6 +152,25 @@ static void test_torn_and_broken_lines(void **state) {
                                  "{\"step\":2,\"loss\":1}\n{\"step\":3}\n");
 }
 
+static void test_last_line(void **state) {
+    (void)state;
+    static const struct {
+        const char *before, *after;
+    } cases[] = {{"{\"step\":1}\n{\"step\":2}", "{\"step\":1}\n{\"step\":2}\n"}, /* only its end is missing */
+                 {"{\"step\":1}\n{\"step\":2", "{\"step\":1}\n"},
+                 {"{\"step\":1}\n{", "{\"step\":1}\n"},
+                 {"{\"st", ""},
+                 {"\n", ""},
+                 {"", ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        struct un_metrics *m;
+        overwrite(cases[i].before, strlen(cases[i].before));
+        expect_ok(un_metrics_open(&m, path, 2));
+        un_metrics_close(m);
+        assert_string_equal(slurp(), cases[i].after);
+    }
+}
+
 static void test_misuse(void **state) {
     (void)state;
     struct un_metrics *m;
@@ -221,9 +240,13 @@ static void test_full_disk(void **state) {
 int main(void) {
     un_log_set(0, UN_LOG_ERROR);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_line),        cmocka_unit_test(test_keys_are_escaped),
-        cmocka_unit_test(test_resume_cuts), cmocka_unit_test(test_torn_and_broken_lines),
-        cmocka_unit_test(test_misuse),      cmocka_unit_test(test_folders_are_made),
+        cmocka_unit_test(test_line),
+        cmocka_unit_test(test_keys_are_escaped),
+        cmocka_unit_test(test_resume_cuts),
+        cmocka_unit_test(test_torn_and_broken_lines),
+        cmocka_unit_test(test_last_line),
+        cmocka_unit_test(test_misuse),
+        cmocka_unit_test(test_folders_are_made),
         cmocka_unit_test(test_full_disk),
     };
     return cmocka_run_group_tests(tests, open_folder, close_folder);
