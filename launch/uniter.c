@@ -88,7 +88,9 @@ int main(int argc, char **argv) {
             fputs(usage, stdout);
         else
             printf("uniter %s\n", UN_VERSION);
-        un_end(UN_OK, true);
+        un_end(UN_OK);
     }
-    un_end(dispatch(argc, argv), true);
+    enum un_status status = dispatch(argc, argv);
+    un_say(status);
+    un_end(status);
 }

@@ -133,19 +133,22 @@ int main(int argc, char **argv) {
     struct command command;
     struct un_comm *comm = NULL;
     enum un_status status = parse(argc, argv, &command);
-    if (status != UN_OK || answer(&command)) un_end(status, true);
-    un_device_prepare(argv);
-    status = un_comm_open(&argc, &argv, &comm);
-    if (status != UN_OK) un_end(status, true);
+    if (status == UN_OK && answer(&command)) un_end(UN_OK);
+    if (status == UN_OK) {
+        un_device_prepare(argv);
+        status = un_comm_open(&argc, &argv, &comm);
+    }
+    if (status != UN_OK) {
+        un_say(status);
+        un_end(status);
+    }
     un_log_set(comm->rank, UN_LOG_INFO);
     status = run(&job, comm, &command);
-    if (status != UN_OK && !job.agreed && comm->size > 1) {
-        un_log(UN_LOG_ERROR, "%s", un_error_get()->text);
-        comm->ops->abort(comm, status);
-    }
-    bool speaks = comm->rank == 0; /* what all ranks know is said once */
+    bool alone = status != UN_OK && !job.agreed; /* what all ranks know is said once */
+    if (alone || comm->rank == 0) un_say(status);
+    if (alone && comm->size > 1) comm->ops->abort(comm, status);
     un_job_close(&job);
     un_free(command.overrides);
     un_comm_close(comm);
-    un_end(status, speaks);
+    un_end(status);
 }
