@@ -129,7 +129,9 @@ static enum un_status new_file(struct un_h5 **file, const char *path, bool write
 
 static enum un_status check_complete(struct un_h5 *f) {
     int64_t complete = 0;
-    if (!un_h5_has_attr(f, "", "complete"))
+    bool has;
+    UN_TRY(un_h5_has_attr(f, "", "complete", &has));
+    if (!has)
         return un_fail(UN_DATA, "%s: attribute complete is missing: its writer did not finish", f->path);
     UN_TRY(un_h5_attr_i64(f, "", "complete", &complete));
     if (complete != 1)

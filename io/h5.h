@@ -27,7 +27,7 @@ enum un_status un_h5_attr_i64(struct un_h5 *f, const char *object, const char *n
 enum un_status un_h5_attr_f64(struct un_h5 *f, const char *object, const char *name, double *value);
 enum un_status un_h5_attr_text(struct un_h5 *f, const char *object, const char *name, char *text,
                                size_t size);
-bool un_h5_has_attr(struct un_h5 *f, const char *object, const char *name);
+enum un_status un_h5_has_attr(struct un_h5 *f, const char *object, const char *name, bool *has);
 enum un_status un_h5_put_attr_i64(struct un_h5 *f, const char *object, const char *name, int64_t value);
 enum un_status un_h5_put_attr_f64(struct un_h5 *f, const char *object, const char *name, double value);
 enum un_status un_h5_put_attr_text(struct un_h5 *f, const char *object, const char *name, const char *text);

@@ -24,14 +24,21 @@ static enum un_status check_one_element(struct un_h5 *f, const char *object, con
                   : un_h5_error(f, object, "attribute %s holds %lld elements, not 1", name, (long long)n);
 }
 
+static enum un_status find_attr(struct un_h5 *f, const char *object, hid_t id, const char *name, bool *has) {
+    UN_TRY(un_h5_check_attributes(f, object, id));
+    htri_t there = H5Aexists(id, name);
+    *has = there > 0;
+    return there < 0 ? un_h5_error(f, object, "cannot look for attribute %s", name) : UN_OK;
+}
+
 static enum un_status attr_open(struct un_h5 *f, const char *object, const char *name, struct attr *a) {
+    bool there;
     *a = (struct attr){-1, -1, -1, UN_H5_INT, 0};
     UN_TRY(un_h5_object(f, object, &a->object));
-    htri_t there = H5Aexists(a->object, name);
-    if (there == 0)
+    UN_TRY(find_attr(f, object, a->object, name, &there));
+    if (!there)
         return un_fail(UN_DATA, "%s: %s: attribute %s is missing", f->path, object[0] ? object : "/", name);
-    if (there < 0 || (a->id = H5Aopen(a->object, name, H5P_DEFAULT)) < 0 ||
-        (a->type = H5Aget_type(a->id)) < 0)
+    if ((a->id = H5Aopen(a->object, name, H5P_DEFAULT)) < 0 || (a->type = H5Aget_type(a->id)) < 0)
         return un_h5_error(f, object, "cannot open attribute %s", name);
     UN_TRY(check_one_element(f, object, name, a->id));
     return un_h5_type_class(f, name, a->type, &a->class_, &a->element_bytes);
@@ -113,11 +120,14 @@ enum un_status un_h5_attr_text(struct un_h5 *f, const char *object, const char *
     return status;
 }
 
-bool un_h5_has_attr(struct un_h5 *f, const char *object, const char *name) {
+enum un_status un_h5_has_attr(struct un_h5 *f, const char *object, const char *name, bool *has) {
     UN_H5_LOCKED;
-    bool root = object[0] == '\0' || strcmp(object, "/") == 0;
-    if (!root && un_h5_link(f, object) != UN_H5_HARD) return false;
-    return H5Aexists_by_name(f->id, root ? "/" : object, name, H5P_DEFAULT) > 0;
+    hid_t id;
+    *has = false;
+    UN_TRY(un_h5_object(f, object, &id));
+    enum un_status status = find_attr(f, object, id, name, has);
+    H5Oclose(id);
+    return status;
 }
 
 /* Replaces an attribute of that name. */

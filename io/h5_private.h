@@ -55,6 +55,9 @@ enum un_h5_link un_h5_link(const struct un_h5 *file, const char *name);
 /* Opens the object behind hard links ("" and "/": the root). Closed by H5Oclose. */
 enum un_status un_h5_object(struct un_h5 *file, const char *name, hid_t *object);
 
+/* Must stand before any look at the attributes of an object from a file. */
+enum un_status un_h5_check_attributes(struct un_h5 *file, const char *name, hid_t object);
+
 /* Memory type; the caller closes it. < 0 for types HDF5 files do not hold. */
 hid_t un_h5_memory_type(enum un_type type);
 /* Which of un_type is stored, little endian, exactly; -1: another type. */
