@@ -66,7 +66,7 @@ static void sizes(void **state) {
     (void)state;
     for (int layout = 0; layout < 4; ++layout)
         for (int r = 0; r < 5; ++r)
-            for (int w = 0; w < 5; ++w) {
+            for (int w = 0; w < 6; ++w) {
                 struct shape s = {.m = un_harness_rows[r],
                                   .n = un_harness_widths[w],
                                   .k = 20,
