@@ -57,11 +57,11 @@ int64_t make_words(const struct make_files *m, int64_t text) {
 int32_t make_token(const struct make_files *m, int64_t text, int64_t word) {
     return (int32_t)between(draw(m, WHAT_TOKEN, text, word, 0), MAKE_RANDOM_LO, m->vocab_size - 1);
 }
-void make_image_id(const struct make_files *m, int64_t image, char id[32]) {
-    snprintf(id, 32, "%.16s_%06lld", m->prefix, (long long)image);
+void make_image_id(const struct make_files *m, int64_t image, char id[MAKE_ID]) {
+    snprintf(id, MAKE_ID, "%.16s_%06lld", m->prefix, (long long)image);
 }
-void make_text_id(const struct make_files *m, int64_t text, char id[32]) {
-    snprintf(id, 32, "%.16s_%06lld#%d", m->prefix, (long long)(text / m->texts_per_image),
+void make_text_id(const struct make_files *m, int64_t text, char id[MAKE_ID]) {
+    snprintf(id, MAKE_ID, "%.16s_%06lld#%d", m->prefix, (long long)(text / m->texts_per_image),
              (int)(text % m->texts_per_image));
 }
 void make_sentence(const struct make_files *m, int64_t text, char sentence[64]) {
@@ -82,11 +82,12 @@ static int64_t sentence_bytes(const struct make_files *m, int64_t text) {
 }
 
 static enum un_status write_ids(struct un_h5 *f, const char *name, const struct make_files *m, int64_t n,
-                                int64_t divide, void (*make)(const struct make_files *, int64_t, char[32])) {
-    char *cells = un_alloc((size_t)n + 1, 32, "ids");
+                                int64_t divide,
+                                void (*make)(const struct make_files *, int64_t, char[MAKE_ID])) {
+    char *cells = un_alloc((size_t)n + 1, MAKE_ID, "ids");
     if (!cells) return UN_MEMORY;
-    for (int64_t i = 0; i < n; ++i) make(m, i / divide, cells + 32 * i);
-    enum un_status status = un_h5_write_texts(f, name, n, 32, cells);
+    for (int64_t i = 0; i < n; ++i) make(m, i / divide, cells + MAKE_ID * i);
+    enum un_status status = un_h5_write_texts(f, name, n, MAKE_ID, cells);
     un_free(cells);
     return status;
 }

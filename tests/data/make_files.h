@@ -9,6 +9,7 @@
 
 /* Tokens of the made-up vocabulary. */
 enum { MAKE_UNK = 1, MAKE_CLS = 2, MAKE_SEP = 3, MAKE_MASK = 4, MAKE_RANDOM_LO = 5 };
+enum { MAKE_ID = 64 }; /* bytes of an id */
 
 struct make_files {
     int64_t images, texts_per_image;
@@ -40,8 +41,8 @@ int64_t make_class(const struct make_files *m, int64_t image, int64_t region);
 int64_t make_words(const struct make_files *m, int64_t text);
 int32_t make_token(const struct make_files *m, int64_t text, int64_t word);
 /* "PREFIX_000003" and "PREFIX_000003#1". */
-void make_image_id(const struct make_files *m, int64_t image, char id[32]);
-void make_text_id(const struct make_files *m, int64_t text, char id[32]);
+void make_image_id(const struct make_files *m, int64_t image, char id[MAKE_ID]);
+void make_text_id(const struct make_files *m, int64_t text, char id[MAKE_ID]);
 /* "text 7 of seed 1" */
 void make_sentence(const struct make_files *m, int64_t text, char sentence[64]);
 /* Alignment: pair k of text t is (word k, region k % regions of its image), k < make_words. */

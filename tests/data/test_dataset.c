@@ -44,7 +44,7 @@ static int64_t wrong_in_image(struct un_dataset *d, const struct make_files *m, 
 
 static int64_t wrong_in_text(struct un_dataset *d, const struct make_files *m, int64_t text, int64_t row) {
     int32_t token[64], word[64], region[64];
-    char sentence[64], want[64], id[32];
+    char sentence[64], want[64], id[MAKE_ID];
     int64_t wrong = 0, n, words = un_dataset_text_length(d, text);
     make_text_id(m, row, id);
     if (words != make_words(m, row) || strcmp(id, un_dataset_text_id(d, text)) != 0) return 1;
@@ -63,7 +63,7 @@ static int64_t wrong_in_text(struct un_dataset *d, const struct make_files *m, i
 static int64_t wrong_in_all(struct un_dataset *d, const struct make_files *m) {
     int64_t wrong = 0;
     for (int64_t i = 0; i < m->images; ++i) {
-        char id[32];
+        char id[MAKE_ID];
         make_image_id(m, i, id);
         wrong += wrong_in_image(d, m, i, i) + (strcmp(id, un_dataset_image_id(d, i)) != 0);
         wrong += un_dataset_image_text(d, i) != i * m->texts_per_image;
@@ -222,7 +222,7 @@ static void test_left_out(void **state) {
     assert_int_equal(un_dataset_info(d)->images, 6 - without);
     assert_int_equal(un_dataset_info(d)->texts, 12 - too_long);
     for (int64_t t = 0; t < un_dataset_info(d)->texts; ++t) {
-        char id[32]; /* the row from the id */
+        char id[MAKE_ID]; /* the row from the id */
         int64_t image = atoll(un_dataset_text_id(d, t) + 4),
                 row = 2 * image + atoll(un_dataset_text_id(d, t) + 11);
         make_image_id(&m, image, id);
