@@ -1,6 +1,7 @@
 /* Checked HDF5: the only user of libhdf5. Files are hostile: everything is checked before it is read (class,
  * rank, size against the file's length, links, filters, storage). Messages name the file and the object.
- * Thread safety: Debian's serial library is thread-safe; calls may come from several threads.
+ * Calls may come from several threads; one lock of ours lets one at a time into the library, thread-safe
+ * build or not.
  */
 #ifndef UN_H5_H
 #define UN_H5_H

@@ -30,12 +30,8 @@ enum un_status un_h5_data_create(struct un_h5 *f, const char *name, enum un_type
     struct un_h5_data *d = un_alloc(1, sizeof *d, "an HDF5 dataset");
     if (!d) return UN_MEMORY;
     enum un_h5_class class_ = type == UN_F16 || type == UN_F32 ? UN_H5_FLOAT : UN_H5_INT;
-    *d = (struct un_h5_data){f,
-                             NULL,
-                             -1,
-                             un_h5_memory_type(type),
-                             {cols ? 2 : 1, {rows, cols ? cols : 1}, class_, un_type_bytes(type)},
-                             -1};
+    *d = (struct un_h5_data){.file = f, .id = -1, .type = un_h5_memory_type(type), .offset = -1};
+    d->shape = (struct un_h5_shape){cols ? 2 : 1, {rows, cols ? cols : 1}, class_, un_type_bytes(type)};
     if (d->type < 0)
         UN_TRY_GOTO(un_fail(UN_INTERNAL, "%s: %s: no HDF5 type for type %d", f->path, name, (int)type), out);
     if (!(d->name = un_strdup(name))) UN_TRY_GOTO(UN_MEMORY, out);
