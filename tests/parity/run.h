@@ -1,0 +1,36 @@
+/* One reference file at work, and the three groups of comparisons made on it. Each prints a line a quantity;
+ * the status says only whether the file could be read and the passes run. */
+#ifndef UN_PARITY_RUN_H
+#define UN_PARITY_RUN_H
+
+#include "tests/model/net.h"
+#include "tests/parity/compare.h"
+#include "tests/parity/reference.h"
+
+/* Those of the reference's README. */
+#define TOLERANCE_VALUE    2e-5 /* hidden states, losses, pooled, scores, distances: of the largest */
+#define TOLERANCE_GRADIENT 2e-5 /* l2, relative */
+#define TOLERANCE_ZERO     1e-6 /* gradients whose true value is zero: absolute */
+#define TOLERANCE_PLAN     1e-4 /* of the largest entry */
+#define TOLERANCE_TRAINING 1e-4 /* losses and gradient norms, relative */
+#define TOLERANCE_NORM     1e-5 /* l2 of a parameter after training, relative */
+#define TOLERANCE_RATE     1e-6 /* learning rate: the file's double rounded to float */
+
+struct run {
+    struct reference ref;
+    struct net net;
+    struct card *card;
+    struct reference_samples samples[UN_OBJECTIVE_COUNT];
+    struct packed batch[UN_OBJECTIVE_COUNT];
+    struct factors factors;
+    float *host; /* [P] values on the way in or out */
+};
+
+/* Outputs of the last pass over the samples of objective t: hidden states, losses, pairs. */
+enum un_status compare_outputs(struct run *r, enum un_objective t);
+/* All gradients of the last pass. */
+enum un_status compare_gradients(struct run *r, enum un_objective t);
+/* The training run, from the parameters of the rule. Leaves others behind. */
+enum un_status compare_training(struct run *r);
+
+#endif
