@@ -1,6 +1,6 @@
 /* What a pass promises besides right gradients: the same bits for any number of threads, losses that do not
- * depend on the company a sample is packed with, spans reported when they are final, no allocation, bounded
- * memory, checked sizes. */
+ * depend on the company a sample is packed with, spans reported when they are final, no allocation,
+ * checked sizes. */
 #include "runtime/device.h"
 #include "tests/model/check.h"
 #include "tests/model/draw.h"
