@@ -10,9 +10,6 @@ quick=0
 jobs=$(nproc)
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_mpi_yield_when_idle=1
 export OMP_WAIT_POLICY=passive
-# leaks inside Open MPI's own libraries are not ours; see the file
-export LSAN_OPTIONS="suppressions=$PWD/ci/lsan.supp:print_suppressions=0"
-export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0
 export UBSAN_OPTIONS=print_stacktrace=1
 
 step() { printf '\n== %s (%s s since the start)\n' "$1" "$SECONDS"; }

@@ -19,6 +19,7 @@ void un_signals_install(void) {
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; ++i) sigaction(numbers[i], &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit is then an error of write(2), not the end */
 }
 
 bool un_signals_stop_wanted(void) {

@@ -209,7 +209,7 @@ static enum un_status validate(struct run *r) {
         un_metrics_begin(r->metrics, job->step);
         un_validate_report(job, &total, r->metrics, text, sizeof text);
         r->trouble = un_metrics_end(r->metrics);
-        un_progress_close(&r->progress);
+        un_progress_clear(&r->progress);
         un_log(UN_LOG_INFO, "validation after update %lld: %s", (long long)job->step, text);
     }
     r->interval.valid += un_clock() - start;
