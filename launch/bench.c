@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-enum { BENCH_M = 1024, BENCH_N = 3072, BENCH_K = 768, BENCH_WARMUP = 2, BENCH_REPEAT = 8 };
+enum { BENCH_M = 1024, BENCH_N = 3072, BENCH_K = 768, BENCH_WARMUP = 1, BENCH_REPEAT = 8 };
 
 /* Operands of the measured product, on the device. */
 struct yardstick {

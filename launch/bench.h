@@ -4,7 +4,7 @@
 
 #include "launch/job.h"
 
-/* Two steps of warm-up, then `steps` timed ones, with a measurement of C = A B (M=1024, N=3072, K=768, the
+/* One step of warm-up, then `steps` timed ones, with a measurement of C = A B (M=1024, N=3072, K=768, the
  * same threads) before each. Prints tokens/s, model TFLOP/s (matrix products by their shapes, un_dims_flop),
  * the ratio, milliseconds by phase, share of waiting for data, peak memory. Writes no files. Collective; rank
  * 0 prints. */

@@ -114,11 +114,17 @@ static enum un_status open_host(struct un_job *job) {
     return UN_OK;
 }
 
-/* Initial parameters, made on the host and copied once. */
+/* Initial parameters: made in place where the host reads device memory, else on the host and copied once. */
 static enum un_status init_params(struct un_job *job) {
+    uint64_t seed = (uint64_t)job->config.run.seed;
+    float range = (float)job->dims.initializer_range;
+    if (job->device->host_readable) {
+        un_params_init(job->table, job->params, seed, range);
+        return UN_OK;
+    }
     float *values = un_alloc((size_t)job->table->total, sizeof *values, "initial parameters");
     if (!values) return un_error_get()->status;
-    un_params_init(job->table, values, (uint64_t)job->config.run.seed, (float)job->dims.initializer_range);
+    un_params_init(job->table, values, seed, range);
     job->device->mem->copy_in(job->queue, job->params, values, (size_t)job->table->total * sizeof *values);
     enum un_status status = job->device->mem->queue_wait(job->queue);
     un_free(values);
