@@ -1,16 +1,16 @@
-/* THE table of ops: everything the network computes. One const table per backend (cpu/device.c, cuda/device.cu),
- * filled with named fields; no caller knows which one runs.
+/* THE table of ops: everything the network computes. One const table per backend (cpu/device.c,
+ * cuda/device.cu), filled with named fields; no caller knows which one runs.
  *
  * Laws, unless an entry says otherwise:
  *  - Outputs come first, then inputs, then sizes and scalars. All pointers are device memory, borrowed.
  *  - "=" overwrites every element of the output, "+=" accumulates into it.
  *  - Outputs do not overlap inputs; "in place: x over y" marks the allowed exceptions.
- *  - Matrices are row-major un_mat; activations and weights are f32 or bf16 (the CPU takes f32 only); statistics,
- *    losses, transport, bias and LayerNorm parameters and all gradients of parameters are f32.
+ *  - Matrices are row-major un_mat; activations and weights are f32 or bf16 (the CPU takes f32 only);
+ * statistics, losses, transport, bias and LayerNorm parameters and all gradients of parameters are f32.
  *  - Any row count including 0 is allowed. An index of -1 in an index list means "no row": gathered as zeros,
  *    scattered nowhere, loss and gradient zero. (Fixed-shape replays fill lists up with -1.)
- *  - Results do not depend on the number of threads, on timing or on where the buffers lie: each output element has
- *    one fixed order of summation, given by shapes alone.
+ *  - Results do not depend on the number of threads, on timing or on where the buffers lie: each output
+ * element has one fixed order of summation, given by shapes alone.
  *  - Errors stick to the queue (device.h).
  */
 #ifndef UN_OPS_H
@@ -26,7 +26,8 @@ enum un_activation { UN_ACT_NONE, UN_ACT_GELU, UN_ACT_TANH };
 struct un_epilogue {
     const float *bias; /* [cols of c] added to every row; NULL: none */
     enum un_activation activation;
-    struct un_mat pre; /* UN_ACT_GELU: receives product + bias (for gelu_bwd) when pre.data is set; same shape as c */
+    struct un_mat
+        pre; /* UN_ACT_GELU: receives product + bias (for gelu_bwd) when pre.data is set; same shape as c */
 };
 
 /* Samples of a packed micro-batch: sample s is tokens [start[s], start[s+1]). */
@@ -49,14 +50,14 @@ enum un_solver { UN_SOLVER_IPOT, UN_SOLVER_SINKHORN };
 
 struct un_transport {
     enum un_solver solver;
-    int iterations;     /* ipot 50; sinkhorn at most 100 */
-    float beta;         /* ipot 0.5 */
-    float epsilon;      /* sinkhorn 0.1 */
-    float tolerance;    /* sinkhorn: stop when max |row sum * n - 1| is below; 0 = never early */
+    int iterations;  /* ipot 50; sinkhorn at most 100 */
+    float beta;      /* ipot 0.5 */
+    float epsilon;   /* sinkhorn 0.1 */
+    float tolerance; /* sinkhorn: stop when max |row sum * n - 1| is below; 0 = never early */
 };
 
-/* B pairs inside a packed micro-batch: the words of pair b are tokens [first[b], first[b]+words[b]), its regions
- * the next regions[b] tokens. Its plan and cost are words x regions, row-major, at plan_start[b]. */
+/* B pairs inside a packed micro-batch: the words of pair b are tokens [first[b], first[b]+words[b]), its
+ * regions the next regions[b] tokens. Its plan and cost are words x regions, row-major, at plan_start[b]. */
 struct un_pairs {
     const int32_t *first, *words, *regions; /* [B] */
     const int32_t *plan_start;              /* [B+1] */
@@ -69,11 +70,12 @@ struct un_adamw {
     float step_size; /* lr * sqrt(1 - beta2^t) / (1 - beta1^t) */
 };
 
-enum { UN_SUM_CHUNK = 65536 };  /* elements per partial sum of square_sums */
-enum { UN_PARAM_ALIGN = 64 };   /* elements: start of every parameter tensor, granularity of the decay map */
+enum { UN_SUM_CHUNK = 65536 }; /* elements per partial sum of square_sums */
+enum { UN_PARAM_ALIGN = 64 };  /* elements: start of every parameter tensor, granularity of the decay map */
 
 struct un_ops {
-    /* ---- matrix products -------------------------------------------------------------------------------- */
+    /* ---- matrix products --------------------------------------------------------------------------------
+     */
 
     /* c = op(a) op(b) + beta * c, then the epilogue (only with beta = 0). op(x) = x or its transpose.
      * op(a) [M,K], op(b) [K,N], c [M,N]. Order: K ascending in blocks that depend on the shape only. */
@@ -81,17 +83,20 @@ struct un_ops {
                  bool transpose_b, float beta, const struct un_epilogue *epilogue);
     /* dbias[j] += sum_i dy[i,j]. Order: fixed blocks of rows, then the blocks in order. */
     void (*col_sum)(struct un_queue *q, float *dbias, struct un_mat dy);
-    /* Many gradients at once for a linear layer: dw [N,K] += dy[T,N]^T x[T,K]; dbias[N] += col_sum(dy) (may be NULL). */
-    void (*linear_grad)(struct un_queue *q, struct un_mat dw, float *dbias, struct un_mat dy, struct un_mat x);
+    /* Many gradients at once for a linear layer: dw [N,K] += dy[T,N]^T x[T,K]; dbias[N] += col_sum(dy) (may
+     * be NULL). */
+    void (*linear_grad)(struct un_queue *q, struct un_mat dw, float *dbias, struct un_mat dy,
+                        struct un_mat x);
 
-    /* ---- pointwise -------------------------------------------------------------------------------------- */
+    /* ---- pointwise --------------------------------------------------------------------------------------
+     */
 
     /* dz = dy * gelu'(z), gelu(z) = z/2 (1 + erf(z/sqrt 2)). In place: dz over dy. */
     void (*gelu_bwd)(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat z);
     /* dz = dy * (1 - y^2), y = tanh(z). In place: dz over dy. */
     void (*tanh_bwd)(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat y);
-    /* y = x * factor; factor of element (row, col) is un_dropout_factor(d, row * round_up(cols, 8) + col). Forward and
-     * backward alike. In place: y over x. d->threshold 0 copies. */
+    /* y = x * factor; factor of element (row, col) is un_dropout_factor(d, row * round_up(cols, 8) + col).
+     * Forward and backward alike. In place: y over x. d->threshold 0 copies. */
     void (*dropout)(struct un_queue *q, struct un_mat y, struct un_mat x, const struct un_dropout *d);
     /* r = a + b + row (row [cols] added to every row). In place: r over a. */
     void (*add_row)(struct un_queue *q, struct un_mat r, struct un_mat a, struct un_mat b, const float *row);
@@ -103,20 +108,24 @@ struct un_ops {
     void (*cast)(struct un_queue *q, void *dst, enum un_type dst_type, const void *src, enum un_type src_type,
                  int64_t count);
 
-    /* ---- LayerNorm with residual and dropout ------------------------------------------------------------- */
+    /* ---- LayerNorm with residual and dropout -------------------------------------------------------------
+     */
 
-    /* r = residual + dropout(x); y = (r - mean) * rstd * gamma + beta, eps 1e-12 inside the root; mean, rstd [N] of
-     * each row are kept for the backward. residual.data NULL: r = dropout(x). drop NULL: none.
-     * In place: r over x. y may not be r. */
-    void (*norm_fwd)(struct un_queue *q, struct un_mat y, struct un_mat r, float *mean, float *rstd, struct un_mat x,
-                     struct un_mat residual, const float *gamma, const float *beta, const struct un_dropout *drop);
-    /* dr = gradient of r (also that of residual); dx = dropout(dr), the gradient of x, when dx.data is set;
-     * dgamma += sum dy * xhat; dbeta += sum dy. In place: dr over dy. Order of the sums over rows as in col_sum. */
-    void (*norm_bwd)(struct un_queue *q, struct un_mat dr, struct un_mat dx, float *dgamma, float *dbeta,
-                     struct un_mat dy, struct un_mat r, const float *mean, const float *rstd, const float *gamma,
+    /* r = residual + dropout(x); y = (r - mean) * rstd * gamma + beta, eps 1e-12 inside the root; mean, rstd
+     * [N] of each row are kept for the backward. residual.data NULL: r = dropout(x). drop NULL: none. In
+     * place: r over x. y may not be r. */
+    void (*norm_fwd)(struct un_queue *q, struct un_mat y, struct un_mat r, float *mean, float *rstd,
+                     struct un_mat x, struct un_mat residual, const float *gamma, const float *beta,
                      const struct un_dropout *drop);
+    /* dr = gradient of r (also that of residual); dx = dropout(dr), the gradient of x, when dx.data is set;
+     * dgamma += sum dy * xhat; dbeta += sum dy. In place: dr over dy. Order of the sums over rows as in
+     * col_sum. */
+    void (*norm_bwd)(struct un_queue *q, struct un_mat dr, struct un_mat dx, float *dgamma, float *dbeta,
+                     struct un_mat dy, struct un_mat r, const float *mean, const float *rstd,
+                     const float *gamma, const struct un_dropout *drop);
 
-    /* ---- rows by index ----------------------------------------------------------------------------------- */
+    /* ---- rows by index -----------------------------------------------------------------------------------
+     */
 
     /* dst[i,:] = src[index[i],:]. */
     void (*gather_rows)(struct un_queue *q, struct un_mat dst, struct un_mat src, const int32_t *index);
@@ -125,19 +134,22 @@ struct un_ops {
     /* dst[index[i],:] += src[i,:], index without repeats. */
     void (*scatter_add_rows)(struct un_queue *q, struct un_mat dst, struct un_mat src, const int32_t *index);
     /* dst[seg.id[k],:] += sum over i in segment k, in order, of src[perm[i],:]. */
-    void (*segment_add_rows)(struct un_queue *q, struct un_mat dst, struct un_mat src, const struct un_segments *seg);
+    void (*segment_add_rows)(struct un_queue *q, struct un_mat dst, struct un_mat src,
+                             const struct un_segments *seg);
     /* r[i,:] = word[id[i],:] + position[pos[i],:] + type_row. */
-    void (*embed_words)(struct un_queue *q, struct un_mat r, const int32_t *id, const int32_t *pos, struct un_mat word,
-                        struct un_mat position, const float *type_row);
+    void (*embed_words)(struct un_queue *q, struct un_mat r, const int32_t *id, const int32_t *pos,
+                        struct un_mat word, struct un_mat position, const float *type_row);
     /* x[i,:] = masked[i] ? mask_row : feature[i,:]; feature f16 or f32 [R,F]; x f32 or bf16. */
     void (*mask_features)(struct un_queue *q, struct un_mat x, struct un_mat feature, const uint8_t *masked,
                           const float *mask_row);
 
-    /* ---- attention ---------------------------------------------------------------------------------------- */
+    /* ---- attention ----------------------------------------------------------------------------------------
+     */
 
-    /* Packed self-attention. qkv [T,3H] = query | key | value, head a in columns [a*D, (a+1)*D) of each third.
-     * out[t, head a] = sum_u dropout(softmax_u(q_t . k_u / sqrt D)) v_u over the tokens u of t's sample.
-     * lse [T,A] keeps log sum exp of the scaled scores. Dropout element: (t*A + a) * UN_MAX_SAMPLE_TOKENS + (u - start). */
+    /* Packed self-attention. qkv [T,3H] = query | key | value, head a in columns [a*D, (a+1)*D) of each
+     * third. out[t, head a] = sum_u dropout(softmax_u(q_t . k_u / sqrt D)) v_u over the tokens u of t's
+     * sample. lse [T,A] keeps log sum exp of the scaled scores. Dropout element: (t*A + a) *
+     * UN_MAX_SAMPLE_TOKENS + (u - start). */
     void (*attention_fwd)(struct un_queue *q, struct un_mat out, float *lse, struct un_mat qkv,
                           const struct un_layout *layout, int64_t heads, const struct un_dropout *drop);
     /* dqkv [T,3H] from dout; probabilities are recomputed from lse. */
@@ -145,45 +157,52 @@ struct un_ops {
                           const float *lse, struct un_mat qkv, const struct un_layout *layout, int64_t heads,
                           const struct un_dropout *drop);
 
-    /* ---- losses: each gives row losses (f32), and over its input the gradient scaled by *scale ------------ */
+    /* ---- losses: each gives row losses (f32), and over its input the gradient scaled by *scale ------------
+     */
 
-    /* Softmax cross-entropy. row_loss[i] = lse(logits[i,:]) - logits[i,target[i]]; hit[i] = 1 if target[i] is the
-     * (first) largest logit else 0; grad set: logits = (softmax - onehot) * *scale in place. target -1: all zero. */
-    void (*cross_entropy)(struct un_queue *q, float *row_loss, float *hit, struct un_mat logits, const int32_t *target,
-                          const float *scale, bool grad);
-    /* KL to soft labels: unit (i,c) = p (log p - log softmax(logits)), 0 where p = 0; row_loss[i] = sum_c; hit[i] = 1
-     * if argmax p == argmax logits (0 for a row of zeros: "no row"); grad: logits = (softmax * sum_c p - p) * *scale
-     * in place. soft f16 or f32 [N,C]; unit [N,C] is written when not NULL. */
+    /* Softmax cross-entropy. row_loss[i] = lse(logits[i,:]) - logits[i,target[i]]; hit[i] = 1 if target[i] is
+     * the (first) largest logit else 0; grad set: logits = (softmax - onehot) * *scale in place. target -1:
+     * all zero. */
+    void (*cross_entropy)(struct un_queue *q, float *row_loss, float *hit, struct un_mat logits,
+                          const int32_t *target, const float *scale, bool grad);
+    /* KL to soft labels: unit (i,c) = p (log p - log softmax(logits)), 0 where p = 0; row_loss[i] = sum_c;
+     * hit[i] = 1 if argmax p == argmax logits (0 for a row of zeros: "no row"); grad: logits = (softmax *
+     * sum_c p - p) * *scale in place. soft f16 or f32 [N,C]; unit [N,C] is written when not NULL. */
     void (*kl_divergence)(struct un_queue *q, float *row_loss, float *hit, float *unit, struct un_mat logits,
                           struct un_mat soft, const float *scale, bool grad);
-    /* Squared error: unit (i,f) = (pred - target)^2 with target row = feature[region[i],:] (f16 or f32); row_loss =
-     * sum_f; grad: pred = 2 (pred - target) * *scale in place. unit [N,F] is written when not NULL. */
-    void (*squared_error)(struct un_queue *q, float *row_loss, float *unit, struct un_mat pred, struct un_mat feature,
-                          const int32_t *region, const float *scale, bool grad);
+    /* Squared error: unit (i,f) = (pred - target)^2 with target row = feature[region[i],:] (f16 or f32);
+     * row_loss = sum_f; grad: pred = 2 (pred - target) * *scale in place. unit [N,F] is written when not
+     * NULL. */
+    void (*squared_error)(struct un_queue *q, float *row_loss, float *unit, struct un_mat pred,
+                          struct un_mat feature, const int32_t *region, const float *scale, bool grad);
 
-    /* ---- word-region alignment ---------------------------------------------------------------------------- */
+    /* ---- word-region alignment ----------------------------------------------------------------------------
+     */
 
-    /* For each pair: cost_ij = 1 - cos(x_word i, x_region j) (vectors divided by max(|x|, 1e-5)); plan by IPOT or
-     * Sinkhorn with uniform marginals; distance[b] = sum_ij cost_ij plan_ij. plan, cost f32 at plan_start. The whole
-     * batch in one call. Source: UNITER section 3, reference/uniter_torch.py. */
+    /* For each pair: cost_ij = 1 - cos(x_word i, x_region j) (vectors divided by max(|x|, 1e-5)); plan by
+     * IPOT or Sinkhorn with uniform marginals; distance[b] = sum_ij cost_ij plan_ij. plan, cost f32 at
+     * plan_start. The whole batch in one call. Source: UNITER section 3, reference/uniter_torch.py. */
     void (*transport_fwd)(struct un_queue *q, float *distance, float *plan, float *cost, struct un_mat x,
                           const struct un_pairs *pairs, const struct un_transport *how);
     /* dx[token,:] += coef[b] * d distance[b] / d x with the plan held constant. coef [B]. */
     void (*transport_bwd)(struct un_queue *q, struct un_mat dx, const float *coef, const float *plan,
                           const float *cost, struct un_mat x, const struct un_pairs *pairs);
 
-    /* ---- optimizer ------------------------------------------------------------------------------------------ */
+    /* ---- optimizer
+     * ------------------------------------------------------------------------------------------ */
 
     /* partial[k] = sum of g[i]^2 over chunk k of UN_SUM_CHUNK elements, in double; count = elements. */
     void (*square_sums)(struct un_queue *q, double *partial, const float *g, int64_t count);
     /* out[0] = sqrt(sum of partial in order), out[1] = clip factor min(1, max_norm / (out[0] + 1e-6)) (1 when
      * max_norm <= 0), out[2] = 1 if out[0] is finite else 0. */
-    void (*clip_factor)(struct un_queue *q, float *out, const double *partial, int64_t chunks, float max_norm);
-    /* One AdamW update of elements [0, count): g' = g * *clip; m, v, p as in uniter_torch.AdamW; decay[k] != 0:
-     * block k of UN_PARAM_ALIGN elements decays. low (bf16 copy of p) is written when not NULL.
-     * *finite == 0: nothing changes. */
-    void (*adamw)(struct un_queue *q, float *p, void *low, float *m, float *v, const float *g, const uint8_t *decay,
-                  int64_t count, const struct un_adamw *how, const float *clip, const float *finite);
+    void (*clip_factor)(struct un_queue *q, float *out, const double *partial, int64_t chunks,
+                        float max_norm);
+    /* One AdamW update of elements [0, count): g' = g * *clip; m, v, p as in uniter_torch.AdamW; decay[k] !=
+     * 0: block k of UN_PARAM_ALIGN elements decays. low (bf16 copy of p) is written when not NULL. *finite ==
+     * 0: nothing changes. */
+    void (*adamw)(struct un_queue *q, float *p, void *low, float *m, float *v, const float *g,
+                  const uint8_t *decay, int64_t count, const struct un_adamw *how, const float *clip,
+                  const float *finite);
 };
 
 #endif
