@@ -17,7 +17,7 @@ cmake --build --preset release -j "$(nproc)"
 if [ ! -e data/world/.complete ]; then
     say "data: a micro-world of four data sets"
     rm -rf data/world
-    build/uniter data synth data/world seed=1 train_images=6000 valid_images=100
+    build/uniter data synth data/world seed=1 train_images=6000 valid_images=100 max_objects=4 duplicates=0.2 max_background=1
     touch data/world/.complete
 fi
 build/uniter data inspect data/world/coco_train.txt.h5
