@@ -87,5 +87,7 @@ void un_validate_report(const struct un_job *job, const struct un_stats *total, 
     }
     if (total->pairs_pos > 0) put(metrics, text, size, "itm_ot_pos", total->ot_pos / total->pairs_pos);
     if (total->pairs_neg > 0) put(metrics, text, size, "itm_ot_neg", total->ot_neg / total->pairs_neg);
-    if (total->align_words > 0) put(metrics, text, size, "align_acc", total->align_hits / total->align_words);
+    if (total->align_words <= 0) return;
+    put(metrics, text, size, "align_acc", total->align_hits / total->align_words);
+    put(metrics, text, size, "align_chance", total->align_chance / total->align_words);
 }

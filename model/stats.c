@@ -92,12 +92,18 @@ static void add_aligned_pair(struct un_stats *stats, const struct un_batch *batc
     const struct un_alignment *a = &batch->alignment;
     for (int64_t i = begin; i < end; ++i) {
         bool seen = false, hit = false;
+        int right = 0;
         for (int64_t j = begin; j < i; ++j) seen = seen || a->word[j] == a->word[i];
         if (seen) continue;
         int32_t best = heaviest_region(batch, plan, a->pair[i], a->word[i]);
-        for (int64_t j = i; j < end; ++j) hit = hit || (a->word[j] == a->word[i] && a->region[j] == best);
+        for (int64_t j = i; j < end; ++j) {
+            if (a->word[j] != a->word[i]) continue;
+            ++right;
+            hit = hit || a->region[j] == best;
+        }
         stats->align_words += 1;
         stats->align_hits += hit;
+        stats->align_chance += (double)right / batch->pair_regions[a->pair[i]];
     }
 }
 
@@ -134,6 +140,7 @@ void un_stats_merge(struct un_stats *into, const struct un_stats *from) {
     into->pairs_neg += from->pairs_neg;
     into->align_words += from->align_words;
     into->align_hits += from->align_hits;
+    into->align_chance += from->align_chance;
     into->tokens += from->tokens;
     into->samples += from->samples;
 }

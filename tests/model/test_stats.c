@@ -3,6 +3,7 @@
 #include "model/stats.h"
 #include "tests/model/check.h"
 
+#include <math.h>
 #include <string.h>
 
 static const struct un_dims dims = {.img_dim = 5, .img_label_dim = 3};
@@ -128,6 +129,8 @@ static void alignment(void **state) {
     un_stats_add(&s, &f.batch, &f.host, &dims);
     assert_true(s.align_words == 5);
     assert_true(s.align_hits == 3);
+    assert_true(fabs(s.align_chance - (2.0 / 3 + 1 + 1 + 0.5)) <
+                1e-12); /* right regions of regions, word by word */
     struct un_stats without = {0};
     f.host.plan = NULL;
     un_stats_add(&without, &f.batch, &f.host, &dims);
