@@ -4,7 +4,7 @@ import re
 
 import runlib as R
 
-FLOOR = 0.6
+FLOOR = 0.45
 
 
 def main():
