@@ -32,6 +32,11 @@ struct un_vocab {
     char tokenizer[64];
 };
 
+/* Are two files, or two data sets, tokenised alike? UN_DATA naming both and the first attribute that differs.
+ */
+enum un_status un_vocab_agree(const struct un_vocab *a, const char *name, const struct un_vocab *b,
+                              const char *first_name);
+
 struct un_dataset_info {
     int64_t images, texts;                                                         /* used */
     int64_t images_without_text, texts_too_long, texts_without_image, texts_empty; /* left out */

@@ -65,18 +65,18 @@ out:
     return status;
 }
 
-static enum un_status check_vocab(const struct un_text_file *f, const struct un_text_file *first) {
-    const struct un_vocab *a = &f->vocab, *b = &first->vocab;
-    UN_TRY(agree("vocab_size", f->path, a->vocab_size, first->path, b->vocab_size));
-    UN_TRY(agree("unk_id", f->path, a->unk_id, first->path, b->unk_id));
-    UN_TRY(agree("cls_id", f->path, a->cls_id, first->path, b->cls_id));
-    UN_TRY(agree("sep_id", f->path, a->sep_id, first->path, b->sep_id));
-    UN_TRY(agree("mask_id", f->path, a->mask_id, first->path, b->mask_id));
-    UN_TRY(agree("random_lo", f->path, a->random_lo, first->path, b->random_lo));
-    UN_TRY(agree("random_hi", f->path, a->random_hi, first->path, b->random_hi));
+enum un_status un_vocab_agree(const struct un_vocab *a, const char *name, const struct un_vocab *b,
+                              const char *first) {
+    UN_TRY(agree("vocab_size", name, a->vocab_size, first, b->vocab_size));
+    UN_TRY(agree("unk_id", name, a->unk_id, first, b->unk_id));
+    UN_TRY(agree("cls_id", name, a->cls_id, first, b->cls_id));
+    UN_TRY(agree("sep_id", name, a->sep_id, first, b->sep_id));
+    UN_TRY(agree("mask_id", name, a->mask_id, first, b->mask_id));
+    UN_TRY(agree("random_lo", name, a->random_lo, first, b->random_lo));
+    UN_TRY(agree("random_hi", name, a->random_hi, first, b->random_hi));
     if (strcmp(a->tokenizer, b->tokenizer) == 0) return UN_OK;
-    return un_fail(UN_DATA, "%s: tokenizer is \"%s\", but \"%s\" in %s", f->path, a->tokenizer, b->tokenizer,
-                   first->path);
+    return un_fail(UN_DATA, "%s: tokenizer is \"%s\", but \"%s\" in %s", name, a->tokenizer, b->tokenizer,
+                   first);
 }
 
 static enum un_status open_text_files(struct un_dataset *d, const struct un_strings *patterns) {
@@ -91,7 +91,9 @@ static enum un_status open_text_files(struct un_dataset *d, const struct un_stri
     for (int64_t i = 0; i < n; ++i) {
         UN_TRY_GOTO(un_text_file_open(d->text_files + i, paths[i]), out);
         d->n_text_files = i + 1;
-        UN_TRY_GOTO(check_vocab(d->text_files + i, d->text_files), out);
+        UN_TRY_GOTO(un_vocab_agree(&d->text_files[i].vocab, d->text_files[i].path, &d->text_files[0].vocab,
+                                   d->text_files[0].path),
+                    out);
         d->info.aligned = d->info.aligned && d->text_files[i].aligned;
     }
     d->info.vocab = d->text_files[0].vocab;

@@ -93,6 +93,7 @@ static enum un_status timed_steps(struct un_job *job, int64_t steps, const struc
                     (long long)(i - BENCH_WARMUP + 1), seconds * 1e3, (long long)result.tokens,
                     flop / seconds * 1e-9, rates[i - BENCH_WARMUP] * 1e-9,
                     flop / seconds / rates[i - BENCH_WARMUP]);
+        fflush(out); /* a step of a large network takes minutes on some machines */
     }
     return UN_OK;
 }

@@ -2,6 +2,7 @@
  * collectives. */
 #include "launch/job.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool wants_soft_labels(const struct un_dataset_keys *keys) {
@@ -21,6 +22,18 @@ static void default_valid_mix(struct un_run_config *config) {
         for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) sum += valid[i].mix[t];
         if (sum <= 0) memcpy(valid[i].mix, taught, sizeof taught);
     }
+}
+
+/* comm.backend is a statement about how the program was started; a start that contradicts it is refused. */
+static enum un_status check_backend(const struct un_run_config *c, const struct un_comm *comm) {
+    const char *asked = un_backend_names[c->comm.backend];
+    if (c->comm.backend == UN_BACKEND_AUTO || strcmp(asked, comm->name) == 0) return UN_OK;
+    return un_fail(
+        UN_USAGE,
+        "%s: comm.backend is %s, but this start gives %s with %d rank%s (mpi needs mpirun or srun, "
+        "more than one rank, and a build with MPI)",
+        un_config_where(c->document, "comm.backend"), asked, comm->name, comm->size,
+        comm->size > 1 ? "s" : "");
 }
 
 static enum un_status open_split(struct un_job *job, struct un_split *split, const struct un_list *list,
@@ -52,20 +65,6 @@ static enum un_status settle(struct un_job *job, const char *key, int64_t *size,
     return un_config_note(job->config.document, key, value, why);
 }
 
-static enum un_status check_vocab(const struct un_vocab *first, const struct un_vocab *other,
-                                  const char *name) {
-    if (first->mask_id == other->mask_id && first->cls_id == other->cls_id &&
-        first->sep_id == other->sep_id && first->unk_id == other->unk_id &&
-        first->random_lo == other->random_lo && first->random_hi == other->random_hi &&
-        strcmp(first->tokenizer, other->tokenizer) == 0)
-        return UN_OK;
-    return un_fail(
-        UN_DATA,
-        "data set %s was tokenised with another vocabulary (%s, mask_id %lld) than the first one (%s, "
-        "mask_id %lld)",
-        name, other->tokenizer, (long long)other->mask_id, first->tokenizer, (long long)first->mask_id);
-}
-
 static enum un_status settle_split(struct un_job *job, const struct un_split *split) {
     struct un_dims *d = &job->dims;
     const struct un_vocab *first = &un_dataset_info(job->train.sets[0])->vocab;
@@ -75,7 +74,7 @@ static enum un_status settle_split(struct un_job *job, const struct un_split *sp
         UN_TRY(settle(job, "model.vocab_size", &d->vocab_size, info->vocab.vocab_size, name));
         UN_TRY(settle(job, "model.img_dim", &d->img_dim, info->img_dim, name));
         UN_TRY(settle(job, "model.img_label_dim", &d->img_label_dim, info->img_label_dim, name));
-        UN_TRY(check_vocab(first, &info->vocab, name));
+        UN_TRY(un_vocab_agree(&info->vocab, name, first, un_dataset_name(job->train.sets[0])));
         if (info->longest_text + 2 > d->max_position_embeddings)
             return un_fail(UN_USAGE,
                            "data set %s: a text of %lld words and [CLS], [SEP] is longer than "
@@ -111,6 +110,7 @@ enum un_status un_job_open_data(struct un_job *job, struct un_comm *comm, const 
     *job = (struct un_job){.comm = comm};
     UN_TRY(un_run_config_read(&job->config, path, overrides, n));
     struct un_run_config *c = &job->config;
+    UN_TRY(check_backend(c, comm));
     if (comm->size > c->train.lanes)
         return un_fail(UN_USAGE, "%d ranks for train.lanes = %lld: a rank needs at least one lane",
                        comm->size, (long long)c->train.lanes);

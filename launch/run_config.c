@@ -7,7 +7,7 @@ const char *const un_device_names[] = {"auto", "cpu", "cuda", NULL};
 static const char *const mixing_names[] = {"sample", "batch", NULL};
 static const char *const precision_names[] = {"auto", "fp32", "bf16", NULL};
 static const char *const solver_names[] = {"ipot", "sinkhorn", NULL};
-static const char *const backend_names[] = {"auto", "self", "mpi", NULL};
+const char *const un_backend_names[] = {"auto", "self", "mpi", NULL};
 
 #define AT(type, member) offsetof(struct type, member)
 #define TABLE(section, keys)                                                                                 \
@@ -171,8 +171,8 @@ static const struct un_key comm_keys[] = {
      .type = UN_KEY_CHOICE,
      .offset = AT(un_comm_keys, backend),
      .fallback = "auto",
-     .choices = backend_names,
-     .meaning = "auto: mpi under a launcher, one process otherwise"},
+     .choices = un_backend_names,
+     .meaning = "auto: mpi under a launcher, one process otherwise; self, mpi: refuse any other start"},
     {.name = "bucket_mb",
      .type = UN_KEY_INT,
      .offset = AT(un_comm_keys, bucket_mb),
@@ -250,26 +250,29 @@ static const struct un_key_table checkpoint_table = TABLE("checkpoint", checkpoi
 static const struct un_key_table log_table = TABLE("log", log_keys);
 static const struct un_key_table loader_table = TABLE("loader", loader_keys);
 
+/* Every table of the program and where its struct stands, in the order in which people read them. */
+static const struct part {
+    const struct un_key_table *table;
+    size_t offset;
+} parts[] = {
+    {&run_table, AT(un_run_config, run)},
+    {&top_table, AT(un_run_config, top)},
+    {&un_model_key_table, AT(un_run_config, model)},
+    {&un_data_key_table, AT(un_run_config, data)},
+    {&train_table, AT(un_run_config, train)},
+    {&wra_table, AT(un_run_config, wra)},
+    {&un_optim_key_table, AT(un_run_config, optim)},
+    {&comm_table, AT(un_run_config, comm)},
+    {&valid_table, AT(un_run_config, valid)},
+    {&checkpoint_table, AT(un_run_config, checkpoint)},
+    {&log_table, AT(un_run_config, log)},
+    {&loader_table, AT(un_run_config, loader)},
+};
+enum { PARTS = sizeof parts / sizeof *parts };
+
 static enum un_status bind_all(struct un_run_config *c) {
-    const struct {
-        const struct un_key_table *table;
-        void *out;
-    } parts[] = {
-        {&run_table, &c->run},
-        {&top_table, &c->top},
-        {&un_model_key_table, &c->model},
-        {&un_data_key_table, &c->data},
-        {&train_table, &c->train},
-        {&wra_table, &c->wra},
-        {&un_optim_key_table, &c->optim},
-        {&comm_table, &c->comm},
-        {&valid_table, &c->valid},
-        {&checkpoint_table, &c->checkpoint},
-        {&log_table, &c->log},
-        {&loader_table, &c->loader},
-    };
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; ++i)
-        UN_TRY(un_config_bind(c->document, parts[i].table, parts[i].out));
+    for (int i = 0; i < PARTS; ++i)
+        UN_TRY(un_config_bind(c->document, parts[i].table, (char *)c + parts[i].offset));
     return un_config_finish(c->document);
 }
 
@@ -329,10 +332,7 @@ struct un_transport un_run_config_transport(const struct un_run_config *c) {
 }
 
 void un_run_config_help(FILE *out) {
-    const struct un_key_table *const tables[] = {
-        &run_table,   &top_table,        &un_model_key_table, &un_data_key_table,
-        &train_table, &wra_table,        &un_optim_key_table, &comm_table,
-        &valid_table, &checkpoint_table, &log_table,          &loader_table,
-    };
-    un_config_help(out, tables, sizeof tables / sizeof *tables);
+    const struct un_key_table *tables[PARTS];
+    for (int i = 0; i < PARTS; ++i) tables[i] = parts[i].table;
+    un_config_help(out, tables, PARTS);
 }

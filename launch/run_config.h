@@ -15,6 +15,9 @@ struct un_top_keys {
 };
 extern const char *const un_device_names[];
 
+enum un_backend { UN_BACKEND_AUTO, UN_BACKEND_SELF, UN_BACKEND_MPI };
+extern const char *const un_backend_names[];
+
 struct un_run_keys {
     char dir[256];
     int64_t seed, threads;

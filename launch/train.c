@@ -33,6 +33,13 @@ static bool leads(const struct run *r) {
     return r->job->comm->rank == 0;
 }
 
+/* Ranks learn of each other's failures between stages that have no collectives inside. */
+static enum un_status agree(struct run *r, enum un_status mine) {
+    enum un_status all = un_comm_agree(r->job->comm, mine);
+    r->job->agreed = all != UN_OK;
+    return all;
+}
+
 /* ---- checkpoints ------------------------------------------------------------------------------------------
  */
 
@@ -173,6 +180,12 @@ static void progress_text(const struct un_job *job, const struct un_stats *total
     snprintf(text + used, size - used, " | %.0f tokens/s", tokens_per_s);
 }
 
+/* Only rank 0 writes; a failure is kept until all ranks meet. The first one counts. */
+static void end_line(struct run *r) {
+    enum un_status status = un_metrics_end(r->metrics);
+    if (r->trouble == UN_OK) r->trouble = status;
+}
+
 /* One line for the steps since the last one; the losses are those of this step. Collective. */
 static enum un_status log_step(struct run *r, const struct un_step_result *result) {
     struct un_job *job = r->job;
@@ -190,7 +203,7 @@ static enum un_status log_step(struct run *r, const struct un_step_result *resul
         un_metrics_put(r->metrics, "samples", total.samples);
         if (r->skipped) un_metrics_put_i64(r->metrics, "skipped", r->skipped);
         put_times(r->metrics, v, now);
-        r->trouble = un_metrics_end(r->metrics);
+        end_line(r);
         progress_text(job, &total, v->tokens / (now - v->since), text, sizeof text);
         un_progress_step(&r->progress, job->step, text, false);
     }
@@ -208,7 +221,7 @@ static enum un_status validate(struct run *r) {
         char text[768];
         un_metrics_begin(r->metrics, job->step);
         un_validate_report(job, &total, r->metrics, text, sizeof text);
-        r->trouble = un_metrics_end(r->metrics);
+        end_line(r);
         un_progress_clear(&r->progress);
         un_log(UN_LOG_INFO, "validation after update %lld: %s", (long long)job->step, text);
     }
@@ -278,7 +291,8 @@ static enum un_status loop(struct run *r) {
         if (due(c->checkpoint.every, job->step)) UN_TRY(save(r));
     }
     UN_TRY(validate(r));
-    return save(r);
+    UN_TRY(save(r));
+    return agree(r, r->trouble); /* no step follows that would tell the others */
 }
 
 static void say_start(const struct run *r) {
@@ -297,13 +311,6 @@ static void say_start(const struct run *r) {
                "train.exact: %lld lanes on %lld ranks are not both powers of two, so losses equal those of "
                "other rank counts to rounding only",
                (long long)job->config.train.lanes, (long long)n);
-}
-
-/* Ranks learn of each other's failures between stages that have no collectives inside. */
-static enum un_status agree(struct run *r, enum un_status mine) {
-    enum un_status all = un_comm_agree(r->job->comm, mine);
-    r->job->agreed = all != UN_OK;
-    return all;
 }
 
 static enum un_status open_log(struct run *r) {

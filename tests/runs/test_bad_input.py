@@ -32,6 +32,10 @@ def config_errors(cfg):
         refuse("no card in this build or machine", go("device=cuda"), 64, "cuda")
         refuse("width not divided by heads", go("model.num_attention_heads=3"), 64, "num_attention_heads", "3")
 
+    refuse("mpi without a launcher", R.command(1, "--cfg", cfg, "comm.backend=mpi"), 64, "comm.backend", "self")
+    if RANKS > 1:
+        refuse("self with ranks", R.command(RANKS, "--cfg", cfg, "comm.backend=self"), 64, "comm.backend", "mpi")
+
 
 def line_and_column(folder, cfg):
     broken = folder / "broken.yaml"
@@ -138,6 +142,18 @@ def full_disk(folder, data):
         subprocess.call(["umount", "-l", disk])
 
 
+def log_cannot_grow(folder, data):
+    """The last line of the log cannot be written (the log is as long as files may be), while the checkpoint fits."""
+    run_dir = folder / "long"
+    cfg = R.write_config(folder / "long.yaml", data, run_dir, steps=1, lanes=2, valid=False)
+    cfg.write_text(cfg.read_text().replace("warmup_steps: 3", "warmup_steps: 0"))
+    (run_dir / "log").mkdir(parents=True)
+    (run_dir / "log/metrics.jsonl").write_text('{"step":0}\n' * 110000)
+    words = " ".join(map(str, R.command(1, "--cfg", cfg)))  # Open MPI itself needs larger files
+    refuse("log that cannot grow", ["bash", "-c", f"ulimit -f 1024; exec {words}"], 74, "metrics.jsonl")
+    R.expect(R.manifest(run_dir, 1)["step"] == 1, "log that cannot grow: the checkpoint is there")
+
+
 def main():
     with R.Folder() as folder:
         data = R.synth(folder / "data")
@@ -145,6 +161,7 @@ def main():
         config_errors(cfg)
         line_and_column(folder, cfg)
         data_errors(folder, data, cfg)
+        log_cannot_grow(folder, data)
         full_disk(folder, data)
 
 
