@@ -13,7 +13,7 @@ struct un_stats {
     struct un_tally by[UN_OBJECTIVE_COUNT][UN_MAX_DATASETS];
     double ot_pos, ot_neg, pairs_pos, pairs_neg; /* sums of distances of true and false pairs */
     double align_words, align_hits; /* words with a known region; heaviest region of the plan is right */
-    double align_chance; /* the hits that a region drawn at random would give in the mean */
+    double align_chance;            /* the hits that a region drawn at random would give in the mean */
     double tokens, samples;
 };
 
