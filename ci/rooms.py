@@ -43,6 +43,7 @@ SYSTEM = [
      "runtime/cuda and comm/comm_nccl.c"),
     (r"hdf5.*|H5.*", r"io/h5(_[a-z]+)?\.c|io/h5_private\.h", "io/h5*.c"),
     (r"yaml\.h", r"runtime/.*", "runtime"),
+    (r"lmdb\.h|msgpack.*|lz4.*|zip\.h|utf8proc\.h", r"io/convert/.*", "io/convert"),
 ]
 
 def call(names):

@@ -1,7 +1,7 @@
 /* The image file of one part of the micro-world. Scenes are made twice: to count the regions, then to write
  * them. */
 #include "io/half.h"
-#include "io/synth_sink.h"
+#include "io/row_sink.h"
 #include "io/synth_write.h"
 #include "runtime/memory.h"
 #include <stdio.h>
@@ -49,28 +49,28 @@ out:
 }
 
 struct region_sinks {
-    struct un_synth_sink feature, box, confidence, soft_label;
+    struct un_row_sink feature, box, confidence, soft_label;
 };
 
 static enum un_status open_sinks(struct region_sinks *s, struct un_h5 *file, const struct un_synth_job *job,
                                  int64_t rows) {
     enum { MOST = UN_SYNTH_MAX_REGIONS };
-    UN_TRY(un_synth_sink_open(&s->feature, file, "feature", UN_F16, rows, job->img_dim, MOST));
-    UN_TRY(un_synth_sink_open(&s->box, file, "box", UN_F32, rows, 6, MOST));
-    UN_TRY(un_synth_sink_open(&s->confidence, file, "confidence", UN_F16, rows, 0, MOST));
-    return un_synth_sink_open(&s->soft_label, file, "soft_label", UN_F16, rows, job->img_label_dim, MOST);
+    UN_TRY(un_row_sink_open(&s->feature, file, "feature", UN_F16, rows, job->img_dim, MOST));
+    UN_TRY(un_row_sink_open(&s->box, file, "box", UN_F32, rows, 6, MOST));
+    UN_TRY(un_row_sink_open(&s->confidence, file, "confidence", UN_F16, rows, 0, MOST));
+    return un_row_sink_open(&s->soft_label, file, "soft_label", UN_F16, rows, job->img_label_dim, MOST);
 }
 
 static enum un_status write_scene(struct region_sinks *s, const struct un_synth_job *job,
                                   const struct un_synth_scene *scene) {
-    UN_TRY(un_synth_sink_room(&s->feature, scene->n_regions));
-    UN_TRY(un_synth_sink_room(&s->box, scene->n_regions));
-    UN_TRY(un_synth_sink_room(&s->confidence, scene->n_regions));
-    UN_TRY(un_synth_sink_room(&s->soft_label, scene->n_regions));
-    uint16_t *feature = un_synth_sink_take(&s->feature, scene->n_regions);
-    float *box = un_synth_sink_take(&s->box, scene->n_regions);
-    uint16_t *confidence = un_synth_sink_take(&s->confidence, scene->n_regions);
-    uint16_t *soft_label = un_synth_sink_take(&s->soft_label, scene->n_regions);
+    UN_TRY(un_row_sink_room(&s->feature, scene->n_regions));
+    UN_TRY(un_row_sink_room(&s->box, scene->n_regions));
+    UN_TRY(un_row_sink_room(&s->confidence, scene->n_regions));
+    UN_TRY(un_row_sink_room(&s->soft_label, scene->n_regions));
+    uint16_t *feature = un_row_sink_take(&s->feature, scene->n_regions);
+    float *box = un_row_sink_take(&s->box, scene->n_regions);
+    uint16_t *confidence = un_row_sink_take(&s->confidence, scene->n_regions);
+    uint16_t *soft_label = un_row_sink_take(&s->soft_label, scene->n_regions);
     for (int r = 0; r < scene->n_regions; ++r) {
         const struct un_synth_box *b = &scene->region[r].box;
         const float row[6] = {b->x1, b->y1, b->x2, b->y2, b->x2 - b->x1, b->y2 - b->y1};
@@ -92,15 +92,15 @@ static enum un_status write_regions(struct un_h5 *file, const struct un_synth_jo
         un_synth_make_scene(job, part, i, &scene);
         UN_TRY_GOTO(write_scene(&s, job, &scene), out);
     }
-    UN_TRY_GOTO(un_synth_sink_flush(&s.feature), out);
-    UN_TRY_GOTO(un_synth_sink_flush(&s.box), out);
-    UN_TRY_GOTO(un_synth_sink_flush(&s.confidence), out);
-    UN_TRY_GOTO(un_synth_sink_flush(&s.soft_label), out);
+    UN_TRY_GOTO(un_row_sink_flush(&s.feature), out);
+    UN_TRY_GOTO(un_row_sink_flush(&s.box), out);
+    UN_TRY_GOTO(un_row_sink_flush(&s.confidence), out);
+    UN_TRY_GOTO(un_row_sink_flush(&s.soft_label), out);
 out:
-    un_synth_sink_close(&s.feature);
-    un_synth_sink_close(&s.box);
-    un_synth_sink_close(&s.confidence);
-    un_synth_sink_close(&s.soft_label);
+    un_row_sink_close(&s.feature);
+    un_row_sink_close(&s.box);
+    un_row_sink_close(&s.confidence);
+    un_row_sink_close(&s.soft_label);
     return status;
 }
 

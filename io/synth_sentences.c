@@ -1,6 +1,6 @@
 /* The text file of one part of the micro-world. Captions are made twice: to count words, bytes and pairs,
  * then to write. */
-#include "io/synth_sink.h"
+#include "io/row_sink.h"
 #include "io/synth_write.h"
 #include "runtime/memory.h"
 #include <stdio.h>
@@ -111,12 +111,12 @@ static enum un_status write_index(struct un_h5 *file, const struct index *x, int
 }
 
 struct text_sinks {
-    struct un_synth_sink token, sentence, pair_token, pair_region;
+    struct un_row_sink token, sentence, pair_token, pair_region;
 };
 
-static enum un_status put(struct un_synth_sink *sink, const void *rows, int64_t n) {
-    UN_TRY(un_synth_sink_room(sink, n));
-    memcpy(un_synth_sink_take(sink, n), rows, (size_t)(n * sink->row_bytes));
+static enum un_status put(struct un_row_sink *sink, const void *rows, int64_t n) {
+    UN_TRY(un_row_sink_room(sink, n));
+    memcpy(un_row_sink_take(sink, n), rows, (size_t)(n * sink->row_bytes));
     return UN_OK;
 }
 
@@ -132,10 +132,10 @@ static enum un_status write_line(void *context, int64_t image, int64_t text, con
 
 static enum un_status open_sinks(struct text_sinks *s, struct un_h5 *file, const struct index *x,
                                  int64_t texts) {
-    UN_TRY(un_synth_sink_open(&s->token, file, "token", UN_I32, x->token[texts], 0, MAX_TOKENS));
-    UN_TRY(un_synth_sink_open(&s->sentence, file, "sentence", UN_U8, x->sentence[texts], 0, MAX_BYTES));
-    UN_TRY(un_synth_sink_open(&s->pair_token, file, "align_token", UN_I32, x->pair[texts], 0, MAX_PAIRS));
-    return un_synth_sink_open(&s->pair_region, file, "align_region", UN_I32, x->pair[texts], 0, MAX_PAIRS);
+    UN_TRY(un_row_sink_open(&s->token, file, "token", UN_I32, x->token[texts], 0, MAX_TOKENS));
+    UN_TRY(un_row_sink_open(&s->sentence, file, "sentence", UN_U8, x->sentence[texts], 0, MAX_BYTES));
+    UN_TRY(un_row_sink_open(&s->pair_token, file, "align_token", UN_I32, x->pair[texts], 0, MAX_PAIRS));
+    return un_row_sink_open(&s->pair_region, file, "align_region", UN_I32, x->pair[texts], 0, MAX_PAIRS);
 }
 
 static enum un_status write_lines(struct un_h5 *file, const struct un_synth_job *job,
@@ -145,15 +145,15 @@ static enum un_status write_lines(struct un_h5 *file, const struct un_synth_job 
     struct text_sinks s = {0};
     UN_TRY_GOTO(open_sinks(&s, file, x, part->images * job->texts), out);
     UN_TRY_GOTO(each_line(job, part, line, write_line, &s), out);
-    UN_TRY_GOTO(un_synth_sink_flush(&s.token), out);
-    UN_TRY_GOTO(un_synth_sink_flush(&s.sentence), out);
-    UN_TRY_GOTO(un_synth_sink_flush(&s.pair_token), out);
-    UN_TRY_GOTO(un_synth_sink_flush(&s.pair_region), out);
+    UN_TRY_GOTO(un_row_sink_flush(&s.token), out);
+    UN_TRY_GOTO(un_row_sink_flush(&s.sentence), out);
+    UN_TRY_GOTO(un_row_sink_flush(&s.pair_token), out);
+    UN_TRY_GOTO(un_row_sink_flush(&s.pair_region), out);
 out:
-    un_synth_sink_close(&s.token);
-    un_synth_sink_close(&s.sentence);
-    un_synth_sink_close(&s.pair_token);
-    un_synth_sink_close(&s.pair_region);
+    un_row_sink_close(&s.token);
+    un_row_sink_close(&s.sentence);
+    un_row_sink_close(&s.pair_token);
+    un_row_sink_close(&s.pair_region);
     return status;
 }
 

@@ -1,0 +1,84 @@
+/* Where images come from: one interface over every form of feature files, ours among them.
+ *
+ * A source is opened, surveyed once (ids, numbers of regions, widths and types, without the features), then
+ * read: each thread opens its own reader, and any reader may read any image. Messages name the file and the
+ * member, key or line.
+ */
+#ifndef UN_IMAGE_SOURCE_H
+#define UN_IMAGE_SOURCE_H
+
+#include "runtime/status.h"
+#include "runtime/tensor.h"
+
+/* One image of the list a survey makes. */
+struct un_image_entry {
+    char *id;          /* owned by the list */
+    int64_t regions;   /* >= 1 */
+    int64_t at, bytes; /* the source's own: where the image stands, how long it is there (0: unknown) */
+};
+
+/* What all images of a source have in common. */
+struct un_image_shape {
+    int64_t img_dim;              /* F */
+    int64_t classes;              /* C with the background; 0: no soft labels */
+    enum un_type feature_type;    /* UN_F16 | UN_F32, as stored in the source: nothing is rounded */
+    enum un_type confidence_type; /* UN_F16 | UN_F32 */
+    enum un_type soft_type;       /* UN_F16 | UN_F32 */
+    bool has_confidence;          /* false: 1 is written for every region, and said once */
+};
+
+struct un_image_list {
+    struct un_image_shape shape;
+    struct un_image_entry *list;
+    int64_t n, capacity, regions;
+};
+/* Appends; the id is copied. UN_DATA: empty id, id longer than 255 bytes, regions < 1 (says `where`). */
+enum un_status un_image_list_add(struct un_image_list *list, const char *where, const char *id,
+                                 int64_t regions, int64_t at, int64_t bytes);
+/* UN_DATA naming both places when an id stands twice (`describe` as in the source). */
+enum un_status un_image_list_check(const struct un_image_list *list, const char *source);
+void un_image_list_free(struct un_image_list *list);
+
+/* One image, n regions. Memory of the reader, valid until its next read. */
+struct un_image_record {
+    int64_t regions;
+    const void *feature;    /* [n,F] as shape.feature_type */
+    const float *box;       /* [n,6] x1 y1 x2 y2 w h, divided by the image's width or height */
+    const void *confidence; /* [n] as shape.confidence_type; NULL without */
+    const void *soft;       /* [n,C] as shape.soft_type; NULL without */
+};
+
+struct un_image_source;
+struct un_image_reader;
+
+struct un_image_source_ops {
+    enum un_status (*survey)(struct un_image_source *source, struct un_image_list *list);
+    enum un_status (*reader_open)(struct un_image_source *source, struct un_image_reader **reader);
+    /* Image `index` of the list. UN_DATA when it is not what the survey saw. */
+    enum un_status (*read)(struct un_image_reader *reader, const struct un_image_list *list, int64_t index,
+                           struct un_image_record *record);
+    void (*reader_close)(struct un_image_reader *reader);
+    void (*close)(struct un_image_source *source);
+};
+
+/* First member of every source's own struct. */
+struct un_image_source {
+    const struct un_image_source_ops *ops;
+    char name[256]; /* for messages and the attribute `source`: kind and path */
+    uint64_t
+        stamp; /* of the source's files: names, sizes, times; a half-done import goes on only when equal */
+};
+
+/* paths: n files or folders of one form. */
+enum un_status un_image_source_npz(struct un_image_source **source, const char *const *paths, int n);
+enum un_status un_image_source_tsv(struct un_image_source **source, const char *const *paths, int n);
+enum un_status un_image_source_lmdb(struct un_image_source **source, const char *const *paths, int n);
+enum un_status un_image_source_h5(struct un_image_source **source, const char *const *paths, int n);
+void un_image_source_close(struct un_image_source *source); /* NULL allowed */
+
+/* From corners in pixels: divides by the image's size, w and h by subtraction of the quotients in float.
+ * corners [n,4] x1 y1 x2 y2, box [n,6]. Leaves values outside [0,1] by up to 1e-3 as they are, clamps none.
+ */
+void un_box_from_pixels(float *box, const float *corners, int64_t n, double width, double height);
+
+#endif

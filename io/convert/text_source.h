@@ -1,0 +1,47 @@
+/* Where captions come from: one interface over every form, a record at a time, memory of one record. */
+#ifndef UN_TEXT_SOURCE_H
+#define UN_TEXT_SOURCE_H
+
+#include "io/dataset.h"
+
+/* Memory of the source, valid until the next call. */
+struct un_caption {
+    const char *text_id; /* NULL: the source numbers none; the importer makes one of the running number */
+    const char
+        *image_id; /* as the source writes it: "42", "COCO_val2014_000000000042.jpg", a URL's last part ... */
+    const char *sentence; /* UTF-8; NULL when only tokens are known */
+    size_t sentence_bytes;
+    const int32_t *token; /* already tokenised (LMDB), or NULL */
+    int64_t tokens;
+    const char *split; /* Karpathy's split of the image ("train", "restval", ...), or NULL */
+    int64_t line;      /* line or record number from 1, for messages */
+};
+
+struct un_text_source;
+struct un_text_source_ops {
+    /* *more false at the end. */
+    enum un_status (*next)(struct un_text_source *source, struct un_caption *caption, bool *more);
+    void (*close)(struct un_text_source *source);
+};
+struct un_text_source {
+    const struct un_text_source_ops *ops;
+    char name[256];                  /* for messages: kind and path */
+    int64_t bytes_total, bytes_done; /* for progress; 0 unknown */
+    const struct un_vocab *vocab;    /* of a source that is already tokenised; else NULL */
+};
+void un_text_source_close(struct un_text_source *source); /* NULL allowed */
+
+/* The authors' txt_db: a folder with data.mdb and meta.json. */
+enum un_status un_text_source_lmdb(struct un_text_source **source, const char *path);
+/* COCO's captions_*.json, the Karpathy split (dataset_coco.json), one object with image and captions. */
+enum un_status un_text_source_coco(struct un_text_source **source, const char *path);
+/* Visual Genome's region_descriptions.json. */
+enum un_status un_text_source_vg(struct un_text_source **source, const char *path);
+/* Conceptual Captions: caption TAB url a line; image_id = ids file or line number, see text_import.h. */
+enum un_status un_text_source_cc(struct un_text_source **source, const char *path);
+/* SBU: two parallel files (urls, captions), or its JSON (image_urls, captions). second may be NULL. */
+enum un_status un_text_source_sbu(struct un_text_source **source, const char *path, const char *second);
+/* image id TAB caption a line. */
+enum un_status un_text_source_lines(struct un_text_source **source, const char *path);
+
+#endif

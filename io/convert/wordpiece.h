@@ -1,0 +1,37 @@
+/* BERT's tokenizer: clean, split at spaces and punctuation (lower-cased and without accents for uncased
+ * models), then the longest known pieces of each word. Ids equal those of pytorch_pretrained_bert's
+ * BertTokenizer on any text. Source: Devlin et al. 2019, tokenization.py (BasicTokenizer,
+ * WordpieceTokenizer); Wu et al. 2016.
+ */
+#ifndef UN_WORDPIECE_H
+#define UN_WORDPIECE_H
+
+#include "io/dataset.h"
+
+struct un_wordpiece;
+
+enum un_wordpiece_case { UN_WORDPIECE_AUTO, UN_WORDPIECE_CASED, UN_WORDPIECE_UNCASED };
+
+/* vocab.txt, one piece a line, id = line number. AUTO: uncased when no piece has an upper-case letter
+ * (special tokens in brackets aside). UN_IO; UN_DATA: [UNK] [CLS] [SEP] [MASK] missing, a piece twice, not
+ * UTF-8. */
+enum un_status un_wordpiece_open(struct un_wordpiece **wordpiece, const char *path,
+                                 enum un_wordpiece_case how);
+/* The same from memory; `name` stands for the file. */
+enum un_status un_wordpiece_parse(struct un_wordpiece **wordpiece, const char *name, const char *text,
+                                  size_t bytes, enum un_wordpiece_case how);
+void un_wordpiece_close(struct un_wordpiece *wordpiece);
+
+/* Ids of `text` [bytes], any bytes (broken UTF-8 counts as U+FFFD, which cleaning drops), no special tokens
+ * added. Writes at most `capacity` ids and returns how many there are. Thread-safe, no allocation for texts
+ * up to 64 KiB. ids may be NULL with capacity 0. Returns -1 (error recorded) only for lack of memory. */
+int64_t un_wordpiece_encode(const struct un_wordpiece *wordpiece, const char *text, size_t bytes,
+                            int32_t *ids, int64_t capacity);
+const char *un_wordpiece_piece(const struct un_wordpiece *wordpiece, int32_t id);
+/* Attributes of a text file made with it: tokenizer = the vocabulary file's name without folder, "-vocab" and
+ * ".txt" (bert-base-cased); random_lo 106 and 999+... as the authors' v_range: the id after [MASK]'s block up
+ * to the size. */
+struct un_vocab un_wordpiece_vocab(const struct un_wordpiece *wordpiece);
+bool un_wordpiece_cased(const struct un_wordpiece *wordpiece);
+
+#endif

@@ -1,0 +1,73 @@
+/* The words of a command, sorted into names and keys (tools.h). */
+#include "launch/tools.h"
+#include "runtime/memory.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static bool is_key(const struct un_key_table *table, const char *word, size_t length) {
+    for (int64_t k = 0; table && k < table->n; ++k)
+        if (strlen(table->keys[k].name) == length && memcmp(table->keys[k].name, word, length) == 0)
+            return true;
+    return false;
+}
+
+static enum un_status wrong_names(const struct un_tool *tool) {
+    return un_fail(UN_USAGE, "usage: uniter %s %s%s%s %s", tool->group, tool->name, tool->form ? " " : "",
+                   tool->form ? tool->form : "", tool->arguments);
+}
+
+/* Sorts the words; overrides [2n] become "key=value" texts, those made here are listed in `made`. */
+static enum un_status sort_words(struct un_arguments *a, const struct un_key_table *table, int n,
+                                 char **words, const char **overrides, int *n_overrides, char **made,
+                                 int *n_made) {
+    bool names_only = false;
+    for (int i = 0; i < n; ++i) {
+        const char *word = words[i];
+        bool dashed = !names_only && strncmp(word, "--", 2) == 0;
+        if (dashed && word[2] == '\0') {
+            names_only = true;
+            continue;
+        }
+        const char *front = dashed ? word + 2 : word, *equals = strchr(front, '=');
+        size_t length = equals ? (size_t)(equals - front) : strlen(front);
+        bool known = is_key(table, front, length);
+        if (dashed && known && !equals) {
+            if (i + 1 == n) return un_fail(UN_USAGE, "%s: a value is missing", word);
+            if (!(made[*n_made] = un_format("%s=%s", front, words[++i]))) return UN_MEMORY;
+            overrides[(*n_overrides)++] = made[(*n_made)++];
+        } else if (dashed || (equals && !names_only && (known || access(word, F_OK) != 0))) {
+            overrides[(*n_overrides)++] = front; /* an unknown one is refused with the nearest key */
+        } else {
+            a->names[a->n++] = word;
+        }
+    }
+    return UN_OK;
+}
+
+enum un_status un_arguments_read(struct un_arguments *arguments, const struct un_tool *tool, int n,
+                                 char **words, int least, int most, void *out) {
+    enum un_status status;
+    int n_overrides = 0, n_made = 0;
+    *arguments = (struct un_arguments){.names = un_alloc((size_t)n + 1, sizeof(char *), "command line")};
+    const char **overrides = un_alloc((size_t)n + 1, sizeof *overrides, "command line");
+    char **made = un_alloc((size_t)n + 1, sizeof *made, "command line");
+    UN_TRY_GOTO(arguments->names && overrides && made ? UN_OK : UN_MEMORY, out);
+    UN_TRY_GOTO(sort_words(arguments, tool->keys, n, words, overrides, &n_overrides, made, &n_made), out);
+    if (arguments->n < least || (most >= 0 && arguments->n > most)) UN_TRY_GOTO(wrong_names(tool), out);
+    UN_TRY_GOTO(un_config_parse(&arguments->document, "command line", "{}", overrides, n_overrides), out);
+    if (tool->keys) UN_TRY_GOTO(un_config_bind(arguments->document, tool->keys, out), out);
+    UN_TRY_GOTO(un_config_finish(arguments->document), out);
+out:
+    for (int i = 0; made && i < n_made; ++i) un_free(made[i]);
+    un_free(made);
+    un_free(overrides);
+    if (status != UN_OK) un_arguments_free(arguments);
+    return status;
+}
+
+void un_arguments_free(struct un_arguments *arguments) {
+    un_config_free(arguments->document);
+    un_free(arguments->names);
+    *arguments = (struct un_arguments){0};
+}

@@ -1,0 +1,34 @@
+/* The commands of `uniter`, one table a topic; the work is done in io. */
+#ifndef UN_TOOLS_H
+#define UN_TOOLS_H
+
+#include "runtime/config.h"
+
+struct un_tool {
+    const char *group, *name, *form; /* "data" "import" "npz"; form NULL: the command has none */
+    const char *arguments;           /* "FOLDER|FILE... OUT.img.h5 [key=value ...]" */
+    const char *meaning;             /* a few words */
+    const struct un_key_table *keys; /* NULL: none */
+    enum un_status (*run)(const struct un_tool *tool, int n, char **words);
+};
+struct un_tools {
+    const struct un_tool *list;
+    int n;
+};
+extern const struct un_tools un_tools_data, un_tools_images, un_tools_texts, un_tools_select,
+    un_tools_weights;
+
+/* The words of a command, sorted: names (files, folders) in order, and the keys bound to `out`. Keys may be
+ * written key=value, --key=value or --key value, anywhere; a word with "=" whose front is no key is a name
+ * when such a file exists. `--` ends the keys. Strings and lists live as long as the document. */
+struct un_arguments {
+    const char **names; /* [n] */
+    int n;
+    struct un_config *document;
+};
+/* least..most names are wanted (most < 0: any number); UN_USAGE shows the tool's arguments otherwise. */
+enum un_status un_arguments_read(struct un_arguments *arguments, const struct un_tool *tool, int n,
+                                 char **words, int least, int most, void *out);
+void un_arguments_free(struct un_arguments *arguments);
+
+#endif
