@@ -200,6 +200,48 @@ static enum un_status sync_folder_of(const char *path) {
     return status;
 }
 
+enum un_status un_h5_set_aside(struct un_h5 *f) {
+    UN_H5_LOCKED;
+    UN_ASSERT(f->partial && f->id >= 0);
+    hid_t id = f->id;
+    enum un_status status = UN_OK;
+    f->id = -1;
+    if (H5Fclose(id) < 0) status = un_h5_error(f, "", "cannot write");
+    if (status == UN_OK) status = un_h5_written(f, "");
+    if (status == UN_OK) status = sync_file(f->fd, f->partial);
+    if (status == UN_OK) { /* from here on nobody removes it */
+        un_free(f->partial);
+        f->partial = NULL;
+    }
+    un_h5_close(f);
+    return status;
+}
+
+/* The checks of a file for reading, under the partial name; then the same for writing. */
+static enum un_status take_up(struct un_h5 *f) {
+    struct un_h5 *checked = NULL;
+    UN_TRY(un_h5_open(&checked, f->partial, false));
+    f->bytes = checked->bytes;
+    un_h5_close(checked);
+    f->fd = open(f->partial, O_RDWR | O_CLOEXEC);
+    if (f->fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", f->partial, strerror(errno));
+    hid_t fapl = un_h5_access_list(f);
+    if (fapl >= 0) f->id = H5Fopen(f->partial, H5F_ACC_RDWR, fapl);
+    enum un_status status = f->id < 0 ? un_h5_error(f, "", "cannot open as HDF5") : UN_OK;
+    if (fapl >= 0) H5Pclose(fapl);
+    return status;
+}
+
+enum un_status un_h5_take_up(struct un_h5 **file, const char *path) {
+    UN_H5_LOCKED;
+    struct un_h5 *f;
+    enum un_status status = new_file(&f, path, true);
+    if (status == UN_OK) status = take_up(f);
+    if (status != UN_OK) un_h5_close(f);
+    *file = status == UN_OK ? f : NULL;
+    return status;
+}
+
 enum un_status un_h5_commit(struct un_h5 *f) {
     UN_H5_LOCKED;
     UN_ASSERT(f->partial && f->id >= 0);

@@ -19,6 +19,11 @@ enum un_status un_h5_open(struct un_h5 **file, const char *path, bool need_compl
 enum un_status un_h5_create(struct un_h5 **file, const char *path);
 /* Writes attribute complete=1, flushes, fsyncs, renames PATH.partial to PATH. */
 enum un_status un_h5_commit(struct un_h5 *file);
+/* A new file that others write to, by un_h5_raw_offset, and that is finished later, perhaps by another
+ * process: closes it and leaves PATH.partial, durable. A file that cannot be written is removed. */
+enum un_status un_h5_set_aside(struct un_h5 *file);
+/* Opens PATH.partial again, to be committed or removed. Checked like a file for reading. */
+enum un_status un_h5_take_up(struct un_h5 **file, const char *path);
 /* Closes; an uncommitted new file is removed. */
 void un_h5_close(struct un_h5 *file);
 const char *un_h5_path(const struct un_h5 *file);
@@ -65,7 +70,7 @@ enum un_status un_h5_read_all(struct un_h5 *f, const char *name, enum un_type ty
  * (un_free). */
 enum un_status un_h5_read_texts(struct un_h5 *f, const char *name, int64_t *n, int64_t *stride, char **cells);
 /* Byte offset in the file if the dataset is contiguous, unfiltered and its stored type is `type`, little
- * endian, so that pread may fetch rows; else -1. */
+ * endian, so that pread (pwrite in a new file) may move rows; else -1. */
 int64_t un_h5_raw_offset(struct un_h5_data *d, enum un_type type);
 
 /* Creates a contiguous dataset [rows] (cols 0) or [rows, cols] of `type`. Parent groups are made as needed.
@@ -75,6 +80,12 @@ enum un_status un_h5_data_create(struct un_h5 *f, const char *name, enum un_type
 /* Fixed-length text [n] from n cells of `stride` bytes (NUL-padded). */
 enum un_status un_h5_write_texts(struct un_h5 *f, const char *name, int64_t n, int64_t stride,
                                  const char *cells);
+/* The same piece by piece: a dataset of n texts of `stride` bytes, and the cells of rows [first,
+ * first+count).
+ */
+enum un_status un_h5_texts_create(struct un_h5 *f, const char *name, int64_t n, int64_t stride,
+                                  struct un_h5_data **data);
+enum un_status un_h5_texts_write(struct un_h5_data *d, int64_t first, int64_t count, const char *cells);
 enum un_status un_h5_write_rows(struct un_h5_data *d, int64_t first, int64_t count, enum un_type type,
                                 const void *in);
 enum un_status un_h5_write_all(struct un_h5 *f, const char *name, enum un_type type, int64_t rows,

@@ -37,6 +37,8 @@ enum un_status un_h5_data_create(struct un_h5 *f, const char *name, enum un_type
     if (!(d->name = un_strdup(name))) UN_TRY_GOTO(UN_MEMORY, out);
     if ((d->id = create_contiguous(f->id, name, d->type, d->shape.rank, dims)) < 0 || f->io_errno)
         UN_TRY_GOTO(un_h5_error(f, name, "cannot create a dataset of %lld rows", (long long)rows), out);
+    haddr_t offset = H5Dget_offset(d->id);
+    if (offset <= INT64_MAX) d->offset = (int64_t)offset; /* undefined is larger */
     *data = d;
 out:
     if (status != UN_OK) un_h5_data_close(d);
@@ -112,18 +114,48 @@ enum un_status un_h5_write_all(struct un_h5 *f, const char *name, enum un_type t
     return status;
 }
 
+static hid_t text_type(int64_t stride) {
+    hid_t type = H5Tcopy(H5T_C_S1);
+    if (type >= 0 && (H5Tset_size(type, (size_t)stride) < 0 || H5Tset_strpad(type, H5T_STR_NULLPAD) < 0)) {
+        H5Tclose(type);
+        return -1;
+    }
+    return type;
+}
+
+enum un_status un_h5_texts_create(struct un_h5 *f, const char *name, int64_t n, int64_t stride,
+                                  struct un_h5_data **data) {
+    UN_H5_LOCKED;
+    enum un_status status = UN_OK;
+    hsize_t dims[1] = {(hsize_t)n};
+    *data = NULL;
+    UN_ASSERT(f->partial && f->id >= 0 && n >= 0 && stride >= 1);
+    struct un_h5_data *d = un_alloc(1, sizeof *d, "an HDF5 dataset");
+    if (!d) return UN_MEMORY;
+    *d = (struct un_h5_data){.file = f, .id = -1, .type = text_type(stride), .offset = -1};
+    d->shape = (struct un_h5_shape){1, {n, 1}, UN_H5_TEXT, stride};
+    if (!(d->name = un_strdup(name))) UN_TRY_GOTO(UN_MEMORY, out);
+    if (d->type < 0 || (d->id = create_contiguous(f->id, name, d->type, 1, dims)) < 0 || f->io_errno)
+        UN_TRY_GOTO(un_h5_error(f, name, "cannot create a dataset of %lld texts", (long long)n), out);
+    *data = d;
+out:
+    if (status != UN_OK) un_h5_data_close(d);
+    return status;
+}
+
+enum un_status un_h5_texts_write(struct un_h5_data *d, int64_t first, int64_t count, const char *cells) {
+    UN_H5_LOCKED;
+    UN_ASSERT(d->shape.class_ == UN_H5_TEXT);
+    UN_TRY(un_h5_check_rows(d, first, count));
+    return count == 0 ? UN_OK : write_as(d, first, count, d->type, cells);
+}
+
 enum un_status un_h5_write_texts(struct un_h5 *f, const char *name, int64_t n, int64_t stride,
                                  const char *cells) {
     UN_H5_LOCKED;
-    UN_ASSERT(n >= 0 && stride >= 1);
-    hsize_t dims[1] = {(hsize_t)n};
-    hid_t type = H5Tcopy(H5T_C_S1), id = -1;
-    bool ok = type >= 0 && H5Tset_size(type, (size_t)stride) >= 0 &&
-              H5Tset_strpad(type, H5T_STR_NULLPAD) >= 0 &&
-              (id = create_contiguous(f->id, name, type, 1, dims)) >= 0 &&
-              (n == 0 || H5Dwrite(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, cells) >= 0) && !f->io_errno;
-    enum un_status status = ok ? UN_OK : un_h5_error(f, name, "cannot write %lld texts", (long long)n);
-    if (id >= 0) H5Dclose(id);
-    if (type >= 0) H5Tclose(type);
+    struct un_h5_data *d;
+    UN_TRY(un_h5_texts_create(f, name, n, stride, &d));
+    enum un_status status = un_h5_texts_write(d, 0, n, cells);
+    un_h5_data_close(d);
     return status;
 }

@@ -32,6 +32,7 @@ struct un_progress {
     double recent_seconds, recent_steps; /* of about the last minute */
     double smoothed;                     /* their ratio: seconds a step */
     int width;
+    const char *unit; /* what a step is called; NULL: step. May be set after un_progress_open */
 };
 /* Steps first + 1 .. total are ahead. */
 void un_progress_open(struct un_progress *p, int64_t first, int64_t total, bool enabled);

@@ -79,10 +79,11 @@ static void add_duration(struct line *l, double seconds) {
 
 static void add_rate(struct line *l, const struct un_progress *p, int64_t step) {
     if (p->smoothed <= 0.0) return; /* nothing was timed yet */
+    const char *unit = p->unit ? p->unit : "step";
     if (p->smoothed < 1.0)
-        add(l, " | %.3g steps/s", 1.0 / p->smoothed);
+        add(l, " | %.3g %ss/s", 1.0 / p->smoothed, unit);
     else
-        add(l, " | %.3g s/step", p->smoothed);
+        add(l, " | %.3g s/%s", p->smoothed, unit);
     add(l, " | ETA ");
     add_duration(l, p->smoothed * (double)(p->total > step ? p->total - step : 0));
 }

@@ -13,6 +13,7 @@
 /* One row a topic: launch/tools_<topic>.c. */
 static const struct un_tools *const topics[] = {
     &un_tools_data,
+    &un_tools_images,
 };
 enum { TOPICS = sizeof topics / sizeof *topics };
 

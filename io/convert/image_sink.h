@@ -12,13 +12,15 @@
 
 struct un_image_sink;
 
-/* UN_USAGE: OUT exists, or another process writes it. *first: images already done (0: a fresh start). */
+/* The list and the source's name outlive the sink. UN_USAGE: OUT exists, or another process writes it.
+ * *first: images already done (0: a fresh start). UN_IO also when the disk has no room for the whole file. */
 enum un_status un_image_sink_open(struct un_image_sink **sink, const char *out,
                                   const struct un_image_source *source, const struct un_image_list *list,
                                   int64_t *first);
-/* Thread-safe. Checks what training would refuse: finite features, boxes in [0,1] (1e-3), confidences in
- * [0,1], soft labels in [0,1]; UN_DATA names the image, region and column. Regions whose confidences do not
- * fall are sorted by confidence, stably, and counted. */
+/* Thread-safe; every image once. Checks what training or `verify` would refuse: finite features, boxes in
+ * [0,1] (1e-3) with w and h their differences (5e-3), confidences in [0,1], soft labels in [0,1]; UN_DATA
+ * names the image, region and column. Regions whose confidences do not fall are sorted by confidence, stably,
+ * and counted. Every few seconds the caller waits until what was put is on the disk. */
 enum un_status un_image_sink_put(struct un_image_sink *sink, int64_t index,
                                  const struct un_image_record *record);
 /* Every image was put: fsync, complete=1, rename; the `.done` file goes. */
@@ -26,11 +28,18 @@ enum un_status un_image_sink_commit(struct un_image_sink *sink);
 /* keep: leave the half-done files for a later run (a signal); otherwise an uncommitted file is removed. */
 void un_image_sink_close(struct un_image_sink *sink, bool keep);
 
-/* The whole of it: survey, layout, threads, progress on stderr, commit, one line of summary. threads 0: as
- * many as the process may use. UN_STOPPED after SIGINT or SIGTERM, with what is done kept. */
+/* Bytes put so far in this run; images whose regions were sorted, in earlier runs too. Thread-safe. */
+struct un_image_sink_counts {
+    int64_t bytes, sorted;
+};
+struct un_image_sink_counts un_image_sink_count(struct un_image_sink *sink);
+
+/* The whole of it: survey, layout, threads, progress on stderr, commit, one line of summary on stdout.
+ * UN_STOPPED when `stop` said so, with what is done kept. */
 struct un_image_import {
-    int64_t threads;
-    bool quiet;
+    int64_t threads;    /* 0: as many as the process may use */
+    bool quiet;         /* neither progress nor summary */
+    bool (*stop)(void); /* asked before every image, by any thread; NULL: never */
 };
 enum un_status un_image_import(struct un_image_source *source, const char *out,
                                const struct un_image_import *how);

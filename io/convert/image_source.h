@@ -31,11 +31,15 @@ struct un_image_list {
     struct un_image_shape shape;
     struct un_image_entry *list;
     int64_t n, capacity, regions;
+    char **pool; /* [pools] blocks that hold the ids */
+    int64_t pools, pool_used;
 };
-/* Appends; the id is copied. UN_DATA: empty id, id longer than 255 bytes, regions < 1 (says `where`). */
+enum { UN_IMAGE_ID_MAX = 255, UN_IMAGE_REGIONS_MAX = 65536 };
+/* Appends; the id is copied. UN_DATA: empty id, id longer than 255 bytes, regions < 1 or > 65536 (says
+ * `where`). */
 enum un_status un_image_list_add(struct un_image_list *list, const char *where, const char *id,
                                  int64_t regions, int64_t at, int64_t bytes);
-/* UN_DATA naming both places when an id stands twice (`describe` as in the source). */
+/* UN_DATA: no image; an id that stands twice, naming both images by number. */
 enum un_status un_image_list_check(const struct un_image_list *list, const char *source);
 void un_image_list_free(struct un_image_list *list);
 

@@ -30,6 +30,12 @@ static void test_progress_format(void **state) {
     format(&p, 50, "loss 3.2", 0, " 25.0% 50/200 | 20 steps/s | ETA 0m08s | loss 3.2");
     p.smoothed = 1.5;
     format(&p, 200, "x", 0, "100.0% 200/200 | 1.5 s/step | ETA 0m00s | x");
+    p.unit = "image";
+    format(&p, 200, "x", 0, "100.0% 200/200 | 1.5 s/image | ETA 0m00s | x");
+    p.smoothed = 0.5;
+    format(&p, 200, "x", 0, "100.0% 200/200 | 2 images/s | ETA 0m00s | x");
+    p.smoothed = 1.5;
+    p.unit = NULL;
     p.total = 200000;
     format(&p, 1, NULL, 0, "  0.0% 1/200000 | 1.5 s/step | ETA 3d11h");
     p.total = 5000;

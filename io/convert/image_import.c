@@ -1,0 +1,118 @@
+/* Images from any source into one file: survey, threads, progress, summary (image_sink.h). */
+#include "io/convert/image_sink.h"
+#include "io/convert/workers.h"
+#include "io/metrics.h"
+#include "runtime/memory.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { THREADS_MOST = 1024 };
+
+struct import {
+    const struct un_image_import *how;
+    struct un_image_source *source;
+    struct un_image_list list;
+    struct un_image_sink *sink;
+    struct un_image_reader **readers; /* [threads] opened by the thread that uses it */
+    int threads;
+    int64_t first;
+    double start;
+    _Atomic int64_t put;
+    _Atomic bool stopped;
+    pthread_mutex_t lock; /* of progress */
+    struct un_progress progress;
+};
+
+static void show(struct import *m, int64_t put) {
+    char text[64];
+    double seconds = un_clock() - m->start;
+    if (pthread_mutex_trylock(&m->lock) != 0) return; /* another thread is at it */
+    snprintf(text, sizeof text, "%.0f MB/s",
+             seconds > 0 ? 1e-6 * (double)un_image_sink_count(m->sink).bytes / seconds : 0.0);
+    un_progress_step(&m->progress, m->first + put, text, false);
+    pthread_mutex_unlock(&m->lock);
+}
+
+static enum un_status one_image(void *context, int thread, int64_t i) {
+    struct import *m = context;
+    struct un_image_record record;
+    if (m->how->stop && m->how->stop()) {
+        atomic_store(&m->stopped, true);
+        return un_fail(UN_STOPPED, "stopped");
+    }
+    if (!m->readers[thread]) UN_TRY(m->source->ops->reader_open(m->source, &m->readers[thread]));
+    UN_TRY(m->source->ops->read(m->readers[thread], &m->list, i, &record));
+    UN_TRY(un_image_sink_put(m->sink, i, &record));
+    show(m, atomic_fetch_add(&m->put, 1) + 1);
+    return UN_OK;
+}
+
+static enum un_status open_threads(struct import *m) {
+    int64_t threads = m->how->threads > 0 ? m->how->threads : un_workers_count();
+    m->threads = threads > THREADS_MOST ? THREADS_MOST : (int)threads;
+    m->readers = un_alloc((size_t)m->threads, sizeof *m->readers, "readers of a source");
+    return m->readers ? UN_OK : UN_MEMORY;
+}
+
+static enum un_status run_threads(struct import *m, const char *out) {
+    m->start = un_clock();
+    un_progress_open(&m->progress, m->first, m->list.n, !m->how->quiet);
+    m->progress.unit = "image";
+    if (m->first > 0 && !m->how->quiet)
+        un_log(UN_LOG_INFO, "%s: goes on with image %lld of %lld", out, (long long)m->first,
+               (long long)m->list.n);
+    enum un_status status = un_workers_run(m->threads, m->first, m->list.n, one_image, m);
+    un_progress_close(&m->progress);
+    if (status == UN_STOPPED && atomic_load(&m->stopped)) {
+        un_error_clear();
+        return un_fail(UN_STOPPED, "%s: stopped after %lld of %lld images; the same command goes on there",
+                       out, (long long)(m->first + atomic_load(&m->put)), (long long)m->list.n);
+    }
+    return status;
+}
+
+static void summary(struct import *m, const char *out) {
+    struct un_image_sink_counts counts = un_image_sink_count(m->sink);
+    const struct un_image_shape *s = &m->list.shape;
+    double seconds = un_clock() - m->start, megabytes = 1e-6 * (double)counts.bytes;
+    printf("%s: %lld images, %lld regions, features %lld wide (%s), ", out, (long long)m->list.n,
+           (long long)m->list.regions, (long long)s->img_dim, s->feature_type == UN_F16 ? "f16" : "f32");
+    if (s->classes)
+        printf("soft labels of %lld classes (%s), ", (long long)s->classes,
+               s->soft_type == UN_F16 ? "f16" : "f32");
+    else
+        printf("no soft labels, ");
+    printf("%.1f MB in %.1f s (%.0f MB/s)\n", megabytes, seconds, seconds > 0 ? megabytes / seconds : 0.0);
+    if (counts.sorted)
+        printf("%s: the regions of %lld images were sorted by confidence\n", out, (long long)counts.sorted);
+    if (!s->has_confidence) printf("%s: the source has no confidences: 1 for every region\n", out);
+}
+
+static enum un_status import_all(struct import *m, const char *out) {
+    if (faccessat(AT_FDCWD, out, F_OK, AT_SYMLINK_NOFOLLOW) == 0) /* before a survey that may take long */
+        return un_fail(UN_USAGE, "%s exists; it is not overwritten", out);
+    UN_TRY(m->source->ops->survey(m->source, &m->list));
+    UN_TRY(un_image_list_check(&m->list, m->source->name));
+    UN_TRY(open_threads(m));
+    UN_TRY(un_image_sink_open(&m->sink, out, m->source, &m->list, &m->first));
+    UN_TRY(run_threads(m, out));
+    UN_TRY(un_image_sink_commit(m->sink));
+    if (!m->how->quiet) summary(m, out);
+    return UN_OK;
+}
+
+enum un_status un_image_import(struct un_image_source *source, const char *out,
+                               const struct un_image_import *how) {
+    struct import m = {.how = how, .source = source, .lock = PTHREAD_MUTEX_INITIALIZER};
+    enum un_status status = import_all(&m, out);
+    for (int t = 0; m.readers && t < m.threads; ++t)
+        if (m.readers[t]) source->ops->reader_close(m.readers[t]);
+    un_free(m.readers);
+    un_image_sink_close(m.sink, status == UN_STOPPED);
+    un_image_list_free(&m.list);
+    return status;
+}
