@@ -129,7 +129,7 @@ static enum un_status write_synced(const char *path, const void *data, size_t by
     return status;
 }
 
-static enum un_status sync_folder_of(const char *path) {
+enum un_status un_files_sync_folder_of(const char *path) {
     char folder[UN_PATH_MAX];
     const char *slash = strrchr(path, '/');
     if (!slash) return un_files_sync_folder(".");
@@ -147,7 +147,7 @@ enum un_status un_files_replace(const char *path, const void *data, size_t bytes
     if (status == UN_OK && rename(temporary, path) != 0)
         status = un_fail(UN_IO, "%s: cannot rename to %s: %s", temporary, path, strerror(errno));
     if (status == UN_OK)
-        status = sync_folder_of(path);
+        status = un_files_sync_folder_of(path);
     else
         unlink(temporary);
     un_free(temporary);

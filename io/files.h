@@ -12,6 +12,8 @@ enum un_status un_files_join(char path[UN_PATH_MAX], const char *folder, const c
 enum un_status un_files_make_folder(const char *path);
 /* Makes what was created, renamed or removed in a folder survive a power failure. */
 enum un_status un_files_sync_folder(const char *path);
+/* The same for the folder in which a file stands. */
+enum un_status un_files_sync_folder_of(const char *path);
 /* The files of a folder and the folder itself, the file `first` (or NULL) before all others. Sub-folders are
  * not entered and make it fail. A folder that is not there is fine. */
 enum un_status un_files_remove_folder(const char *path, const char *first);

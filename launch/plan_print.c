@@ -1,6 +1,8 @@
 /* --check (plan_print.h): parameters, memory, data sets, streams, steps per epoch, tokens per step. */
 #include "launch/plan_print.h"
 
+#include "launch/init_weights.h"
+
 static double mib(size_t bytes) {
     return (double)bytes / (1 << 20);
 }
@@ -85,6 +87,7 @@ enum un_status un_plan_print(const struct un_job *job, FILE *out) {
             (long long)job->config.train.steps, job->comm->size, job->comm->size > 1 ? "s" : "",
             (long long)un_job_most_lanes(job), un_job_most_lanes(job) > 1 ? "s" : "");
     UN_TRY(print_network(job, out));
+    UN_TRY(un_init_weights_print(job, out));
     print_split(&job->train, "train", out);
     print_split(&job->valid, "valid", out);
     print_streams(job, out);

@@ -288,9 +288,6 @@ static enum un_status check(const struct un_run_config *c) {
         return un_fail(UN_USAGE, "%s: optim.warmup_steps: %lld is not below train.steps = %lld",
                        un_config_where(d, "optim.warmup_steps"), (long long)c->optim.warmup_steps,
                        (long long)c->train.steps);
-    if (c->model.init[0])
-        return un_fail(UN_USAGE, "%s: model.init: starting from a weights file (%s) is not in this version",
-                       un_config_where(d, "model.init"), c->model.init);
     return UN_OK;
 }
 

@@ -2,6 +2,7 @@
 #include "launch/train.h"
 
 #include "launch/folder.h"
+#include "launch/init_weights.h"
 #include "launch/signals.h"
 #include "launch/step.h"
 #include "launch/validate.h"
@@ -111,7 +112,7 @@ static enum un_status save(struct run *r) {
 static enum un_status resume_from(struct run *r, const char *how) {
     struct un_job *job = r->job;
     char found[512];
-    job->agreed = true; /* both calls below end alike on all ranks */
+    job->agreed = true; /* all calls below end alike on all ranks */
     UN_TRY(un_checkpoint_find(job->comm, job->config.run.dir, strcmp(how, "none") == 0 ? "auto" : how, found,
                               sizeof found));
     if (found[0] && strcmp(how, "none") == 0)
@@ -126,6 +127,8 @@ static enum un_status resume_from(struct run *r, const char *how) {
         r->saved_step = job->step;
         un_log(UN_LOG_INFO, "resuming from %s (update %lld of %lld)", found, (long long)job->step,
                (long long)job->config.train.steps);
+    } else {
+        UN_TRY(un_init_weights_start(job));
     }
     job->agreed = false;
     return UN_OK;

@@ -31,8 +31,10 @@ static const struct un_key keys[] = {
      NULL, 0},
     {"initializer_range", UN_KEY_FLOAT, AT(dims.initializer_range), "0.02", 0, 10, "",
      "standard deviation of the initial weights", NULL, NULL, 0},
-    {"init", UN_KEY_STRING, AT(init), "", 0, 0, "file", "initial weights (safetensors); empty: random", NULL,
-     NULL, 0}};
+    {"init", UN_KEY_STRING, AT(init), "", 0, 0, "file",
+     "initial weights of a fresh start: safetensors with names of UNITER or BERT, or a run's folder; what it "
+     "does not hold, or empty: random",
+     NULL, NULL, 0}};
 
 const struct un_key_table un_model_key_table = {"model", keys, sizeof keys / sizeof *keys,
                                                 sizeof(struct un_model_keys)};

@@ -1,0 +1,26 @@
+/* Tensors by name, wherever they are: a safetensors file, a checkpoint, or the newest checkpoint of a run. */
+#ifndef UN_WEIGHTS_VIEW_H
+#define UN_WEIGHTS_VIEW_H
+
+#include "io/checkpoint_params.h"
+#include "io/safetensors.h"
+
+struct un_weights_view {
+    const char *path;          /* of the file or of the checkpoint's folder */
+    struct un_st_tensor *list; /* [n] by name; `at` and `bytes` mean nothing to callers */
+    int64_t n;
+    const struct un_st_file *file;          /* NULL for a checkpoint */
+    struct un_checkpoint_params checkpoint; /* empty for a file */
+    char *name;
+};
+
+/* A folder is a checkpoint or a run, anything else a safetensors file. Freed by un_weights_view_close, also
+ * on failure. */
+enum un_status un_weights_view_open(struct un_weights_view *view, const char *path);
+void un_weights_view_close(struct un_weights_view *view);
+/* Index by name, or -1. */
+int64_t un_weights_view_find(const struct un_weights_view *view, const char *name);
+enum un_status un_weights_view_read(const struct un_weights_view *view, int64_t i, int64_t first,
+                                    int64_t count, float *out);
+
+#endif

@@ -1,0 +1,32 @@
+/* A new safetensors file from planned tensors. */
+#include "io/weights_tools.h"
+#include "runtime/memory.h"
+
+static enum un_status fill(void *context, int64_t source, int64_t first, int64_t count, float *out) {
+    const struct un_weights_plan *plan = context;
+    return un_weights_view_read(plan->view, plan->from[source], first, count, out);
+}
+
+static void add(struct un_st_content *c, const struct un_weights_plan *plan, const char *name, int64_t at) {
+    const struct un_param *p = &plan->table->list[at];
+    c->list[c->n++] =
+        (struct un_st_new){.name = name, .rank = p->ndim, .shape = {p->shape[0], p->shape[1]}, .source = at};
+}
+
+enum un_status un_weights_write(const struct un_weights_plan *plan, const char *path, enum un_st_type type,
+                                bool tied, const struct un_st_pair *metadata, int64_t n_metadata) {
+    struct un_st_content c = {
+        .metadata = metadata, .n_metadata = n_metadata, .type = type, .fill = fill, .context = (void *)plan};
+    const struct un_params *table = plan->table;
+    c.list = un_alloc((size_t)table->n + 2, sizeof *c.list, "tensors of a safetensors file");
+    if (!c.list) return UN_MEMORY;
+    for (int64_t i = 0; i < table->n; ++i)
+        if (plan->from[i] >= 0) add(&c, plan, table->list[i].name, i);
+    for (const char *const *copy = un_weights_copies; tied && *copy; ++copy) {
+        int64_t at = un_params_find(table, un_weights_partner(*copy));
+        if (at >= 0 && plan->from[at] >= 0) add(&c, plan, *copy, at);
+    }
+    enum un_status status = un_safetensors_write(path, &c);
+    un_free(c.list);
+    return status;
+}
