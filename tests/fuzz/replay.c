@@ -33,7 +33,7 @@ static void run_file(const char *path) {
     for (size_t i = 0; i < CHANGES && bytes > 0; ++i) {
         size_t at = (i * 2654435761u) % bytes;
         unsigned char old = data[at];
-        data[at] = (unsigned char)(i % 3 == 0 ? old ^ (1u << i % 8) : i % 3 == 1 ? 0xFF : old + 1);
+        data[at] = (unsigned char)(i % 3 == 0 ? old ^ (1u << i % 8) : i % 3 == 1 ? 0xFFu : old + 1u);
         run(data, bytes);
         data[at] = old;
     }
