@@ -49,7 +49,7 @@ void un_h5_names_free(char **names, int64_t n);
 
 enum un_h5_class { UN_H5_FLOAT, UN_H5_INT, UN_H5_TEXT };
 struct un_h5_shape {
-    int rank; /* 0, 1 or 2 */
+    int rank; /* 0, 1 or 2; 3 when folded */
     int64_t dims[2];
     enum un_h5_class class_;
     int64_t element_bytes; /* text: the fixed length; 0 for variable-length text */
@@ -58,6 +58,9 @@ struct un_h5_shape {
  * fletcher32), rank > 2, contiguous data that lies outside the file. */
 enum un_status un_h5_data_open(struct un_h5 *f, const char *name, struct un_h5_data **data,
                                struct un_h5_shape *shape);
+/* The same, and rank 3 too: [n,k,f] counts as n rows of k * f elements; *inner: f, 0 for lower ranks. */
+enum un_status un_h5_data_open_folded(struct un_h5 *f, const char *name, struct un_h5_data **data,
+                                      struct un_h5_shape *shape, int64_t *inner);
 void un_h5_data_close(struct un_h5_data *data);
 /* Rows [first, first+count) converted to `type` in memory (F16 <-> F32 too; int class to I32/I64/U8). rank
  * 0/1: row = element. */

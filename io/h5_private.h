@@ -21,6 +21,7 @@ struct un_h5_data {
     char *name;
     hid_t id, type; /* type as stored */
     struct un_h5_shape shape;
+    int64_t inner;  /* rank 3, folded: the last extent; else 0 */
     int64_t offset; /* in the file when contiguous, else -1 */
 };
 
@@ -34,6 +35,8 @@ enum { UN_H5_INFLATE_MAX = 1100, UN_H5_TEXT_MAX = 4096, UN_H5_NAME_MAX = 512 };
 int un_h5_lock(void);
 void un_h5_unlock(int *locked);
 
+/* A file that is not open yet; write: it has a partial name. *file may be set even on failure. */
+enum un_status un_h5_new(struct un_h5 **file, const char *path, bool write);
 /* Opens the file through the driver; the caller closes the list. */
 hid_t un_h5_access_list(struct un_h5 *file);
 /* Metadata reads of one call are bounded by a multiple of the file's length: a structure that leads in

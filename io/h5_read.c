@@ -8,6 +8,8 @@
 #include "runtime/memory.h"
 #include <string.h>
 
+enum { CACHE_LEAST = 1 << 20, CACHE_MOST = 1 << 27, CACHE_SLOTS = 12421 }; /* bytes, bytes, a prime */
+
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "raw reads take the file's byte order for the machine's");
 
@@ -85,20 +87,26 @@ enum un_status un_h5_type_class(const struct un_h5 *f, const char *object, hid_t
     }
 }
 
-static enum un_status read_shape(struct un_h5_data *d) {
-    hsize_t dims[2] = {1, 1};
+/* most: the highest rank that is taken. Rank 3 is folded to two extents. */
+static enum un_status read_shape(struct un_h5_data *d, int most) {
+    hsize_t dims[3] = {1, 1, 1};
     hid_t space = H5Dget_space(d->id);
     int rank =
         space < 0 || H5Sget_simple_extent_type(space) == H5S_NULL ? -1 : H5Sget_simple_extent_ndims(space);
-    if (rank >= 0 && rank <= 2 && H5Sget_simple_extent_dims(space, dims, NULL) < 0) rank = -1;
+    if (rank >= 0 && rank <= most && H5Sget_simple_extent_dims(space, dims, NULL) < 0) rank = -1;
     if (space >= 0) H5Sclose(space);
-    if (rank < 0 || rank > 2) return un_h5_error(d->file, d->name, "rank %d, not 0, 1 or 2", rank);
-    d->shape.rank = rank;
-    for (int i = 0; i < 2; ++i) {
+    if (rank < 0 || rank > most)
+        return un_h5_error(d->file, d->name, "rank %d, not 0, 1%s 2%s", rank, most == 3 ? "," : " or",
+                           most == 3 ? " or 3" : "");
+    for (int i = 0; i < 3; ++i)
         if (dims[i] > INT64_MAX)
             return un_h5_error(d->file, d->name, "extent %llu", (unsigned long long)dims[i]);
-        d->shape.dims[i] = (int64_t)dims[i];
-    }
+    d->shape.rank = rank;
+    d->shape.dims[0] = (int64_t)dims[0];
+    d->inner = rank == 3 ? (int64_t)dims[2] : 0;
+    if (__builtin_mul_overflow((int64_t)dims[1], (int64_t)dims[2], &d->shape.dims[1]))
+        return un_h5_error(d->file, d->name, "extents %llu x %llu overflow", (unsigned long long)dims[1],
+                           (unsigned long long)dims[2]);
     return UN_OK;
 }
 
@@ -148,12 +156,13 @@ static enum un_status check_filters(const struct un_h5_data *d, hid_t plist, boo
 
 /* A chunk is unpacked as a whole, so its size is bounded like the dataset's. */
 static enum un_status check_chunked(const struct un_h5_data *d, hid_t plist, int64_t bytes) {
-    hsize_t chunk[2] = {1, 1};
+    hsize_t chunk[3] = {1, 1, 1};
     bool deflated;
     UN_TRY(check_filters(d, plist, &deflated));
     int64_t stored = (int64_t)H5Dget_storage_size(d->id), factor = deflated ? UN_H5_INFLATE_MAX : 1;
     int64_t length = d->file->bytes, chunk_bytes;
-    if (H5Pget_chunk(plist, 2, chunk) != d->shape.rank || chunk[0] > INT64_MAX || chunk[1] > INT64_MAX)
+    if (H5Pget_chunk(plist, 3, chunk) != d->shape.rank || chunk[0] > INT64_MAX || chunk[1] > INT64_MAX ||
+        chunk[2] > INT64_MAX || __builtin_mul_overflow(chunk[1], chunk[2], &chunk[1]))
         return un_h5_error(d->file, d->name, "chunks that do not fit its rank");
     int64_t element = d->shape.element_bytes ? d->shape.element_bytes : 16;
     if (__builtin_mul_overflow((int64_t)chunk[0], (int64_t)chunk[1], &chunk_bytes) ||
@@ -192,17 +201,45 @@ static enum un_status check_storage(struct un_h5_data *d) {
     return status;
 }
 
-static enum un_status check_data(struct un_h5_data *d) {
+static enum un_status check_data(struct un_h5_data *d, int most) {
     if (H5Iget_type(d->id) != H5I_DATASET) return un_h5_error(d->file, d->name, "not a dataset");
     if ((d->type = H5Dget_type(d->id)) < 0) return un_h5_error(d->file, d->name, "cannot read its type");
     UN_TRY(un_h5_type_class(d->file, d->name, d->type, &d->shape.class_, &d->shape.element_bytes));
-    UN_TRY(read_shape(d));
+    UN_TRY(read_shape(d, most));
     return check_storage(d);
 }
 
-enum un_status un_h5_data_open(struct un_h5 *f, const char *name, struct un_h5_data **data,
-                               struct un_h5_shape *shape) {
-    UN_H5_LOCKED;
+/* Bytes of the chunks that one row touches, all of which are unpacked to read it; 0: not chunked. */
+static int64_t bytes_of_chunk_row(const struct un_h5_data *d) {
+    hsize_t chunk[3] = {1, 1, 1};
+    hid_t plist = H5Dget_create_plist(d->id);
+    int64_t bytes = 0, across = 0;
+    if (plist >= 0 && H5Pget_layout(plist) == H5D_CHUNKED && H5Pget_chunk(plist, 3, chunk) > 0) {
+        /* checked before: nothing of this overflows but the rounding up, which counts as none */
+        int64_t width = (int64_t)(chunk[1] * chunk[2]), cols = d->shape.dims[1];
+        int64_t element = d->shape.element_bytes ? d->shape.element_bytes : 16;
+        across = width ? (cols + (width - cols % width) % width) * element : 0;
+        if (__builtin_mul_overflow((int64_t)chunk[0], across, &bytes) || bytes < 0) bytes = 0;
+    }
+    if (plist >= 0) H5Pclose(plist);
+    return bytes;
+}
+
+/* Rows read one after another unpack each chunk once when the cache holds two rows of chunks. Opened anew,
+ * because that is a property of the opening. */
+static enum un_status widen_cache(struct un_h5_data *d) {
+    int64_t bytes = bytes_of_chunk_row(d);
+    if (bytes <= CACHE_LEAST / 2 || bytes > CACHE_MOST / 2) return UN_OK;
+    hid_t plist = H5Pcreate(H5P_DATASET_ACCESS), id = -1;
+    if (plist >= 0 && H5Pset_chunk_cache(plist, CACHE_SLOTS, (size_t)(2 * bytes), 1.0) >= 0) {
+        H5Oclose(d->id);
+        d->id = id = H5Dopen2(d->file->id, d->name, plist);
+    }
+    if (plist >= 0) H5Pclose(plist);
+    return id < 0 ? un_h5_error(d->file, d->name, "cannot open with a larger cache") : UN_OK;
+}
+
+static enum un_status open_data(struct un_h5 *f, const char *name, int most, struct un_h5_data **data) {
     enum un_status status;
     *data = NULL;
     struct un_h5_data *d = un_alloc(1, sizeof *d, "an HDF5 dataset");
@@ -210,12 +247,29 @@ enum un_status un_h5_data_open(struct un_h5 *f, const char *name, struct un_h5_d
     *d = (struct un_h5_data){.file = f, .id = -1, .type = -1, .offset = -1};
     if (!(d->name = un_strdup(name))) UN_TRY_GOTO(UN_MEMORY, out);
     UN_TRY_GOTO(un_h5_object(f, name, &d->id), out);
-    UN_TRY_GOTO(check_data(d), out);
-    if (shape) *shape = d->shape;
+    UN_TRY_GOTO(check_data(d, most), out);
+    if (!f->partial) UN_TRY_GOTO(widen_cache(d), out);
     *data = d;
 out:
     if (status != UN_OK) un_h5_data_close(d);
     return status;
+}
+
+enum un_status un_h5_data_open(struct un_h5 *f, const char *name, struct un_h5_data **data,
+                               struct un_h5_shape *shape) {
+    UN_H5_LOCKED;
+    UN_TRY(open_data(f, name, 2, data));
+    if (shape) *shape = (*data)->shape;
+    return UN_OK;
+}
+
+enum un_status un_h5_data_open_folded(struct un_h5 *f, const char *name, struct un_h5_data **data,
+                                      struct un_h5_shape *shape, int64_t *inner) {
+    UN_H5_LOCKED;
+    UN_TRY(open_data(f, name, 3, data));
+    *shape = (*data)->shape;
+    *inner = (*data)->inner;
+    return UN_OK;
 }
 
 void un_h5_data_close(struct un_h5_data *d) {
@@ -236,12 +290,16 @@ enum un_status un_h5_check_rows(const struct un_h5_data *d, int64_t first, int64
 
 enum un_status un_h5_select(const struct un_h5_data *d, int64_t first, int64_t count, hid_t *file_space,
                             hid_t *memory_space) {
-    hsize_t start[2] = {(hsize_t)first, 0}, extent[2] = {(hsize_t)count, (hsize_t)d->shape.dims[1]};
+    hsize_t start[3] = {(hsize_t)first, 0, 0};
+    hsize_t extent[2] = {(hsize_t)count, (hsize_t)d->shape.dims[1]}, deep[3] = {extent[0], 0, 0};
+    deep[2] = (hsize_t)d->inner;
+    if (d->inner) deep[1] = extent[1] / deep[2];
     *file_space = *memory_space = -1;
     UN_TRY(un_h5_check_rows(d, first, count));
     *file_space = H5Dget_space(d->id);
     if (*file_space < 0) return un_h5_error(d->file, d->name, "cannot read its extents");
-    if (d->shape.rank > 0 && H5Sselect_hyperslab(*file_space, H5S_SELECT_SET, start, NULL, extent, NULL) < 0)
+    if (d->shape.rank > 0 && H5Sselect_hyperslab(*file_space, H5S_SELECT_SET, start, NULL,
+                                                 d->shape.rank == 3 ? deep : extent, NULL) < 0)
         return un_h5_error(d->file, d->name, "cannot select rows");
     *memory_space = H5Screate_simple(2, extent, NULL);
     return *memory_space < 0 ? un_h5_error(d->file, d->name, "cannot select rows") : UN_OK;

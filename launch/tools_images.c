@@ -10,6 +10,7 @@
 struct keys {
     int64_t threads;
     bool quiet;
+    char ids[256]; /* of h5 */
 };
 static const struct un_key keys[] = {
     {.name = "threads",
@@ -26,21 +27,34 @@ static const struct un_key keys[] = {
      .fallback = "false",
      .unit = "",
      .meaning = "neither progress nor summary"},
+    {.name = "ids",
+     .type = UN_KEY_STRING,
+     .offset = offsetof(struct keys, ids),
+     .fallback = "",
+     .unit = "",
+     .meaning = "file with an image id a line, for arrays without a dataset of ids"},
 };
-static const struct un_key_table key_table = {"", keys, sizeof keys / sizeof *keys, sizeof(struct keys)};
+enum { PLAIN, WITH_IDS };
+static const struct un_key_table key_tables[] = {
+    [PLAIN] = {"", keys, sizeof keys / sizeof *keys - 1, sizeof(struct keys)},
+    [WITH_IDS] = {"", keys, sizeof keys / sizeof *keys, sizeof(struct keys)},
+};
 
 typedef enum un_status open_source(struct un_image_source **source, const char *const *paths, int n);
 static const struct form {
     const char *name;
-    open_source *open;
+    open_source *open; /* NULL: h5, which takes ids */
 } forms[] = {
-    {NULL, NULL}, /* the end */
+    {"h5", NULL},
 };
 
-static open_source *opener(const char *form) {
-    const struct form *f = forms;
-    while (f->name && strcmp(f->name, form) != 0) ++f;
-    return f->open;
+static enum un_status open_form(struct un_image_source **source, const char *form, const char *const *paths,
+                                int n, const struct keys *k) {
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; ++i)
+        if (strcmp(forms[i].name, form) == 0)
+            return forms[i].open ? forms[i].open(source, paths, n)
+                                 : un_image_source_h5(source, paths, n, k->ids);
+    return un_fail(UN_INTERNAL, "no source of form %s", form);
 }
 
 /* Names: the source's files, then OUT. */
@@ -52,7 +66,7 @@ static enum un_status run_import(const struct un_tool *tool, int n, char **words
     un_signals_install();
     const struct un_image_import how = {
         .threads = k.threads, .quiet = k.quiet, .stop = un_signals_stop_wanted};
-    enum un_status status = opener(tool->form)(&source, a.names, a.n - 1);
+    enum un_status status = open_form(&source, tool->form, a.names, a.n - 1, &k);
     if (status == UN_OK) status = un_image_import(source, a.names[a.n - 1], &how);
     un_image_source_close(source);
     un_arguments_free(&a);
@@ -60,6 +74,7 @@ static enum un_status run_import(const struct un_tool *tool, int n, char **words
 }
 
 static const struct un_tool list[] = {
-    {.keys = &key_table, .run = run_import}, /* the end */
+    {"data", "import", "h5", "FILE ... OUT.img.h5 [key=value ...]", "features in HDF5, the common forms",
+     &key_tables[WITH_IDS], run_import},
 };
-const struct un_tools un_tools_images = {list, sizeof list / sizeof *list - 1};
+const struct un_tools un_tools_images = {list, sizeof list / sizeof *list};

@@ -6,7 +6,10 @@
 #include "io/idmap.h"
 #include "runtime/memory.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <xxhash.h>
 
 enum { POOL_BYTES = 1 << 16, ENTRIES_LEAST = 64 };
 
@@ -84,6 +87,15 @@ void un_image_list_free(struct un_image_list *list) {
 
 void un_image_source_close(struct un_image_source *source) {
     if (source) source->ops->close(source);
+}
+
+enum un_status un_image_stamp(uint64_t *stamp, const char *path) {
+    struct stat st;
+    if (stat(path, &st) != 0) return un_fail(UN_IO, "%s: %s", path, strerror(errno));
+    const int64_t numbers[] = {(int64_t)*stamp, (int64_t)st.st_size, (int64_t)st.st_mtim.tv_sec,
+                               (int64_t)st.st_mtim.tv_nsec};
+    *stamp = XXH3_64bits_withSeed(path, strlen(path), XXH3_64bits(numbers, sizeof numbers));
+    return UN_OK;
 }
 
 void un_box_from_pixels(float *box, const float *corners, int64_t n, double width, double height) {

@@ -77,8 +77,13 @@ struct un_image_source {
 enum un_status un_image_source_npz(struct un_image_source **source, const char *const *paths, int n);
 enum un_status un_image_source_tsv(struct un_image_source **source, const char *const *paths, int n);
 enum un_status un_image_source_lmdb(struct un_image_source **source, const char *const *paths, int n);
-enum un_status un_image_source_h5(struct un_image_source **source, const char *const *paths, int n);
+/* ids: a file with an id a line, for array forms without a dataset of ids; NULL: none. */
+enum un_status un_image_source_h5(struct un_image_source **source, const char *const *paths, int n,
+                                  const char *ids);
 void un_image_source_close(struct un_image_source *source); /* NULL allowed */
+
+/* Folds name, size and time of change of a file into a source's stamp. UN_IO. */
+enum un_status un_image_stamp(uint64_t *stamp, const char *path);
 
 /* From corners in pixels: divides by the image's size, w and h by subtraction of the quotients in float.
  * corners [n,4] x1 y1 x2 y2, box [n,6]. Leaves values outside [0,1] by up to 1e-3 as they are, clamps none.
