@@ -23,14 +23,14 @@ enum un_status un_wordpiece_parse(struct un_wordpiece **wordpiece, const char *n
 void un_wordpiece_close(struct un_wordpiece *wordpiece);
 
 /* Ids of `text` [bytes], any bytes (broken UTF-8 counts as U+FFFD, which cleaning drops), no special tokens
- * added. Writes at most `capacity` ids and returns how many there are. Thread-safe, no allocation for texts
- * up to 64 KiB. ids may be NULL with capacity 0. Returns -1 (error recorded) only for lack of memory. */
+ * added; [UNK] [SEP] [PAD] [CLS] [MASK] in the text stay as they are. Writes at most `capacity` ids and
+ * returns how many there are. Thread-safe, takes no memory. ids may be NULL with capacity 0. */
 int64_t un_wordpiece_encode(const struct un_wordpiece *wordpiece, const char *text, size_t bytes,
                             int32_t *ids, int64_t capacity);
 const char *un_wordpiece_piece(const struct un_wordpiece *wordpiece, int32_t id);
-/* Attributes of a text file made with it: tokenizer = the vocabulary file's name without folder, "-vocab" and
- * ".txt" (bert-base-cased); random_lo 106 and 999+... as the authors' v_range: the id after [MASK]'s block up
- * to the size. */
+/* Attributes of a text file made with it: tokenizer = the vocabulary file's name without folder, ".txt" and
+ * "-vocab" (bert-base-cased); random_lo = the first id after the last reserved piece ("[" letters or digits
+ * "]"), random_hi = the size. That gives the authors' v_range: 106..28996 cased, 999..30522 uncased. */
 struct un_vocab un_wordpiece_vocab(const struct un_wordpiece *wordpiece);
 bool un_wordpiece_cased(const struct un_wordpiece *wordpiece);
 
