@@ -173,6 +173,18 @@ static void forward_only_model(void **state) {
     close_bench(&plain);
 }
 
+/* Losses equal but for the rounding of products with another number of rows: the BLAS takes the last rows of
+ * a product with other kernels than its full blocks, on processors of the Haswell kind with other bits. */
+static void near_losses(const struct bench *a, const struct bench *b) {
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t)
+        for (int64_t i = 0; i < a->batch.host.rows[t].n; ++i) {
+            float x = a->net.host.row_loss[t][i];
+            assert_near(b->net.host.row_loss[t][i], x, 1e-6 * fmax(1, fabsf(x)));
+        }
+    for (int64_t i = 0; i < a->batch.host.rows[UN_ITM].n; ++i)
+        assert_near(b->net.host.distance[i], a->net.host.distance[i], 1e-6);
+}
+
 /* Lists filled up with "no row" change nothing. */
 static void fillers(void **state) {
     (void)state;
@@ -190,7 +202,7 @@ static void fillers(void **state) {
     kl->n++; /* its soft labels are zero: no loss, no gradient */
     d->masked_region[d->masked_count++] = -1;
     run(&filled, true);
-    same_losses(&plain, &filled);
+    near_losses(&plain, &filled);
     for (int64_t i = 0; i < plain.net.table->total; ++i)
         assert_near(filled.grads[i], plain.grads[i], 1e-6); /* sums are cut into blocks at other rows */
     close_bench(&plain);
