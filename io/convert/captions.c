@@ -128,7 +128,9 @@ static enum un_status open_world(struct run *r) {
                                          strlen(un_names_line(w->attributes, id)), w->digest);
     UN_TRY(un_captions_read(w));
     UN_TRY(un_captions_build(w));
-    return un_captions_split(w);
+    UN_TRY(un_captions_split(w));
+    w->digest = XXH3_64bits_withSeed(w->object, (size_t)w->objects * sizeof *w->object, w->digest);
+    return UN_OK;
 }
 
 static enum un_status write_classes(const struct un_captions_world *w, const char *path) {
