@@ -87,6 +87,8 @@ static void test_mentions(void **state) {
         {"a big and red bus", "bus[large red]"},
         {"red and the bus", "bus"},
         {"red. bus", "bus"},
+        {"red, bus", "bus"},
+        {"brick, building", "brick; building"},
         {"the bus is red", "bus"},
         {"a black and white dog", "dog[black and white]"},
         {"a large long-sleeved t-shirt", "t-shirt[large long sleeve]"},
@@ -275,6 +277,7 @@ static void test_scenes(void **state) {
                "y\ttwo dogs\n"
                "x\ta red bus near a white bus\n"  /* red is the first, white another */
                "x\ta big bus and the white bus\n" /* big: the red one, which is free; white: the second */
+               "x\ta white bus\n"                 /* the one that is white already */
                "y\ta dog near the traffic lights\n"
                "z\tnothing\n"
                "z\tnor here\n"
@@ -282,7 +285,7 @@ static void test_scenes(void **state) {
     const struct un_captions_keys k = keys_for("none");
     open_world(&w, &k);
     assert_int_equal(w.scenes, 4);
-    expect_scene(&w, 0, "7:1,2 7:4", "1|1 2|1 2");
+    expect_scene(&w, 0, "7:1,2 7:4", "1|1 2|1 2|2");
     expect_scene(&w, 1, "1 1 2 2", "0|0 0"); /* 0: all of the class */
     expect_scene(&w, 2, "", "|");
     expect_scene(&w, 3, "1:1 1:1 1:4 1:4", "3 12 0");
