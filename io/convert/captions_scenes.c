@@ -165,7 +165,10 @@ static enum un_status name_scene(struct un_captions_world *w, struct un_captions
     int objects = 0;
     for (int64_t i = 0; i < scene->texts; ++i)
         UN_TRY(name_objects(w, &w->text[w->by_scene[scene->text + i]], s, object, &objects));
-    if (objects == 0) w->counts.unnamed += scene->texts;
+    if (objects == 0) {
+        w->counts.unnamed += scene->texts;
+        return UN_OK;
+    }
     void *all = w->object;
     UN_TRY(room(&all, &w->object_room, w->objects, objects, sizeof *w->object, "objects of scenes"));
     w->object = all;
