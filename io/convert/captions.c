@@ -21,6 +21,7 @@
 #define INT(...)   KEY(UN_KEY_INT, __VA_ARGS__)
 #define FLOAT(...) KEY(UN_KEY_FLOAT, __VA_ARGS__)
 #define TEXT(...)  KEY(UN_KEY_STRING, __VA_ARGS__)
+#define BOOL(...)  KEY(UN_KEY_BOOL, __VA_ARGS__)
 
 static const struct un_key keys_of_captions[] = {
     TEXT(captions, NULL, 0, 0, "",
@@ -28,6 +29,7 @@ static const struct un_key keys_of_captions[] = {
     TEXT(classes, NULL, 0, 0, "", "names of the detector's classes: line n is class n, synonyms by commas"),
     TEXT(attributes, "\"\"", 0, 0, "", "names of attributes, in the same form; none: no attributes"),
     TEXT(vocab, NULL, 0, 0, "", "WordPiece vocabulary file"),
+    BOOL(own_scenes, "false", 0, 0, "", "a scene for every caption, even where captions share an image"),
     FLOAT(valid, "0.05", 0, 0.9, "", "share of the scenes that are for validation; 0: no such files"),
     INT(seed, "1", 0, 9007199254740992.0, "", "another seed: other features, boxes, distractors, split"),
     INT(img_dim, "256", 4, 65536, "", "width of a region's feature"),
@@ -44,12 +46,7 @@ static const struct un_key keys_of_captions[] = {
     FLOAT(noise, "0.5", 0, 10, "",
           "standard deviation of the feature noise (prototypes: 1); also how alike classes may look"),
     INT(threads, "0", 0, 1024, "threads", "0: as many as the process may use"),
-    {.name = "quiet",
-     .type = UN_KEY_BOOL,
-     .offset = offsetof(struct un_captions_keys, quiet),
-     .fallback = "false",
-     .unit = "",
-     .meaning = "neither progress nor summary"},
+    BOOL(quiet, "false", 0, 0, "", "neither progress nor summary"),
 };
 const struct un_key_table un_captions_key_table = {"", keys_of_captions,
                                                    sizeof keys_of_captions / sizeof *keys_of_captions,
@@ -106,7 +103,8 @@ static enum un_status open_world(struct run *r) {
         return un_fail(UN_USAGE,
                        "img_label_dim=%lld is too few: %s has %d classes, and the background is one",
                        (long long)w->img_label_dim, k->classes, classes);
-    const double numbers[] = {k->valid,
+    const double numbers[] = {(double)k->own_scenes,
+                              k->valid,
                               (double)k->seed,
                               (double)k->img_dim,
                               (double)w->img_label_dim,

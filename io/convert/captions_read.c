@@ -66,6 +66,9 @@ enum un_status un_captions_take(struct un_captions_world *w, const char *image_i
         ++w->counts.long_tokens;
         return UN_OK;
     }
+    char own[32];
+    snprintf(own, sizeof own, "captions_%08lld", (long long)line);
+    if (w->keys->own_scenes) image_id = own;
     w->digest = XXH3_64bits_withSeed(sentence, bytes, w->digest);
     w->digest = XXH3_64bits_withSeed(image_id, strlen(image_id), w->digest);
     w->digest = XXH3_64bits_withSeed(text_id, strlen(text_id), w->digest);

@@ -167,6 +167,21 @@ def check_text_file(folder, captions):
     R.expect(all(np.array_equal(a[k], b[k]) for k in a) and all(np.array_equal(s[k], t[k]) for k in s),
              "captions from a text file: the same data")
     R.expect(len(a["image_id"]) == 7, "captions of one image share a scene")
+    R.run_ok(call(folder / "own", captions, "valid=0", "own_scenes=true"))
+    R.expect(len(load(folder / "own", "train")[0]["image_id"]) == 42, "own_scenes: every caption has its own")
+
+
+def check_training(folder, captions):
+    """configs/captions.yaml takes the files and measures the alignment."""
+    put(captions, ["a red dog near the bus", "two men and a tree", "a big orange cat"] * 20)
+    data, run = folder / "training", folder / "run"
+    R.run_ok(call(data, captions, "valid=0.2", "img_dim=16"))
+    files = [f"data.{s}.0.{k}={data}/captions_{s}.{e}.h5" for s in ("train", "valid")
+             for k, e in (("text", "txt"), ("images", "img"))]
+    R.run_ok(R.command(1, "--cfg", R.ROOT / "configs/captions.yaml", f"run.dir={run}", *files, "train.steps=2",
+                       "train.tokens_per_lane=128", "optim.warmup_steps=1", "valid.every=2", "checkpoint.every=0"))
+    last = R.metrics(run, "valid")[-1]
+    R.expect(0 < last["valid/align_chance"] < 1 and 0 <= last["valid/align_acc"] <= 1, f"alignment is measured: {last}")
 
 
 IRREGULAR = {"child": "children", "person": "people", "foot": "feet", "tooth": "teeth", "goose": "geese", "mouse": "mice",
@@ -229,6 +244,7 @@ def main():
         check_refused(folder, captions)
         check_full_disk(folder, captions)
         check_text_file(folder, captions)
+        check_training(folder, captions)
         check_real(folder)
 
 
