@@ -2,7 +2,7 @@
 #include "io/convert/select.h"
 #include "io/data_file.h"
 #include "io/files.h"
-#include "io/inspect_private.h"
+#include "io/inspect.h"
 #include "runtime/memory.h"
 
 #include <fcntl.h>
