@@ -50,30 +50,26 @@ static void put_wrapped(FILE *out, const char *text) {
     fputc('\n', out);
 }
 
-/* Lines of the file of classes; the background is column 0 and may have none. */
+/* Lines of the file of classes. The background is column 0; a list that lacks only it may leave it out. */
 static enum un_status read_classes(struct pairs *p) {
     size_t bytes;
     int64_t n = 0, classes = p->images.classes;
     if (!p->how->classes || classes == 0) return UN_OK;
     UN_TRY(un_files_read(p->how->classes, CLASS_BYTES, &p->names, &bytes));
-    for (size_t i = 0; i < bytes; ++i) n += p->names[i] == '\n';
-    if (bytes > 0 && p->names[bytes - 1] != '\n') ++n;
-    if (n != classes && n != classes - 1)
+    for (size_t i = 0; i < bytes; ++i) n += p->names[i] == '\n' || i + 1 == bytes;
+    if (n < 1 || n > classes)
         return un_fail(UN_DATA, "%s: %lld lines for %lld classes of which column 0 is the background",
                        p->how->classes, (long long)n, (long long)classes);
     p->name = un_alloc((size_t)classes, sizeof *p->name, "names of classes");
     if (!p->name) return UN_MEMORY;
+    bool without = n == classes - 1 && strncmp(p->names, "background", 10) != 0;
+    if (without) p->name[0] = "background";
     char *line = p->names;
-    p->name[0] = "background";
-    for (int64_t c = classes - n; c < classes; ++c) {
+    for (int64_t c = without; line && c < n + without; ++c) { /* a zero byte in the file ends it */
         char *end = strchr(line, '\n');
         p->name[c] = line;
-        if (!end) {
-            for (++c; c < classes; ++c) p->name[c] = ""; /* a zero byte in the file */
-            break;
-        }
-        *end = '\0';
-        line = end + 1;
+        if (end) *end = '\0';
+        line = end ? end + 1 : NULL;
     }
     return UN_OK;
 }
@@ -85,7 +81,7 @@ static enum un_status print_class(struct pairs *p, int64_t region) {
     for (int64_t c = 1; c < classes; ++c)
         if (un_half_to(p->soft[c]) > un_half_to(p->soft[best])) best = c;
     fprintf(p->out, "  %.2f ", (double)un_half_to(p->soft[best]));
-    if (p->name) {
+    if (p->name && p->name[best]) {
         char name[24];
         snprintf(name, sizeof name, "%.*s", (int)strcspn(p->name[best], "\r"), p->name[best]);
         put_text(p->out, name);
