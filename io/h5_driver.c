@@ -87,7 +87,8 @@ static herr_t driver_read(H5FD_t *driver, H5FD_mem_t type, hid_t transfer, haddr
         }
         done += (size_t)got;
     }
-    return 0;
+    bool heap = f->texts && size >= 16 && memcmp(buffer, "GCOL", 4) == 0;
+    return heap && !un_h5_heap_fits(f, address, buffer) ? -1 : 0;
 }
 
 static herr_t driver_write(H5FD_t *driver, H5FD_mem_t type, hid_t transfer, haddr_t address, size_t size,

@@ -47,9 +47,11 @@ static enum un_status read_variable(struct un_h5_data *d, int64_t n, int64_t *st
     char **texts = un_alloc((size_t)n + 1, sizeof *texts, d->name);
     if (!texts) return UN_MEMORY;
     hid_t plist = H5Pcreate(H5P_DATASET_XFER), space = H5Dget_space(d->id);
+    d->file->texts = true;
     bool ok = plist >= 0 && space >= 0 &&
               H5Pset_vlen_mem_manager(plist, text_alloc, NULL, text_free, NULL) >= 0 &&
               H5Dread(d->id, d->type, H5S_ALL, H5S_ALL, plist, texts) >= 0;
+    d->file->texts = false;
     enum un_status status =
         ok ? copy_variable(texts, n, d, stride, cells)
            : un_h5_error(d->file, d->name, "cannot read its texts (each at most %d bytes)", UN_H5_TEXT_MAX);
