@@ -62,6 +62,9 @@ enum un_status un_h5_object(struct un_h5 *file, const char *name, hid_t *object)
 /* Must stand before any look at the attributes of an object from a file. */
 enum un_status un_h5_check_attributes(struct un_h5 *file, const char *name, hid_t object);
 
+/* Must stand before an object of a file behind a hard link is opened. */
+enum un_status un_h5_check_filters(struct un_h5 *file, const char *object);
+
 /* Does the collection of the global heap at `address`, whose first 16 bytes are `head`, hold together? */
 bool un_h5_heap_fits(const struct un_h5 *file, uint64_t address, const unsigned char *head);
 

@@ -250,9 +250,10 @@ static void test_stop(void **state) {
 }
 
 static enum un_status split_all(const char *folder) {
+    const struct un_image_import one_thread = {.threads = 1, .quiet = true};
     const char *const paths[] = {img[0], txt[0]};
     struct un_select valid = un_select_fraction(0.4, 1, UN_SELECT_SPLIT);
-    return un_select_split(paths, 2, folder, &valid, "test", &quiet);
+    return un_select_split(paths, 2, folder, &valid, "test", &one_thread);
 }
 static void remove_split(const char *folder) {
     static const char *const names[] = {"a_train.img.h5", "a_valid.img.h5", "a_train.txt.h5",
@@ -272,7 +273,7 @@ static void test_no_memory(void **state) {
     make_pairs();
     uint64_t before = live_blocks();
     int failed = 0;
-    for (uint64_t n = 1;; n += 1 + n / 40, ++failed) {
+    for (uint64_t n = 1;; ++n, ++failed) {
         un_memory_fail_at(n);
         enum un_status status = split_all(folder);
         un_memory_fail_at(0);
