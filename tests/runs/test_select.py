@@ -245,23 +245,29 @@ def check_ends(folder, w):
     data("split", big, f"out={out}", "valid=0.5")
     whole_run = time.monotonic() - start
     shutil.rmtree(out)
-    for k in range(16):
+    for k in range(80):  # sooner and later, until it has met the work at several moments
         p = subprocess.Popen([TOOL, "data", "split", big, f"out={out}", "valid=0.5", "quiet=true"], env=R.ENV,
                              stderr=subprocess.DEVNULL)
-        time.sleep(whole_run * k / 16)
+        time.sleep(whole_run * (k % 24) / 16)
         p.kill()
         killed = p.wait() != 0
         seen += killed
         left += killed and out.exists() and len(os.listdir(out)) > 0
-        if not killed:
+        if not killed or finished(out):
             shutil.rmtree(out)
-    if not (out.exists() and sorted(os.listdir(out)) == ["big_train.img.h5", "big_valid.img.h5"]):
+        elif left >= 5:
+            break
+    if not finished(out):
         data("split", big, f"out={out}", "valid=0.5")
     a, b = images(ends / "s/big_train.img.h5"), images(ends / "s/big_valid.img.h5")
     R.expect(seen > 0 and left > 0, f"killed {seen} times, {left} times with something left")
     R.expect({**a[0], **b[0]} == whole[0] and len(a[1]) + len(b[1]) == len(whole[1]),
              "then gone on with: every value")
     R.expect(sorted(os.listdir(ends / "s")) == ["big_train.img.h5", "big_valid.img.h5"], "nothing else is left")
+
+
+def finished(out):
+    return all((out / f"big_{part}.img.h5").exists() for part in ("train", "valid"))
 
 
 def make_copy(folder, w, i):
