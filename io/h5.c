@@ -224,6 +224,7 @@ enum un_status un_h5_object(struct un_h5 *f, const char *name, hid_t *object) {
     if (link == UN_H5_ABSENT) return un_fail(UN_DATA, "%s: %s is missing", f->path, name);
     if (link == UN_H5_FOREIGN)
         return un_fail(UN_DATA, "%s: %s is a soft or external link, which is refused", f->path, name);
+    if (!root) UN_TRY(un_h5_check_filters(f, name));
     *object = H5Oopen(f->id, root ? "/" : name, H5P_DEFAULT);
     return *object < 0 ? un_h5_error(f, name, "cannot open") : UN_OK;
 }

@@ -40,11 +40,16 @@ class Made:
         return slice(self.first[i], self.first[i + 1])
 
 
+def as_texts(f, name, ids, **how):
+    """Texts of variable length, as h5py makes of str."""
+    f.create_dataset(name, data=[x.decode() for x in ids], dtype=h5py.string_dtype(), **how)
+
+
 def flat(path, m, ids):
     with h5py.File(path, "w") as f:
         f["image_features"], f["image_bb"] = m.feature, m.box
         f["pos_boxes"] = np.stack([m.first[:-1], m.first[1:]], 1)
-        f["image_id"] = ids
+        as_texts(f, "image_id", ids)
         f["image_w"], f["image_h"] = m.size[:, 0].astype("<i8"), m.size[:, 1].astype("<i8")
         f["conf"], f["soft_labels"] = m.confidence, m.soft
 
@@ -66,7 +71,8 @@ def fixed(path, m, ids):
         feature[i, :m.n[i]], box[i, :m.n[i]] = m.feature[m.rows(i)], m.box[m.rows(i)]
         confidence[i, :m.n[i]] = m.confidence[m.rows(i)]
     with h5py.File(path, "w") as f:
-        f["features"], f["boxes"], f["num_boxes"], f["scores"], f["ids"] = feature, box, m.n, confidence, ids
+        f["features"], f["boxes"], f["num_boxes"], f["scores"] = feature, box, m.n, confidence
+        as_texts(f, "ids", ids, maxshape=(None,), chunks=(5,))
 
 
 def groups(path, m, ids):
@@ -153,6 +159,8 @@ def refused(folder):
         ("a box outside", set_row("image_bb", 2, [-500, 0, 10, 10]), 65, ["box"]),
         ("no size", lambda f: f.__delitem__("image_w"), 65, ["image_w"]),
         ("fewer ids", lambda f: put(f, "image_id", np.array(["a", "b"], "S1")), 65, ["2 image ids"]),
+        ("texts in compressed pieces", lambda f: (f.__delitem__("image_id"), as_texts(
+            f, "image_id", np.arange(IMAGES).astype("S4"), chunks=(5,), compression="gzip")), 65, ["image_id", "compressed"]),
         ("boxes of three", lambda f: put(f, "image_bb", np.zeros((4, 3), "<f4")), 65, ["image_bb"]),
         ("no boxes", lambda f: f.__delitem__("image_bb"), 65, ["boxes"]),
         ("nothing known", lambda f: [f.__delitem__(k) for k in list(f)], 65, ["forms"]),
@@ -180,7 +188,7 @@ def refused(folder):
 def ids_file(folder):
     m = Made(7, False)
     path = folder / "noid.h5"
-    fixed(path, m, np.arange(IMAGES))
+    fixed(path, m, np.arange(IMAGES).astype("S4"))
     with h5py.File(path, "r+") as f:
         del f["ids"]
     (folder / "ids.txt").write_text("".join(f"COCO_val2014_{i:012d}.jpg\n" for i in range(IMAGES)))
