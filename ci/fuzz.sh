@@ -26,7 +26,7 @@ cmake --build build-fuzz -j "$(nproc)" --target "${names[@]/#/fuzz_}" >build-fuz
 one() {
     local name=$1 root=$PWD
     mkdir -p "build-fuzz/found/$name"
-    "build-fuzz/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
+    "build-fuzz/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=1024 -print_final_stats=1 \
         -artifact_prefix="build-fuzz/crash-$name-" "build-fuzz/found/$name" "$root/tests/fuzz/corpus/$name" \
         >"build-fuzz/$name.log" 2>&1 && result=clean || result="FOUND SOMETHING, see build-fuzz/$name.log"
     printf '%-16s %12s executions, coverage %6s, %s\n' "$name" \

@@ -71,6 +71,14 @@ static herr_t read_back(const struct un_h5 *f, haddr_t address, size_t size, voi
     return 0;
 }
 
+/* Heaps whose sizes HDF5 would believe: of texts, and of a group's names. */
+static bool heaps_fit(const struct un_h5 *f, H5FD_mem_t type, haddr_t address, size_t size,
+                      const void *buffer) {
+    if (f->texts && size >= 16 && memcmp(buffer, "GCOL", 4) == 0) return un_h5_heap_fits(f, address, buffer);
+    bool names = type != H5FD_MEM_DRAW && size >= 32 && memcmp(buffer, "HEAP", 4) == 0;
+    return !names || un_h5_names_fit(f, buffer);
+}
+
 static herr_t driver_read(H5FD_t *driver, H5FD_mem_t type, hid_t transfer, haddr_t address, size_t size,
                           void *buffer) {
     (void)transfer;
@@ -87,8 +95,7 @@ static herr_t driver_read(H5FD_t *driver, H5FD_mem_t type, hid_t transfer, haddr
         }
         done += (size_t)got;
     }
-    bool heap = f->texts && size >= 16 && memcmp(buffer, "GCOL", 4) == 0;
-    return heap && !un_h5_heap_fits(f, address, buffer) ? -1 : 0;
+    return heaps_fit(f, type, address, size, buffer) ? 0 : -1;
 }
 
 static herr_t driver_write(H5FD_t *driver, H5FD_mem_t type, hid_t transfer, haddr_t address, size_t size,

@@ -3,7 +3,8 @@
  * it takes a reference's index without looking how many objects there are, and copies as many bytes as the
  * object has into room for as many as the reference says. None of them carry checksums.
  *
- * Source: HDF5 File Format Specification 3.0, III.E (global heap), IV.B (variable-length data).
+ * Source: HDF5 File Format Specification 3.0, III.D and E (local and global heaps), IV.B (variable-length
+ * data).
  */
 #include "io/h5_private.h"
 #include "runtime/memory.h"
@@ -50,6 +51,11 @@ bool un_h5_heap_fits(const struct un_h5 *f, uint64_t address, const unsigned cha
     bool good = all != NULL;
     un_free(all);
     return good;
+}
+
+bool un_h5_names_fit(const struct un_h5 *f, const unsigned char *head) {
+    uint64_t bytes = number(head + 8, 8), address = number(head + 24, 8);
+    return address <= (uint64_t)f->bytes && bytes <= (uint64_t)f->bytes - address;
 }
 
 struct un_h5_heap {

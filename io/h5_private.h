@@ -67,6 +67,8 @@ enum un_status un_h5_check_filters(struct un_h5 *file, const char *object);
 
 /* Does the collection of the global heap at `address`, whose first 16 bytes are `head`, hold together? */
 bool un_h5_heap_fits(const struct un_h5 *file, uint64_t address, const unsigned char *head);
+/* Does the local heap with this head (32 bytes), which holds a group's names, lie inside the file? */
+bool un_h5_names_fit(const struct un_h5 *file, const unsigned char *head);
 /* References to variable-length texts as they stand in the file (length, collection, index), checked against
  * the collections they name. */
 enum { UN_H5_REFERENCE = 16 };
