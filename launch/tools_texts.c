@@ -1,5 +1,7 @@
 /* uniter data import coco | vg | cc | sbu | text: captions into *.txt.h5; data tokenize, data vocab. */
 #include "io/convert/text_import.h"
+#include "io/convert/tokenize.h"
+#include "io/convert/vocab_train.h"
 #include "launch/signals.h"
 #include "launch/tools.h"
 
@@ -112,6 +114,115 @@ static enum un_status run_import(const struct un_tool *tool, int n, char **words
     return status;
 }
 
+/* ---- tokenize ---- */
+
+struct tokenize_keys {
+    char vocab[256];
+    int tokenizer_case;
+    bool pieces;
+    int64_t threads;
+};
+static const struct un_key tokenize_keys[] = {
+    {.name = "vocab",
+     .type = UN_KEY_STRING,
+     .offset = offsetof(struct tokenize_keys, vocab),
+     .unit = "",
+     .meaning = "WordPiece vocabulary, a piece a line (vocab.txt of BERT)"},
+    {.name = "case",
+     .type = UN_KEY_CHOICE,
+     .offset = offsetof(struct tokenize_keys, tokenizer_case),
+     .fallback = "auto",
+     .unit = "",
+     .choices = cases,
+     .meaning = "auto: uncased when the vocabulary has no capital letter"},
+    {.name = "pieces",
+     .type = UN_KEY_BOOL,
+     .offset = offsetof(struct tokenize_keys, pieces),
+     .fallback = "false",
+     .unit = "",
+     .meaning = "pieces instead of their ids"},
+    {.name = "threads",
+     .type = UN_KEY_INT,
+     .offset = offsetof(struct tokenize_keys, threads),
+     .fallback = "0",
+     .min = 0,
+     .max = 1024,
+     .unit = "threads",
+     .meaning = "0: as many as the process may use"},
+};
+static const struct un_key_table tokenize_table = {
+    "", tokenize_keys, sizeof tokenize_keys / sizeof *tokenize_keys, sizeof(struct tokenize_keys)};
+
+/* Names: files; none: the standard input. */
+static enum un_status run_tokenize(const struct un_tool *tool, int n, char **words) {
+    static const char *const standard[] = {"-"};
+    struct tokenize_keys k = {0};
+    struct un_arguments a;
+    struct un_wordpiece *wordpiece = NULL;
+    UN_TRY(un_arguments_read(&a, tool, n, words, 0, -1, &k));
+    enum un_status status = un_wordpiece_open(&wordpiece, k.vocab, (enum un_wordpiece_case)k.tokenizer_case);
+    if (status == UN_OK)
+        status = un_tokenize(wordpiece, a.n ? a.names : standard, a.n ? a.n : 1, k.pieces, k.threads, stdout);
+    un_wordpiece_close(wordpiece);
+    un_arguments_free(&a);
+    return status;
+}
+
+/* ---- vocab ---- */
+
+static const struct un_key vocab_keys[] = {
+    {.name = "size",
+     .type = UN_KEY_INT,
+     .offset = offsetof(struct un_vocab_train, size),
+     .fallback = "30000",
+     .min = 10,
+     .max = 1e6,
+     .unit = "lines",
+     .meaning = "of the vocabulary, at most"},
+    {.name = "cased",
+     .type = UN_KEY_BOOL,
+     .offset = offsetof(struct un_vocab_train, cased),
+     .fallback = "false",
+     .unit = "",
+     .meaning = "keep capital letters and accents"},
+    {.name = "min_count",
+     .type = UN_KEY_INT,
+     .offset = offsetof(struct un_vocab_train, min_count),
+     .fallback = "2",
+     .min = 1,
+     .max = 1e9,
+     .unit = "times",
+     .meaning = "pieces that stand together less often are not joined"},
+    {.name = "alphabet",
+     .type = UN_KEY_INT,
+     .offset = offsetof(struct un_vocab_train, alphabet),
+     .fallback = "1000",
+     .min = 1,
+     .max = 1e6,
+     .unit = "characters",
+     .meaning = "at most, the most frequent ones; words with others become [UNK]"},
+    {.name = "quiet",
+     .type = UN_KEY_BOOL,
+     .offset = offsetof(struct un_vocab_train, quiet),
+     .fallback = "false",
+     .unit = "",
+     .meaning = "neither progress nor summary"},
+};
+static const struct un_key_table vocab_table = {"", vocab_keys, sizeof vocab_keys / sizeof *vocab_keys,
+                                                sizeof(struct un_vocab_train)};
+
+/* Names: OUT, files of the corpus. */
+static enum un_status run_vocab(const struct un_tool *tool, int n, char **words) {
+    struct un_vocab_train how = {0};
+    struct un_arguments a;
+    UN_TRY(un_arguments_read(&a, tool, n, words, 2, -1, &how));
+    un_signals_install();
+    how.stop = un_signals_stop_wanted;
+    enum un_status status = un_vocab_train(a.names[0], a.names + 1, a.n - 1, &how);
+    un_arguments_free(&a);
+    return status;
+}
+
 #define IMPORT(form, files, meaning)                                                                         \
     {                                                                                                        \
         "data", "import", form, files " OUT.txt.h5 vocab=VOCAB.txt [key=value ...]", meaning, &key_table,    \
@@ -123,5 +234,9 @@ static const struct un_tool list[] = {
     IMPORT("cc", "FILE.tsv", "Conceptual Captions: caption TAB url"),
     IMPORT("sbu", "URLS CAPTIONS|FILE.json", "SBU captions: two files of lines, or its JSON"),
     IMPORT("text", "FILE.txt", "image id TAB caption a line, name#0 TAB caption, or captions alone"),
+    {"data", "tokenize", NULL, "vocab=VOCAB.txt [FILE ...] [key=value ...]",
+     "lines of text to word-piece ids", &tokenize_table, run_tokenize},
+    {"data", "vocab", NULL, "OUT.txt FILE ... [key=value ...]", "a WordPiece vocabulary out of a corpus",
+     &vocab_table, run_vocab},
 };
 const struct un_tools un_tools_texts = {list, sizeof list / sizeof *list};

@@ -225,7 +225,7 @@ static enum un_status open_all(struct import *m) {
     UN_TRY(un_text_batch_open(&m->batch));
     m->start = un_clock();
     un_progress_open(&m->progress, 0, m->source->bytes_total / 1000, !how->quiet);
-    m->progress.unit = "kB";
+    m->progress.unit = "kbyte";
     return UN_OK;
 }
 
