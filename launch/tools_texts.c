@@ -24,14 +24,6 @@ static const char *const image_ids[] = {"source", "url", NULL};
         .unit = "", .meaning = meaning_                                                                      \
     }
 static const struct un_key keys[] = {
-    STRING_KEY(vocab, NULL, "WordPiece vocabulary, a piece a line (vocab.txt of BERT)"),
-    {.name = "case",
-     .type = UN_KEY_CHOICE,
-     .offset = offsetof(struct keys, tokenizer_case),
-     .fallback = "auto",
-     .unit = "",
-     .choices = cases,
-     .meaning = "auto: uncased when the vocabulary has no capital letter"},
     {.name = "images",
      .type = UN_KEY_STRINGS,
      .offset = offsetof(struct keys, images),
@@ -62,6 +54,14 @@ static const struct un_key keys[] = {
      .fallback = "false",
      .unit = "",
      .meaning = "neither progress nor summary"},
+    STRING_KEY(vocab, NULL, "WordPiece vocabulary, a piece a line (vocab.txt of BERT)"),
+    {.name = "case",
+     .type = UN_KEY_CHOICE,
+     .offset = offsetof(struct keys, tokenizer_case),
+     .fallback = "auto",
+     .unit = "",
+     .choices = cases,
+     .meaning = "auto: uncased when the vocabulary has no capital letter"},
     STRING_KEY(ids, "", "file with an image id a line, one for every text of the source, in its order"),
     {.name = "image_id",
      .type = UN_KEY_CHOICE,
@@ -74,7 +74,9 @@ static const struct un_key keys[] = {
          "last part of the image's URL (b.jpg of http://a/b.jpg?w=3)"},
     STRING_KEY(split, "", "of Karpathy's file: only texts of this split (train, restval, val, test)"),
 };
-static const struct un_key_table key_table = {"", keys, sizeof keys / sizeof *keys, sizeof(struct keys)};
+enum { DB_KEYS = 4 }; /* the first ones, for what is tokenised already */
+static const struct un_key_table key_table = {"", keys, sizeof keys / sizeof *keys, sizeof(struct keys)},
+                                 db_table = {"", keys, DB_KEYS, sizeof(struct keys)};
 
 static enum un_status open_form(struct un_text_source **source, const struct un_tool *tool,
                                 const struct un_arguments *a) {
@@ -110,6 +112,25 @@ static enum un_status run_import(const struct un_tool *tool, int n, char **words
     if (status == UN_OK) status = un_text_import(source, wordpiece, a.names[a.n - 1], &how);
     un_text_source_close(source);
     un_wordpiece_close(wordpiece);
+    un_arguments_free(&a);
+    return status;
+}
+
+/* ---- txt_db ---- */
+
+/* Names: the folder, OUT. `import lmdb` of tools_images.c comes here when un_text_import_is_db(folder). */
+enum un_status un_tools_texts_lmdb(const struct un_tool *tool, int n, char **words) {
+    struct un_tool mine = *tool;
+    struct keys k = {0};
+    struct un_arguments a;
+    struct un_text_source *source = NULL;
+    mine.keys = &db_table;
+    UN_TRY(un_arguments_read(&a, &mine, n, words, 2, 2, &k));
+    un_signals_install();
+    const struct un_text_import how = manner(&k);
+    enum un_status status = un_text_source_lmdb(&source, a.names[0]);
+    if (status == UN_OK) status = un_text_import(source, NULL, a.names[1], &how);
+    un_text_source_close(source);
     un_arguments_free(&a);
     return status;
 }
@@ -234,6 +255,8 @@ static const struct un_tool list[] = {
     IMPORT("cc", "FILE.tsv", "Conceptual Captions: caption TAB url"),
     IMPORT("sbu", "URLS CAPTIONS|FILE.json", "SBU captions: two files of lines, or its JSON"),
     IMPORT("text", "FILE.txt", "image id TAB caption a line, name#0 TAB caption, or captions alone"),
+    {"data", "import", "lmdb", "TXT_DB OUT.txt.h5 [key=value ...]", "the authors' txt_db", &db_table,
+     un_tools_texts_lmdb},
     {"data", "tokenize", NULL, "vocab=VOCAB.txt [FILE ...] [key=value ...]",
      "lines of text to word-piece ids", &tokenize_table, run_tokenize},
     {"data", "vocab", NULL, "OUT.txt FILE ... [key=value ...]", "a WordPiece vocabulary out of a corpus",

@@ -163,6 +163,21 @@ static bool is_wanted(const struct un_json_items *j) {
     return j->n_keys == 0;
 }
 
+/* The string in j->text without quotes and escapes. */
+static enum un_status copy_key(struct un_json_items *j) {
+    memcpy(j->key, j->text + 1, j->bytes - 2);
+    j->key[j->bytes - 2] = '\0';
+    if (!memchr(j->key, '\\', j->bytes - 2)) return UN_OK;
+    json_t *key = json_loadb(j->text, j->bytes, JSON_DECODE_ANY, NULL);
+    if (!json_is_string(key)) {
+        json_decref(key);
+        return wrong(j, "a key that is no string");
+    }
+    memcpy(j->key, json_string_value(key), json_string_length(key) + 1); /* never longer than its escapes */
+    json_decref(key);
+    return UN_OK;
+}
+
 /* "key" and the colon; the next byte stays at the value. */
 static enum un_status read_key(struct un_json_items *j) {
     int c;
@@ -171,8 +186,7 @@ static enum un_status read_key(struct un_json_items *j) {
     j->keep = true;
     UN_TRY(read_value(j));
     if (j->bytes - 2 > UN_JSON_KEY_MAX) return wrong(j, "a key longer than 255 bytes");
-    memcpy(j->key, j->text + 1, j->bytes - 2);
-    j->key[j->bytes - 2] = '\0';
+    UN_TRY(copy_key(j));
     UN_TRY(peek_mark(j, &c));
     if (c != ':') return wrong(j, c == END ? "the file is cut short here" : "a colon is wanted here");
     ++j->at;

@@ -35,8 +35,8 @@ struct un_text_source {
 };
 void un_text_source_close(struct un_text_source *source); /* NULL allowed */
 
-/* The authors' txt_db: a folder with data.mdb and meta.json, id2len.json and txt2img.json if there. Every
- * record is checked against them. */
+/* The authors' txt_db: a folder with data.mdb and meta.json. The text's id is its key, the image's img_fname
+ * or else what txt2img.json says; lengths must be those of id2len.json, if it is there. */
 enum un_status un_text_source_lmdb(struct un_text_source **source, const char *path);
 /* COCO's captions_*.json, the Karpathy split (dataset_coco.json), one object with image and captions, or an
  * array of objects with image and caption(s). */
