@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { META_BYTES_MAX = 1 << 20 };
@@ -240,7 +241,7 @@ static enum un_status next_record(struct un_text_source *source, struct un_capti
     *caption = (struct un_caption){0};
     UN_TRY(un_lmdb_cursor_next(s->cursor, &item, more));
     if (!*more) return check_end(s);
-    source->bytes_done += (int64_t)(item.key_bytes + item.value_bytes);
+    source->bytes_done = source->bytes_total / un_lmdb_entries(s->db) * (s->count + 1);
     return take_record(s, &item, caption);
 }
 
@@ -261,11 +262,13 @@ static enum un_status look_first(struct source_txt_db *s) {
 
 static enum un_status open_db(struct source_txt_db *s, const char *path) {
     char side[UN_PATH_MAX];
+    struct stat info;
     un_text_source_name(&s->source, "lmdb", path);
     s->source.vocab = &s->vocab;
     UN_TRY(un_files_join(s->folder, path, ""));
     UN_TRY(read_meta(s));
     UN_TRY(un_lmdb_open(&s->db, path));
+    if (stat(un_lmdb_path(s->db), &info) == 0) s->source.bytes_total = (int64_t)info.st_size;
     UN_TRY(un_txt_reader_open(&s->reader));
     UN_TRY(look_first(s));
     UN_TRY(un_files_join(side, path, "id2len.json"));
