@@ -265,7 +265,8 @@ static enum un_status open_db(struct source_txt_db *s, const char *path) {
     struct stat info;
     un_text_source_name(&s->source, "lmdb", path);
     s->source.vocab = &s->vocab;
-    UN_TRY(un_files_join(s->folder, path, ""));
+    if (snprintf(s->folder, sizeof s->folder, "%s", path) >= (int)sizeof s->folder)
+        return un_fail(UN_USAGE, "%s: the name is too long", path);
     UN_TRY(read_meta(s));
     UN_TRY(un_lmdb_open(&s->db, path));
     if (stat(un_lmdb_path(s->db), &info) == 0) s->source.bytes_total = (int64_t)info.st_size;
