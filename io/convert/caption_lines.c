@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <utf8proc.h>
 
-enum { BLOCK = 1 << 18, ROOM = UN_LINE_BYTES_MAX + BLOCK };
+enum { BLOCK = 1 << 16, ROOM = 2 * UN_LINE_BYTES_MAX };
 
 static enum un_status open_file(struct un_caption_lines *l, const char *path) {
     struct stat info;
@@ -20,7 +20,8 @@ static enum un_status open_file(struct un_caption_lines *l, const char *path) {
     if (S_ISDIR(info.st_mode)) return un_fail(UN_DATA, "%s: is a folder, a file is wanted", path);
     if (S_ISREG(info.st_mode) && info.st_size == 0) return un_fail(UN_DATA, "%s: is empty", path);
     l->size = S_ISREG(info.st_mode) ? (int64_t)info.st_size : 0;
-    l->buffer = un_alloc(ROOM + 1, 1, "lines of a file");
+    l->buffer = un_alloc(BLOCK + 1, 1, "lines of a file");
+    l->room = BLOCK;
     return l->buffer ? UN_OK : UN_MEMORY;
 }
 
@@ -28,8 +29,12 @@ static enum un_status fill(struct un_caption_lines *l) {
     memmove(l->buffer, l->buffer + l->first, l->after - l->first);
     l->after -= l->first;
     l->first = 0;
+    if (l->after == l->room && l->room < ROOM) {
+        UN_TRY(un_grow((void **)&l->buffer, l->room + 1, 2 * l->room + 1, 1, "lines of a file"));
+        l->room *= 2;
+    }
     ssize_t n;
-    do n = read(l->fd, l->buffer + l->after, ROOM - l->after < BLOCK ? ROOM - l->after : BLOCK);
+    do n = read(l->fd, l->buffer + l->after, l->room - l->after);
     while (n < 0 && errno == EINTR);
     if (n < 0) return un_fail(UN_IO, "%s: %s", l->path, strerror(errno));
     l->at_end = n == 0;

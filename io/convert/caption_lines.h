@@ -10,7 +10,8 @@ enum { UN_LINE_BYTES_MAX = 1 << 20 };
 struct un_caption_lines {
     char *path;
     int fd;
-    char *buffer;                /* [UN_LINE_BYTES_MAX + block] */
+    char *buffer; /* [room + 1], no more than a line of the greatest length and a block */
+    size_t room;
     size_t first, after;         /* what of it is not given out yet */
     bool at_end;                 /* of the file */
     int64_t number, size, taken; /* of the last line, from 1; bytes of the file, bytes given out */

@@ -133,31 +133,43 @@ static int codes_of(const struct un_vocab_words *words, int64_t i, int32_t *code
     return n;
 }
 
-/* Every character once, by code, with its count: a table over all code points is small and plain. */
-static enum un_status count_chars(struct build *b) {
-    enum { CODES = 0x110000 };
+enum { BLOCK = 256, BLOCKS = 0x110000 / BLOCK };
+
+static enum un_status count_word_chars(struct character **block, const struct un_vocab_words *words,
+                                       int64_t i) {
     int32_t code[WORD_CHARS];
-    struct character *all = un_alloc(CODES, sizeof *all, "characters");
-    if (!all) return UN_MEMORY;
-    for (int64_t i = 0; i < b->words->n; ++i) {
-        int n = codes_of(b->words, i, code);
-        for (int k = 0; k < n; ++k) {
-            struct character *c = &all[code[k]];
-            c->code = code[k];
-            c->count += b->words->word[i].count;
-            if (k == 0)
-                c->front = true;
-            else
-                c->inner = true;
+    int n = codes_of(words, i, code);
+    for (int k = 0; k < n; ++k) {
+        struct character **b = &block[code[k] / BLOCK];
+        if (!*b) *b = un_alloc(BLOCK, sizeof **b, "characters");
+        if (!*b) return UN_MEMORY;
+        struct character *c = *b + code[k] % BLOCK;
+        c->code = code[k];
+        c->count += words->word[i].count;
+        c->front = c->front || k == 0;
+        c->inner = c->inner || k > 0;
+    }
+    return UN_OK;
+}
+
+/* Every character once, by code, with its count. */
+static enum un_status count_chars(struct build *b) {
+    struct character **block = un_alloc(BLOCKS, sizeof(struct character *), "characters");
+    enum un_status status = block ? UN_OK : UN_MEMORY;
+    for (int64_t i = 0; i < b->words->n && status == UN_OK; ++i)
+        status = count_word_chars(block, b->words, i);
+    for (int64_t i = 0; i < BLOCKS * BLOCK && status == UN_OK; ++i) {
+        if (!block[i / BLOCK]) {
+            i += BLOCK - 1;
+            continue;
         }
-    }
-    enum un_status status = UN_OK;
-    for (int64_t i = 0; i < CODES && status == UN_OK; ++i) {
-        if (all[i].count == 0) continue;
+        const struct character *c = &block[i / BLOCK][i % BLOCK];
+        if (c->count == 0) continue;
         status = one_more((void **)&b->chars, b->n_chars, &b->chars_room, sizeof *b->chars);
-        if (status == UN_OK) b->chars[b->n_chars++] = all[i];
+        if (status == UN_OK) b->chars[b->n_chars++] = *c;
     }
-    un_free(all);
+    for (int i = 0; block && i < BLOCKS; ++i) un_free(block[i]);
+    un_free(block);
     return status;
 }
 
