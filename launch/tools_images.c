@@ -46,6 +46,8 @@ static const struct form {
     open_source *open; /* NULL: h5, which takes ids */
 } forms[] = {
     {"h5", NULL},
+    {"npz", un_image_source_npz}, /* an image a file */
+    {"tsv", un_image_source_tsv}, /* an image a line, base64 */
 };
 
 static enum un_status open_form(struct un_image_source **source, const char *form, const char *const *paths,
@@ -76,5 +78,9 @@ static enum un_status run_import(const struct un_tool *tool, int n, char **words
 static const struct un_tool list[] = {
     {"data", "import", "h5", "FILE ... OUT.img.h5 [key=value ...]", "features in HDF5, the common forms",
      &key_tables[WITH_IDS], run_import},
+    {"data", "import", "npz", "FOLDER|FILE.npz ... OUT.img.h5 [key=value ...]",
+     "features, an .npz an image, as detectors write them", &key_tables[PLAIN], run_import},
+    {"data", "import", "tsv", "FILE ... OUT.img.h5 [key=value ...]",
+     "features in TSV, base64: bottom-up-attention, LXMERT", &key_tables[PLAIN], run_import},
 };
 const struct un_tools un_tools_images = {list, sizeof list / sizeof *list};
