@@ -46,8 +46,9 @@ static const struct form {
     open_source *open; /* NULL: h5, which takes ids */
 } forms[] = {
     {"h5", NULL},
-    {"npz", un_image_source_npz}, /* an image a file */
-    {"tsv", un_image_source_tsv}, /* an image a line, base64 */
+    {"lmdb", un_image_source_lmdb}, /* the authors' img_db */
+    {"npz", un_image_source_npz},   /* an image a file */
+    {"tsv", un_image_source_tsv},   /* an image a line, base64 */
 };
 
 static enum un_status open_form(struct un_image_source **source, const char *form, const char *const *paths,
@@ -78,6 +79,8 @@ static enum un_status run_import(const struct un_tool *tool, int n, char **words
 static const struct un_tool list[] = {
     {"data", "import", "h5", "FILE ... OUT.img.h5 [key=value ...]", "features in HDF5, the common forms",
      &key_tables[WITH_IDS], run_import},
+    {"data", "import", "lmdb", "FOLDER ... OUT.img.h5 [key=value ...]",
+     "the authors' img_db: msgpack or compressed, f16 or f32", &key_tables[PLAIN], run_import},
     {"data", "import", "npz", "FOLDER|FILE.npz ... OUT.img.h5 [key=value ...]",
      "features, an .npz an image, as detectors write them", &key_tables[PLAIN], run_import},
     {"data", "import", "tsv", "FILE ... OUT.img.h5 [key=value ...]",
