@@ -60,7 +60,8 @@ static enum un_status take_array(struct un_msgpack *in, const char *where, const
     bool good = un_msgpack_next(in, &value) && value.kind == UN_MSGPACK_MAP;
     for (int64_t i = 0; good && i < value.count; ++i) good = take_part(in, &p);
     if (!good || !p.nd || !p.type || !p.shape || !p.data.data || !un_npy_count(&p.npy))
-        return un_fail(UN_DATA, "%s: %.*s: no msgpack-numpy array of a known type", where, name, text);
+        return un_fail(UN_DATA, "%s: %.*s: no msgpack-numpy array of a known type, or cut short", where, name,
+                       text);
     if (p.npy.item_bytes == 0 || (uint64_t)(p.npy.items * p.npy.item_bytes) != p.data.bytes)
         return un_fail(UN_DATA, "%s: %.*s: %zu bytes, but its shape says %lld items of %lld", where, name,
                        text, p.data.bytes, (long long)p.npy.items, (long long)p.npy.item_bytes);
