@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { BLOCK = 1 << 20, LINE_MOST = 1 << 30 };
@@ -16,6 +17,7 @@ enum { BLOCK = 1 << 20, LINE_MOST = 1 << 30 };
 struct file {
     char *path;
     int fd;
+    int64_t bytes;
     int64_t first, head; /* number of its first image; lines before it */
 };
 struct source_tsv {
@@ -45,9 +47,11 @@ static enum un_status fill(const struct file *f, struct window *w, size_t *got) 
         w->end -= w->start;
         w->start = 0;
     }
-    if (w->capacity - w->end < BLOCK) {
+    int64_t left = f->bytes - w->at - (int64_t)w->end + 1; /* one more, to meet the end */
+    size_t block = left > BLOCK ? BLOCK : left > 0 ? (size_t)left : 1;
+    if (w->capacity - w->end < block) {
         void *text = w->text;
-        size_t more = 2 * w->capacity + 2 * BLOCK;
+        size_t more = 2 * w->capacity + 2 * block;
         if (w->end > LINE_MOST)
             return un_fail(UN_DATA, "%s: line %lld is longer than %d bytes", f->path, (long long)w->line,
                            LINE_MOST);
@@ -56,7 +60,7 @@ static enum un_status fill(const struct file *f, struct window *w, size_t *got) 
         w->capacity = more;
     }
     ssize_t n;
-    do n = pread(f->fd, w->text + w->end, BLOCK, (off_t)(w->at + (int64_t)w->end));
+    do n = pread(f->fd, w->text + w->end, block, (off_t)(w->at + (int64_t)w->end));
     while (n < 0 && errno == EINTR);
     if (n < 0) return un_fail(UN_IO, "%s: cannot read: %s", f->path, strerror(errno));
     *got = (size_t)n;
@@ -203,6 +207,9 @@ static enum un_status open_source(struct source_tsv *s, const char *const *paths
         if (!(f->path = un_strdup(paths[i]))) return UN_MEMORY;
         f->fd = open(paths[i], O_RDONLY | O_CLOEXEC);
         if (f->fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", paths[i], strerror(errno));
+        struct stat st;
+        if (fstat(f->fd, &st) != 0) return un_fail(UN_IO, "%s: %s", paths[i], strerror(errno));
+        f->bytes = (int64_t)st.st_size;
         UN_TRY(un_image_stamp(&s->source.stamp, paths[i]));
     }
     if (n == 1)
