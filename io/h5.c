@@ -161,12 +161,13 @@ enum un_status un_h5_open(struct un_h5 **file, const char *path, bool need_compl
 static enum un_status open_for_writing(struct un_h5 *f) {
     f->fd = open(f->partial, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (f->fd < 0) return un_fail(UN_IO, "%s: cannot create: %s", f->partial, strerror(errno));
-    hid_t fapl = un_h5_access_list(f), root = H5Pcreate(H5P_FILE_CREATE);
-    if (fapl >= 0 && root >= 0 && H5Pset_obj_track_times(root, false) >= 0)
-        f->id = H5Fcreate(f->partial, H5F_ACC_TRUNC, root, fapl);
+    hid_t fapl = un_h5_access_list(f), fcpl = H5Pcreate(H5P_FILE_CREATE);
+    /* no times inside: equal content, equal bytes */
+    if (fapl >= 0 && fcpl >= 0 && H5Pset_obj_track_times(fcpl, false) >= 0)
+        f->id = H5Fcreate(f->partial, H5F_ACC_TRUNC, fcpl, fapl);
     enum un_status status = f->id < 0 ? un_h5_error(f, "", "cannot create") : UN_OK;
-    if (root >= 0) H5Pclose(root);
     if (fapl >= 0) H5Pclose(fapl);
+    if (fcpl >= 0) H5Pclose(fcpl);
     return status;
 }
 

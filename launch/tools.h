@@ -18,8 +18,8 @@ struct un_tools {
 extern const struct un_tools un_tools_data, un_tools_images, un_tools_texts, un_tools_select,
     un_tools_weights;
 
-/* import lmdb of a txt_db (un_text_import_is_db): names the folder and OUT. */
-enum un_status un_tools_texts_lmdb(const struct un_tool *tool, int n, char **words);
+/* The half of `import lmdb` for img_dbs; names [n]: their folders, then OUT. */
+enum un_status un_tools_images_lmdb(const char *const *names, int n, int64_t threads, bool quiet);
 
 /* The words of a command, sorted: names (files, folders) in order, and the keys bound to `out`. Keys may be
  * written key=value, --key=value or --key value, anywhere; a word with "=" whose front is no key is a name

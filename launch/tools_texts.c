@@ -116,21 +116,33 @@ static enum un_status run_import(const struct un_tool *tool, int n, char **words
     return status;
 }
 
-/* ---- txt_db ---- */
+/* ---- the authors' databases ---- */
 
-/* Names: the folder, OUT. `import lmdb` of tools_images.c comes here when un_text_import_is_db(folder). */
-enum un_status un_tools_texts_lmdb(const struct un_tool *tool, int n, char **words) {
-    struct un_tool mine = *tool;
+static enum un_status import_txt_db(const struct un_arguments *a, const struct keys *k) {
+    struct un_text_source *source = NULL;
+    if (a->n != 2)
+        return un_fail(UN_USAGE, "a txt_db is imported by itself: uniter data import lmdb TXT_DB OUT");
+    un_signals_install();
+    const struct un_text_import how = manner(k);
+    enum un_status status = un_text_source_lmdb(&source, a->names[0]);
+    if (status == UN_OK) status = un_text_import(source, NULL, a->names[1], &how);
+    un_text_source_close(source);
+    return status;
+}
+
+/* Names: a txt_db, which its meta.json tells, or img_dbs; then OUT. */
+static enum un_status run_lmdb(const struct un_tool *tool, int n, char **words) {
     struct keys k = {0};
     struct un_arguments a;
-    struct un_text_source *source = NULL;
-    mine.keys = &db_table;
-    UN_TRY(un_arguments_read(&a, &mine, n, words, 2, 2, &k));
-    un_signals_install();
-    const struct un_text_import how = manner(&k);
-    enum un_status status = un_text_source_lmdb(&source, a.names[0]);
-    if (status == UN_OK) status = un_text_import(source, NULL, a.names[1], &how);
-    un_text_source_close(source);
+    enum un_status status;
+    UN_TRY(un_arguments_read(&a, tool, n, words, 2, -1, &k));
+    if (un_text_import_is_db(a.names[0]))
+        status = import_txt_db(&a, &k);
+    else if (k.images.n > 0 || k.max_txt_len > 0)
+        status = un_fail(UN_USAGE, "%s: images and max_txt_len are for a txt_db (a folder with meta.json)",
+                         a.names[0]);
+    else
+        status = un_tools_images_lmdb(a.names, a.n, k.threads, k.quiet);
     un_arguments_free(&a);
     return status;
 }
@@ -255,8 +267,8 @@ static const struct un_tool list[] = {
     IMPORT("cc", "FILE.tsv", "Conceptual Captions: caption TAB url"),
     IMPORT("sbu", "URLS CAPTIONS|FILE.json", "SBU captions: two files of lines, or its JSON"),
     IMPORT("text", "FILE.txt", "image id TAB caption a line, name#0 TAB caption, or captions alone"),
-    {"data", "import", "lmdb", "TXT_DB OUT.txt.h5 [key=value ...]", "the authors' txt_db", &db_table,
-     un_tools_texts_lmdb},
+    {"data", "import", "lmdb", "TXT_DB OUT.txt.h5 | IMG_DB ... OUT.img.h5 [key=value ...]",
+     "the authors' databases: texts; features, msgpack or compressed", &db_table, run_lmdb},
     {"data", "tokenize", NULL, "vocab=VOCAB.txt [FILE ...] [key=value ...]",
      "lines of text to word-piece ids", &tokenize_table, run_tokenize},
     {"data", "vocab", NULL, "OUT.txt FILE ... [key=value ...]", "a WordPiece vocabulary out of a corpus",

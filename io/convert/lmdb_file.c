@@ -12,7 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LARGE = 1 << 14 }; /* values of at least so many bytes are fetched ahead and given back */
+/* Values of at least LARGE bytes are fetched ahead and given back; they have pages of their own (the largest
+ * page is 32 KiB, and a node takes half of it at most). After EVERY bytes of them the whole mapping is given
+ * back, because the system maps more around a page than was asked for. */
+enum { LARGE = 1 << 14, EVERY = 1 << 24, PAGE_HEADER = 16 };
 
 struct un_lmdb {
     char path[UN_PATH_MAX];
@@ -26,6 +29,8 @@ struct un_lmdb_cursor {
     MDB_cursor *cursor;
     uintptr_t first, after; /* system pages of the last value, to be given back */
     uintptr_t page;         /* bytes of one */
+    size_t used;            /* bytes of values since the whole mapping was given back */
+    size_t lmdb_page, map;  /* bytes of LMDB's, and of the whole mapping */
     bool whole;
 };
 
@@ -93,7 +98,15 @@ enum un_status un_lmdb_cursor_open(struct un_lmdb *db, struct un_lmdb_cursor **c
     c->page = (uintptr_t)sysconf(_SC_PAGESIZE);
     int code = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &c->txn);
     if (code == 0) code = mdb_cursor_open(c->txn, db->table, &c->cursor);
-    if (code == 0) return UN_OK;
+    MDB_stat stat;
+    MDB_envinfo info;
+    if (code == 0) code = mdb_env_stat(db->env, &stat);
+    if (code == 0) code = mdb_env_info(db->env, &info);
+    if (code == 0) {
+        c->lmdb_page = stat.ms_psize;
+        c->map = info.me_mapsize;
+        return UN_OK;
+    }
     un_lmdb_cursor_close(c);
     *cursor = NULL;
     return fail(db, code);
@@ -116,9 +129,18 @@ void un_lmdb_cursor_close(struct un_lmdb_cursor *c) {
 static void set(struct un_lmdb_cursor *c, struct un_lmdb_item *item, MDB_val key, MDB_val value) {
     *item = (struct un_lmdb_item){key.mv_data, value.mv_data, key.mv_size, value.mv_size};
     if (value.mv_size < LARGE) return;
-    c->first = (uintptr_t)value.mv_data / c->page * c->page;
-    c->after = ((uintptr_t)value.mv_data + value.mv_size + c->page - 1) / c->page * c->page;
+    uintptr_t at = (uintptr_t)value.mv_data, number;
+    c->first = at / c->page * c->page;
+    c->after = (at + value.mv_size) / c->page * c->page;
     if (c->whole) madvise((void *)c->first, c->after - c->first, MADV_WILLNEED);
+    /* the page before the value bears its number, which tells where the mapping starts */
+    memcpy(&number, (const char *)value.mv_data - PAGE_HEADER, sizeof number);
+    uintptr_t base = at - PAGE_HEADER - number * c->lmdb_page, end = (base + c->map) / c->page * c->page;
+    c->used += value.mv_size;
+    if (c->used < EVERY) return;
+    c->used = 0;
+    c->first = base;
+    c->after = end;
 }
 
 enum un_status un_lmdb_cursor_next(struct un_lmdb_cursor *c, struct un_lmdb_item *item, bool *more) {
