@@ -379,7 +379,7 @@ def bad_lmdb(folder, out):
         importing("lmdb", [folder / name], out, code=65, words=[f"{name}/data.mdb"])
     (folder / "txt").mkdir()
     (folder / "txt" / "meta.json").write_text("{}")
-    importing("lmdb", [folder / "txt"], out, code=65, words=["meta.json"])
+    importing("lmdb", [folder / "txt"], out, code=64, words=["txt_db"])
 
 
 def main():
