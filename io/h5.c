@@ -58,6 +58,7 @@ enum un_status un_h5_error_at(const char *source, int line, const struct un_h5 *
 struct superblock {
     int version;
     uint64_t base, end, driver;
+    uint64_t root, extension; /* addresses of object headers; UINT64_MAX: none */
 };
 
 static uint64_t get_u64(const unsigned char *p) {
@@ -81,14 +82,18 @@ static enum un_status parse_superblock(const char *path, const unsigned char *p,
     s->base = get_u64(p + addresses);
     s->end = get_u64(p + addresses + 16);
     if (s->version <= 1) s->driver = get_u64(p + addresses + 24);
+    s->root = get_u64(p + addresses + (s->version <= 1 ? 40 : 24));
+    s->extension = s->version <= 1 ? UINT64_MAX : get_u64(p + addresses + 8);
     return UN_OK;
 }
 
-static enum un_status check_superblock(const char *path, int fd, int64_t bytes) {
+static enum un_status check_superblock(struct un_h5 *f) {
+    const char *path = f->path;
+    int64_t bytes = f->bytes;
     static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
     unsigned char head[96] = {0};
     struct superblock s = {0};
-    ssize_t got = pread(fd, head, sizeof head, 0);
+    ssize_t got = pread(f->fd, head, sizeof head, 0);
     if (got < 0) return un_fail(UN_IO, "%s: cannot read: %s", path, strerror(errno));
     if (got < (ssize_t)sizeof head)
         return un_fail(UN_DATA, "%s: %lld bytes are too few for an HDF5 file", path, (long long)bytes);
@@ -100,7 +105,9 @@ static enum un_status check_superblock(const char *path, int fd, int64_t bytes) 
     if (s.end > (uint64_t)bytes)
         return un_fail(UN_DATA, "%s: truncated: %lld bytes long, its superblock says %llu", path,
                        (long long)bytes, (unsigned long long)s.end);
-    return UN_OK;
+    /* HDF5 takes the memory that these headers ask for */
+    if (s.extension != UINT64_MAX) UN_TRY(un_h5_check_header(f, "superblock", s.extension));
+    return un_h5_check_header(f, "/", s.root);
 }
 
 /* O_NONBLOCK: a fifo in the place of a file must not hang us. */
@@ -114,7 +121,7 @@ static enum un_status open_for_reading(struct un_h5 *f) {
                        S_ISDIR(st.st_mode) ? "a folder, not a file" : "not a regular file");
     f->bytes = (int64_t)st.st_size;
     un_h5_refill(f);
-    return check_superblock(f->path, f->fd, f->bytes);
+    return check_superblock(f);
 }
 
 enum un_status un_h5_new(struct un_h5 **file, const char *path, bool write) {

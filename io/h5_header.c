@@ -58,15 +58,19 @@ static struct cursor part(struct cursor *c, uint64_t bytes) {
 
 /* Sizes of the properties that follow the class, bits and size of a datatype, for the classes an attribute of
  * ours has. */
-static bool datatype_fits(struct cursor type, uint64_t *element_bytes, bool *referred) {
-    unsigned class_ = (unsigned)number(&type, 1) & 15u;
-    number(&type, 3);
+static bool datatype_fits(struct cursor type, uint64_t *element_bytes, bool *text) {
+    unsigned class_ = (unsigned)number(&type, 1) & 15u, kind = (unsigned)number(&type, 1) & 15u;
+    number(&type, 2);
     *element_bytes = number(&type, 4);
     if (class_ == H5T_INTEGER) number(&type, 4);
     if (class_ == H5T_FLOAT) number(&type, 12);
-    *referred = class_ == H5T_VLEN;
-    if (*referred) number(&type, 8);
-    return !type.short_ && *element_bytes > 0 && (!*referred || *element_bytes == UN_H5_REFERENCE);
+    *text = class_ == H5T_VLEN && kind == 1; /* 0: a sequence of anything */
+    if (class_ == H5T_VLEN) {
+        number(&type, 4);
+        uint64_t base_bytes = number(&type, 4);
+        if (*text && (base_bytes != 1 || *element_bytes != UN_H5_REFERENCE)) return false;
+    }
+    return !type.short_ && *element_bytes > 0;
 }
 
 static bool dataspace_fits(struct cursor space, uint64_t *elements) {
@@ -96,7 +100,7 @@ static bool references_fit(const struct un_h5 *f, const unsigned char *reference
 /* Why the message is refused, NULL when it is good. */
 static const char *attribute_fault(const struct un_h5 *f, struct cursor m) {
     uint64_t element_bytes, elements, bytes;
-    bool referred;
+    bool text;
     unsigned version = (unsigned)number(&m, 1), flags = (unsigned)number(&m, 1);
     uint64_t name_bytes = number(&m, 2), type_bytes = number(&m, 2), space_bytes = number(&m, 2);
     if (version < 1 || version > 3) return "of unknown version";
@@ -105,12 +109,12 @@ static const char *attribute_fault(const struct un_h5 *f, struct cursor m) {
     struct cursor name = part(&m, padded(name_bytes, version)), type = part(&m, padded(type_bytes, version));
     struct cursor space = part(&m, padded(space_bytes, version));
     if (m.short_ || name_bytes == 0 || !memchr(name.p, 0, name_bytes)) return "with parts outside it";
-    if (!datatype_fits(type, &element_bytes, &referred) || !dataspace_fits(space, &elements))
+    if (!datatype_fits(type, &element_bytes, &text) || !dataspace_fits(space, &elements))
         return "of a broken type or extent";
     if (__builtin_mul_overflow(element_bytes, elements, &bytes)) return "with its value outside it";
     const unsigned char *value = take(&m, bytes);
     if (m.short_) return "with its value outside it";
-    return referred && !references_fit(f, value, elements) ? "with a text that is not there" : NULL;
+    return text && !references_fit(f, value, elements) ? "with a text that is not there" : NULL;
 }
 
 static bool filter_fits(struct cursor *m, unsigned version) {
@@ -223,6 +227,10 @@ static enum un_status check_header(struct un_h5 *f, const char *object, uint64_t
     return h.fault ? un_h5_error(f, object, "an attribute or header %s", h.fault) : UN_OK;
 }
 
+enum un_status un_h5_check_header(struct un_h5 *f, const char *object, uint64_t address) {
+    return check_header(f, object, address, false);
+}
+
 enum un_status un_h5_check_attributes(struct un_h5 *f, const char *object, hid_t id) {
     object_info info;
     if (f->partial) return UN_OK; /* our own, in work */
@@ -235,5 +243,5 @@ enum un_status un_h5_check_filters(struct un_h5 *f, const char *object) {
     if (f->partial) return UN_OK;
     if (get_link_info(f->id, object, &info, H5P_DEFAULT) < 0 || info.type != H5L_TYPE_HARD)
         return un_h5_error(f, object, "cannot find its header");
-    return check_header(f, object, info.u.address, false);
+    return un_h5_check_header(f, object, info.u.address);
 }

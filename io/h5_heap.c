@@ -98,7 +98,7 @@ int64_t un_h5_heap_find_bad(struct un_h5_heap *heap, const unsigned char *refere
     for (int64_t i = 0; i < n; ++i, references += UN_H5_REFERENCE) {
         uint64_t length = number(references, 4), address = number(references + 4, 8),
                  index = number(references + 12, 4);
-        if (address == 0) continue; /* HDF5's null: no text */
+        if (address == 0 && length == 0) continue; /* HDF5's null: no text */
         if (address != heap->address && !load(heap, address)) return i;
         if (index == 0 || index >= OBJECTS || heap->size[index] != length) return i;
     }

@@ -93,11 +93,14 @@ static enum un_status check_chunks(struct un_h5_data *d, struct un_h5_heap *heap
 /* HDF5 follows references blindly, so they are read as they stand and checked first. */
 static enum un_status check_variable(struct un_h5_data *d, int64_t n) {
     struct un_h5_heap *heap;
-    hid_t plist = n > 0 ? H5Dget_create_plist(d->id) : -1;
     if (n == 0) return UN_OK;
+    hid_t base = H5Tget_super(d->type), plist = H5Dget_create_plist(d->id);
+    bool bytes = base >= 0 && H5Tget_size(base) == 1;
+    if (base >= 0) H5Tclose(base);
     if (plist < 0) return un_h5_error(d->file, d->name, "cannot find how it is stored");
     H5D_layout_t layout = H5Pget_layout(plist);
     enum un_status status = un_h5_heap_open(&heap, d->file);
+    if (status == UN_OK && !bytes) status = un_h5_error(d->file, d->name, "its texts are not made of bytes");
     if (status == UN_OK && layout == H5D_CONTIGUOUS)
         status = check_contiguous(d, heap, n);
     else if (status == UN_OK && layout == H5D_CHUNKED)
