@@ -11,7 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { HEAD = 16, OBJECTS = 1 << 16 }; /* bytes of a collection's head, and of an object's; indices */
+enum {
+    HEAD = 16,         /* bytes of a collection's head, of an object's, of a free piece's */
+    OBJECTS = 1 << 16, /* indices */
+    NO_PIECE = 1       /* ends a list of free pieces */
+};
 
 static uint64_t number(const unsigned char *p, int bytes) {
     uint64_t v = 0;
@@ -54,8 +58,17 @@ bool un_h5_heap_fits(const struct un_h5 *f, uint64_t address, const unsigned cha
 }
 
 bool un_h5_names_fit(const struct un_h5 *f, const unsigned char *head) {
-    uint64_t bytes = number(head + 8, 8), address = number(head + 24, 8);
-    return address <= (uint64_t)f->bytes && bytes <= (uint64_t)f->bytes - address;
+    uint64_t bytes = number(head + 8, 8), next = number(head + 16, 8), address = number(head + 24, 8);
+    if (address > (uint64_t)f->bytes || bytes > (uint64_t)f->bytes - address) return false;
+    /* Its free pieces name one another: HDF5 takes memory for each, for ever where they go round. */
+    for (uint64_t left = bytes / HEAD; next != NO_PIECE; --left) {
+        unsigned char piece[8];
+        if (left == 0 || next > bytes || bytes - next < HEAD ||
+            pread(f->fd, piece, sizeof piece, (off_t)(address + next)) != sizeof piece)
+            return false;
+        next = number(piece, 8);
+    }
+    return true;
 }
 
 struct un_h5_heap {
