@@ -19,6 +19,7 @@
 
 struct un_metrics {
     char *path;
+    const struct un_owner *owner; /* NULL: anybody may write */
     int fd;
     bool begun, overflow;
     size_t used;
@@ -106,7 +107,12 @@ enum un_status un_metrics_end(struct un_metrics *m) {
     append(m, "}\n", 2);
     if (m->overflow)
         return un_fail(UN_INTERNAL, "%s: a line of more than %d bytes", m->path, UN_METRICS_LINE);
+    UN_TRY(un_owner_check(m->owner));
     return append_line(m);
+}
+
+void un_metrics_guard(struct un_metrics *m, const struct un_owner *owner) {
+    if (m) m->owner = owner;
 }
 
 enum un_status un_metrics_sync(struct un_metrics *m) {
@@ -153,7 +159,8 @@ static enum un_status cut_file(const char *path, int64_t last_step) {
     size_t kept = keep_lines(text, bytes + torn, last_step, &broken);
     if (broken)
         un_log(UN_LOG_WARN, "%s: %" PRId64 " lines that are no JSON objects are dropped", path, broken);
-    enum un_status status = kept == bytes ? UN_OK : un_files_replace(path, text, kept);
+    /* Replaced even when nothing is cut: a run that held the file before us writes into the old one. */
+    enum un_status status = un_files_replace(path, text, kept);
     un_free(text);
     return status;
 }
