@@ -159,8 +159,7 @@ static enum un_status cut_file(const char *path, int64_t last_step) {
     size_t kept = keep_lines(text, bytes + torn, last_step, &broken);
     if (broken)
         un_log(UN_LOG_WARN, "%s: %" PRId64 " lines that are no JSON objects are dropped", path, broken);
-    /* Replaced even when nothing is cut: a run that held the file before us writes into the old one. */
-    enum un_status status = un_files_replace(path, text, kept);
+    enum un_status status = kept == bytes ? UN_OK : un_files_replace(path, text, kept);
     un_free(text);
     return status;
 }

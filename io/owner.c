@@ -32,6 +32,7 @@ struct siege {
     bool looked;  /* `seen` is valid */
     double begin; /* of the waiting */
     double moved; /* when something last changed, on this host's clock */
+    bool silent;  /* taken over, not given back */
     bool lives;   /* something has changed since we came */
     struct un_digest seen;
 };
@@ -118,7 +119,7 @@ static bool is_free(const struct siege *s) {
 }
 
 static enum un_status wait_until_free(struct siege *s, double patience) {
-    enum { ALIVE_SECONDS = 12 }; /* a living owner beats every 5 seconds or more often */
+    enum { ALIVE_SECONDS = 4 }; /* a living owner beats once a second */
     char name[300];
     bool said = false;
     s->begin = un_clock();
@@ -131,6 +132,7 @@ static enum un_status wait_until_free(struct siege *s, double patience) {
         if (now - s->moved >= patience) {
             un_log(UN_LOG_WARN, "%s: its run (%s) has shown no sign of life for %.0f s: taken over",
                    s->record_path, name, patience);
+            s->silent = true;
             return UN_OK;
         }
         if (waited >= patience && s->lives && now - s->moved < ALIVE_SECONDS)
@@ -180,6 +182,18 @@ static enum un_status renew_beats(const struct siege *s, int ranks) {
     return status;
 }
 
+/* A run that is taken over may still hold its log: what it writes from now on goes into the old file. */
+static enum un_status renew_log(const struct siege *s, const char *run_dir) {
+    char path[UN_PATH_MAX], *text;
+    size_t bytes;
+    UN_TRY(un_files_join(path, run_dir, "log/metrics.jsonl"));
+    if (!s->silent || access(path, F_OK) != 0) return UN_OK;
+    UN_TRY(un_files_read(path, SIZE_MAX, &text, &bytes));
+    enum un_status status = un_files_replace(path, text, bytes);
+    un_free(text);
+    return status;
+}
+
 static enum un_status write_record(struct siege *s, struct un_owner *o, int ranks) {
     s->self.start = s->owner.start + 1;
     o->start = s->self.start;
@@ -194,6 +208,7 @@ static enum un_status take(struct siege *s, struct un_owner *o, double patience,
     UN_TRY(draw_token(o->token));
     UN_TRY(renew_lock(s, o->token));
     UN_TRY(write_record(s, o, ranks));
+    UN_TRY(renew_log(s, o->run_dir));
     return renew_beats(s, ranks);
 }
 

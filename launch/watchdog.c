@@ -228,7 +228,7 @@ static void check_owner(const struct un_watchdog *w) {
 
 /* Seconds between two lines: the owner of a folder shows that it lives, the others where they stand. */
 static double beat_pause(const struct un_watchdog *w) {
-    double most = w->rank == 0 ? 5 : 60;
+    double most = w->rank == 0 ? 1 : 60;
     return w->timeout > 0 ? clamp(w->timeout / 8, 0.1, most) : most;
 }
 
