@@ -18,10 +18,13 @@ extern const char *const un_device_names[];
 enum un_backend { UN_BACKEND_AUTO, UN_BACKEND_SELF, UN_BACKEND_MPI };
 extern const char *const un_backend_names[];
 
+enum un_bind { UN_BIND_AUTO, UN_BIND_NONE };
+
 struct un_run_keys {
     char dir[256];
     int64_t seed, threads;
     double timeout, patience; /* seconds */
+    int bind;
 };
 struct un_train_keys {
     int64_t steps, lanes, tokens_per_lane;
