@@ -21,6 +21,7 @@ struct un_data_keys {
     int64_t max_txt_len; /* words without [CLS] and [SEP]; longer texts are dropped */
     double conf_th;      /* -1: exactly num_bb regions */
     int64_t min_bb, max_bb, num_bb;
+    int64_t tries;               /* of a read that fails */
     int missing;                 /* 0 error, 1 skip: texts without an image */
     struct un_list train, valid; /* of struct un_dataset_keys */
 };
