@@ -3,6 +3,7 @@
 #include "io/patience.h"
 #include "runtime/memory.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -37,6 +38,13 @@ enum un_status un_column_read(const struct un_column *c, int64_t first, int64_t 
                        (long long)count, (long long)c->rows);
     return c->at >= 0 ? pread_rows(c, first, count, out)
                       : un_h5_read_rows(c->data, first, count, c->type, out);
+}
+
+void un_column_expect(const struct un_column *c, int64_t first, int64_t count) {
+    int64_t row_bytes = c->width * un_type_bytes(c->type);
+    if (c->at >= 0)
+        posix_fadvise(c->fd, (off_t)(c->at + first * row_bytes), (off_t)(count * row_bytes),
+                      POSIX_FADV_WILLNEED);
 }
 
 /* pread must give what HDF5 gives, on the first and the last row. */

@@ -43,6 +43,9 @@ void un_column_close(struct un_column *column);
  * after column->tries attempts. */
 enum un_status un_column_read(const struct un_column *column, int64_t first, int64_t count, void *out);
 
+/* Tells the system that these rows will soon be read; never fails. */
+void un_column_expect(const struct un_column *column, int64_t first, int64_t count);
+
 /* A whole dataset of offsets [n + 1] that starts at 0, never falls and ends at `total`, the rows of `of`;
  * un_free. */
 enum un_status un_column_offsets(const struct un_column_source *source, const char *name, int64_t n,

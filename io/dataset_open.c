@@ -262,6 +262,8 @@ static enum un_status keep_used(struct join *j) {
     UN_TRY(copy_ids(d));
     UN_TRY(copy_alignment(d));
     sum_up(d);
+    d->kept_images = d->info.images;
+    d->kept_texts = d->info.texts;
     return UN_OK;
 }
 

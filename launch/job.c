@@ -1,6 +1,7 @@
 /* The device stage of a job: device, network, buffers, loader; and closing. */
 #include "launch/job.h"
 
+#include "launch/job_part.h"
 #include "launch/topology.h"
 
 int64_t un_job_most_lanes(const struct un_job *job) {
@@ -71,13 +72,14 @@ enum un_status un_job_memory(const struct un_job *job, struct un_memory_plan *pl
     plan->batches = un_loader_bytes(&loader);
     for (int64_t i = 0; i < job->train.n; ++i) plan->index += un_dataset_bytes(job->train.sets[i]);
     for (int64_t i = 0; i < job->valid.n; ++i) plan->index += un_dataset_bytes(job->valid.sets[i]);
+    plan->cache = (size_t)un_job_cache_plan(job).taken;
     if (job->device) {
         struct un_limits limits;
         un_model_limits(&setup, &limits);
         plan->scratch = job->device->mem->scratch_bytes(job->device, &limits);
     }
     plan->total = plan->params + plan->moments + plan->grads + plan->activations + plan->scratch +
-                  plan->batches + plan->index;
+                  plan->batches + plan->index + plan->cache;
     return UN_OK;
 }
 

@@ -25,7 +25,7 @@ struct un_split {
 enum { UN_GRAD_DEPTH = 18 }; /* log2 of the most lanes, plus two */
 
 struct un_memory_plan {
-    size_t params, moments, grads, activations, scratch, batches, index, total;
+    size_t params, moments, grads, activations, scratch, batches, index, cache, total;
 };
 
 struct un_job {

@@ -264,6 +264,15 @@ static const struct un_key loader_keys[] = {
      .max = 4096,
      .unit = "micro-batches",
      .meaning = "kept ready beyond those of the running step"},
+    {.name = "cache_mb",
+     .type = UN_KEY_INT,
+     .offset = AT(un_loader_keys, cache_mb),
+     .fallback = "0",
+     .min = 0,
+     .max = 1e8,
+     .unit = "MiB",
+     .meaning =
+         "host memory of a rank for rows of its training data, which are then read only once; 0: none"},
 };
 
 static const struct un_key_table top_table = TABLE("", top_keys);

@@ -47,7 +47,7 @@ struct un_rhythm_keys { /* valid, checkpoint, log */
     int64_t keep;
 };
 struct un_loader_keys {
-    int64_t threads, ahead;
+    int64_t threads, ahead, cache_mb;
 };
 
 struct un_run_config {

@@ -2,6 +2,7 @@
 #include "launch/bench.h"
 #include "launch/end.h"
 #include "launch/folder.h"
+#include "launch/job_part.h"
 #include "launch/plan_print.h"
 #include "launch/train.h"
 
@@ -132,6 +133,7 @@ static enum un_status run(struct un_job *job, struct un_comm *comm, const struct
     if (status == UN_OK) status = un_job_find_device(job);
     UN_TRY(agree(job, status));
     if (c->check) return comm->rank == 0 ? un_plan_print(job, stdout) : UN_OK;
+    UN_TRY(agree(job, un_job_keep_part(job)));
     UN_TRY(agree(job, un_job_open_device(job)));
     if (c->bench) return un_bench_run(job, c->bench, stdout);
     return un_train_run(job, c->resume, c->quiet);

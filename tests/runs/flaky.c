@@ -29,6 +29,8 @@ static int trouble(int fd) {
     size_t length = strlen(path), end = strlen(ending);
     if (length < end || strcmp(path + length - end, ending) != 0) return -1;
     if (gone) return ESTALE;
+    const char *gate = getenv("FLAKY_GATE");
+    if (gate) return access(gate, F_OK) == 0 ? error : -1;
     long k = atomic_fetch_add(&reads, 1);
     return k >= skip && k < skip + times ? error : -1;
 }
