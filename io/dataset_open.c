@@ -189,6 +189,8 @@ static void sort_texts(struct join *j) {
         d->text[place].image = image;
     }
     d->info.texts = j->kept;
+    un_free(j->text);
+    j->text = NULL;
 }
 
 /* Ids of the used, in one block as wide as the longest. */
@@ -267,11 +269,27 @@ static enum un_status keep_used(struct join *j) {
     return UN_OK;
 }
 
+/* What only the joining needed goes before memory for its result is taken: with millions of texts the peak of
+ * opening is what a host must have for each of its ranks. */
+static void drop_joined(struct join *j) {
+    for (int64_t i = 0; i < j->d->n_text_files; ++i) {
+        struct un_text_file *f = j->d->text_files + i;
+        un_free(f->image_ids);
+        un_free(f->token_offset);
+        f->image_ids = NULL;
+        f->token_offset = NULL;
+    }
+    un_idmap_close(&j->map);
+    un_free(j->ids);
+    j->ids = NULL;
+}
+
 static enum un_status join_all(struct un_dataset *d, const struct un_data_keys *data) {
     struct join j = {.d = d, .data = data};
     enum un_status status;
     UN_TRY_GOTO(list_images(&j), out);
     UN_TRY_GOTO(join_texts(&j), out);
+    drop_joined(&j);
     UN_TRY_GOTO(keep_used(&j), out);
 out:
     un_idmap_close(&j.map);

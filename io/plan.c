@@ -131,6 +131,7 @@ enum un_status un_plan_keep(struct un_plan *plan, int64_t begin, int64_t end) {
         if (needs_all(d, begin, end)) continue;
         UN_TRY(un_dataset_keep(d, un_dataset_lane_image(d, begin), un_dataset_lane_image(d, end)));
     }
+    un_memory_trim();
     return UN_OK;
 }
 
