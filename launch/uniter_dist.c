@@ -170,7 +170,10 @@ int main(int argc, char **argv) {
     bool alone = status != UN_OK && !job.agreed; /* what all ranks know is said once */
     if (alone || comm->rank == 0) un_say(status);
     un_watchdog_phase(job.watchdog, "end", job.step);
-    if (alone && comm->size > 1) comm->ops->abort(comm, status);
+    if (alone && comm->size > 1) {
+        un_watchdog_hurry(job.watchdog, "abort", job.step, 30);
+        comm->ops->abort(comm, status);
+    }
     un_folder_close(&job);
     un_job_close(&job);
     un_free(command.overrides);

@@ -14,7 +14,7 @@ def main():
         straight = folder / "straight"
         cfg = R.write_config(folder / "c.yaml", data, straight, steps=STEPS, every=20)
         R.run_ok(R.command(1, "--cfg", cfg))
-        for ranks in (1, 2, 4) if R.has_mpi() else (1,):
+        for ranks in (1,) if not R.has_mpi() else (1, 2) if R.sanitized() else (1, 2, 4):
             for cache in (0, 64):
                 run_dir = folder / f"r{ranks}c{cache}"
                 R.run_ok(R.command(ranks, "--cfg", cfg, f"run.dir={run_dir}", f"loader.cache_mb={cache}", "loader.threads=3"))
