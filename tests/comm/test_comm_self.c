@@ -109,6 +109,7 @@ static void test_launchers(void **state) {
     setenv("SLURM_NTASKS", "8", 1); /* with a launcher, what Slurm was asked for must be there */
     struct un_launcher l = un_launcher_find();
     assert_int_equal(l.tasks, 8);
+    assert_int_equal(l.rank, 0);
     assert_int_equal(un_launcher_check(&l, 8), UN_OK);
     assert_int_equal(un_launcher_check(&l, 1), UN_USAGE);
     assert_non_null(strstr(un_error_get()->text, "SLURM_NTASKS"));
