@@ -15,7 +15,7 @@
 
 /* What a rank tells the others: this, then its block digests of p, m and v, then the states of its lanes. */
 struct record {
-    struct un_shard shard;
+    struct un_shard_file shard;
     int64_t lane_begin, lane_end;
 };
 
@@ -27,9 +27,9 @@ struct save {
     int64_t blocks;                  /* of one buffer */
     int64_t most_blocks, most_lanes; /* of any rank */
     size_t digests_at, states_at, piece_bytes;
-    char *mine, *all;          /* [piece_bytes], [size * piece_bytes] */
-    struct un_digest *digests; /* [3 * blocks]: of p, of m, of v */
-    struct un_shard *shards;   /* [size] */
+    char *mine, *all;             /* [piece_bytes], [size * piece_bytes] */
+    struct un_digest *digests;    /* [3 * blocks]: of p, of m, of v */
+    struct un_shard_file *shards; /* [size] */
 };
 
 static int64_t block_begin(const struct save *s, int rank) {
@@ -37,7 +37,7 @@ static int64_t block_begin(const struct save *s, int rank) {
 }
 
 static int64_t first_element(const struct save *s, int rank) {
-    int64_t at = block_begin(s, rank) * UN_CKPT_BLOCK, total = s->c->params->total;
+    int64_t at = block_begin(s, rank) * UN_PARAM_BLOCK, total = s->c->params->total;
     return at < total ? at : total;
 }
 
@@ -84,7 +84,7 @@ static enum un_status write_arrays(struct un_h5 *file, const struct save *s, int
 
 /* This rank's elements, and what the manifest will say about the file. More ranks than blocks: some have
  * none. */
-static enum un_status write_shard(const struct save *s, struct un_shard *shard) {
+static enum un_status write_shard(const struct save *s, struct un_shard_file *shard) {
     int rank = s->comm->rank;
     char folder[UN_PATH_MAX], path[UN_PATH_MAX];
     shard->first = first_element(s, rank);

@@ -1,6 +1,6 @@
 /* Checkpoints: RUN/ckpt/step_00005000/ with one HDF5 shard per writing rank and manifest.json, written last.
  *
- * The content does not know how many ranks wrote it: the flat buffers are cut into blocks of UN_CKPT_BLOCK
+ * The content does not know how many ranks wrote it: the flat buffers are cut into blocks of UN_PARAM_BLOCK
  * elements, shard r holds a contiguous run of blocks, and the digests are taken over block digests in order.
  * A folder without a valid manifest is not a checkpoint.
  */

@@ -69,7 +69,7 @@ static enum un_status check_files(struct un_comm *comm, const char *path, const 
     return UN_OK;
 }
 
-static enum un_status read_array(struct un_h5 *file, const char *name, const struct un_shard *shard,
+static enum un_status read_array(struct un_h5 *file, const char *name, const struct un_shard_file *shard,
                                  float *to) {
     struct un_h5_data *data;
     struct un_h5_shape shape;
@@ -87,7 +87,7 @@ static enum un_status read_array(struct un_h5 *file, const char *name, const str
 }
 
 static enum un_status check_head(struct un_h5 *file, const struct un_manifest *m,
-                                 const struct un_shard *shard) {
+                                 const struct un_shard_file *shard) {
     char format[64];
     int64_t version, step, first;
     UN_TRY(un_h5_attr_text(file, "", "format", format, sizeof format));
@@ -106,7 +106,7 @@ static enum un_status check_head(struct un_h5 *file, const struct un_manifest *m
 }
 
 static enum un_status read_shard(const char *folder, const struct un_manifest *m,
-                                 const struct un_shard *shard, struct un_checkpoint *c) {
+                                 const struct un_shard_file *shard, struct un_checkpoint *c) {
     char path[UN_PATH_MAX];
     struct un_h5 *file;
     enum un_status status;

@@ -86,13 +86,14 @@ enum un_status un_digest_file(const char *path, int64_t *bytes, struct un_digest
 }
 
 int64_t un_digest_block_count(int64_t total) {
-    return total / UN_CKPT_BLOCK + (total % UN_CKPT_BLOCK != 0);
+    return un_param_blocks(total);
 }
 
 void un_digest_blocks(struct un_digest *digests, const float *values, int64_t total, int64_t first,
                       int64_t after) {
     for (int64_t block = first; block < after; ++block) {
-        int64_t at = block * UN_CKPT_BLOCK, count = total - at < UN_CKPT_BLOCK ? total - at : UN_CKPT_BLOCK;
+        int64_t at = block * UN_PARAM_BLOCK,
+                count = total - at < UN_PARAM_BLOCK ? total - at : UN_PARAM_BLOCK;
         digests[block - first] = un_digest_of(values + at, (size_t)count * sizeof *values);
     }
 }

@@ -3,9 +3,10 @@
 #ifndef UN_DIGEST_H
 #define UN_DIGEST_H
 
+#include "runtime/params.h"
 #include "runtime/status.h"
 
-enum { UN_DIGEST_TEXT = 33, UN_CKPT_BLOCK = 65536 };
+enum { UN_DIGEST_TEXT = 33 };
 
 struct un_digest {
     uint8_t bytes[16];
@@ -19,7 +20,7 @@ bool un_digest_equal(const struct un_digest *a, const struct un_digest *b);
 /* Length and digest of a regular file's content. */
 enum un_status un_digest_file(const char *path, int64_t *bytes, struct un_digest *digest);
 
-/* A buffer of `total` floats is cut into blocks of UN_CKPT_BLOCK, the last one short; this many. */
+/* A buffer of `total` floats is cut into blocks of UN_PARAM_BLOCK, the last one short; this many. */
 int64_t un_digest_block_count(int64_t total);
 /* digests [after - first] of the blocks [first, after) of the little-endian floats at values [total]. */
 void un_digest_blocks(struct un_digest *digests, const float *values, int64_t total, int64_t first,

@@ -83,7 +83,7 @@ static json_t *param_json(const struct un_manifest *m, int64_t i) {
 }
 
 static json_t *shard_json(const struct un_manifest *m, int64_t i) {
-    const struct un_shard *s = &m->shards[i];
+    const struct un_shard_file *s = &m->shards[i];
     char hex[UN_DIGEST_TEXT];
     un_digest_print(&s->digest, hex);
     return json_pack("{s:s,s:I,s:I,s:I,s:s}", "file", s->file, "first", (json_int_t)s->first, "count",
@@ -162,7 +162,7 @@ void un_manifest_free(struct un_manifest *m) {
 }
 
 enum un_status un_manifest_check_shard(const struct un_manifest *m, const char *folder, int64_t i) {
-    const struct un_shard *s = &m->shards[i];
+    const struct un_shard_file *s = &m->shards[i];
     char path[UN_PATH_MAX], found_text[UN_DIGEST_TEXT], expected_text[UN_DIGEST_TEXT];
     struct un_digest found;
     int64_t bytes = 0;

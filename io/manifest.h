@@ -18,7 +18,7 @@
 
 #define UN_MANIFEST_NAME "manifest.json"
 
-struct un_shard {
+struct un_shard_file {
     char file[64];
     int64_t first, count; /* elements */
     int64_t bytes;        /* of the file */
@@ -31,7 +31,7 @@ struct un_manifest {
     struct un_lane_state *states; /* [lanes] */
     struct un_param *params;      /* [n_params]; of each only name, offset, count, shape, ndim */
     int64_t n_params;
-    struct un_shard *shards; /* [n_shards], tiling [0, total) in order */
+    struct un_shard_file *shards; /* [n_shards], tiling [0, total) in order */
     int64_t n_shards;
     struct un_digest param, state;
 };

@@ -155,7 +155,7 @@ static bool plain_name(const char *name) {
 }
 
 static enum un_status parse_shard(const struct place *at, const struct un_manifest *m, int64_t first,
-                                  struct un_shard *s) {
+                                  struct un_shard_file *s) {
     const char *file;
     UN_TRY(take_text(at, "file", &file));
     if (strlen(file) >= sizeof s->file || !plain_name(file))

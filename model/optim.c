@@ -45,14 +45,10 @@ struct un_adamw un_optim_step(const struct un_optim_keys *k, int64_t step, int64
                              .step_size = (float)size};
 }
 
-static int64_t chunks_of(int64_t count) {
-    return (count + UN_SUM_CHUNK - 1) / UN_SUM_CHUNK;
-}
-
 size_t un_optim_bytes(const struct un_params *params) {
     size_t count = (size_t)params->total;
     return 2 * count * sizeof(float) + count / UN_PARAM_ALIGN +
-           (size_t)chunks_of(params->total) * sizeof(double) + 3 * sizeof(float);
+           (size_t)un_param_blocks(params->total) * sizeof(double) + 3 * sizeof(float);
 }
 
 static enum un_status send_decay(struct un_optim *o, struct un_device *d, struct un_queue *q,
@@ -70,7 +66,7 @@ static enum un_status send_decay(struct un_optim *o, struct un_device *d, struct
 enum un_status un_optim_open(struct un_optim *o, struct un_device *d, struct un_queue *q,
                              const struct un_params *params) {
     size_t count = (size_t)params->total;
-    *o = (struct un_optim){.count = params->total, .chunks = chunks_of(params->total)};
+    *o = (struct un_optim){.count = params->total, .chunks = un_param_blocks(params->total)};
     enum un_status status;
     o->m = d->mem->alloc(d, count * sizeof(float), "first moments");
     o->v = d->mem->alloc(d, count * sizeof(float), "second moments");

@@ -26,7 +26,7 @@ static void test_round_trip(void **state) {
     struct checkpoint_case k;
     uint64_t live = live_blocks();
     case_open(&k, ROWS, 0, 1);
-    assert_true(k.params.total > 2 * UN_CKPT_BLOCK && k.params.total % UN_CKPT_BLOCK != 0);
+    assert_true(k.params.total > 2 * UN_PARAM_BLOCK && k.params.total % UN_PARAM_BLOCK != 0);
     assert_string_equal(case_find("auto"), "");
     case_save(&k, 5000, 0);
     char param[UN_DIGEST_TEXT], state_digest[UN_DIGEST_TEXT], alone[UN_DIGEST_TEXT];

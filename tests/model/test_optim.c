@@ -175,7 +175,7 @@ static void memory(void **state) {
     struct bench b;
     open_bench(&b);
     size_t p = (size_t)b.table.total;
-    assert_int_equal(un_optim_bytes(&b.table), 8 * p + p / 64 + 8 * ((p + 65535) / 65536) + 12);
+    assert_int_equal(un_optim_bytes(&b.table), 8 * p + p / 64 + 8 * ((p + 4095) / 4096) + 12);
     close_bench(&b);
 }
 
