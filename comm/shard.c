@@ -32,6 +32,10 @@ struct un_span un_shard_bucket(const struct un_shard *s, int64_t b) {
     return span_of(s, first_block(s, b), end_block(s, b));
 }
 
+int64_t un_shard_find(const struct un_shard *s, int64_t element) {
+    return (un_param_blocks(s->total) - 1 - element / UN_PARAM_BLOCK) / (s->bucket / UN_PARAM_BLOCK);
+}
+
 /* Blocks of a bucket of k that the ranks before `rank` own. */
 static int64_t before(const struct un_shard *s, int64_t k, int rank) {
     return k * rank / s->size;

@@ -27,6 +27,8 @@ struct un_span {
 /* Buckets of as many blocks as fit into bucket_bytes of floats, at least one. */
 void un_shard_set(struct un_shard *shard, int64_t total, int size, size_t bucket_bytes);
 struct un_span un_shard_bucket(const struct un_shard *shard, int64_t b);
+/* The bucket of an element. */
+int64_t un_shard_find(const struct un_shard *shard, int64_t element);
 /* What `rank` owns of bucket b. */
 struct un_span un_shard_part(const struct un_shard *shard, int64_t b, int rank);
 /* Elements and blocks `rank` owns. The last rank owns the most blocks. */

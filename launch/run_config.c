@@ -180,7 +180,14 @@ static const struct un_key comm_keys[] = {
      .min = 1,
      .max = 4096,
      .unit = "MiB",
-     .meaning = "size of the pieces in which gradients are reduced"},
+     .meaning = "size of the pieces in which gradients are reduced and parameters gathered"},
+    {.name = "overlap",
+     .type = UN_KEY_BOOL,
+     .offset = AT(un_comm_keys, overlap),
+     .fallback = "true",
+     .meaning =
+         "a thread of each rank communicates while the others compute; false: one after the other, with "
+         "the same results"},
 };
 
 static const struct un_key valid_keys[] = {

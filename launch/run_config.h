@@ -37,6 +37,7 @@ struct un_wra_keys {
 struct un_comm_keys {
     int backend;
     int64_t bucket_mb;
+    bool overlap;
 };
 struct un_rhythm_keys { /* valid, checkpoint, log */
     int64_t every;

@@ -3,6 +3,7 @@
 
 #include "launch/folder.h"
 #include "launch/init_weights.h"
+#include "launch/moments.h"
 #include "launch/signals.h"
 #include "launch/step.h"
 #include "launch/validate.h"
@@ -13,7 +14,7 @@
 
 /* Sums over the steps since the last line of the log. */
 struct interval {
-    double seconds[UN_PHASE_COUNT], checkpoint, valid, since;
+    double seconds[UN_PHASE_COUNT], comm, checkpoint, valid, since;
     double tokens;
     int64_t steps;
 };
@@ -23,7 +24,7 @@ struct run {
     struct un_metrics *metrics; /* rank 0 only */
     struct un_progress progress;
     struct interval interval;
-    enum un_status trouble; /* of the log; told to all ranks at the next step */
+    enum un_status trouble; /* of the log; told to all ranks in a later step */
     int64_t skipped_in_row, skipped;
     int lock;           /* of the run's folder, rank 0; -1: none */
     int64_t saved_step; /* of the newest checkpoint, -1: none */
@@ -44,9 +45,7 @@ static enum un_status agree(struct run *r, enum un_status mine) {
 /* ---- checkpoints ------------------------------------------------------------------------------------------
  */
 
-/* Where checkpoints are read from and written to: device memory itself where the host can read it, else
- * copies. */
-static enum un_status stage_open(struct run *r) {
+static void describe(struct run *r) {
     struct un_job *job = r->job;
     struct un_checkpoint *c = &r->checkpoint;
     *c = (struct un_checkpoint){.lanes = job->config.train.lanes,
@@ -55,58 +54,89 @@ static enum un_status stage_open(struct run *r) {
                                 .lane_end = job->lane_end,
                                 .seed = (uint64_t)job->config.run.seed,
                                 .plan_digest = un_plan_digest(job->train.plan),
-                                .params = job->table,
-                                .p = job->params,
-                                .m = job->optim.m,
-                                .v = job->optim.v};
+                                .params = job->table};
     un_plan_streams(job->train.plan, &c->n_streams);
-    if (job->device->host_readable) return UN_OK;
-    float **const parts[] = {&c->p, &c->m, &c->v};
-    for (int i = 0; i < 3; ++i) {
-        *parts[i] = un_alloc((size_t)job->table->total, sizeof(float), "staging of checkpoints");
-        if (!*parts[i]) return un_error_get()->status;
-    }
-    return UN_OK;
-}
-
-static enum un_status stage_copy(struct run *r, bool out) {
-    struct un_job *job = r->job;
-    if (job->device->host_readable) return UN_OK;
-    const struct un_device_ops *mem = job->device->mem;
-    float *const host[] = {r->checkpoint.p, r->checkpoint.m, r->checkpoint.v};
-    float *const device[] = {job->params, job->optim.m, job->optim.v};
-    size_t bytes = (size_t)job->table->total * sizeof(float);
-    for (int i = 0; i < 3; ++i) {
-        if (out)
-            mem->copy_out(job->queue, host[i], device[i], bytes);
-        else
-            mem->copy_in(job->queue, device[i], host[i], bytes);
-    }
-    return mem->queue_wait(job->queue);
 }
 
 static void stage_close(struct run *r) {
-    if (!r->job->device || r->job->device->host_readable) return;
-    un_free(r->checkpoint.p);
-    un_free(r->checkpoint.m);
-    un_free(r->checkpoint.v);
+    struct un_checkpoint *c = &r->checkpoint;
+    if (c->p != r->job->params) un_free(c->p);
+    if (c->m != r->job->optim.m) un_free(c->m);
+    if (c->v != r->job->optim.v) un_free(c->v);
+    c->p = c->m = c->v = NULL;
 }
 
-static enum un_status save(struct run *r) {
+/* Where a checkpoint is read from or written to: the buffers of the job themselves where they are whole and
+ * the host can read them, else copies for as long as it takes. Collective. */
+static enum un_status stage_open(struct run *r) {
     struct un_job *job = r->job;
-    if (r->saved_step == job->step) return UN_OK;
-    double start = un_clock();
-    UN_TRY(stage_copy(r, true));
+    struct un_checkpoint *c = &r->checkpoint;
+    size_t total = (size_t)job->table->total;
+    bool whole = un_moments_whole(job);
+    c->p =
+        job->device->host_readable ? job->params : un_alloc(total, sizeof(float), "staging of checkpoints");
+    c->m = whole ? job->optim.m : un_alloc(total, sizeof(float), "staging of checkpoints");
+    c->v = whole ? job->optim.v : un_alloc(total, sizeof(float), "staging of checkpoints");
+    enum un_status status = agree(r, c->p && c->m && c->v ? UN_OK : UN_MEMORY);
+    if (status != UN_OK) stage_close(r);
+    return status;
+}
+
+/* From the device into the stage. */
+static enum un_status stage_fill(struct run *r) {
+    struct un_job *job = r->job;
+    struct un_checkpoint *c = &r->checkpoint;
+    UN_TRY(un_exchange_settle(job));
+    if (c->p != job->params) {
+        job->device->mem->copy_out(job->queue, c->p, job->params, (size_t)job->table->total * sizeof(float));
+        UN_TRY(job->device->mem->queue_wait(job->queue));
+    }
+    return un_moments_whole(job) ? UN_OK : un_moments_gather(job, c->m, c->v);
+}
+
+/* From the stage to the device. */
+static enum un_status stage_apply(struct run *r) {
+    struct un_job *job = r->job;
+    struct un_checkpoint *c = &r->checkpoint;
+    if (c->p != job->params) {
+        job->device->mem->copy_in(job->queue, job->params, c->p, (size_t)job->table->total * sizeof(float));
+        UN_TRY(job->device->mem->queue_wait(job->queue));
+    }
+    return un_moments_whole(job) ? UN_OK : un_moments_scatter(job, c->m, c->v);
+}
+
+static enum un_status save_stage(struct run *r) {
+    struct un_job *job = r->job;
+    UN_TRY(stage_fill(r));
     r->checkpoint.step = job->step;
     enum un_status status =
         un_checkpoint_save(job->comm, job->config.run.dir, job->config.checkpoint.keep, &r->checkpoint);
-    if (status != UN_OK) {
-        job->agreed = true;
-        return status;
-    }
-    r->saved_step = job->step;
+    job->agreed = status != UN_OK;
+    return status;
+}
+
+static enum un_status save(struct run *r) {
+    if (r->saved_step == r->job->step) return UN_OK;
+    double start = un_clock();
+    UN_TRY(stage_open(r));
+    enum un_status status = save_stage(r);
+    stage_close(r);
+    UN_TRY(status);
+    r->saved_step = r->job->step;
     r->interval.checkpoint += un_clock() - start;
     return un_metrics_sync(r->metrics);
+}
+
+static enum un_status load(struct run *r, const char *path) {
+    struct un_job *job = r->job;
+    UN_TRY(stage_open(r));
+    job->agreed = true;
+    enum un_status status = un_checkpoint_load(job->comm, path, &r->checkpoint);
+    if (status == UN_OK) status = stage_apply(r);
+    stage_close(r);
+    UN_TRY(status);
+    job->step = r->saved_step = r->checkpoint.step;
+    return UN_OK;
 }
 
 static enum un_status resume_from(struct run *r, const char *how) {
@@ -121,10 +151,7 @@ static enum un_status resume_from(struct run *r, const char *how) {
             "--resume none, but %s holds checkpoints (%s); take another run.dir, or remove them first",
             job->config.run.dir, found);
     if (found[0]) {
-        UN_TRY(un_checkpoint_load(job->comm, found, &r->checkpoint));
-        UN_TRY(stage_copy(r, false));
-        job->step = r->checkpoint.step;
-        r->saved_step = job->step;
+        UN_TRY(load(r, found));
         un_log(UN_LOG_INFO, "resuming from %s (update %lld of %lld)", found, (long long)job->step,
                (long long)job->config.train.steps);
     } else {
@@ -165,6 +192,10 @@ static void put_times(struct un_metrics *m, const struct interval *v, double now
     for (int p = 0; p < UN_PHASE_COUNT; ++p) {
         snprintf(key, sizeof key, "ms/%s", un_phase_names[p]);
         un_metrics_put(m, key, v->seconds[p] / steps * 1e3);
+    }
+    if (v->comm > 0) {
+        un_metrics_put(m, "ms/comm", v->comm / steps * 1e3);
+        un_metrics_put(m, "comm_exposed", v->seconds[UN_PHASE_REDUCE] / v->comm);
     }
     un_metrics_put(m, "ms/checkpoint", v->checkpoint / steps * 1e3);
     un_metrics_put(m, "ms/valid", v->valid / steps * 1e3);
@@ -219,6 +250,7 @@ static enum un_status validate(struct run *r) {
     if (!job->valid.plan) return UN_OK;
     double start = un_clock();
     struct un_stats total;
+    UN_TRY(un_exchange_settle(job));
     UN_TRY(un_validate_run(job, &total));
     if (leads(r)) {
         char text[768];
@@ -270,12 +302,13 @@ static enum un_status one_step(struct run *r, bool *stop) {
     struct un_job *job = r->job;
     struct un_step_result result;
     un_memory_freeze(true);
-    enum un_status status = un_step_run(job, un_signals_stop_wanted(), r->trouble, &result);
+    enum un_status status = un_step_run(job, r->trouble, &result);
     un_memory_freeze(false);
     UN_TRY(status);
     *stop = result.stop;
     if (result.stop) return UN_OK;
     for (int p = 0; p < UN_PHASE_COUNT; ++p) r->interval.seconds[p] += result.seconds[p];
+    r->interval.comm += result.comm;
     r->interval.tokens += (double)result.tokens;
     ++r->interval.steps;
     UN_TRY(count_skip(r, result.grad_norm));
@@ -326,8 +359,9 @@ static enum un_status open_log(struct run *r) {
 
 /* The folder is locked before a checkpoint is looked for: nobody else writes one from here on. */
 static enum un_status start(struct run *r, const char *resume) {
-    enum un_status status = stage_open(r);
-    if (status == UN_OK && leads(r)) status = un_folder_open(r->job->config.run.dir, &r->lock);
+    enum un_status status = UN_OK;
+    describe(r);
+    if (leads(r)) status = un_folder_open(r->job->config.run.dir, &r->lock);
     UN_TRY(agree(r, status));
     UN_TRY(resume_from(r, resume));
     status = open_log(r);
@@ -359,7 +393,6 @@ out:
     un_progress_close(&r.progress);
     if (status == UN_OK && leads(&r)) finish(&r);
     un_metrics_close(r.metrics);
-    stage_close(&r);
     un_folder_close(r.lock);
     return status;
 }

@@ -106,6 +106,7 @@ static void test_buckets_tile_from_the_end(void **state) {
                 assert_true(span.end == end && span.begin < end);
                 assert_true(un_span_count(span) <= s.bucket);
                 assert_true(b == s.buckets - 1 || un_span_count(span) > s.bucket - UN_PARAM_BLOCK);
+                assert_true(un_shard_find(&s, span.begin) == b && un_shard_find(&s, span.end - 1) == b);
                 end = span.begin;
             }
             assert_true(end == 0);
