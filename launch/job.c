@@ -1,5 +1,6 @@
 /* The device stage of a job: device, network, buffers, loader; and closing. */
 #include "launch/job.h"
+#include "launch/saver.h"
 
 int64_t un_job_most_lanes(const struct un_job *job) {
     int64_t most = 0;
@@ -62,6 +63,7 @@ enum un_status un_job_memory(const struct un_job *job, struct un_memory_plan *pl
     *plan = (struct un_memory_plan){.params = (size_t)table.total * sizeof(float)};
     plan->moments = un_optim_bytes(&table, un_exchange_most_owned(job, table.total));
     plan->exchange = un_exchange_bytes(job, table.total);
+    plan->checkpoint = un_saver_bytes(un_exchange_most_owned(job, table.total));
     plan->grads = plan->params * (size_t)grad_buffers(un_job_most_lanes(job));
     un_params_free(&table);
     UN_TRY(un_model_bytes(&setup, &plan->activations));
@@ -76,7 +78,7 @@ enum un_status un_job_memory(const struct un_job *job, struct un_memory_plan *pl
         plan->scratch = job->device->mem->scratch_bytes(job->device, &limits);
     }
     plan->total = plan->params + plan->moments + plan->grads + plan->activations + plan->scratch +
-                  plan->exchange + plan->batches + plan->index;
+                  plan->exchange + plan->batches + plan->index + plan->checkpoint;
     return UN_OK;
 }
 

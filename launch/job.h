@@ -24,7 +24,7 @@ struct un_split {
 enum { UN_GRAD_DEPTH = 18 }; /* log2 of the most lanes, plus two */
 
 struct un_memory_plan {
-    size_t params, moments, grads, activations, scratch, exchange, batches, index, total;
+    size_t params, moments, checkpoint, grads, activations, scratch, exchange, batches, index, total;
 };
 
 /* What all ranks sum before the backward of a step: rows asked about by objective, tokens, then flags.

@@ -41,7 +41,7 @@ struct un_comm_keys {
 };
 struct un_rhythm_keys { /* valid, checkpoint, log */
     int64_t every;
-    int64_t keep;
+    int64_t keep, keep_every, timeout; /* checkpoint */
 };
 struct un_loader_keys {
     int64_t threads, ahead;

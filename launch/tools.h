@@ -17,6 +17,7 @@ struct un_tools {
 };
 extern const struct un_tools un_tools_data, un_tools_images, un_tools_texts, un_tools_select,
     un_tools_weights;
+extern const struct un_tools un_tools_ckpt;
 
 /* The words of a command, sorted: names (files, folders) in order, and the keys bound to `out`. Keys may be
  * written key=value, --key=value or --key value, anywhere; a word with "=" whose front is no key is a name

@@ -3,7 +3,7 @@
 
 #include "launch/folder.h"
 #include "launch/init_weights.h"
-#include "launch/moments.h"
+#include "launch/saver.h"
 #include "launch/signals.h"
 #include "launch/step.h"
 #include "launch/validate.h"
@@ -14,7 +14,7 @@
 
 /* Sums over the steps since the last line of the log. */
 struct interval {
-    double seconds[UN_PHASE_COUNT], comm, checkpoint, valid, since;
+    double seconds[UN_PHASE_COUNT], comm, valid, since;
     double tokens;
     int64_t steps;
 };
@@ -26,9 +26,8 @@ struct run {
     struct interval interval;
     enum un_status trouble; /* of the log; told to all ranks in a later step */
     int64_t skipped_in_row, skipped;
-    int lock;           /* of the run's folder, rank 0; -1: none */
-    int64_t saved_step; /* of the newest checkpoint, -1: none */
-    struct un_checkpoint checkpoint;
+    int lock; /* of the run's folder, rank 0; -1: none */
+    struct un_saver saver;
 };
 
 static bool leads(const struct run *r) {
@@ -42,123 +41,20 @@ static enum un_status agree(struct run *r, enum un_status mine) {
     return all;
 }
 
-/* ---- checkpoints ------------------------------------------------------------------------------------------
- */
-
-static void describe(struct run *r) {
-    struct un_job *job = r->job;
-    struct un_checkpoint *c = &r->checkpoint;
-    *c = (struct un_checkpoint){.lanes = job->config.train.lanes,
-                                .states = job->states,
-                                .lane_begin = job->lane_begin,
-                                .lane_end = job->lane_end,
-                                .seed = (uint64_t)job->config.run.seed,
-                                .plan_digest = un_plan_digest(job->train.plan),
-                                .params = job->table};
-    un_plan_streams(job->train.plan, &c->n_streams);
-}
-
-static void stage_close(struct run *r) {
-    struct un_checkpoint *c = &r->checkpoint;
-    if (c->p != r->job->params) un_free(c->p);
-    if (c->m != r->job->optim.m) un_free(c->m);
-    if (c->v != r->job->optim.v) un_free(c->v);
-    c->p = c->m = c->v = NULL;
-}
-
-/* Where a checkpoint is read from or written to: the buffers of the job themselves where they are whole and
- * the host can read them, else copies for as long as it takes. Collective. */
-static enum un_status stage_open(struct run *r) {
-    struct un_job *job = r->job;
-    struct un_checkpoint *c = &r->checkpoint;
-    size_t total = (size_t)job->table->total;
-    bool whole = un_moments_whole(job);
-    c->p =
-        job->device->host_readable ? job->params : un_alloc(total, sizeof(float), "staging of checkpoints");
-    c->m = whole ? job->optim.m : un_alloc(total, sizeof(float), "staging of checkpoints");
-    c->v = whole ? job->optim.v : un_alloc(total, sizeof(float), "staging of checkpoints");
-    enum un_status status = agree(r, c->p && c->m && c->v ? UN_OK : UN_MEMORY);
-    if (status != UN_OK) stage_close(r);
-    return status;
-}
-
-/* From the device into the stage. */
-static enum un_status stage_fill(struct run *r) {
-    struct un_job *job = r->job;
-    struct un_checkpoint *c = &r->checkpoint;
-    UN_TRY(un_exchange_settle(job));
-    if (c->p != job->params) {
-        job->device->mem->copy_out(job->queue, c->p, job->params, (size_t)job->table->total * sizeof(float));
-        UN_TRY(job->device->mem->queue_wait(job->queue));
-    }
-    return un_moments_whole(job) ? UN_OK : un_moments_gather(job, c->m, c->v);
-}
-
-/* From the stage to the device. */
-static enum un_status stage_apply(struct run *r) {
-    struct un_job *job = r->job;
-    struct un_checkpoint *c = &r->checkpoint;
-    if (c->p != job->params) {
-        job->device->mem->copy_in(job->queue, job->params, c->p, (size_t)job->table->total * sizeof(float));
-        UN_TRY(job->device->mem->queue_wait(job->queue));
-    }
-    return un_moments_whole(job) ? UN_OK : un_moments_scatter(job, c->m, c->v);
-}
-
-static enum un_status save_stage(struct run *r) {
-    struct un_job *job = r->job;
-    UN_TRY(stage_fill(r));
-    r->checkpoint.step = job->step;
-    enum un_status status =
-        un_checkpoint_save(job->comm, job->config.run.dir, job->config.checkpoint.keep, &r->checkpoint);
-    job->agreed = status != UN_OK;
-    return status;
-}
-
-static enum un_status save(struct run *r) {
-    if (r->saved_step == r->job->step) return UN_OK;
-    double start = un_clock();
-    UN_TRY(stage_open(r));
-    enum un_status status = save_stage(r);
-    stage_close(r);
-    UN_TRY(status);
-    r->saved_step = r->job->step;
-    r->interval.checkpoint += un_clock() - start;
-    return un_metrics_sync(r->metrics);
-}
-
-static enum un_status load(struct run *r, const char *path) {
-    struct un_job *job = r->job;
-    UN_TRY(stage_open(r));
-    job->agreed = true;
-    enum un_status status = un_checkpoint_load(job->comm, path, &r->checkpoint);
-    if (status == UN_OK) status = stage_apply(r);
-    stage_close(r);
-    UN_TRY(status);
-    job->step = r->saved_step = r->checkpoint.step;
-    return UN_OK;
-}
-
 static enum un_status resume_from(struct run *r, const char *how) {
-    struct un_job *job = r->job;
-    char found[512];
-    job->agreed = true; /* all calls below end alike on all ranks */
-    UN_TRY(un_checkpoint_find(job->comm, job->config.run.dir, strcmp(how, "none") == 0 ? "auto" : how, found,
-                              sizeof found));
-    if (found[0] && strcmp(how, "none") == 0)
-        return un_fail(
-            UN_USAGE,
-            "--resume none, but %s holds checkpoints (%s); take another run.dir, or remove them first",
-            job->config.run.dir, found);
-    if (found[0]) {
-        UN_TRY(load(r, found));
-        un_log(UN_LOG_INFO, "resuming from %s (update %lld of %lld)", found, (long long)job->step,
-               (long long)job->config.train.steps);
-    } else {
-        UN_TRY(un_init_weights_start(job));
-    }
-    job->agreed = false;
+    bool found = false;
+    r->job->agreed = true; /* the calls below end alike on all ranks */
+    UN_TRY(un_saver_resume(&r->saver, how, &found));
+    if (!found) UN_TRY(un_init_weights_start(r->job));
+    r->job->agreed = false;
     return UN_OK;
+}
+
+/* The log is on the disk before a checkpoint that will be resumed from its lines. */
+static enum un_status save(struct run *r, bool finish) {
+    enum un_status status = un_metrics_sync(r->metrics);
+    if (r->trouble == UN_OK) r->trouble = status;
+    return finish ? un_saver_finish(&r->saver) : un_saver_begin(&r->saver);
 }
 
 /* ---- the log
@@ -197,8 +93,15 @@ static void put_times(struct un_metrics *m, const struct interval *v, double now
         un_metrics_put(m, "ms/comm", v->comm / steps * 1e3);
         un_metrics_put(m, "comm_exposed", v->seconds[UN_PHASE_REDUCE] / v->comm);
     }
-    un_metrics_put(m, "ms/checkpoint", v->checkpoint / steps * 1e3);
     un_metrics_put(m, "ms/valid", v->valid / steps * 1e3);
+}
+
+/* What saves cost the training, by step, and how long the newest that has come to its end took beside it. */
+static void put_saves(struct run *r) {
+    double took = un_checkpoint_writer_seconds(r->saver.writer);
+    un_metrics_put(r->metrics, "ms/checkpoint", r->saver.stall / (double)r->interval.steps * 1e3);
+    if (took > 0) un_metrics_put(r->metrics, "ms/save", took * 1e3);
+    r->saver.stall = 0;
 }
 
 static void progress_text(const struct un_job *job, const struct un_stats *total, double tokens_per_s,
@@ -237,6 +140,7 @@ static enum un_status log_step(struct run *r, const struct un_step_result *resul
         un_metrics_put(r->metrics, "samples", total.samples);
         if (r->skipped) un_metrics_put_i64(r->metrics, "skipped", r->skipped);
         put_times(r->metrics, v, now);
+        put_saves(r);
         end_line(r);
         progress_text(job, &total, v->tokens / (now - v->since), text, sizeof text);
         un_progress_step(&r->progress, job->step, text, false);
@@ -286,7 +190,8 @@ static enum un_status count_skip(struct run *r, double grad_norm) {
 }
 
 static enum un_status stop_early(struct run *r) {
-    UN_TRY(save(r));
+    UN_TRY(save(r, true));
+    UN_TRY(agree(r, r->trouble));
     r->job->agreed = true;
     return un_fail(UN_STOPPED,
                    "stopped by a signal after update %lld of %lld; start the same command again to go on",
@@ -301,6 +206,7 @@ static bool line_due(const struct un_job *job) {
 static enum un_status one_step(struct run *r, bool *stop) {
     struct un_job *job = r->job;
     struct un_step_result result;
+    if (r->trouble == UN_OK) r->trouble = un_saver_trouble(&r->saver);
     un_memory_freeze(true);
     enum un_status status = un_step_run(job, r->trouble, &result);
     un_memory_freeze(false);
@@ -324,10 +230,10 @@ static enum un_status loop(struct run *r) {
         UN_TRY(one_step(r, &stop));
         if (stop) return stop_early(r);
         if (due(c->valid.every, job->step) && job->step < c->train.steps) UN_TRY(validate(r));
-        if (due(c->checkpoint.every, job->step)) UN_TRY(save(r));
+        if (due(c->checkpoint.every, job->step)) UN_TRY(save(r, false));
     }
     UN_TRY(validate(r));
-    UN_TRY(save(r));
+    UN_TRY(save(r, true));
     return agree(r, r->trouble); /* no step follows that would tell the others */
 }
 
@@ -360,7 +266,7 @@ static enum un_status open_log(struct run *r) {
 /* The folder is locked before a checkpoint is looked for: nobody else writes one from here on. */
 static enum un_status start(struct run *r, const char *resume) {
     enum un_status status = UN_OK;
-    describe(r);
+    UN_TRY(agree(r, un_saver_open(&r->saver, r->job)));
     if (leads(r)) status = un_folder_open(r->job->config.run.dir, &r->lock);
     UN_TRY(agree(r, status));
     UN_TRY(resume_from(r, resume));
@@ -374,11 +280,11 @@ static enum un_status start(struct run *r, const char *resume) {
 static void finish(const struct run *r) {
     const struct un_job *job = r->job;
     un_log(UN_LOG_INFO, "done: %lld updates; parameters %s; results in %s", (long long)job->step,
-           r->checkpoint.param_digest, job->config.run.dir);
+           r->saver.checkpoint.param_digest, job->config.run.dir);
 }
 
 enum un_status un_train_run(struct un_job *job, const char *resume, bool quiet) {
-    struct run r = {.job = job, .saved_step = -1, .lock = -1};
+    struct run r = {.job = job, .lock = -1};
     enum un_status status;
     UN_TRY_GOTO(start(&r, resume), out);
     un_signals_install();
@@ -393,6 +299,7 @@ out:
     un_progress_close(&r.progress);
     if (status == UN_OK && leads(&r)) finish(&r);
     un_metrics_close(r.metrics);
+    un_saver_close(&r.saver, status == UN_OK || job->agreed);
     un_folder_close(r.lock);
     return status;
 }

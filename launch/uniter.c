@@ -15,6 +15,7 @@ static const struct un_tools *const topics[] = {
     &un_tools_data,
     &un_tools_images,
     &un_tools_weights,
+    &un_tools_ckpt,
 };
 enum { TOPICS = sizeof topics / sizeof *topics };
 

@@ -18,7 +18,7 @@ enum { ROWS = 1100 }; /* 140,800 weights and a bias: three blocks, the last one 
 /* Damages the newest of two; auto falls back to the older one, and asking for it by name is an error with the
  * words. */
 static void expect_damaged(struct checkpoint_case *k, const char *word) {
-    assert_string_equal(case_find("auto") + strlen(case_found) - 13, "step_00000001");
+    assert_string_equal(case_find(k, "auto") + strlen(case_found) - 13, "step_00000001");
     char path[1024];
     snprintf(path, sizeof path, "%s", case_file(2, ""));
     expect_error(un_checkpoint_load(case_comm, path, &k->c), UN_DATA, "step_00000002", word);
@@ -198,7 +198,7 @@ static void test_hostile_manifest(void **state) {
     un_manifest_free(&m);
     case_overwrite(case_file(2, "manifest.json"), honest,
                    strlen(honest)); /* but it is not the step of its folder */
-    expect_error(un_checkpoint_find(case_comm, case_run, "auto", case_found, sizeof case_found), UN_DATA,
+    expect_error(un_checkpoint_resume(case_comm, case_run, "auto", &k.c, case_found, sizeof case_found), UN_DATA,
                  "broken");
     free(honest);
     free(text);
@@ -239,9 +239,9 @@ static void test_all_broken(void **state) {
     case_save(&k, 2, 0);
     truncate(case_file(1, "shard_00000.h5"), 100);
     truncate(case_file(2, "shard_00000.h5"), 100);
-    expect_error(un_checkpoint_find(case_comm, case_run, "auto", case_found, sizeof case_found), UN_DATA,
+    expect_error(un_checkpoint_resume(case_comm, case_run, "auto", &k.c, case_found, sizeof case_found), UN_DATA,
                  case_run, "2 checkpoints");
-    assert_string_equal(case_find("none"), "");
+    assert_string_equal(case_find(&k, "none"), "");
     case_close(&k);
 }
 
