@@ -74,6 +74,10 @@ static void look_again(const char *folder) {
     if (dir) closedir(dir);
 }
 
+static enum un_status check_cancel(const struct un_checkpoint_part *part, const char *folder) {
+    return atomic_load(part->cancel) ? un_fail(UN_STOPPED, "%s: cancelled", folder) : UN_OK;
+}
+
 static enum un_status await_record(struct un_checkpoint_publisher *p, const struct un_checkpoint_part *part,
                                    int rank, double deadline) {
     char path[UN_PATH_MAX], folder[UN_PATH_MAX];
@@ -81,7 +85,7 @@ static enum un_status await_record(struct un_checkpoint_publisher *p, const stru
     UN_TRY(un_checkpoint_folder_path(folder, part->run_dir, part->c->step, true));
     UN_TRY(un_checkpoint_record_path(path, part->run_dir, part->c->step, rank));
     while (!fetch_record(p, part, path, rank)) {
-        if (atomic_load(part->cancel)) return un_fail(UN_STOPPED, "%s: cancelled", folder);
+        UN_TRY(check_cancel(part, folder));
         if (un_clock() > deadline)
             return un_fail(UN_IO,
                            "%s: the part of rank %d did not come in time (checkpoint.timeout): %s is missing",
@@ -172,8 +176,10 @@ enum un_status un_checkpoint_publish(struct un_checkpoint_publisher *p, const st
     m.param = un_digest_of(p->digests, bytes);
     m.state = un_digest_of(p->digests + un_param_blocks(c->shard.total), 2 * bytes);
     UN_TRY(un_checkpoint_folder_path(folder, part->run_dir, c->step, true));
+    UN_TRY(check_cancel(part, folder));
     UN_TRY(un_manifest_write(&m, folder));
     remove_others(folder, &m);
+    UN_TRY(check_cancel(part, folder)); /* cancelled from here on, a whole checkpoint appears all the same */
     UN_TRY(un_checkpoint_folder_publish(part->run_dir, c->step));
     un_digest_print(&m.param, param_digest);
     un_digest_print(&m.state, state_digest);

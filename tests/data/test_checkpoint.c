@@ -99,6 +99,24 @@ static void test_keep(void **state) {
     case_close(&k);
 }
 
+static void test_keep_every(void **state) {
+    (void)state;
+    struct checkpoint_case k;
+    case_remove_tree(case_run);
+    case_open(&k, 3, 0, 1);
+    for (int64_t step = 1; step <= 11; ++step) {
+        case_fill(&k, step);
+        expect_ok(case_write(case_comm, case_run, 2, 4, &k));
+    }
+    for (int64_t step = 1; step <= 11; ++step) {
+        char name[32];
+        snprintf(name, sizeof name, "step_%08lld", (long long)step);
+        assert_int_equal(exists(name), step == 4 || step == 8 || step >= 10);
+    }
+    case_expect_newest(&k, 11);
+    case_close(&k);
+}
+
 static void test_same_step_again(void **state) {
     (void)state;
     struct checkpoint_case k;
@@ -204,6 +222,53 @@ static void test_list(void **state) {
     case_close(&k);
 }
 
+static char *text_of(enum un_status (*body)(const char *path, FILE *out), const char *path,
+                     enum un_status *status) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    *status = body(path, out);
+    fclose(out);
+    return text;
+}
+
+static void test_verify_and_show(void **state) {
+    (void)state;
+    struct checkpoint_case k;
+    enum un_status status;
+    size_t bytes;
+    case_remove_tree(case_run);
+    expect_error(un_checkpoint_verify(case_run, stdout), UN_USAGE, case_run);
+    case_open(&k, ROWS, 0, 1);
+    case_save(&k, 1, 0);
+    case_save(&k, 2, 0);
+    char *text = text_of(un_checkpoint_verify, case_run, &status);
+    expect_ok(status);
+    assert_true(strstr(text, "step        1  right") && strstr(text, "step        2  right"));
+    free(text);
+    char *shard = case_slurp(case_file(1, "shard_00000.h5"), &bytes);
+    shard[bytes / 2] ^= 1; /* the list does not read so far, verify does */
+    case_overwrite(case_file(1, "shard_00000.h5"), shard, bytes);
+    free(shard);
+    text = text_of(un_checkpoint_list, case_run, &status);
+    expect_ok(status);
+    assert_true(strstr(text, "step        1  complete") && strstr(text, "1 shard"));
+    free(text);
+    text = text_of(un_checkpoint_verify, case_run, &status);
+    expect_error(status, UN_DATA, "1 broken");
+    assert_true(strstr(text, "step        1  broken") && strstr(text, "step        2  right"));
+    free(text);
+    text = text_of(un_checkpoint_verify, case_file(2, ""), &status);
+    expect_ok(status);
+    free(text);
+    text = text_of(un_checkpoint_show, case_run, &status);
+    expect_ok(status);
+    assert_true(strstr(text, "step          2\n") && strstr(text, "uniter.test.weight") &&
+                strstr(text, "1100 x 128") && strstr(text, "stream 2") && strstr(text, k.c.param_digest));
+    free(text);
+    case_close(&k);
+}
+
 /* Each allocation of a save and a load fails once: an error, nothing lost, and the next attempt works. */
 static void test_out_of_memory(void **state) {
     (void)state;
@@ -241,10 +306,12 @@ int main(void) {
         cmocka_unit_test(test_parameters_alone),
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_keep),
+        cmocka_unit_test(test_keep_every),
         cmocka_unit_test(test_same_step_again),
         cmocka_unit_test(test_leftovers),
         cmocka_unit_test(test_other_training),
         cmocka_unit_test(test_list),
+        cmocka_unit_test(test_verify_and_show),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, case_run_open, case_run_close);

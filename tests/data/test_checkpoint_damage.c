@@ -118,8 +118,7 @@ static void test_hostile_manifest(void **state) {
         {NULL, "[1, 2,", "not JSON"},
         {NULL, "{\"format\": \"uniter-checkpoint\",", "version"},
         {"uniter-checkpoint", "uniter-something", "format"},
-        {"\"version\": 1", "\"version\": 2", "version"},
-        {"\"version\": 1", "\"version\": 1.0", "version"},
+        {"\"version\": 2", "\"version\": 2.0", "version"},
         {"\"step\": 2", "\"step\": -2", "step"},
         {"\"step\": 2", "\"step\": 4294967296", "step"},
         {"\"step\": 2", "\"step\": 99999999999999999999", "not JSON"},
@@ -162,12 +161,31 @@ static void test_hostile_manifest(void **state) {
         {"shard_00000.h5", "/etc/passwd", "shards[0].file"},
         {"shard_00000.h5", ".", "shards[0].file"},
         {"shard_00000.h5", "", "shards[0].file"},
-        {"\"first\":0", "\"first\":1", "shards[0].first"},
-        {"\"count\":", "\"count\":0, \"c\":", "shards[0].count"},
-        {"\"count\":", "\"count\":1, \"c\":", "shards"},
-        {"\"count\":", "\"count\":9", "shards[0].count"},
+        {"\"runs\":[[0,", "\"runs\":[[4096,", "shards[0].runs"},
+        {"\"runs\":[[0,512]]", "\"runs\":[[0,511]]", "shards[0].runs"},
+        {"\"runs\":[[0,512]]", "\"runs\":[[0,513]]", "shards[0].runs"},
+        {"\"runs\":[[0,512]]", "\"runs\":[[0,0]]", "shards[0].runs"},
+        {"\"runs\":[[0,512]]", "\"runs\":[[-4096,4608]]", "shards[0].runs"},
+        {"\"runs\":[[0,512]]", "\"runs\":[[0,512],[0,512]]", "shards[0].runs"},
+        {"\"runs\":[[0,512]]", "\"runs\":[[0,9223372036854775807]]", "shards[0].runs"},
+        {"\"runs\":[[0,512]]", "\"runs\":[[0,512,1]]", "shards[0].runs"},
+        {"\"runs\":[[0,512]]", "\"runs\":[[0,5.12e2]]", "shards[0].runs"},
+        {"\"runs\":[[0,512]]", "\"runs\":[0,512]", "shards[0].runs"},
+        {"\"runs\":[[0,512]]", "\"runs\":[]", "shards[0].runs"},
+        {"\"runs\":[[0,512]]", "\"runs\":7", "shards[0].runs"},
         {"\"bytes\":", "\"bytes\":-", "shards[0].bytes"},
-        {"\"xxh3_128\":\"", "\"xxh3_128\":\"0", "shards[0].xxh3_128"},
+        {"\"bytes\":", "\"bytes\":100, \"b\":", "shards[0].bytes"},
+        {"\"at\":[", "\"at\":[-", "shards[0].at"},
+        {"\"at\":[", "\"at\":[1,", "shards[0].at"},
+        {"\"at\":[", "\"at\":[99999999,99999999,99999999], \"a\":[", "shards[0].at"},
+        {"\"at\":[", "\"at\":[2048,2048,9000], \"a\":[", "shards[0].at"},
+        {"\"at\":[", "\"at\":[2048], \"a\":[", "shards[0].at"},
+        {"\"head\":\"", "\"head\":\"0", "shards[0].head"},
+        {"\"xxh3_128\":[\"", "\"xxh3_128\":[\"0", "shards[0].xxh3_128"},
+        {"\"xxh3_128\":[", "\"xxh3_128\":[7,", "shards[0].xxh3_128"},
+        {"\"shards\": [", "\"shards\": [], \"s\": [", "shards"},
+        {"\"version\": 2", "\"version\": 1", "shards[0].first"},
+        {"\"version\": 2", "\"version\": 3", "version"},
         {"\"param_digest\": \"", "\"param_digest\": \"G", "param_digest"},
         {"\"state_digest\"", "\"state_digest_\"", "state_digest"},
     };
@@ -202,6 +220,58 @@ static void test_hostile_manifest(void **state) {
                  "broken");
     free(honest);
     free(text);
+    case_close(&k);
+}
+
+/* Shards of any number and in any order of their elements, as long as each element stands once. */
+static void test_cover(void **state) {
+    (void)state;
+    enum { B = UN_PARAM_BLOCK, TOTAL = 4 * B + 64 };
+    static const struct {
+        struct un_run runs[4];
+        const char *word; /* NULL: a cover */
+    } cases[] = {
+        {{{0, B, 0, 0}, {3 * B, TOTAL, 0, B}, {B, 2 * B, 1, 0}, {2 * B, 3 * B, 1, B}}, NULL},
+        {{{3 * B, 4 * B, 0, 0}, {4 * B, TOTAL, 0, B}, {0, B, 1, 0}, {B, 3 * B, 1, B}}, NULL},
+        {{{0, B, 0, 0}, {3 * B, TOTAL, 0, B}, {B, 2 * B, 1, 0}, {3 * B, 4 * B, 1, B}}, "a gap or an overlap"},
+        {{{0, B, 0, 0}, {3 * B, TOTAL, 0, B}, {0, 2 * B, 1, 0}, {2 * B, 3 * B, 1, 2 * B}}, "a gap or an overlap"},
+        {{{B, 2 * B, 0, 0}, {3 * B, TOTAL, 0, B}, {B, 2 * B, 1, 0}, {2 * B, 3 * B, 1, B}}, "a gap or an overlap"},
+        {{{0, B, 0, 0}, {B, 2 * B, 0, B}, {2 * B, 3 * B, 1, 0}, {3 * B, 4 * B, 1, B}}, "as long as total"},
+    };
+    struct checkpoint_case k;
+    case_remove_tree(case_run);
+    case_open(&k, 3, 0, 1);
+    case_save(&k, 2, 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        struct un_manifest m, again;
+        expect_ok(un_manifest_read(&m, case_file(2, "")));
+        struct un_shard_file shards[2] = {m.shards[0], m.shards[0]};
+        struct un_run runs[4];
+        memcpy(runs, cases[i].runs, sizeof runs);
+        for (int64_t s = 0; s < 2; ++s) {
+            shards[s].run = 2 * s;
+            shards[s].n_runs = 2;
+            shards[s].bytes = 1 << 20;
+            for (int j = 0; j < UN_CKPT_ARRAYS; ++j) shards[s].at[j] = 2048 + j * 300000;
+        }
+        struct un_manifest other = m;
+        other.total = TOTAL;
+        other.shards = shards;
+        other.n_shards = 2;
+        other.runs = runs;
+        other.n_runs = 4;
+        expect_ok(un_manifest_write(&other, case_file(2, "")));
+        un_manifest_free(&m);
+        if (cases[i].word) {
+            expect_error(un_manifest_read(&again, case_file(2, "")), UN_DATA, "shards", cases[i].word);
+        } else {
+            expect_ok(un_manifest_read(&again, case_file(2, "")));
+            assert_int_equal(again.n_runs, 4);
+            assert_int_equal(again.order[3].end, TOTAL);
+        }
+        un_manifest_free(&again);
+        case_save(&k, 2, 0);
+    }
     case_close(&k);
 }
 
@@ -249,7 +319,8 @@ int main(void) {
     un_log_set(0, UN_LOG_ERROR); /* the warnings about what the tests break */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_damaged_shard),    cmocka_unit_test(test_damaged_manifest),
-        cmocka_unit_test(test_hostile_manifest), cmocka_unit_test(test_wrong_content),
+        cmocka_unit_test(test_hostile_manifest), cmocka_unit_test(test_cover),
+        cmocka_unit_test(test_wrong_content),
         cmocka_unit_test(test_all_broken),
     };
     return cmocka_run_group_tests(tests, case_run_open, case_run_close);

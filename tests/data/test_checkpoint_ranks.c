@@ -100,9 +100,8 @@ static void test_damage_ends_all(void **state) {
     expect_all(un_checkpoint_resume(comm, run, "auto", &k.c, path, sizeof path), UN_DATA, "broken");
     expect_all(un_checkpoint_resume(comm, run, "nowhere", &k.c, path, sizeof path), UN_USAGE, "nowhere");
     if (comm->rank == 0) k.c.seed = 1;
-    expect_ok(un_checkpoint_resume(comm, run_of(1, ""), "auto", &k.c, path, sizeof path));
-    expect_all(un_checkpoint_load(comm, path, &k.c), UN_USAGE,
-               "seed"); /* one rank with another configuration */
+    /* one rank with another configuration */
+    expect_all(un_checkpoint_resume(comm, run_of(1, ""), "auto", &k.c, path, sizeof path), UN_USAGE, "seed");
     if (comm->rank == 0) case_remove_tree(run);
     case_close(&k);
 }

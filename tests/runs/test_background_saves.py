@@ -1,0 +1,130 @@
+"""Checkpoints of whole runs beside the training: on a slow disk the training goes on and ends bit-identical; a signal that comes
+while a save is under way; a disk that hangs; a disk that is full under one rank; keep and keep_every; the ckpt commands."""
+import json
+import os
+import resource
+import signal
+import time
+
+import runlib as R
+
+MANY = R.has_mpi()
+SLOW = R.BUILD / "tests" / "libslow_disk.so"
+
+
+def slow(seconds):
+    return {"LD_PRELOAD": str(SLOW), "UN_TEST_SLOW_S": str(seconds),
+            "ASAN_OPTIONS": R.ENV["ASAN_OPTIONS"] + ":verify_asan_link_order=0"}
+
+
+def config(folder, data, name, steps=12, every=4, keep=3, more=""):
+    path = R.write_config(folder / f"{name}.yaml", data, folder / name, steps=steps, checkpoint=every, valid=False)
+    path.write_text(path.read_text().replace("keep: 3", f"keep: {keep}{more}"))
+    return path, folder / name
+
+
+def saved(run_dir):
+    return sorted(int(p.name[5:]) for p in (run_dir / "ckpt").glob("step_????????"))
+
+
+def wait_for(what, condition, timeout=60):
+    end = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > end:
+            R.fail(f"{what}: not within {timeout} s")
+        time.sleep(0.002)
+
+
+def check_beside(folder, data, straight):
+    """Six saves of half a second each; the training waits for the one before and for the last, not for its own."""
+    cfg, run_dir = config(folder, data, "beside", steps=60, every=30)
+    R.run_ok(R.command(2 if MANY else 1, "--cfg", cfg), **slow(0.5))
+    lines = [json.loads(x) for x in (run_dir / "log/metrics.jsonl").read_text().splitlines()]
+    stalls = {x["step"]: x["ms/checkpoint"] for x in lines}
+    took = [x["ms/save"] for x in lines if "ms/save" in x]
+    after = [x["step"] for x in lines if "ms/save" in x]
+    R.expect(R.digests(run_dir, 60) == R.digests(straight, 60), "slow disk: parameters and moments as with a fast one")
+    R.expect(stalls[31] < 250, f"slow disk: the training stood still for {stalls[31]:.1f} ms")
+    if took:
+        R.expect(min(took) >= 500, f"slow disk: the save took {took[0]:.0f} ms, steps 31 .. {after[0]} went on")
+
+
+def check_signal(folder, data, straight):
+    """SIGTERM while a save is under way: the stop waits for it and saves its own step."""
+    cfg, run_dir = config(folder, data, "signal", steps=60, every=5)
+    p = R.start(R.command(2 if MANY else 1, "--cfg", cfg), folder / "signal.log", **slow(1.5))
+    wait_for("a save under way", lambda: list((run_dir / "ckpt").glob("*5.partial/*.partial")) or p.poll() is not None)
+    os.kill(R.ranks_of(p)[-1], signal.SIGTERM)
+    begin = time.monotonic()
+    code = p.wait(timeout=60)
+    at = R.last_logged_step(run_dir)
+    R.expect(code == 75 and at < 60, f"a signal during a save: exit code {code} after step {at}")
+    R.expect(time.monotonic() - begin < 12, f"within {time.monotonic() - begin:.1f} s: the rest of one save and one more")
+    R.expect(5 in saved(run_dir) and at in saved(run_dir), f"both saves are there: {saved(run_dir)}")
+    R.run_ok(R.command(1, "--cfg", cfg, "checkpoint.every=0"))
+    R.expect(R.digests(run_dir, 60) == R.digests(straight, 60), "and the run ends as an undisturbed one")
+
+
+def check_hang(folder, data):
+    """The disk hangs for good: the run ends with the path within the time-out and some seconds, the older one stays."""
+    cfg, run_dir = config(folder, data, "hang", steps=4, every=0, more=", timeout: 2")
+    R.run_ok(R.command(1, "--cfg", cfg))
+    begin = time.monotonic()
+    code, out = R.run(R.command(2 if MANY else 1, "--cfg", cfg, "train.steps=4000", "checkpoint.every=2"), timeout=60, **slow(600))
+    R.expect(code == 74 and "step_00000006.partial" in out and "checkpoint.timeout" in out,
+             f"a hanging disk: exit code {code}, and the path is named")
+    R.expect(time.monotonic() - begin < 30, f"within {time.monotonic() - begin:.1f} s at a time-out of 2 s")
+    R.expect(saved(run_dir) == [4], "the checkpoint before it is there alone")
+    R.run_ok(R.command(1, "--cfg", cfg, "train.steps=8"))
+    R.expect(8 in saved(run_dir), "and the run goes on from it")
+
+
+def check_full(folder, data):
+    """No room for the part of one rank."""
+    ranks = 3 if MANY else 1
+    cfg, run_dir = config(folder, data, "full", steps=4000, every=20)
+    p = R.start(R.command(ranks, "--cfg", cfg), folder / "full.log")
+    R.wait_for_step(p, run_dir, 25)
+    resource.prlimit(R.ranks_of(p)[-1], resource.RLIMIT_FSIZE, (20000, 20000))
+    code = p.wait(timeout=60)
+    out = (folder / "full.log").read_text()
+    R.expect(code == 74 and "File too large" in out and ".partial" in out, f"a full disk under one rank: exit code {code}, with the path")
+    newest = saved(run_dir)[-1]
+    R.expect(newest >= 20 and not list((run_dir / "ckpt").glob("*.partial")), f"step {newest} stays, the rest is gone")
+    R.run_ok([R.BUILD / "uniter", "ckpt", "verify", run_dir])
+    R.run_ok(R.command(1, "--cfg", cfg, f"train.steps={newest + 5}"))
+    R.expect(newest + 5 in saved(run_dir), "and the run goes on from it")
+
+
+def check_keep(folder, data):
+    cfg, run_dir = config(folder, data, "keep", steps=23, every=2, keep=2, more=", keep_every: 8")
+    R.run_ok(R.command(2 if MANY else 1, "--cfg", cfg))
+    R.expect(saved(run_dir) == [8, 16, 22, 23], f"keep 2 and every eighth: {saved(run_dir)}")
+    out = R.run_ok([R.BUILD / "uniter", "ckpt", "list", run_dir])
+    R.expect(out.count("complete") == 4 and R.digests(run_dir, 22)[1] in out, "ckpt list: four complete ones")
+    R.expect(R.run_ok([R.BUILD / "uniter", "ckpt", "verify", run_dir]).count("right") == 4, "ckpt verify: all right")
+    out = R.run_ok([R.BUILD / "uniter", "ckpt", "show", run_dir])
+    R.expect("step          23" in out and "stream 0" in out and "uniter.encoder" in out, "ckpt show: the newest one")
+    shard = run_dir / "ckpt/step_00000016/shard_00000.h5"
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 4
+    shard.write_bytes(data)
+    code, out = R.run([R.BUILD / "uniter", "ckpt", "verify", run_dir])
+    R.expect(code == 65 and out.count("right") == 3 and "shard_00000.h5: damaged" in out, "ckpt verify: names the damaged file")
+    code, out = R.run([R.BUILD / "uniter", "ckpt", "show", folder])
+    R.expect(code == 64 and "neither" in out, "ckpt show: a folder that is no run")
+
+
+def main():
+    with R.Folder() as folder:
+        data = R.synth(folder / "data")
+        cfg, straight = config(folder, data, "straight", steps=60, every=0)
+        R.run_ok(R.command(1, "--cfg", cfg))
+        check_beside(folder, data, straight)
+        check_signal(folder, data, straight)
+        check_hang(folder, data)
+        check_full(folder, data)
+        check_keep(folder, data)
+
+
+main()
