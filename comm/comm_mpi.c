@@ -1,10 +1,10 @@
 /* The table on MPI, and the only file that knows it.
  *
  * Law: each thread has its own copy of the world communicator. Errors return as UN_IO with the name and
- * running number of the collective. Collectives of the thread that opened MPI block; where the ranks of a
- * host fill its cores, a rank first waits for the others asleep instead of spinning on a core that they or
- * its own loader need. Collectives of a copy for another thread (patient) never block: they are started, and
- * tested between short sleeps until they are done, because Open MPI moves data only while it is called.
+ * running number of the collective. Collectives block and spin only in the thread that opened MPI, and only
+ * where the ranks of a host leave it cores. Elsewhere they are patient: started, and tested between short
+ * sleeps until they are done, so that a waiting rank leaves its core to the others and to its own loader. A
+ * thread beside the computation must test, because Open MPI moves data only while it is called.
  */
 #include "comm/comm.h"
 #include "comm/launcher.h"
@@ -17,9 +17,8 @@
 
 struct mpi_state {
     MPI_Comm world;
-    bool crowded;              /* more ranks on this host than cores they may use */
     bool threads;              /* MPI_THREAD_MULTIPLE */
-    bool patient;              /* of a thread beside the one that computes */
+    bool patient;              /* of a thread beside the computation, or on a crowded host */
     bool is_copy;              /* MPI outlives it */
     int *recv_count, *recv_at; /* [size], of all_to_all_parts */
     int64_t
@@ -62,24 +61,18 @@ static int rest(int code, MPI_Request *request) {
     return code == MPI_SUCCESS ? wait_asleep(request) : code;
 }
 
-/* Sleeps until all ranks have come. */
-static int meet(struct mpi_state *s) {
-    MPI_Request request;
-    return rest(MPI_Ibarrier(s->world, &request), &request);
-}
-
-/* Counts the collective and, on a crowded host, waits for the others. */
-static enum un_status begin(struct un_comm *c, const char *what) {
+/* Counts the collective. */
+static struct mpi_state *begin(struct un_comm *c) {
     struct mpi_state *s = state_of(c);
     ++s->calls;
-    return s->crowded && !s->patient ? mpi_check(meet(s), what, s->calls) : UN_OK;
+    return s;
 }
 
 static enum un_status mpi_barrier(struct un_comm *c) {
-    struct mpi_state *s = state_of(c);
-    UN_TRY(begin(c, "barrier"));
-    if (s->patient) return mpi_check(meet(s), "barrier", s->calls);
-    return s->crowded ? UN_OK : mpi_check(MPI_Barrier(s->world), "barrier", s->calls);
+    struct mpi_state *s = begin(c);
+    MPI_Request r;
+    int code = s->patient ? rest(MPI_Ibarrier(s->world, &r), &r) : MPI_Barrier(s->world);
+    return mpi_check(code, "barrier", s->calls);
 }
 
 /* `count` bytes as one element whose neighbour lies `stride` bytes further: how a piece of every rank's block
@@ -117,9 +110,8 @@ static int exchange_piece(const struct mpi_state *s, void *recv, const void *sen
 }
 
 static enum un_status exchange(struct un_comm *c, void *recv, const void *send, size_t bytes, bool to_all) {
-    struct mpi_state *s = state_of(c);
+    struct mpi_state *s = begin(c);
     const char *what = to_all ? "all-to-all" : "all-gather";
-    UN_TRY(begin(c, what));
     if (bytes <= c->piece_bytes)
         return mpi_check(exchange_now(s, recv, send, (int)bytes, MPI_BYTE, to_all), what, s->calls);
     for (size_t at = 0; at < bytes; at += c->piece_bytes) {
@@ -139,8 +131,7 @@ static enum un_status mpi_all_to_all(struct un_comm *c, void *recv, const void *
 }
 
 static enum un_status mpi_broadcast(struct un_comm *c, void *data, size_t bytes, int root) {
-    struct mpi_state *s = state_of(c);
-    UN_TRY(begin(c, "broadcast"));
+    struct mpi_state *s = begin(c);
     for (size_t at = 0; at < bytes; at += c->piece_bytes) {
         int n = (int)(bytes - at < c->piece_bytes ? bytes - at : c->piece_bytes);
         MPI_Request r;
@@ -153,8 +144,7 @@ static enum un_status mpi_broadcast(struct un_comm *c, void *data, size_t bytes,
 
 static enum un_status reduce_i64(struct un_comm *c, int64_t *data, int64_t count, MPI_Op op,
                                  const char *what) {
-    struct mpi_state *s = state_of(c);
-    UN_TRY(begin(c, what));
+    struct mpi_state *s = begin(c);
     int64_t most = (int64_t)(c->piece_bytes / sizeof *data);
     for (int64_t at = 0; at < count; at += most) {
         int n = (int)(count - at < most ? count - at : most);
@@ -177,8 +167,7 @@ static enum un_status mpi_max_i64(struct un_comm *c, int64_t *data, int64_t coun
 
 static enum un_status mpi_all_to_all_parts(struct un_comm *c, float *recv, const float *send,
                                            const int *counts, const int *at) {
-    struct mpi_state *s = state_of(c);
-    UN_TRY(begin(c, "all-to-all of parts"));
+    struct mpi_state *s = begin(c);
     for (int r = 0; r < c->size; ++r) {
         s->recv_count[r] = counts[c->rank];
         s->recv_at[r] = r * counts[c->rank];
@@ -190,8 +179,7 @@ static enum un_status mpi_all_to_all_parts(struct un_comm *c, float *recv, const
 }
 
 static enum un_status mpi_all_gather_parts(struct un_comm *c, float *data, const int *counts, const int *at) {
-    struct mpi_state *s = state_of(c);
-    UN_TRY(begin(c, "all-gather of parts"));
+    struct mpi_state *s = begin(c);
     MPI_Request request;
     int code = MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_FLOAT, data, counts, at, MPI_FLOAT, s->world, &request);
     return mpi_check(rest(code, &request), "all-gather of parts", s->calls);
@@ -199,8 +187,7 @@ static enum un_status mpi_all_gather_parts(struct un_comm *c, float *data, const
 
 static enum un_status mpi_reduce_scatter(struct un_comm *c, float *recv, const float *send,
                                          const int *counts) {
-    struct mpi_state *s = state_of(c);
-    UN_TRY(begin(c, "reduce-scatter"));
+    struct mpi_state *s = begin(c);
     MPI_Request request;
     int code = MPI_Ireduce_scatter(send, recv, counts, MPI_FLOAT, MPI_SUM, s->world, &request);
     return mpi_check(rest(code, &request), "reduce-scatter", s->calls);
@@ -284,12 +271,12 @@ static int look_around(struct un_comm *c, struct mpi_state *s) {
     CPU_ZERO(&cores);
     sched_getaffinity(0, sizeof cores, &cores);
     code = MPI_Allreduce(MPI_IN_PLACE, &cores, (int)sizeof cores, MPI_BYTE, MPI_BOR, host);
-    s->crowded = c->local_size >= CPU_COUNT(&cores);
     MPI_Comm_free(&host);
     if (code != MPI_SUCCESS) return code;
-    int crowded = s->crowded; /* all ranks wait in the same way, or those that spin would meet nobody */
+    /* All ranks wait in the same way, or those that spin would meet nobody. */
+    int crowded = c->local_size >= CPU_COUNT(&cores);
     code = MPI_Allreduce(MPI_IN_PLACE, &crowded, 1, MPI_INT, MPI_MAX, s->world);
-    s->crowded = crowded != 0;
+    s->patient = crowded != 0;
     return code;
 }
 

@@ -247,6 +247,11 @@ static void say_start(const struct run *r) {
            (long long)job->config.train.tokens_per_lane, job->comm->size, job->comm->size > 1 ? "s" : "",
            job->device->name, (double)memory.total / (1 << 30));
     int64_t n = job->comm->size;
+    if (n > 1)
+        un_log(UN_LOG_INFO,
+               "optimizer: each rank updates a part, %.2f MiB of state at most; communication %s computation",
+               (double)memory.moments / (1 << 20),
+               un_comm_queue_has_thread(job->exchange.queue) ? "beside the" : "and then");
     bool tree = (n & (n - 1)) == 0 && (job->config.train.lanes & (job->config.train.lanes - 1)) == 0;
     if (job->config.train.exact && n > 1 && !tree)
         un_log(UN_LOG_INFO,
