@@ -83,7 +83,7 @@ static enum un_status check_digest(const char *path, const char *what, const str
 /* Of the three buffers, or of p alone. */
 struct digests {
     int n;
-    int64_t most, blocks; /* of the rank with the most; of the buffer */
+    int64_t most, blocks;                 /* of the rank with the most; of the buffer */
     struct un_digest *mine, *ranks, *all; /* [n * most], [size * n * most], [n * blocks] */
 };
 
@@ -166,7 +166,8 @@ static enum un_status verify(struct un_comm *comm, const char *path, const struc
 
 /* Version 1's blocks are longer than those that ranks own, so only one rank that holds everything can check
  * them; the files' digests have been checked by then. */
-static enum un_status verify_old(const char *path, const struct un_manifest *m, const struct un_checkpoint *c) {
+static enum un_status verify_old(const char *path, const struct un_manifest *m,
+                                 const struct un_checkpoint *c) {
     const float *const p[] = {c->p}, *const mv[] = {c->m, c->v};
     if (c->shard.size > 1) return UN_OK;
     struct un_digest found = un_digest_of_buffers(p, 1, m->total, UN_CKPT_OLD_BLOCK);

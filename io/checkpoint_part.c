@@ -70,8 +70,8 @@ static enum un_status write_array(const struct un_checkpoint_part *s, int fd, co
     for (int64_t block = 0, blocks = un_param_blocks(count); block < blocks; block += PIECE_BLOCKS) {
         if (atomic_load(s->cancel)) return un_fail(UN_STOPPED, "%s: cancelled", path);
         int64_t after = block + PIECE_BLOCKS < blocks ? block + PIECE_BLOCKS : blocks;
-        int64_t first = block * UN_PARAM_BLOCK, end = after * UN_PARAM_BLOCK < count ? after * UN_PARAM_BLOCK
-                                                                                     : count;
+        int64_t first = block * UN_PARAM_BLOCK,
+                end = after * UN_PARAM_BLOCK < count ? after * UN_PARAM_BLOCK : count;
         un_digest_blocks(digests + block, values, count, block, after);
         UN_TRY(un_files_write_at(fd, path, values + first, (size_t)(end - first) * sizeof *values,
                                  at + first * (int64_t)sizeof *values));
@@ -133,11 +133,8 @@ enum un_status un_checkpoint_part_write(const struct un_checkpoint_part *s) {
     const struct un_checkpoint *c = s->c;
     char folder[UN_PATH_MAX], path[UN_PATH_MAX];
     int64_t count = un_shard_count(&c->shard, s->rank);
-    struct un_record_head head = {.magic = "UNPART2",
-                                  .nonce = s->nonce,
-                                  .step = c->step,
-                                  .rank = s->rank,
-                                  .ranks = c->shard.size};
+    struct un_record_head head = {
+        .magic = "UNPART2", .nonce = s->nonce, .step = c->step, .rank = s->rank, .ranks = c->shard.size};
     UN_TRY(un_checkpoint_folder_path(folder, s->run_dir, c->step, true));
     UN_TRY(un_files_make_folder(folder));
     if (count > 0) UN_TRY(write_shard(s, folder, count, &head)); /* more ranks than blocks: some have none */

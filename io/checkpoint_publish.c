@@ -48,7 +48,8 @@ void un_checkpoint_publisher_close(struct un_checkpoint_publisher *p) {
 static bool fetch_record(struct un_checkpoint_publisher *p, const struct un_checkpoint_part *part,
                          const char *path, int rank) {
     char *text = NULL;
-    size_t got = 0, bytes = un_checkpoint_record_bytes(part->c, rank), body = bytes - sizeof(struct un_digest);
+    size_t got = 0, bytes = un_checkpoint_record_bytes(part->c, rank),
+           body = bytes - sizeof(struct un_digest);
     if (access(path, F_OK) != 0) return false;
     if (un_files_read(path, p->record_room, &text, &got) != UN_OK) {
         un_error_clear();

@@ -117,7 +117,8 @@ enum un_status un_checkpoint_read_own(const struct un_manifest *m, const char *f
     float *const buffers[UN_CKPT_ARRAYS] = {c->p, c->m, c->v};
     enum un_status status = UN_OK;
     for (int64_t b = c->shard.buckets - 1; b >= 0 && status == UN_OK; --b)
-        status = read_span(&s, un_shard_part(&c->shard, b, rank), un_shard_local(&c->shard, b, rank), buffers);
+        status =
+            read_span(&s, un_shard_part(&c->shard, b, rank), un_shard_local(&c->shard, b, rank), buffers);
     close_shard(&s);
     return status;
 }

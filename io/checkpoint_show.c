@@ -48,7 +48,8 @@ static enum un_status look_at_all(const char *run_dir, look body, FILE *out, int
     enum un_status status = UN_OK;
     for (int64_t i = 0; i < *n && status == UN_OK; ++i) {
         if (list[i].partial) {
-            fprintf(out, "step %8" PRId64 "  incomplete: a save was cut off, or is under way\n", list[i].step);
+            fprintf(out, "step %8" PRId64 "  incomplete: a save was cut off, or is under way\n",
+                    list[i].step);
             continue;
         }
         status = un_checkpoint_folder_path(folder, run_dir, list[i].step, false);
@@ -177,7 +178,8 @@ static void print_streams(const struct un_manifest *m, FILE *out) {
             if (one.position > high.position) high.position = one.position;
         }
         fprintf(out,
-                "  stream %-12" PRId64 " epoch %" PRId64 " .. %" PRId64 ", position %" PRId64 " .. %" PRId64 "\n",
+                "  stream %-12" PRId64 " epoch %" PRId64 " .. %" PRId64 ", position %" PRId64 " .. %" PRId64
+                "\n",
                 s, low.epoch, high.epoch, low.position, high.position);
     }
 }

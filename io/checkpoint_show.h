@@ -6,8 +6,8 @@
 #include "runtime/status.h"
 #include <stdio.h>
 
-/* A line for each folder of a run: step, bytes, shards, age, digests; or what is wrong, as far as the manifest
- * and the lengths of the files tell. */
+/* A line for each folder of a run: step, bytes, shards, age, digests; or what is wrong, as far as the
+ * manifest and the lengths of the files tell. */
 enum un_status un_checkpoint_list(const char *run_dir, FILE *out);
 /* path: a run, of which all are taken, or a checkpoint's folder. Every byte is read and compared with its
  * digest. UN_DATA when one is broken, or there is none. */

@@ -12,10 +12,10 @@
 struct un_checkpoint_writer;
 
 struct un_checkpoint_writer_setup {
-    const char *run_dir;  /* borrowed */
-    int64_t keep;         /* newest ones that stay; 0: all */
-    int64_t keep_every;   /* those of steps divisible by this stay as well; 0: none */
-    double timeout;       /* seconds a save may last before it counts as failed */
+    const char *run_dir;              /* borrowed */
+    int64_t keep;                     /* newest ones that stay; 0: all */
+    int64_t keep_every;               /* those of steps divisible by this stay as well; 0: none */
+    double timeout;                   /* seconds a save may last before it counts as failed */
     struct un_checkpoint *checkpoint; /* borrowed: what is saved */
 };
 

@@ -13,8 +13,8 @@
  *                  at        where the arrays p, m, v begin in the file
  *                  xxh3_128  digests over the block digests of p, of m, of v
  *                  head      digest of all else in the file
- *   param_digest, state_digest                of p, and of m then v, over the digests of their blocks in the order
- *                of the buffers
+ *   param_digest, state_digest                of p, and of m then v, over the digests of their blocks in the
+ * order of the buffers
  *
  * Version 1, still read: a shard is one run [first, first + count), xxh3_128 is that of the whole file, and
  * param_digest and state_digest were taken over longer blocks.
@@ -41,9 +41,9 @@ struct un_run {
 
 struct un_shard_file {
     char file[64];
-    int64_t bytes;         /* of the file */
-    int64_t run, n_runs;   /* its runs: manifest's runs[run .. run + n_runs) */
-    int64_t count;         /* elements of all of them */
+    int64_t bytes;       /* of the file */
+    int64_t run, n_runs; /* its runs: manifest's runs[run .. run + n_runs) */
+    int64_t count;       /* elements of all of them */
     int64_t at[UN_CKPT_ARRAYS];
     struct un_digest head; /* version 1: of the whole file; at and data are not used */
     struct un_digest data[UN_CKPT_ARRAYS];

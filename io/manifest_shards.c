@@ -63,8 +63,8 @@ static enum un_status digest_array(int fd, const char *path, int64_t at, int64_t
                                    struct un_digest *digests, struct un_digest *found) {
     int64_t n = un_digest_block_count(count);
     for (int64_t i = 0; i < n; ++i) {
-        int64_t first = i * UN_PARAM_BLOCK, some = count - first < UN_PARAM_BLOCK ? count - first
-                                                                                   : UN_PARAM_BLOCK;
+        int64_t first = i * UN_PARAM_BLOCK,
+                some = count - first < UN_PARAM_BLOCK ? count - first : UN_PARAM_BLOCK;
         UN_TRY(un_files_read_at(fd, path, block, (size_t)some * sizeof *block,
                                 at + first * (int64_t)sizeof *block));
         digests[i] = un_digest_of(block, (size_t)some * sizeof *block);
@@ -86,8 +86,8 @@ static void place(const struct un_manifest *m, const struct un_shard_file *s, co
 static enum un_status check_arrays(const struct un_manifest *m, const struct un_shard_file *s,
                                    const char *path, int fd, struct un_digest *all) {
     static const char *const names[UN_CKPT_ARRAYS] = {"p", "m", "v"};
-    struct un_digest found, *digests = un_alloc((size_t)un_digest_block_count(s->count), sizeof *digests,
-                                                "digests of a shard");
+    struct un_digest found,
+        *digests = un_alloc((size_t)un_digest_block_count(s->count), sizeof *digests, "digests of a shard");
     float *block = un_alloc(UN_PARAM_BLOCK, sizeof *block, "a block of a shard");
     enum un_status status = digests && block ? UN_OK : UN_MEMORY;
     for (int i = 0; i < UN_CKPT_ARRAYS && status == UN_OK; ++i) {
@@ -139,8 +139,8 @@ static enum un_status check_roots(const struct un_manifest *m, const char *folde
 /* The files' lengths bound what is allocated for the manifest's total. */
 enum un_status un_manifest_check_all(const struct un_manifest *m, const char *folder) {
     UN_TRY(un_manifest_check_lengths(m, folder));
-    struct un_digest *all = un_alloc(UN_CKPT_ARRAYS * (size_t)un_param_blocks(m->total), sizeof *all,
-                                     "digests of a checkpoint");
+    struct un_digest *all =
+        un_alloc(UN_CKPT_ARRAYS * (size_t)un_param_blocks(m->total), sizeof *all, "digests of a checkpoint");
     enum un_status status = all ? UN_OK : UN_MEMORY;
     for (int64_t i = 0; i < m->n_shards && status == UN_OK; ++i)
         status = un_manifest_check_shard(m, folder, i, all);

@@ -24,7 +24,8 @@ static enum un_status run_show(const struct un_tool *tool, int n, char **words) 
 }
 
 static const struct un_tool list[] = {
-    {"ckpt", "list", NULL, "RUN", "a line for each checkpoint: step, size, shards, age, digests", NULL, run_list},
+    {"ckpt", "list", NULL, "RUN", "a line for each checkpoint: step, size, shards, age, digests", NULL,
+     run_list},
     {"ckpt", "verify", NULL, "RUN|CHECKPOINT", "reads every byte and compares all digests", NULL, run_verify},
     {"ckpt", "show", NULL, "RUN|CHECKPOINT", "what the newest (or this) one holds: shards, streams, tensors",
      NULL, run_show},

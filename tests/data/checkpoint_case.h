@@ -14,8 +14,8 @@ struct checkpoint_case {
     struct un_checkpoint c;
 };
 
-/* rows x 128 weights and a bias, in buckets of seven blocks; rank r of n takes its part and its lanes. Buffers
- * are poisoned. */
+/* rows x 128 weights and a bias, in buckets of seven blocks; rank r of n takes its part and its lanes.
+ * Buffers are poisoned. */
 void case_open(struct checkpoint_case *k, int64_t rows, int rank, int size);
 void case_close(struct checkpoint_case *k);
 /* The state after `step`; states of other ranks' lanes are poisoned. */

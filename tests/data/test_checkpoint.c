@@ -75,8 +75,8 @@ static void test_find(void **state) {
     case_find(&k, path);
     path[strlen(path) - 2] = '\0';
     assert_string_equal(case_found, path);
-    expect_error(un_checkpoint_resume(case_comm, case_run, case_run, &k.c, case_found, sizeof case_found), UN_USAGE,
-                 case_run, "manifest.json");
+    expect_error(un_checkpoint_resume(case_comm, case_run, case_run, &k.c, case_found, sizeof case_found),
+                 UN_USAGE, case_run, "manifest.json");
     expect_error(un_checkpoint_resume(case_comm, case_run, path, &k.c, case_found, 8), UN_USAGE, path);
     expect_error(un_checkpoint_load(case_comm, case_run, &k.c), UN_DATA, case_run, "manifest.json");
     case_close(&k);
@@ -290,8 +290,8 @@ static void test_out_of_memory(void **state) {
         failures += status != UN_OK;
         well = status == UN_OK ? well + 1 : 0;
         un_error_clear();
-        assert_int_equal(un_checkpoint_resume(case_comm, case_run, "auto", &k.c, case_found, sizeof case_found),
-                         UN_OK);
+        assert_int_equal(
+            un_checkpoint_resume(case_comm, case_run, "auto", &k.c, case_found, sizeof case_found), UN_OK);
         assert_true(case_found[0] != '\0');
     }
     assert_true(failures > 10);
@@ -302,16 +302,11 @@ static void test_out_of_memory(void **state) {
 int main(void) {
     un_log_set(0, UN_LOG_ERROR); /* the warnings about what the tests break */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_parameters_alone),
-        cmocka_unit_test(test_find),
-        cmocka_unit_test(test_keep),
-        cmocka_unit_test(test_keep_every),
-        cmocka_unit_test(test_same_step_again),
-        cmocka_unit_test(test_leftovers),
-        cmocka_unit_test(test_other_training),
-        cmocka_unit_test(test_list),
-        cmocka_unit_test(test_verify_and_show),
+        cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_parameters_alone),
+        cmocka_unit_test(test_find),          cmocka_unit_test(test_keep),
+        cmocka_unit_test(test_keep_every),    cmocka_unit_test(test_same_step_again),
+        cmocka_unit_test(test_leftovers),     cmocka_unit_test(test_other_training),
+        cmocka_unit_test(test_list),          cmocka_unit_test(test_verify_and_show),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, case_run_open, case_run_close);

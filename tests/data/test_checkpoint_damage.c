@@ -216,8 +216,8 @@ static void test_hostile_manifest(void **state) {
     un_manifest_free(&m);
     case_overwrite(case_file(2, "manifest.json"), honest,
                    strlen(honest)); /* but it is not the step of its folder */
-    expect_error(un_checkpoint_resume(case_comm, case_run, "auto", &k.c, case_found, sizeof case_found), UN_DATA,
-                 "broken");
+    expect_error(un_checkpoint_resume(case_comm, case_run, "auto", &k.c, case_found, sizeof case_found),
+                 UN_DATA, "broken");
     free(honest);
     free(text);
     case_close(&k);
@@ -234,8 +234,10 @@ static void test_cover(void **state) {
         {{{0, B, 0, 0}, {3 * B, TOTAL, 0, B}, {B, 2 * B, 1, 0}, {2 * B, 3 * B, 1, B}}, NULL},
         {{{3 * B, 4 * B, 0, 0}, {4 * B, TOTAL, 0, B}, {0, B, 1, 0}, {B, 3 * B, 1, B}}, NULL},
         {{{0, B, 0, 0}, {3 * B, TOTAL, 0, B}, {B, 2 * B, 1, 0}, {3 * B, 4 * B, 1, B}}, "a gap or an overlap"},
-        {{{0, B, 0, 0}, {3 * B, TOTAL, 0, B}, {0, 2 * B, 1, 0}, {2 * B, 3 * B, 1, 2 * B}}, "a gap or an overlap"},
-        {{{B, 2 * B, 0, 0}, {3 * B, TOTAL, 0, B}, {B, 2 * B, 1, 0}, {2 * B, 3 * B, 1, B}}, "a gap or an overlap"},
+        {{{0, B, 0, 0}, {3 * B, TOTAL, 0, B}, {0, 2 * B, 1, 0}, {2 * B, 3 * B, 1, 2 * B}},
+         "a gap or an overlap"},
+        {{{B, 2 * B, 0, 0}, {3 * B, TOTAL, 0, B}, {B, 2 * B, 1, 0}, {2 * B, 3 * B, 1, B}},
+         "a gap or an overlap"},
         {{{0, B, 0, 0}, {B, 2 * B, 0, B}, {2 * B, 3 * B, 1, 0}, {3 * B, 4 * B, 1, B}}, "as long as total"},
     };
     struct checkpoint_case k;
@@ -309,8 +311,8 @@ static void test_all_broken(void **state) {
     case_save(&k, 2, 0);
     truncate(case_file(1, "shard_00000.h5"), 100);
     truncate(case_file(2, "shard_00000.h5"), 100);
-    expect_error(un_checkpoint_resume(case_comm, case_run, "auto", &k.c, case_found, sizeof case_found), UN_DATA,
-                 case_run, "2 checkpoints");
+    expect_error(un_checkpoint_resume(case_comm, case_run, "auto", &k.c, case_found, sizeof case_found),
+                 UN_DATA, case_run, "2 checkpoints");
     assert_string_equal(case_find(&k, "none"), "");
     case_close(&k);
 }
@@ -320,8 +322,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_damaged_shard),    cmocka_unit_test(test_damaged_manifest),
         cmocka_unit_test(test_hostile_manifest), cmocka_unit_test(test_cover),
-        cmocka_unit_test(test_wrong_content),
-        cmocka_unit_test(test_all_broken),
+        cmocka_unit_test(test_wrong_content),    cmocka_unit_test(test_all_broken),
     };
     return cmocka_run_group_tests(tests, case_run_open, case_run_close);
 }

@@ -60,7 +60,8 @@ static void test_in_a_run(void **state) {
     case_expect_newest(&k, STEP);
     text[1][bytes[1] / 2] ^= 1;
     case_overwrite(case_file(STEP, names[1]), text[1], bytes[1]);
-    expect_error(un_checkpoint_load(case_comm, case_file(STEP, ""), &k.c), UN_DATA, "shard_00000.h5", "damaged");
+    expect_error(un_checkpoint_load(case_comm, case_file(STEP, ""), &k.c), UN_DATA, "shard_00000.h5",
+                 "damaged");
     text[1][bytes[1] / 2] ^= 1;
     case_overwrite(case_file(STEP, names[1]), text[1], bytes[1] - 1);
     expect_error(un_checkpoint_load(case_comm, case_file(STEP, ""), &k.c), UN_DATA, "bytes long");

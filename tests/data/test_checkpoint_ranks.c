@@ -17,7 +17,8 @@
 
 #include <cmocka.h>
 
-/* 57 blocks in nine buckets, and a tensor that ends inside a block; and one block, which only one rank has. */
+/* 57 blocks in nine buckets, and a tensor that ends inside a block; and one block, which only one rank has.
+ */
 enum { ROWS = 1800, FEW_ROWS = 2, STEP = 41 };
 static const int writers_list[] = {1, 2, 3, 4, 5, 8};
 enum { WRITERS = sizeof writers_list / sizeof *writers_list };

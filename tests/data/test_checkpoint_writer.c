@@ -1,8 +1,8 @@
-/* The writer beside the training, on a file system that hangs when the test wants it to: fdatasync, which only
- * shards need, is defined here. */
+/* The writer beside the training, on a file system that hangs when the test wants it to: fdatasync, which
+ * only shards need, is defined here. */
+#include "io/checkpoint_folder.h"
 #include "io/checkpoint_private.h"
 #include "io/checkpoint_writer.h"
-#include "io/checkpoint_folder.h"
 #include "io/metrics.h"
 #include "runtime/memory.h"
 #include "tests/data/checkpoint_case.h"
@@ -235,8 +235,9 @@ static void test_cancel(void **state) {
 int main(void) {
     un_log_set(0, UN_LOG_ERROR);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_beside),      cmocka_unit_test(test_failure),      cmocka_unit_test(test_time_out),
-        cmocka_unit_test(test_left_behind), cmocka_unit_test(test_missing_part), cmocka_unit_test(test_strays),
+        cmocka_unit_test(test_beside),       cmocka_unit_test(test_failure),
+        cmocka_unit_test(test_time_out),     cmocka_unit_test(test_left_behind),
+        cmocka_unit_test(test_missing_part), cmocka_unit_test(test_strays),
         cmocka_unit_test(test_cancel),
     };
     return cmocka_run_group_tests(tests, case_run_open, case_run_close);

@@ -17,8 +17,9 @@ def slow(seconds):
             "ASAN_OPTIONS": R.ENV["ASAN_OPTIONS"] + ":verify_asan_link_order=0"}
 
 
-def config(folder, data, name, steps=12, every=4, keep=3, more=""):
-    path = R.write_config(folder / f"{name}.yaml", data, folder / name, steps=steps, checkpoint=every, valid=False)
+def config(folder, data, name, steps=12, every=4, keep=3, more="", tokens=160):
+    path = R.write_config(folder / f"{name}.yaml", data, folder / name, steps=steps, checkpoint=every, valid=False,
+                          tokens=tokens)
     path.write_text(path.read_text().replace("keep: 3", f"keep: {keep}{more}"))
     return path, folder / name
 
@@ -36,22 +37,21 @@ def wait_for(what, condition, timeout=60):
 
 
 def check_beside(folder, data, straight):
-    """Six saves of half a second each; the training waits for the one before and for the last, not for its own."""
-    cfg, run_dir = config(folder, data, "beside", steps=60, every=30)
-    R.run_ok(R.command(2 if MANY else 1, "--cfg", cfg), **slow(0.5))
+    """A save of 0.3 s more than usual, while 30 steps go on."""
+    cfg, run_dir = config(folder, data, "beside", steps=60, every=30, tokens=960)
+    R.run_ok(R.command(2 if MANY else 1, "--cfg", cfg), **slow(0.3))
     lines = [json.loads(x) for x in (run_dir / "log/metrics.jsonl").read_text().splitlines()]
     stalls = {x["step"]: x["ms/checkpoint"] for x in lines}
     took = [x["ms/save"] for x in lines if "ms/save" in x]
     after = [x["step"] for x in lines if "ms/save" in x]
     R.expect(R.digests(run_dir, 60) == R.digests(straight, 60), "slow disk: parameters and moments as with a fast one")
     R.expect(stalls[31] < 250, f"slow disk: the training stood still for {stalls[31]:.1f} ms")
-    if took:
-        R.expect(min(took) >= 500, f"slow disk: the save took {took[0]:.0f} ms, steps 31 .. {after[0]} went on")
+    R.expect(took and took[0] >= 300, f"slow disk: a save took {took} ms, and was over by step {after}")
 
 
 def check_signal(folder, data, straight):
     """SIGTERM while a save is under way: the stop waits for it and saves its own step."""
-    cfg, run_dir = config(folder, data, "signal", steps=60, every=5)
+    cfg, run_dir = config(folder, data, "signal", steps=60, every=5, tokens=960)
     p = R.start(R.command(2 if MANY else 1, "--cfg", cfg), folder / "signal.log", **slow(1.5))
     wait_for("a save under way", lambda: list((run_dir / "ckpt").glob("*5.partial/*.partial")) or p.poll() is not None)
     os.kill(R.ranks_of(p)[-1], signal.SIGTERM)
@@ -118,7 +118,7 @@ def check_keep(folder, data):
 def main():
     with R.Folder() as folder:
         data = R.synth(folder / "data")
-        cfg, straight = config(folder, data, "straight", steps=60, every=0)
+        cfg, straight = config(folder, data, "straight", steps=60, every=0, tokens=960)
         R.run_ok(R.command(1, "--cfg", cfg))
         check_beside(folder, data, straight)
         check_signal(folder, data, straight)
