@@ -65,6 +65,21 @@ def check_signal(folder, data, straight):
     R.expect(R.digests(run_dir, 60) == R.digests(straight, 60), "and the run ends as an undisturbed one")
 
 
+def check_once(folder, data):
+    """A save after every step: the stop and the end find the save of their very step under way, or there, and start no second."""
+    for name, steps in (("stop", 4000), ("end", 12)):
+        cfg, run_dir = config(folder, data, f"once_{name}", steps=steps, every=1, keep=0)
+        count = folder / f"count_{name}"
+        p = R.start(R.command(1, "--cfg", cfg), folder / "once.log", UN_TEST_SLOW_COUNT=str(count), **slow(0.05))
+        if name == "stop":
+            R.wait_for_step(p, run_dir, 6)
+            os.kill(R.ranks_of(p)[-1], signal.SIGUSR2)
+        code = p.wait(timeout=60)
+        R.expect(code == (75 if name == "stop" else 0), f"{name}: exit code {code}")
+        steps = saved(run_dir)
+        R.expect(len(steps) == steps[-1] == count.stat().st_size, f"{name}: {len(steps)} checkpoints, each written once")
+
+
 def check_hang(folder, data):
     """The disk hangs for good: the run ends with the path within the time-out and some seconds, the older one stays."""
     cfg, run_dir = config(folder, data, "hang", steps=4, every=0, more=", timeout: 2")
@@ -122,6 +137,7 @@ def main():
         R.run_ok(R.command(1, "--cfg", cfg))
         check_beside(folder, data, straight)
         check_signal(folder, data, straight)
+        check_once(folder, data)
         check_hang(folder, data)
         check_full(folder, data)
         check_keep(folder, data)
