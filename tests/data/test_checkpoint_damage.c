@@ -36,7 +36,7 @@ static void test_damaged_shard(void **state) {
     for (size_t at = 0; at < bytes; at += bytes / 13) { /* head, arrays, tail */
         shard[at] ^= 0x10;
         case_overwrite(case_file(2, "shard_00000.h5"), shard, bytes);
-        expect_damaged(&k, "digest");
+        expect_damaged(&k, "shard_00000.h5: damaged: the digest");
         shard[at] ^= 0x10;
     }
     case_overwrite(case_file(2, "shard_00000.h5"), shard, bytes - 1);

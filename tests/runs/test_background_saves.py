@@ -1,8 +1,10 @@
 """Checkpoints of whole runs beside the training: on a slow disk the training goes on and ends bit-identical; a signal that comes
-while a save is under way; a disk that hangs; a disk that is full under one rank; keep and keep_every; the ckpt commands."""
+while a save is under way; a disk that hangs; a disk that is full under one rank; keep and keep_every;
+saves at one number of ranks resumed at another; the ckpt commands."""
 import json
 import os
 import resource
+import shutil
 import signal
 import time
 
@@ -63,6 +65,27 @@ def check_signal(folder, data, straight):
     R.expect(5 in saved(run_dir) and at in saved(run_dir), f"both saves are there: {saved(run_dir)}")
     R.run_ok(R.command(1, "--cfg", cfg, "checkpoint.every=0"))
     R.expect(R.digests(run_dir, 60) == R.digests(straight, 60), "and the run ends as an undisturbed one")
+
+
+def check_pairs(folder, data):
+    """Saved at p ranks, resumed at q: the same batches come next, whatever p and q; the values were verified by the load, and
+    losses agree to rounding, to the last bit where p and q divide the tree of the lanes."""
+    for p in (3, 8):
+        cfg, saved_dir = config(folder, data, f"pairs_{p}", steps=6, every=0)
+        R.run_ok(R.command(p, "--cfg", cfg))
+        first = None
+        for q in (1, 2, 3, 4, 5, 8):
+            run_dir = folder / "pair"
+            shutil.copytree(saved_dir, run_dir)
+            R.run_ok(R.command(q, "--cfg", cfg, f"run.dir={run_dir}", "train.steps=8"))
+            lines = R.metrics(run_dir)
+            shutil.rmtree(run_dir)
+            first = first or lines
+            same = [x["step"] for x in lines] == list(range(1, 9)) and all(
+                a["tokens"] == b["tokens"] and a["samples"] == b["samples"] for a, b in zip(lines, first))
+            worst = max(abs(a["loss"] - b["loss"]) / abs(b["loss"]) for a, b in zip(lines, first))
+            R.expect(same and (lines == first if q in (1, 2, 4, 8) else worst < 1e-5),
+                     f"saved at {p} ranks, resumed at {q}: same batches, losses within {worst:.1e}")
 
 
 def check_once(folder, data):
@@ -137,6 +160,8 @@ def main():
         R.run_ok(R.command(1, "--cfg", cfg))
         check_beside(folder, data, straight)
         check_signal(folder, data, straight)
+        if MANY:
+            check_pairs(folder, data)
         check_once(folder, data)
         check_hang(folder, data)
         check_full(folder, data)
