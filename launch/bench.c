@@ -4,6 +4,7 @@
 #include "io/metrics.h"
 #include "launch/step.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
@@ -116,7 +117,7 @@ static void report(const struct un_job *job, int64_t steps, const struct sums *s
                 s->seconds[p] / s->total * 100);
     if (s->comm > 0)
         fprintf(out, "comm        %.1f ms a step, %.0f %% of it exposed (reduce)\n", s->comm / n * 1e3,
-                s->seconds[UN_PHASE_REDUCE] / s->comm * 100);
+                fmin(1, s->seconds[UN_PHASE_REDUCE] / s->comm) * 100);
     fprintf(out, "memory      %.0f MiB at the peak\n", (double)usage.ru_maxrss / 1024);
 }
 

@@ -23,12 +23,15 @@ static size_t norm_count(const struct un_exchange *x) {
     return (size_t)(x->shard.size + 1) * (size_t)x->most_blocks + (size_t)un_param_blocks(x->shard.total);
 }
 
+static size_t stage_count(const struct un_shard *s) {
+    return (size_t)(s->bucket < s->total ? s->bucket : s->total);
+}
+
 size_t un_exchange_bytes(const struct un_job *job, int64_t total) {
     if (job->comm->size == 1) return 0;
     struct un_exchange x = {.shard = shard_of(job, total)};
     x.most_blocks = un_shard_blocks(&x.shard, x.shard.size - 1);
-    size_t bucket = (size_t)(x.shard.bucket < total ? x.shard.bucket : total);
-    size_t stage = job->device && !job->device->host_readable ? bucket * sizeof(float) : 0;
+    size_t stage = job->device && !job->device->host_readable ? stage_count(&x.shard) * sizeof(float) : 0;
     return un_parts_bytes(&x.shard) + norm_count(&x) * sizeof(double) + stage;
 }
 
@@ -37,7 +40,7 @@ static enum un_status open_copies(struct un_job *job) {
     struct un_device *d = job->device;
     struct un_limits limits = {0}; /* it only copies */
     UN_TRY(d->mem->queue_open(d, &limits, &x->copies));
-    x->stage = d->mem->host_alloc(d, (size_t)x->shard.bucket * sizeof(float), "bucket on its way");
+    x->stage = d->mem->host_alloc(d, stage_count(&x->shard) * sizeof(float), "bucket on its way");
     x->events = un_alloc((size_t)x->shard.buckets, sizeof(struct un_event *), "events of buckets");
     if (!x->stage || !x->events) return UN_MEMORY;
     for (int64_t b = 0; b < x->shard.buckets; ++b) UN_TRY(d->mem->event_open(d, &x->events[b]));
@@ -66,7 +69,7 @@ enum un_status un_exchange_start(struct un_job *job) {
     struct un_exchange *x = &job->exchange;
     if (job->comm->size == 1) return UN_OK;
     /* A step posts every bucket twice, the norm and the counts of the next step. */
-    UN_TRY(un_comm_queue_open(&x->queue, job->comm, job->config.comm.overlap, 2 * x->shard.buckets + 8));
+    UN_TRY(un_comm_queue_open(&x->queue, job->comm, job->config.comm.overlap, 2 * x->shard.buckets + 2));
     if (job->config.comm.overlap && !un_comm_queue_has_thread(x->queue))
         un_log(UN_LOG_INFO, "comm.overlap: this MPI allows one thread only, so communication waits for the "
                             "computation and the computation for it");

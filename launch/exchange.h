@@ -32,12 +32,12 @@ struct un_exchange {
     float *stage;             /* [elements of a bucket] pinned */
 };
 
-/* Memory and the shard, this rank alone; then, on all ranks that have it, the queue (collective, all ranks
- * get the same status). */
+/* Memory and the shard, this rank alone; then, when all ranks have them, the queue (collective; a rank whose
+ * library fails in between returns alone). */
 enum un_status un_exchange_open(struct un_job *job);
 enum un_status un_exchange_start(struct un_job *job);
 void un_exchange_close(struct un_job *job);
-/* Host memory and, with it, elements of the optimizer on the rank that owns the most; before the opening. */
+/* Host memory of un_exchange_open, and elements of the rank that owns the most; both before the opening. */
 size_t un_exchange_bytes(const struct un_job *job, int64_t total);
 int64_t un_exchange_most_owned(const struct un_job *job, int64_t total);
 

@@ -91,7 +91,7 @@ static void put_times(struct un_metrics *m, const struct interval *v, double now
     }
     if (v->comm > 0) {
         un_metrics_put(m, "ms/comm", v->comm / steps * 1e3);
-        un_metrics_put(m, "comm_exposed", v->seconds[UN_PHASE_REDUCE] / v->comm);
+        un_metrics_put(m, "comm_exposed", fmin(1, v->seconds[UN_PHASE_REDUCE] / v->comm));
     }
     un_metrics_put(m, "ms/valid", v->valid / steps * 1e3);
 }
