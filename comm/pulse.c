@@ -42,6 +42,24 @@ static enum un_status watched_max_i64(struct un_comm *c, int64_t *data, int64_t 
     return end(c, c->inner->max_i64(c, data, count));
 }
 
+static enum un_status watched_all_to_all_parts(struct un_comm *c, float *recv, const float *send,
+                                               const int *counts, const int *at) {
+    un_pulse_begin(main_pulse(c), "all-to-all of parts");
+    return end(c, c->inner->all_to_all_parts(c, recv, send, counts, at));
+}
+
+static enum un_status watched_all_gather_parts(struct un_comm *c, float *data, const int *counts,
+                                               const int *at) {
+    un_pulse_begin(main_pulse(c), "all-gather of parts");
+    return end(c, c->inner->all_gather_parts(c, data, counts, at));
+}
+
+static enum un_status watched_reduce_scatter(struct un_comm *c, float *recv, const float *send,
+                                             const int *counts) {
+    un_pulse_begin(main_pulse(c), "reduce-scatter");
+    return end(c, c->inner->reduce_scatter(c, recv, send, counts));
+}
+
 void un_pulse_watch(struct un_comm *comm, struct un_pulse *pulses) {
     comm->pulses = pulses;
     comm->inner = comm->ops;
@@ -52,5 +70,8 @@ void un_pulse_watch(struct un_comm *comm, struct un_pulse *pulses) {
     comm->watched.broadcast = watched_broadcast;
     comm->watched.sum_i64 = watched_sum_i64;
     comm->watched.max_i64 = watched_max_i64;
+    comm->watched.all_to_all_parts = watched_all_to_all_parts;
+    comm->watched.all_gather_parts = watched_all_gather_parts;
+    comm->watched.reduce_scatter = watched_reduce_scatter;
     comm->ops = &comm->watched;
 }

@@ -12,9 +12,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* name of the line, for messages: the training thread, the one that reduces gradients beside it, the one that
- * writes checkpoints */
-#define UN_PULSE_LINES(X) X(MAIN, main) X(GRADIENTS, gradients) X(CHECKPOINT, checkpoint)
+/* name of the line, for messages: the training thread, the one that exchanges gradients and parameters beside
+ * it (comm/queue.c) */
+#define UN_PULSE_LINES(X) X(MAIN, main) X(GRADIENTS, gradients)
 enum un_pulse_line {
 #define UN_PULSE_ENUM(upper, lower) UN_PULSE_##upper,
     UN_PULSE_LINES(UN_PULSE_ENUM)

@@ -1,5 +1,6 @@
 /* The device stage of a job: device, network, buffers, loader; and closing. */
 #include "launch/job.h"
+#include "launch/saver.h"
 
 #include "launch/job_part.h"
 #include "launch/topology.h"
@@ -63,7 +64,9 @@ enum un_status un_job_memory(const struct un_job *job, struct un_memory_plan *pl
     struct un_params table = {0};
     UN_TRY(un_model_params_build(&table, &job->dims));
     *plan = (struct un_memory_plan){.params = (size_t)table.total * sizeof(float)};
-    plan->moments = un_optim_bytes(&table);
+    plan->moments = un_optim_bytes(&table, un_exchange_most_owned(job, table.total));
+    plan->exchange = un_exchange_bytes(job, table.total);
+    plan->checkpoint = un_saver_bytes(un_exchange_most_owned(job, table.total));
     plan->grads = plan->params * (size_t)grad_buffers(un_job_most_lanes(job));
     un_params_free(&table);
     UN_TRY(un_model_bytes(&setup, &plan->activations));
@@ -79,7 +82,7 @@ enum un_status un_job_memory(const struct un_job *job, struct un_memory_plan *pl
         plan->scratch = job->device->mem->scratch_bytes(job->device, &limits);
     }
     plan->total = plan->params + plan->moments + plan->grads + plan->activations + plan->scratch +
-                  plan->batches + plan->index + plan->cache;
+                  plan->exchange + plan->batches + plan->index + plan->cache + plan->checkpoint;
     return UN_OK;
 }
 
@@ -94,7 +97,8 @@ static enum un_status open_buffers(struct un_job *job) {
         job->grads[i] = d->mem->alloc(d, bytes, "gradients");
         if (!job->grads[i]) return un_error_get()->status;
     }
-    UN_TRY(un_optim_open(&job->optim, d, job->queue, job->table));
+    UN_TRY(un_optim_open(&job->optim, d, job->queue, job->table,
+                         un_shard_count(&job->exchange.shard, job->comm->rank)));
     for (int i = 0; i < 2; ++i) {
         UN_TRY(un_host_outputs_open(&job->outputs[i], d, &job->caps, true));
         UN_TRY(d->mem->event_open(d, &job->events[i]));
@@ -159,9 +163,9 @@ static enum un_status open_network(struct un_job *job) {
 
 enum un_status un_job_open_device(struct un_job *job) {
     UN_TRY(open_network(job));
+    UN_TRY(un_exchange_open(job));
     UN_TRY(open_buffers(job));
     UN_TRY(open_host(job));
-    UN_TRY(un_comm_reserve(job->comm, (size_t)job->config.comm.bucket_mb << 20));
     return init_params(job);
 }
 
@@ -192,6 +196,7 @@ static void close_split(struct un_split *split) {
 
 static void close_device(struct un_job *job) {
     struct un_device *d = job->device;
+    un_exchange_close(job);
     for (int i = 0; i < 2; ++i) {
         un_host_outputs_close(&job->outputs[i], d);
         if (job->events[i]) d->mem->event_close(job->events[i]);

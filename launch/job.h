@@ -8,6 +8,7 @@
 #include "comm/comm.h"
 #include "io/checkpoint.h"
 #include "io/loader.h"
+#include "launch/exchange.h"
 #include "launch/run_config.h"
 #include "launch/watchdog.h"
 #include "model/optim.h"
@@ -25,7 +26,19 @@ struct un_split {
 enum { UN_GRAD_DEPTH = 18 }; /* log2 of the most lanes, plus two */
 
 struct un_memory_plan {
-    size_t params, moments, grads, activations, scratch, batches, index, cache, total;
+    size_t params, moments, checkpoint, grads, activations, scratch, exchange, batches, index, cache, total;
+};
+
+/* What all ranks sum before the backward of a step: rows asked about by objective, tokens, then flags.
+ * Integers, so exact. */
+enum { UN_COUNT_TOKENS = UN_OBJECTIVE_COUNT, UN_COUNT_STOP, UN_COUNT_TROUBLE, UN_COUNTS };
+
+/* The micro-batches of the next step, taken while the step before it is under way. */
+struct un_next_step {
+    bool taken;
+    int64_t counts[UN_COUNTS]; /* of this rank, then of all */
+    int64_t ticket;            /* of their sum */
+    enum un_status trouble;    /* of this rank */
 };
 
 struct un_job {
@@ -51,8 +64,10 @@ struct un_job {
     const struct un_params *table;
     float *params;               /* [P] device */
     float *grads[UN_GRAD_DEPTH]; /* [P] device each: stack of the tree over lanes */
-    int n_grads;
-    struct un_optim optim;
+    int n_grads, top;            /* buffers; of them in use in a step */
+    struct un_optim optim;       /* of what this rank owns */
+    struct un_exchange exchange;
+    struct un_next_step next;
     void *blocks[2];            /* device copies of micro-batches; NULL when the device reads host memory */
     struct un_event *events[2]; /* lane i's outputs are on the host */
     struct un_host_outputs outputs[2];

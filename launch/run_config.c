@@ -206,7 +206,14 @@ static const struct un_key comm_keys[] = {
      .min = 1,
      .max = 4096,
      .unit = "MiB",
-     .meaning = "size of the pieces in which gradients are reduced"},
+     .meaning = "size of the pieces in which gradients are reduced and parameters gathered"},
+    {.name = "overlap",
+     .type = UN_KEY_BOOL,
+     .offset = AT(un_comm_keys, overlap),
+     .fallback = "true",
+     .meaning =
+         "a thread of each rank communicates while the others compute; false: one after the other, with "
+         "the same results"},
 };
 
 static const struct un_key valid_keys[] = {
@@ -236,6 +243,22 @@ static const struct un_key checkpoint_keys[] = {
      .max = 1e6,
      .unit = "checkpoints",
      .meaning = "how many newest ones stay; 0: all"},
+    {.name = "keep_every",
+     .type = UN_KEY_INT,
+     .offset = AT(un_rhythm_keys, keep_every),
+     .fallback = "0",
+     .min = 0,
+     .max = 4e9,
+     .unit = "steps",
+     .meaning = "those of steps divisible by this stay for good; 0: none"},
+    {.name = "timeout",
+     .type = UN_KEY_INT,
+     .offset = AT(un_rhythm_keys, timeout),
+     .fallback = "1800",
+     .min = 1,
+     .max = 1e6,
+     .unit = "s",
+     .meaning = "a save that lasts longer has failed, and ends the run"},
 };
 static const struct un_key log_keys[] = {
     {.name = "every",

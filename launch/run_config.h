@@ -41,10 +41,11 @@ struct un_wra_keys {
 struct un_comm_keys {
     int backend;
     int64_t bucket_mb;
+    bool overlap;
 };
 struct un_rhythm_keys { /* valid, checkpoint, log */
     int64_t every;
-    int64_t keep;
+    int64_t keep, keep_every, timeout; /* checkpoint */
 };
 struct un_loader_keys {
     int64_t threads, ahead, cache_mb;

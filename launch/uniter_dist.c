@@ -135,6 +135,7 @@ static enum un_status run(struct un_job *job, struct un_comm *comm, const struct
     if (c->check) return comm->rank == 0 ? un_plan_print(job, stdout) : UN_OK;
     UN_TRY(agree(job, un_job_keep_part(job)));
     UN_TRY(agree(job, un_job_open_device(job)));
+    UN_TRY(un_exchange_start(job));
     if (c->bench) return un_bench_run(job, c->bench, stdout);
     return un_train_run(job, c->resume, c->quiet);
 }
