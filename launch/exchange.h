@@ -22,6 +22,7 @@ struct un_exchange {
     struct un_comm_queue *queue; /* NULL: one process */
     struct un_parts parts;
     int64_t *tickets;    /* [buckets]: of the last reduction or gathering */
+    double counted;      /* busy seconds of the queue that steps have told of */
     int64_t posted;      /* buckets of this step that are on their way to their owners */
     int64_t most_blocks; /* blocks of the rank that owns the most */
     double *mine, *all;  /* [most_blocks], [ranks * most_blocks]: partial norms; mine is padded */

@@ -200,7 +200,6 @@ static enum un_status update(struct un_job *job, double *grad_norm) {
 enum un_status un_step_run(struct un_job *job, enum un_status trouble, struct un_step_result *result) {
     *result = (struct un_step_result){0};
     struct laps laps = laps_begin(job, result);
-    double busy = laps.comm.busy;
     int64_t counts[UN_COUNTS];
     UN_TRY(agree_on_next(job, trouble, counts));
     result->stop = counts[UN_COUNT_STOP] > 0;
@@ -214,7 +213,9 @@ enum un_status un_step_run(struct un_job *job, enum un_status trouble, struct un
     UN_TRY(reduce(job));
     UN_TRY(update(job, &result->grad_norm));
     lap(&laps, job, UN_PHASE_UPDATE);
-    result->comm = un_exchange_times(job).busy - busy;
+    double busy = un_exchange_times(job).busy; /* parameters may have come since the last step's end */
+    result->comm = busy - job->exchange.counted;
+    job->exchange.counted = busy;
     ++job->step;
     return UN_OK;
 }

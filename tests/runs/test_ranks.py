@@ -2,6 +2,7 @@
 ranks up to the lanes, with 1, 2 and 3 threads, and with communication beside or after the computation; other numbers of
 ranks give the same plan and losses to rounding; the state of the optimizer falls as one over the ranks."""
 import re
+import shutil
 
 import runlib as R
 
@@ -38,6 +39,19 @@ def few_lanes(folder, data, ranks):
             R.expect(R.digests(first, 12) == R.digests(run_dir, 12), f"{what}: parameters and moments")
 
 
+def run_crowd(n, cfg, run_dir):
+    """Far more ranks than cores: on a machine that others load as well, mpirun now and then reports a rank as lost while
+    it ends, after the program's last word. That one case is repeated, once, from an empty folder; it is not passed."""
+    cmd = R.command(n, "--cfg", cfg, "run.threads=1")
+    code, out = R.run(cmd)
+    if code == 1 and "done: 20 updates" in out and "exiting improperly" in out:
+        print(f"note: mpirun lost one of {n} ranks at the end; once more")
+        shutil.rmtree(run_dir)
+        code, out = R.run(cmd)
+    R.expect(code == 0, f"{n} ranks end well" if code == 0 else f"{n} ranks end with {code}: {out[-3000:]}")
+    return out
+
+
 def many_lanes(folder, data):
     """64 lanes of a tiny network: more ranks than blocks of parameters, and numbers that divide nothing."""
     equal, rounded = ((4, 16), (7,)) if R.sanitized() else ((2, 4, 8, 16, 64), (3, 5, 7, 48))
@@ -46,7 +60,7 @@ def many_lanes(folder, data):
         runs[n] = folder / f"lanes_{n}"
         cfg = R.write_config(folder / "c.yaml", data, runs[n], steps=20, lanes=64, tokens=64, width=16, layers=1,
                              sets=("coco",), valid=False)
-        out = R.run_ok(R.command(n, "--cfg", cfg, "run.threads=1"))
+        out = run_crowd(n, cfg, runs[n])
         R.expect(out.count("to rounding only") == (n in rounded), f"{n} ranks: the log says once whether sums depend on their number")
     for n in equal:
         compare(R.metrics(runs[1]), R.metrics(runs[n]), f"64 lanes on {n} ranks")
