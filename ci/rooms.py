@@ -30,7 +30,7 @@ INCLUDES = [
     (r"runtime/.*", r"runtime/[^/]+"),
     (r"model/.*", r"(runtime|model)/[^/]+"),
     (r"comm/.*", r"(runtime|comm)/[^/]+"),
-    (r"io/.*", r"runtime/[^/]+|io/.+|model/batch\.h|comm/comm\.h"),
+    (r"io/.*", r"runtime/[^/]+|io/.+|model/batch\.h|comm/(comm|shard)\.h"),
     (r"launch/.*", r"(runtime|model|comm|launch)/[^/]+|io/.+"),
 ]
 ROOMS = ("runtime", "model", "comm", "io", "launch", "tests")

@@ -1,9 +1,10 @@
 /* The table on MPI, and the only file that knows it.
  *
- * Law: blocking collectives on an own copy of the world communicator, from the thread that opened it. Errors
- * return as UN_IO with the name and running number of the collective. Where the ranks of a host fill its
- * cores, a rank waits for the others asleep instead of spinning on a core that they or its own loader need,
- * and only then enters the collective.
+ * Law: each thread has its own copy of the world communicator. Errors return as UN_IO with the name and
+ * running number of the collective. Collectives block and spin only in the thread that opened MPI, and only
+ * where the ranks of a host leave it cores. Elsewhere they are patient: started, and tested between short
+ * sleeps until they are done, so that a waiting rank leaves its core to the others and to its own loader. A
+ * thread beside the computation must test, because Open MPI moves data only while it is called.
  */
 #include "comm/comm.h"
 #include "comm/launcher.h"
@@ -16,10 +17,15 @@
 
 struct mpi_state {
     MPI_Comm world;
-    bool crowded; /* more ranks on this host than cores they may use */
+    bool threads;              /* MPI_THREAD_MULTIPLE */
+    bool patient;              /* of a thread beside the computation, or on a crowded host */
+    bool is_copy;              /* MPI outlives it */
+    int *recv_count, *recv_at; /* [size], of all_to_all_parts */
     int64_t
         calls; /* collectives so far: the same on all ranks, so messages of different ranks can be matched */
 };
+
+static const struct un_comm_ops mpi_ops;
 
 static struct mpi_state *state_of(struct un_comm *c) {
     return c->state;
@@ -33,16 +39,14 @@ static enum un_status mpi_check(int code, const char *what, int64_t call) {
     return un_fail(UN_IO, "MPI: %s (collective %lld of this run): %s", what, (long long)call, text);
 }
 
-/* Sleeps until all ranks have come, looking more and more rarely. Each round of the barrier needs a look, so
- * the longest sleep stays far below a step. */
-static int meet(struct mpi_state *s) {
+/* Tests until it is done, sleeping longer and longer between tests. The longest sleep stays far below a step,
+ * and below the time in which a fast network drains what one test has handed to it. */
+static int wait_asleep(MPI_Request *request) {
     enum { FIRST_NS = 10000, LONGEST_NS = 200000, EAGER = 16 };
-    MPI_Request request;
-    int code = MPI_Ibarrier(s->world, &request), done = 0;
     long sleep_ns = FIRST_NS;
-    for (int look = 0; code == MPI_SUCCESS; ++look) {
-        code = MPI_Test(&request, &done, MPI_STATUS_IGNORE);
-        if (code != MPI_SUCCESS || done) break;
+    for (int look = 0;; ++look) {
+        int done = 0, code = MPI_Test(request, &done, MPI_STATUS_IGNORE);
+        if (code != MPI_SUCCESS || done) return code;
         if (look < EAGER) {
             sched_yield();
             continue;
@@ -50,20 +54,25 @@ static int meet(struct mpi_state *s) {
         nanosleep(&(struct timespec){.tv_nsec = sleep_ns}, NULL);
         if (sleep_ns < LONGEST_NS) sleep_ns *= 2;
     }
-    return code;
 }
 
-/* Counts the collective and, on a crowded host, waits for the others. */
-static enum un_status begin(struct un_comm *c, const char *what) {
+/* What a call that starts a collective gave, and then the collective. */
+static int rest(int code, MPI_Request *request) {
+    return code == MPI_SUCCESS ? wait_asleep(request) : code;
+}
+
+/* Counts the collective. */
+static struct mpi_state *begin(struct un_comm *c) {
     struct mpi_state *s = state_of(c);
     ++s->calls;
-    return s->crowded ? mpi_check(meet(s), what, s->calls) : UN_OK;
+    return s;
 }
 
 static enum un_status mpi_barrier(struct un_comm *c) {
-    struct mpi_state *s = state_of(c);
-    UN_TRY(begin(c, "barrier"));
-    return s->crowded ? UN_OK : mpi_check(MPI_Barrier(s->world), "barrier", s->calls);
+    struct mpi_state *s = begin(c);
+    MPI_Request r;
+    int code = s->patient ? rest(MPI_Ibarrier(s->world, &r), &r) : MPI_Barrier(s->world);
+    return mpi_check(code, "barrier", s->calls);
 }
 
 /* `count` bytes as one element whose neighbour lies `stride` bytes further: how a piece of every rank's block
@@ -78,31 +87,36 @@ static int piece_type(MPI_Datatype *type, int count, size_t stride) {
     return code;
 }
 
+/* `count` elements of `type` from each rank to each. */
+static int exchange_now(const struct mpi_state *s, void *recv, const void *send, int count, MPI_Datatype type,
+                        bool to_all) {
+    MPI_Request r;
+    if (s->patient)
+        return to_all ? rest(MPI_Ialltoall(send, count, type, recv, count, type, s->world, &r), &r)
+                      : rest(MPI_Iallgather(send, count, type, recv, count, type, s->world, &r), &r);
+    return to_all ? MPI_Alltoall(send, count, type, recv, count, type, s->world)
+                  : MPI_Allgather(send, count, type, recv, count, type, s->world);
+}
+
 /* One piece of an all-gather (or all-to-all) of blocks that are too long for an int. */
-static int exchange_piece(MPI_Comm world, void *recv, const void *send, int count, size_t stride,
+static int exchange_piece(const struct mpi_state *s, void *recv, const void *send, int count, size_t stride,
                           bool to_all) {
     MPI_Datatype type;
     int code = piece_type(&type, count, stride);
     if (code != MPI_SUCCESS) return code;
-    code = to_all ? MPI_Alltoall(send, 1, type, recv, 1, type, world)
-                  : MPI_Allgather(send, 1, type, recv, 1, type, world);
+    code = exchange_now(s, recv, send, 1, type, to_all);
     MPI_Type_free(&type);
     return code;
 }
 
 static enum un_status exchange(struct un_comm *c, void *recv, const void *send, size_t bytes, bool to_all) {
-    struct mpi_state *s = state_of(c);
+    struct mpi_state *s = begin(c);
     const char *what = to_all ? "all-to-all" : "all-gather";
-    UN_TRY(begin(c, what));
-    if (bytes <= c->piece_bytes) {
-        int n = (int)bytes;
-        return mpi_check(to_all ? MPI_Alltoall(send, n, MPI_BYTE, recv, n, MPI_BYTE, s->world)
-                                : MPI_Allgather(send, n, MPI_BYTE, recv, n, MPI_BYTE, s->world),
-                         what, s->calls);
-    }
+    if (bytes <= c->piece_bytes)
+        return mpi_check(exchange_now(s, recv, send, (int)bytes, MPI_BYTE, to_all), what, s->calls);
     for (size_t at = 0; at < bytes; at += c->piece_bytes) {
         int n = (int)(bytes - at < c->piece_bytes ? bytes - at : c->piece_bytes);
-        int code = exchange_piece(s->world, (char *)recv + at, (const char *)send + at, n, bytes, to_all);
+        int code = exchange_piece(s, (char *)recv + at, (const char *)send + at, n, bytes, to_all);
         UN_TRY(mpi_check(code, what, s->calls));
     }
     return UN_OK;
@@ -117,24 +131,28 @@ static enum un_status mpi_all_to_all(struct un_comm *c, void *recv, const void *
 }
 
 static enum un_status mpi_broadcast(struct un_comm *c, void *data, size_t bytes, int root) {
-    struct mpi_state *s = state_of(c);
-    UN_TRY(begin(c, "broadcast"));
+    struct mpi_state *s = begin(c);
     for (size_t at = 0; at < bytes; at += c->piece_bytes) {
         int n = (int)(bytes - at < c->piece_bytes ? bytes - at : c->piece_bytes);
-        UN_TRY(mpi_check(MPI_Bcast((char *)data + at, n, MPI_BYTE, root, s->world), "broadcast", s->calls));
+        MPI_Request r;
+        int code = s->patient ? rest(MPI_Ibcast((char *)data + at, n, MPI_BYTE, root, s->world, &r), &r)
+                              : MPI_Bcast((char *)data + at, n, MPI_BYTE, root, s->world);
+        UN_TRY(mpi_check(code, "broadcast", s->calls));
     }
     return UN_OK;
 }
 
 static enum un_status reduce_i64(struct un_comm *c, int64_t *data, int64_t count, MPI_Op op,
                                  const char *what) {
-    struct mpi_state *s = state_of(c);
-    UN_TRY(begin(c, what));
+    struct mpi_state *s = begin(c);
     int64_t most = (int64_t)(c->piece_bytes / sizeof *data);
     for (int64_t at = 0; at < count; at += most) {
         int n = (int)(count - at < most ? count - at : most);
-        UN_TRY(
-            mpi_check(MPI_Allreduce(MPI_IN_PLACE, data + at, n, MPI_INT64_T, op, s->world), what, s->calls));
+        MPI_Request r;
+        int code = s->patient
+                       ? rest(MPI_Iallreduce(MPI_IN_PLACE, data + at, n, MPI_INT64_T, op, s->world, &r), &r)
+                       : MPI_Allreduce(MPI_IN_PLACE, data + at, n, MPI_INT64_T, op, s->world);
+        UN_TRY(mpi_check(code, what, s->calls));
     }
     return UN_OK;
 }
@@ -147,16 +165,88 @@ static enum un_status mpi_max_i64(struct un_comm *c, int64_t *data, int64_t coun
     return reduce_i64(c, data, count, MPI_MAX, "maximum of integers");
 }
 
+static enum un_status mpi_all_to_all_parts(struct un_comm *c, float *recv, const float *send,
+                                           const int *counts, const int *at) {
+    struct mpi_state *s = begin(c);
+    for (int r = 0; r < c->size; ++r) {
+        s->recv_count[r] = counts[c->rank];
+        s->recv_at[r] = r * counts[c->rank];
+    }
+    MPI_Request request;
+    int code = MPI_Ialltoallv(send, counts, at, MPI_FLOAT, recv, s->recv_count, s->recv_at, MPI_FLOAT,
+                              s->world, &request);
+    return mpi_check(rest(code, &request), "all-to-all of parts", s->calls);
+}
+
+static enum un_status mpi_all_gather_parts(struct un_comm *c, float *data, const int *counts, const int *at) {
+    struct mpi_state *s = begin(c);
+    MPI_Request request;
+    int code = MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_FLOAT, data, counts, at, MPI_FLOAT, s->world, &request);
+    return mpi_check(rest(code, &request), "all-gather of parts", s->calls);
+}
+
+static enum un_status mpi_reduce_scatter(struct un_comm *c, float *recv, const float *send,
+                                         const int *counts) {
+    struct mpi_state *s = begin(c);
+    MPI_Request request;
+    int code = MPI_Ireduce_scatter(send, recv, counts, MPI_FLOAT, MPI_SUM, s->world, &request);
+    return mpi_check(rest(code, &request), "reduce-scatter", s->calls);
+}
+
 static void mpi_abort(struct un_comm *c, int code) {
     fflush(NULL); /* the message first: the launcher kills within moments */
     MPI_Abort(state_of(c)->world, code);
 }
 
+static void state_free(struct mpi_state *s) {
+    if (!s) return;
+    un_free(s->recv_count);
+    un_free(s->recv_at);
+    un_free(s);
+}
+
+static enum un_status lists_open(struct mpi_state *s, int size) {
+    s->recv_count = un_alloc((size_t)size, sizeof *s->recv_count, "communicator");
+    s->recv_at = un_alloc((size_t)size, sizeof *s->recv_at, "communicator");
+    return s->recv_count && s->recv_at ? UN_OK : UN_MEMORY;
+}
+
 static void mpi_close(struct un_comm *c) {
     struct mpi_state *s = state_of(c);
+    bool last = !s->is_copy;
     MPI_Comm_free(&s->world);
-    un_free(s);
-    MPI_Finalize();
+    state_free(s);
+    if (last) MPI_Finalize();
+}
+
+static enum un_status mpi_duplicate(struct un_comm *c, struct un_comm **out) {
+    const struct mpi_state *s = state_of(c);
+    *out = NULL;
+    if (!s->threads) return UN_OK;
+    struct un_comm *copy = un_alloc(1, sizeof *copy, "communicator of a thread");
+    struct mpi_state *own = un_alloc(1, sizeof *own, "communicator of a thread");
+    enum un_status status = copy && own ? lists_open(own, c->size) : UN_MEMORY;
+    UN_TRY_GOTO(un_comm_agree(c, status), fail);
+    own->patient = own->is_copy = true;
+    UN_TRY_GOTO(mpi_check(MPI_Comm_dup(s->world, &own->world), "duplicate", s->calls), fail);
+    *copy = (struct un_comm){.ops = &mpi_ops,
+                             .name = c->name,
+                             .rank = c->rank,
+                             .size = c->size,
+                             .local_rank = c->local_rank,
+                             .local_size = c->local_size,
+                             .node = c->node,
+                             .nodes = c->nodes,
+                             .twin = c->twin,
+                             .twins = c->twins,
+                             .state = own,
+                             .piece_bytes = c->piece_bytes};
+    *out = copy;
+    return UN_OK;
+fail:
+    state_free(own);
+    un_free(copy);
+    return status;
 }
 
 static const struct un_comm_ops mpi_ops = {
@@ -166,9 +256,37 @@ static const struct un_comm_ops mpi_ops = {
     .broadcast = mpi_broadcast,
     .sum_i64 = mpi_sum_i64,
     .max_i64 = mpi_max_i64,
+    .all_to_all_parts = mpi_all_to_all_parts,
+    .all_gather_parts = mpi_all_gather_parts,
+    .reduce_scatter = mpi_reduce_scatter,
+    .duplicate = mpi_duplicate,
     .abort = mpi_abort,
     .close = mpi_close,
 };
+
+/* Numbers the hosts in the order of their lowest ranks. */
+static int number_nodes(struct un_comm *c, struct mpi_state *s, MPI_Comm host) {
+    int first = c->local_rank == 0, before = 0;
+    int code = MPI_Exscan(&first, &before, 1, MPI_INT, MPI_SUM, s->world);
+    c->node = c->rank == 0 ? 0 : before; /* undefined on rank 0 */
+    if (code == MPI_SUCCESS) code = MPI_Bcast(&c->node, 1, MPI_INT, 0, host);
+    if (code == MPI_SUCCESS) code = MPI_Allreduce(&first, &c->nodes, 1, MPI_INT, MPI_SUM, s->world);
+    return code;
+}
+
+/* Ranks of this host with the same cores as this one: those that no launcher bound apart. */
+static int count_twins(struct un_comm *c, MPI_Comm host, const cpu_set_t *mine) {
+    cpu_set_t *all = un_alloc((size_t)c->local_size, sizeof *all, "cores of the ranks of a host");
+    if (!all) return MPI_ERR_NO_MEM;
+    int code = MPI_Allgather(mine, (int)sizeof *mine, MPI_BYTE, all, (int)sizeof *mine, MPI_BYTE, host);
+    for (int r = 0; r < c->local_size && code == MPI_SUCCESS; ++r) {
+        if (!CPU_EQUAL(mine, &all[r])) continue;
+        c->twin += r < c->local_rank;
+        ++c->twins;
+    }
+    un_free(all);
+    return code;
+}
 
 /* Who shares this host, and whether they leave any core they may use free. */
 static int look_around(struct un_comm *c, struct mpi_state *s) {
@@ -180,13 +298,16 @@ static int look_around(struct un_comm *c, struct mpi_state *s) {
     cpu_set_t cores;
     CPU_ZERO(&cores);
     sched_getaffinity(0, sizeof cores, &cores);
-    code = MPI_Allreduce(MPI_IN_PLACE, &cores, (int)sizeof cores, MPI_BYTE, MPI_BOR, host);
-    s->crowded = c->local_size >= CPU_COUNT(&cores);
+    code = number_nodes(c, s, host);
+    if (code == MPI_SUCCESS) code = count_twins(c, host, &cores);
+    if (code == MPI_SUCCESS)
+        code = MPI_Allreduce(MPI_IN_PLACE, &cores, (int)sizeof cores, MPI_BYTE, MPI_BOR, host);
     MPI_Comm_free(&host);
     if (code != MPI_SUCCESS) return code;
-    int crowded = s->crowded; /* all ranks wait in the same way, or those that spin would meet nobody */
+    /* All ranks wait in the same way, or those that spin would meet nobody. */
+    int crowded = c->local_size >= CPU_COUNT(&cores);
     code = MPI_Allreduce(MPI_IN_PLACE, &crowded, 1, MPI_INT, MPI_MAX, s->world);
-    s->crowded = crowded != 0;
+    s->patient = crowded != 0;
     return code;
 }
 
@@ -195,22 +316,20 @@ static enum un_status enter(struct un_comm *c, struct mpi_state *s, const struct
     UN_TRY(mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &s->world), "start", 0)); /* inherits the error handler */
     MPI_Comm_rank(s->world, &c->rank);
     MPI_Comm_size(s->world, &c->size);
-    if (launcher->size > 0 && launcher->size != c->size)
-        return un_fail(UN_USAGE,
-                       "the launcher started %d processes (%s), but MPI sees %d: start them with the mpirun "
-                       "of the MPI this program was built with, or with srun --mpi=pmix",
-                       launcher->size, launcher->name, c->size);
+    UN_TRY(lists_open(s, c->size));
+    UN_TRY(un_launcher_check(launcher, c->size));
     return mpi_check(look_around(c, s), "start", 0);
 }
 
-static enum un_status start(int *argc, char ***argv, const struct un_launcher *launcher) {
+static enum un_status start(int *argc, char ***argv, const struct un_launcher *launcher, bool *threads) {
     int running = 0, provided = 0;
     MPI_Initialized(&running);
     if (running) return un_fail(UN_INTERNAL, "MPI is started a second time");
     /* Read by Open MPI's start; a user's own choice stays. */
     if (launcher->local_size > un_launcher_cores()) setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
-    int code = MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided);
+    int code = MPI_Init_thread(argc, argv, MPI_THREAD_MULTIPLE, &provided);
     if (code != MPI_SUCCESS) return un_fail(UN_IO, "MPI does not start (code %d)", code);
+    *threads = provided >= MPI_THREAD_MULTIPLE;
     if (provided >= MPI_THREAD_FUNNELED) return UN_OK;
     MPI_Finalize();
     return un_fail(UN_USAGE, "this MPI cannot live beside the loader's threads (thread level %d of %d)",
@@ -220,12 +339,13 @@ static enum un_status start(int *argc, char ***argv, const struct un_launcher *l
 enum un_status un_comm_open(int *argc, char ***argv, struct un_comm **comm) {
     struct un_launcher launcher = un_launcher_find();
     /* Alone under a launcher, as in an interactive Slurm step, MPI may even refuse to start. */
+    if (launcher.size == 1) UN_TRY(un_launcher_check(&launcher, 1));
     if (!launcher.name || launcher.size == 1) return un_comm_open_self(comm);
     enum un_status status = UN_MEMORY;
     struct un_comm *c = un_alloc(1, sizeof *c, "communicator");
     struct mpi_state *s = un_alloc(1, sizeof *s, "communicator");
     if (!c || !s) goto fail;
-    UN_TRY_GOTO(start(argc, argv, &launcher), fail);
+    UN_TRY_GOTO(start(argc, argv, &launcher, &s->threads), fail);
     *c = (struct un_comm){.ops = &mpi_ops, .name = "mpi", .state = s, .piece_bytes = UN_COMM_PIECE};
     status = enter(c, s, &launcher);
     if (status == UN_OK) {
@@ -234,7 +354,7 @@ enum un_status un_comm_open(int *argc, char ***argv, struct un_comm **comm) {
     }
     MPI_Finalize();
 fail:
-    un_free(s);
+    state_free(s);
     un_free(c);
     return status;
 }

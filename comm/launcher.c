@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A number in [1, 2^24], else 0. */
 static int count_of(const char *name) {
@@ -17,21 +18,41 @@ static int count_of(const char *name) {
     return *end == '\0' && value >= 1 && value <= 1 << 24 ? (int)value : 0;
 }
 
+static int rank_of(const char *name) {
+    const char *text = getenv(name);
+    return text && strcmp(text, "0") == 0 ? 0 : count_of(name) > 0 ? count_of(name) : -1;
+}
+
 struct un_launcher un_launcher_find(void) {
     static const struct {
-        const char *mark, *size, *local_size;
+        const char *mark, *size, *local_size, *rank;
     } known[] = {
-        {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE"},
-        {"MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE"},
-        {"PMI_RANK", "PMI_SIZE", "MPI_LOCALNRANKS"},
-        {"SLURM_STEP_ID", "SLURM_STEP_NUM_TASKS", NULL},
-        {"PMIX_RANK", NULL, NULL},
+        {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE",
+         "OMPI_COMM_WORLD_RANK"},
+        {"MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE", "MV2_COMM_WORLD_RANK"},
+        {"PMI_RANK", "PMI_SIZE", "MPI_LOCALNRANKS", "PMI_RANK"},
+        {"SLURM_STEP_ID", "SLURM_STEP_NUM_TASKS", NULL, "SLURM_PROCID"},
+        {"PMIX_RANK", NULL, NULL, "PMIX_RANK"},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; ++i)
         if (getenv(known[i].mark))
-            return (struct un_launcher){known[i].mark, count_of(known[i].size),
-                                        count_of(known[i].local_size)};
-    return (struct un_launcher){NULL, 1, 1};
+            return (struct un_launcher){known[i].mark, count_of(known[i].size), count_of(known[i].local_size),
+                                        rank_of(known[i].rank), count_of("SLURM_NTASKS")};
+    return (struct un_launcher){NULL, 1, 1, 0, 0};
+}
+
+enum un_status un_launcher_check(const struct un_launcher *l, int size) {
+    if (l->size > 0 && l->size != size)
+        return un_fail(UN_USAGE,
+                       "the launcher started %d processes (%s), but MPI sees %d: start them with the mpirun "
+                       "of the MPI this program was built with, or with srun --mpi=pmix",
+                       l->size, l->name, size);
+    if (l->tasks > 0 && l->tasks != size)
+        return un_fail(UN_USAGE,
+                       "Slurm was asked for %d tasks (SLURM_NTASKS), but %d process%s started (%s): use srun "
+                       "--mpi=pmix or mpirun -np $SLURM_NTASKS, or unset SLURM_NTASKS if it is meant so",
+                       l->tasks, size, size > 1 ? "es were" : " was", l->name);
+    return UN_OK;
 }
 
 int un_launcher_cores(void) {

@@ -1,22 +1,11 @@
-/* Which checkpoint to resume from, and the list of all for people. Both believe a folder only after the
- * digests of its manifest and of all its files.
+/* Which checkpoint to resume from: candidates come from rank 0, and a load by all ranks is the test of each.
  */
-#include "io/checkpoint.h"
 #include "io/checkpoint_folder.h"
-#include "io/manifest.h"
+#include "io/checkpoint_private.h"
 #include "runtime/memory.h"
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-/* Reads the manifest into *m (freed by the caller) and verifies everything it speaks of. */
-static enum un_status verify(const char *folder, int64_t step, struct un_manifest *m) {
-    UN_TRY(un_manifest_read(m, folder));
-    if (m->step != step) return un_fail(UN_DATA, "%s: its manifest is of step %" PRId64, folder, m->step);
-    for (int64_t i = 0; i < m->n_shards; ++i) UN_TRY(un_manifest_check_shard(m, folder, i));
-    return UN_OK;
-}
 
 static enum un_status copy_path(const char *path, char *found, size_t size) {
     size_t length = strlen(path);
@@ -32,44 +21,71 @@ static void warn_and_clear(const char *what) {
     un_error_clear();
 }
 
-/* The newest whole one of the list into found; *broken counts those that ought to have been. */
-static enum un_status newest(const char *run_dir, const struct un_checkpoint_folder *list, int64_t n,
-                             char *found, size_t size, int64_t *broken) {
-    char folder[UN_PATH_MAX], manifest[UN_PATH_MAX];
-    for (int64_t i = n - 1; i >= 0 && !found[0]; --i) {
-        if (list[i].partial) continue;
-        UN_TRY(un_checkpoint_folder_path(folder, run_dir, list[i].step, false));
-        UN_TRY(un_files_join(manifest, folder, UN_MANIFEST_NAME));
-        struct un_manifest m = {0};
-        enum un_status status = verify(folder, list[i].step, &m);
-        un_manifest_free(&m);
-        if (status == UN_MEMORY) return status;
-        if (status == UN_OK) return copy_path(folder, found, size);
-        *broken += access(manifest, F_OK) == 0;
-        warn_and_clear("checkpoint skipped");
+/* ---- auto ---- */
+
+/* Rank 0's list, from the newest on. */
+struct candidates {
+    struct un_checkpoint_folder *list;
+    int64_t left, broken;
+};
+
+static enum un_status begin(struct candidates *k, const char *run_dir) {
+    if (un_checkpoint_folder_sweep(run_dir) != UN_OK) warn_and_clear("leftovers of a save stay");
+    return un_checkpoint_folder_list(run_dir, &k->list, &k->left);
+}
+
+/* The next one's path, or "". */
+static enum un_status next(struct candidates *k, const char *run_dir, char *found, size_t size,
+                           int64_t *step) {
+    char folder[UN_PATH_MAX];
+    found[0] = '\0';
+    while (k->left > 0) {
+        const struct un_checkpoint_folder *one = &k->list[--k->left];
+        if (one->partial) continue;
+        UN_TRY(un_checkpoint_folder_path(folder, run_dir, one->step, false));
+        *step = one->step;
+        return copy_path(folder, found, size);
     }
     return UN_OK;
 }
 
-static enum un_status find_newest(const char *run_dir, char *found, size_t size) {
-    struct un_checkpoint_folder *list;
-    int64_t n, broken = 0;
-    if (un_checkpoint_folder_sweep(run_dir) != UN_OK) warn_and_clear("leftovers of a save stay");
-    UN_TRY(un_checkpoint_folder_list(run_dir, &list, &n));
-    enum un_status status = newest(run_dir, list, n, found, size, &broken);
-    un_free(list);
-    if (status == UN_OK && !found[0] && broken > 0)
-        return un_fail(UN_DATA,
-                       "%s/ckpt: all %" PRId64 " checkpoints are broken (see the warnings); name one with "
-                       "--resume, or move them away to start anew",
-                       run_dir, broken);
-    return status;
+/* The load of a candidate failed alike on all ranks: is the next one to be tried? */
+static bool pass_over(struct candidates *k, const char *run_dir, enum un_status status, int rank) {
+    if (status != UN_DATA && status != UN_IO) return false;
+    if (rank == 0) {
+        k->broken += un_checkpoint_folder_whole(run_dir, &k->list[k->left]);
+        warn_and_clear("checkpoint skipped");
+    }
+    un_error_clear();
+    return true;
 }
 
-static enum un_status find(const char *run_dir, const char *how, char *found, size_t size) {
-    found[0] = '\0';
-    if (strcmp(how, "none") == 0) return UN_OK;
-    if (strcmp(how, "auto") == 0) return find_newest(run_dir, found, size);
+static enum un_status all_broken(const struct candidates *k, const char *run_dir) {
+    if (k->broken == 0) return UN_OK;
+    return un_fail(UN_DATA,
+                   "%s/ckpt: all %" PRId64 " checkpoints are broken (see the warnings); name one with "
+                   "--resume, or move them away to start anew",
+                   run_dir, k->broken);
+}
+
+static enum un_status try_all(struct un_comm *comm, const char *run_dir, struct candidates *k,
+                              struct un_checkpoint *c, char *found, size_t size) {
+    int64_t step = -1;
+    bool leads = comm->rank == 0;
+    UN_TRY(un_comm_agree(comm, leads ? begin(k, run_dir) : UN_OK));
+    for (;;) {
+        UN_TRY(un_comm_agree(comm, leads ? next(k, run_dir, found, size, &step) : UN_OK));
+        UN_TRY(comm->ops->broadcast(comm, found, size, 0));
+        UN_TRY(comm->ops->broadcast(comm, &step, sizeof step, 0));
+        if (!found[0]) return un_comm_agree(comm, all_broken(k, run_dir));
+        enum un_status status = un_checkpoint_load_step(comm, found, step, c);
+        if (status == UN_OK || !pass_over(k, run_dir, status, comm->rank)) return status;
+    }
+}
+
+/* ---- a folder by name ---- */
+
+static enum un_status check_named(const char *how, char *found, size_t size) {
     char manifest[UN_PATH_MAX];
     UN_TRY(un_files_join(manifest, how, UN_MANIFEST_NAME));
     if (access(manifest, F_OK) != 0)
@@ -79,46 +95,35 @@ static enum un_status find(const char *run_dir, const char *how, char *found, si
     return copy_path(how, found, size);
 }
 
-enum un_status un_checkpoint_find(struct un_comm *comm, const char *run_dir, const char *how, char *found,
-                                  size_t size) {
+enum un_status un_checkpoint_resume(struct un_comm *comm, const char *run_dir, const char *how,
+                                    struct un_checkpoint *c, char *found, size_t size) {
+    struct candidates k = {0};
     memset(found, 0, size);
-    UN_TRY(un_comm_agree(comm, comm->rank == 0 ? find(run_dir, how, found, size) : UN_OK));
-    return comm->ops->broadcast(comm, found, size, 0);
+    if (strcmp(how, "none") == 0) return UN_OK;
+    if (strcmp(how, "auto") == 0) {
+        enum un_status status = try_all(comm, run_dir, &k, c, found, size);
+        un_free(k.list);
+        return status;
+    }
+    UN_TRY(un_comm_agree(comm, comm->rank == 0 ? check_named(how, found, size) : UN_OK));
+    UN_TRY(comm->ops->broadcast(comm, found, size, 0));
+    return un_checkpoint_load(comm, found, c);
 }
 
-static enum un_status list_one(const char *run_dir, const struct un_checkpoint_folder *folder, FILE *out) {
-    char path[UN_PATH_MAX], param[UN_DIGEST_TEXT], state[UN_DIGEST_TEXT];
-    if (folder->partial) {
-        fprintf(out, "step %8" PRId64 "  incomplete: a save was cut off, or is under way\n", folder->step);
-        return UN_OK;
-    }
-    UN_TRY(un_checkpoint_folder_path(path, run_dir, folder->step, false));
-    struct un_manifest m = {0};
-    enum un_status status = verify(path, folder->step, &m);
-    int64_t bytes = 0;
-    for (int64_t i = 0; i < m.n_shards; ++i) bytes += m.shards[i].bytes;
-    if (status == UN_OK) {
-        un_digest_print(&m.param, param);
-        un_digest_print(&m.state, state);
-        fprintf(out,
-                "step %8" PRId64 "  complete  %" PRId64 " bytes in %" PRId64 " shards  param %s  state %s\n",
-                folder->step, bytes, m.n_shards, param, state);
-    } else if (status != UN_MEMORY) {
-        fprintf(out, "step %8" PRId64 "  broken: %s\n", folder->step, un_error_get()->text);
-        un_error_clear();
-        status = UN_OK;
-    }
-    un_manifest_free(&m);
-    return status;
-}
-
-enum un_status un_checkpoint_list(const char *run_dir, FILE *out) {
+static enum un_status newest(const char *run_dir, char *found, size_t size) {
     struct un_checkpoint_folder *list;
+    char folder[UN_PATH_MAX];
     int64_t n;
     UN_TRY(un_checkpoint_folder_list(run_dir, &list, &n));
+    while (n > 0 && !un_checkpoint_folder_whole(run_dir, &list[n - 1])) --n;
     enum un_status status = UN_OK;
-    if (n == 0) fprintf(out, "%s: no checkpoints\n", run_dir);
-    for (int64_t i = 0; i < n && status == UN_OK; ++i) status = list_one(run_dir, &list[i], out);
+    if (n > 0) status = un_checkpoint_folder_path(folder, run_dir, list[n - 1].step, false);
     un_free(list);
-    return status;
+    return n > 0 && status == UN_OK ? copy_path(folder, found, size) : status;
+}
+
+enum un_status un_checkpoint_newest(struct un_comm *comm, const char *run_dir, char *found, size_t size) {
+    memset(found, 0, size);
+    UN_TRY(un_comm_agree(comm, comm->rank == 0 ? newest(run_dir, found, size) : UN_OK));
+    return comm->ops->broadcast(comm, found, size, 0);
 }

@@ -138,24 +138,25 @@ enum un_status un_checkpoint_folder_remove(const char *run_dir, int64_t step) {
     return remove_partial(run_dir, step);
 }
 
-/* A whole name without a manifest is somebody's half copy: neither counted nor removed. */
-static bool has_manifest(const char *run_dir, const struct un_checkpoint_folder *folder) {
+bool un_checkpoint_folder_whole(const char *run_dir, const struct un_checkpoint_folder *folder) {
     char path[UN_PATH_MAX], manifest[UN_PATH_MAX];
     return !folder->partial && un_checkpoint_folder_path(path, run_dir, folder->step, false) == UN_OK &&
            un_files_join(manifest, path, UN_MANIFEST_NAME) == UN_OK && access(manifest, F_OK) == 0;
 }
 
-enum un_status un_checkpoint_folder_prune(const char *run_dir, int64_t keep, int64_t step) {
+/* From the newest on, so that permanent ones among the `keep` newest count as such. */
+enum un_status un_checkpoint_folder_prune(const char *run_dir, int64_t keep, int64_t every, int64_t step) {
     if (keep <= 0) return UN_OK;
     struct un_checkpoint_folder *list;
-    int64_t n, whole = 0;
+    int64_t n, seen = 0;
     UN_TRY(un_checkpoint_folder_list(run_dir, &list, &n));
     enum un_status status = UN_OK;
-    for (int64_t i = 0; i < n; ++i) whole += has_manifest(run_dir, &list[i]);
-    for (int64_t i = 0; i < n && whole > keep && status == UN_OK; ++i) {
-        if (list[i].step == step || !has_manifest(run_dir, &list[i])) continue;
+    for (int64_t i = n - 1; i >= 0; --i) { /* `step` is one of the newest even where later ones are there */
+        bool stays = list[i].step == step || !un_checkpoint_folder_whole(run_dir, &list[i]);
+        if (stays) continue;
+        stays = ++seen < keep || (every > 0 && list[i].step % every == 0);
+        if (stays || status != UN_OK) continue;
         status = un_checkpoint_folder_remove(run_dir, list[i].step);
-        --whole;
     }
     un_free(list);
     return status;

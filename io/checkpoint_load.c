@@ -1,13 +1,10 @@
 /* Loading a checkpoint into any number of ranks.
  *
- * Law: rank 0 reads the manifest for all; the ranks share the work of digesting the shards' files, agree, and
- * only then open them; at the end each rank digests what it has in memory.
+ * Law: rank 0 reads the manifest for all; each rank reads what it owns; then all know the block digests of
+ * everything and compare them, shard by shard and as a whole, with the manifest. Memory that a collective
+ * needs is taken before it.
  */
-#include "io/checkpoint.h"
 #include "io/checkpoint_private.h"
-#include "io/files.h"
-#include "io/h5.h"
-#include "io/manifest.h"
 #include "runtime/memory.h"
 #include <inttypes.h>
 #include <string.h>
@@ -63,80 +60,129 @@ static enum un_status compare(const char *path, const struct un_manifest *m, con
     return UN_OK;
 }
 
-static enum un_status check_files(struct un_comm *comm, const char *path, const struct un_manifest *m) {
+/* Version 1 knows only digests of whole files: the ranks share the work. */
+static enum un_status check_old_files(struct un_comm *comm, const char *path, const struct un_manifest *m) {
+    if (m->version != UN_MANIFEST_OLD) return UN_OK;
     for (int64_t i = comm->rank; i < m->n_shards; i += comm->size)
-        UN_TRY(un_manifest_check_shard(m, path, i));
+        UN_TRY(un_manifest_check_shard(m, path, i, NULL));
     return UN_OK;
 }
 
-static enum un_status read_array(struct un_h5 *file, const char *name, const struct un_shard *shard,
-                                 float *to) {
-    struct un_h5_data *data;
-    struct un_h5_shape shape;
-    if (!to) return UN_OK;
-    UN_TRY(un_h5_data_open(file, name, &data, &shape));
-    enum un_status status = UN_OK;
-    if (shape.rank != 1 || shape.class_ != UN_H5_FLOAT || shape.element_bytes != 4 ||
-        shape.dims[0] != shard->count)
-        status = un_fail(UN_DATA, "%s: %s: not %" PRId64 " floats of 32 bits", un_h5_path(file), name,
-                         shard->count);
-    else
-        status = un_h5_read_rows(data, 0, shard->count, UN_F32, to + shard->first);
-    un_h5_data_close(data);
-    return status;
-}
-
-static enum un_status check_head(struct un_h5 *file, const struct un_manifest *m,
-                                 const struct un_shard *shard) {
-    char format[64];
-    int64_t version, step, first;
-    UN_TRY(un_h5_attr_text(file, "", "format", format, sizeof format));
-    UN_TRY(un_h5_attr_i64(file, "", "version", &version));
-    UN_TRY(un_h5_attr_i64(file, "", "step", &step));
-    UN_TRY(un_h5_attr_i64(file, "", "first", &first));
-    if (strcmp(format, UN_SHARD_FORMAT) == 0 && version == UN_SHARD_VERSION && step == m->step &&
-        first == shard->first)
-        return UN_OK;
-    return un_fail(UN_DATA,
-                   "%s: is %s version %" PRId64 ", step %" PRId64 ", from element %" PRId64
-                   "; expected %s version %d, "
-                   "step %" PRId64 ", from %" PRId64,
-                   un_h5_path(file), format, version, step, first, UN_SHARD_FORMAT, UN_SHARD_VERSION, m->step,
-                   shard->first);
-}
-
-static enum un_status read_shard(const char *folder, const struct un_manifest *m,
-                                 const struct un_shard *shard, struct un_checkpoint *c) {
-    char path[UN_PATH_MAX];
-    struct un_h5 *file;
-    enum un_status status;
-    UN_TRY(un_files_join(path, folder, shard->file));
-    UN_TRY(un_h5_open(&file, path, true));
-    UN_TRY_GOTO(check_head(file, m, shard), out);
-    UN_TRY_GOTO(read_array(file, "p", shard, c->p), out);
-    UN_TRY_GOTO(read_array(file, "m", shard, c->m), out);
-    UN_TRY_GOTO(read_array(file, "v", shard, c->v), out);
-out:
-    un_h5_close(file);
-    return status;
-}
-
-static enum un_status check_digest(const char *path, const char *what, const float *const *buffers, int n,
-                                   int64_t total, const struct un_digest *expected) {
+static enum un_status check_digest(const char *path, const char *what, const struct un_digest *found,
+                                   const struct un_digest *expected) {
     char found_text[UN_DIGEST_TEXT], expected_text[UN_DIGEST_TEXT];
-    struct un_digest found = un_digest_of_buffers(buffers, n, total);
-    if (un_digest_equal(&found, expected)) return UN_OK;
-    un_digest_print(&found, found_text);
+    if (un_digest_equal(found, expected)) return UN_OK;
+    un_digest_print(found, found_text);
     un_digest_print(expected, expected_text);
     return un_fail(UN_DATA, "%s: %s of what was read is %s, the manifest says %s", path, what, found_text,
                    expected_text);
 }
 
-static enum un_status read_all(const char *path, const struct un_manifest *m, struct un_checkpoint *c) {
-    for (int64_t i = 0; i < m->n_shards; ++i) UN_TRY(read_shard(path, m, &m->shards[i], c));
+/* ---- block digests of all ranks ---- */
+
+/* Of the three buffers, or of p alone. */
+struct digests {
+    int n;
+    int64_t most, blocks;                 /* of the rank with the most; of the buffer */
+    struct un_digest *mine, *ranks, *all; /* [n * most], [size * n * most], [n * blocks] */
+};
+
+static enum un_status digests_open(struct digests *d, const struct un_checkpoint *c) {
+    *d = (struct digests){.n = c->m && c->v ? UN_CKPT_ARRAYS : 1,
+                          .most = un_shard_blocks(&c->shard, c->shard.size - 1),
+                          .blocks = un_param_blocks(c->shard.total)};
+    size_t one = (size_t)d->n * (size_t)d->most;
+    d->mine = un_alloc(one, sizeof *d->mine, "digests of a checkpoint");
+    d->ranks = un_alloc(one * (size_t)c->shard.size, sizeof *d->ranks, "digests of a checkpoint");
+    d->all = un_alloc((size_t)d->n * (size_t)d->blocks, sizeof *d->all, "digests of a checkpoint");
+    return d->mine && d->ranks && d->all ? UN_OK : UN_MEMORY;
+}
+
+static void digests_close(struct digests *d) {
+    un_free(d->mine);
+    un_free(d->ranks);
+    un_free(d->all);
+}
+
+static enum un_status gather_digests(struct digests *d, struct un_comm *comm, const struct un_checkpoint *c) {
+    const float *const buffers[UN_CKPT_ARRAYS] = {c->p, c->m, c->v};
+    int64_t count = un_shard_count(&c->shard, comm->rank);
+    for (int i = 0; i < d->n; ++i)
+        un_digest_blocks(d->mine + i * d->most, buffers[i], count, 0, un_param_blocks(count));
+    size_t one = (size_t)d->n * (size_t)d->most;
+    UN_TRY(comm->ops->all_gather(comm, d->ranks, d->mine, one * sizeof *d->mine));
+    for (int r = 0; r < comm->size; ++r)
+        for (int i = 0; i < d->n; ++i)
+            un_checkpoint_place(&c->shard, r, d->ranks + (size_t)r * one + i * d->most,
+                                d->all + i * d->blocks);
+    return UN_OK;
+}
+
+/* The digest that a shard's array ought to have, from what was read; `digests` [its blocks] is spent. */
+static struct un_digest of_shard(const struct un_manifest *m, const struct un_shard_file *s,
+                                 const struct un_digest *all, struct un_digest *digests) {
+    int64_t n = 0;
+    for (int64_t i = s->run; i < s->run + s->n_runs; ++i) {
+        int64_t blocks = un_param_blocks(m->runs[i].end - m->runs[i].begin);
+        memcpy(digests + n, all + m->runs[i].begin / UN_PARAM_BLOCK, (size_t)blocks * sizeof *digests);
+        n += blocks;
+    }
+    return un_digest_of(digests, (size_t)n * sizeof *digests);
+}
+
+/* Names the file whose content is not what was written. */
+static enum un_status check_shards(struct digests *d, const char *path, const struct un_manifest *m) {
+    char name[UN_PATH_MAX], what[64];
+    for (int64_t k = 0; k < m->n_shards; ++k)
+        for (int i = 0; i < d->n; ++i) {
+            /* the gathered ones have been placed: their room holds the blocks of any shard */
+            struct un_digest found = of_shard(m, &m->shards[k], d->all + i * d->blocks, d->ranks);
+            UN_TRY(un_files_join(name, path, m->shards[k].file));
+            snprintf(what, sizeof what, "damaged: the digest of %s", un_checkpoint_arrays[i]);
+            UN_TRY(check_digest(name, what, &found, &m->shards[k].data[i]));
+        }
+    return UN_OK;
+}
+
+static enum un_status check_all(struct digests *d, const char *path, const struct un_manifest *m) {
+    size_t bytes = (size_t)d->blocks * sizeof *d->all;
+    UN_TRY(check_shards(d, path, m));
+    struct un_digest param = un_digest_of(d->all, bytes);
+    UN_TRY(check_digest(path, "param_digest", &param, &m->param));
+    if (d->n == 1) return UN_OK;
+    struct un_digest state = un_digest_of(d->all + d->blocks, 2 * bytes);
+    return check_digest(path, "state_digest", &state, &m->state);
+}
+
+static enum un_status verify(struct un_comm *comm, const char *path, const struct un_manifest *m,
+                             const struct un_checkpoint *c) {
+    struct digests d;
+    enum un_status status = un_comm_agree(comm, digests_open(&d, c));
+    if (status == UN_OK) status = gather_digests(&d, comm, c);
+    if (status == UN_OK) status = un_comm_agree(comm, check_all(&d, path, m));
+    digests_close(&d);
+    return status;
+}
+
+/* Version 1's blocks are longer than those that ranks own, so only one rank that holds everything can check
+ * them; the files' digests have been checked by then. */
+static enum un_status verify_old(const char *path, const struct un_manifest *m,
+                                 const struct un_checkpoint *c) {
     const float *const p[] = {c->p}, *const mv[] = {c->m, c->v};
-    UN_TRY(check_digest(path, "param_digest", p, 1, m->total, &m->param));
-    if (c->m && c->v) UN_TRY(check_digest(path, "state_digest", mv, 2, m->total, &m->state));
+    if (c->shard.size > 1) return UN_OK;
+    struct un_digest found = un_digest_of_buffers(p, 1, m->total, UN_CKPT_OLD_BLOCK);
+    UN_TRY(check_digest(path, "param_digest", &found, &m->param));
+    if (!c->m || !c->v) return UN_OK;
+    found = un_digest_of_buffers(mv, 2, m->total, UN_CKPT_OLD_BLOCK);
+    return check_digest(path, "state_digest", &found, &m->state);
+}
+
+static enum un_status read_all(struct un_comm *comm, const char *path, const struct un_manifest *m,
+                               struct un_checkpoint *c) {
+    UN_TRY(un_comm_agree(comm, check_old_files(comm, path, m)));
+    UN_TRY(un_comm_agree(comm, un_checkpoint_read_own(m, path, comm->rank, c)));
+    UN_TRY(m->version == UN_MANIFEST_OLD ? un_comm_agree(comm, verify_old(path, m, c))
+                                         : verify(comm, path, m, c));
     c->step = m->step;
     memcpy(c->states, m->states, (size_t)m->lanes * sizeof *m->states);
     un_digest_print(&m->param, c->param_digest);
@@ -145,30 +191,36 @@ static enum un_status read_all(const char *path, const struct un_manifest *m, st
 }
 
 static enum un_status parse(struct un_manifest *m, const char *path, const char *text, size_t bytes,
-                            const struct un_checkpoint *c) {
+                            int64_t step, const struct un_checkpoint *c) {
     char name[UN_PATH_MAX];
     UN_TRY(un_files_join(name, path, UN_MANIFEST_NAME));
     UN_TRY(un_manifest_parse(m, name, text, bytes));
+    if (step >= 0 && m->step != step)
+        return un_fail(UN_DATA, "%s: its manifest is of step %" PRId64, path, m->step);
     return compare(path, m, c);
 }
 
-enum un_status un_checkpoint_load(struct un_comm *comm, const char *path, struct un_checkpoint *c) {
+enum un_status un_checkpoint_load_step(struct un_comm *comm, const char *path, int64_t step,
+                                       struct un_checkpoint *c) {
     struct un_manifest m = {0};
     char *text = NULL;
     size_t bytes = 0;
     enum un_status status;
     UN_TRY_GOTO(share_text(comm, path, &text, &bytes), out);
-    UN_TRY_GOTO(un_comm_agree(comm, parse(&m, path, text, bytes, c)), out);
-    UN_TRY_GOTO(un_comm_agree(comm, check_files(comm, path, &m)), out);
-    UN_TRY_GOTO(un_comm_agree(comm, read_all(path, &m, c)), out);
+    UN_TRY_GOTO(un_comm_agree(comm, parse(&m, path, text, bytes, step, c)), out);
+    UN_TRY_GOTO(read_all(comm, path, &m, c), out);
 out:
     un_free(text);
     un_manifest_free(&m);
     return status;
 }
 
+enum un_status un_checkpoint_load(struct un_comm *comm, const char *path, struct un_checkpoint *c) {
+    return un_checkpoint_load_step(comm, path, -1, c);
+}
+
 void un_checkpoint_param_digest(const float *p, int64_t total, char digest[UN_DIGEST_TEXT]) {
     const float *const buffers[] = {p};
-    struct un_digest all = un_digest_of_buffers(buffers, 1, total);
+    struct un_digest all = un_digest_of_buffers(buffers, 1, total, UN_PARAM_BLOCK);
     un_digest_print(&all, digest);
 }

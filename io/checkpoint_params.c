@@ -19,34 +19,22 @@ static enum un_status load(struct un_checkpoint_params *out, struct un_lane_stat
     struct un_checkpoint c = {.lanes = m->lanes,
                               .n_streams = m->n_streams,
                               .states = states,
-                              .lane_end = m->lanes,
                               .seed = m->seed,
                               .plan_digest = m->plan_digest,
                               .params = &out->table,
                               .p = out->values};
+    un_shard_set(&c.shard, m->total, 1, 0);
     UN_TRY(un_comm_open_self(&comm));
     enum un_status status = un_checkpoint_load(comm, out->folder, &c);
     un_comm_close(comm);
     return status;
 }
 
-/* The files' lengths bound what is allocated: a shard holds p, m and v. */
-static enum un_status check_total(const struct un_checkpoint_params *out) {
-    const struct un_manifest *m = &out->manifest;
-    for (int64_t i = 0; i < m->n_shards; ++i) {
-        UN_TRY(un_manifest_check_shard(m, out->folder, i));
-        if (m->shards[i].count > m->shards[i].bytes / (3 * (int64_t)sizeof(float)))
-            return un_fail(UN_DATA, "%s/%s: %lld bytes cannot hold %lld elements of p, m and v", out->folder,
-                           m->shards[i].file, (long long)m->shards[i].bytes, (long long)m->shards[i].count);
-    }
-    return UN_OK;
-}
-
 static enum un_status read_folder(struct un_checkpoint_params *out) {
     UN_TRY(un_manifest_read(&out->manifest, out->folder));
     struct un_manifest *m = &out->manifest;
     out->table = (struct un_params){.list = m->params, .n = m->n_params, .total = m->total};
-    UN_TRY(check_total(out));
+    UN_TRY(un_manifest_check_lengths(m, out->folder)); /* they bound what is allocated */
     out->values = un_alloc((size_t)m->total, sizeof *out->values, "parameters of a checkpoint");
     struct un_lane_state *states = un_alloc((size_t)m->lanes, sizeof *states, "states of lanes");
     enum un_status status = out->values && states ? load(out, states) : UN_MEMORY;

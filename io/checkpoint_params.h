@@ -13,7 +13,7 @@ struct un_checkpoint_params {
 };
 
 /* path: a checkpoint's folder, or a run's, of which the newest complete one is taken; broken ones are skipped
- * with a warning. Verifies all that a resume would (digests of manifest, files and values); changes nothing
+ * with a warning. Verifies manifest, files and values as a resume would, but for the moments; changes nothing
  * on the disk. UN_USAGE: neither of the two. Freed by the call below, also on failure. */
 enum un_status un_checkpoint_params_read(struct un_checkpoint_params *out, const char *path);
 void un_checkpoint_params_free(struct un_checkpoint_params *out);

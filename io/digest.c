@@ -86,25 +86,58 @@ enum un_status un_digest_file(const char *path, int64_t *bytes, struct un_digest
 }
 
 int64_t un_digest_block_count(int64_t total) {
-    return total / UN_CKPT_BLOCK + (total % UN_CKPT_BLOCK != 0);
+    return un_param_blocks(total);
 }
 
 void un_digest_blocks(struct un_digest *digests, const float *values, int64_t total, int64_t first,
                       int64_t after) {
     for (int64_t block = first; block < after; ++block) {
-        int64_t at = block * UN_CKPT_BLOCK, count = total - at < UN_CKPT_BLOCK ? total - at : UN_CKPT_BLOCK;
+        int64_t at = block * UN_PARAM_BLOCK,
+                count = total - at < UN_PARAM_BLOCK ? total - at : UN_PARAM_BLOCK;
         digests[block - first] = un_digest_of(values + at, (size_t)count * sizeof *values);
     }
 }
 
-struct un_digest un_digest_of_buffers(const float *const *buffers, int n, int64_t total) {
+struct un_digest un_digest_of_buffers(const float *const *buffers, int n, int64_t total, int64_t block) {
     XXH3_state_t state;
     XXH3_128bits_reset(&state);
     for (int i = 0; i < n; ++i)
-        for (int64_t block = 0; block < un_digest_block_count(total); ++block) {
-            struct un_digest one;
-            un_digest_blocks(&one, buffers[i], total, block, block + 1);
+        for (int64_t at = 0; at < total; at += block) {
+            int64_t count = total - at < block ? total - at : block;
+            struct un_digest one = un_digest_of(buffers[i] + at, (size_t)count * sizeof(float));
             XXH3_128bits_update(&state, one.bytes, sizeof one.bytes);
         }
     return canonical(XXH3_128bits_digest(&state));
+}
+
+/* Adds the bytes [begin, end) of a file. */
+static enum un_status add_bytes(XXH3_state_t *state, int fd, const char *path, int64_t begin, int64_t end,
+                                char *buffer) {
+    while (begin < end) {
+        size_t want = end - begin < READ_BYTES ? (size_t)(end - begin) : READ_BYTES;
+        ssize_t got = pread(fd, buffer, want, begin);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return un_fail(UN_IO, "%s: cannot read: %s", path, strerror(errno));
+        if (got == 0) return un_fail(UN_DATA, "%s: ends before byte %lld", path, (long long)end);
+        XXH3_128bits_update(state, buffer, (size_t)got);
+        begin += got;
+    }
+    return UN_OK;
+}
+
+enum un_status un_digest_outside(int fd, const char *path, int64_t bytes, const int64_t *at, int n,
+                                 int64_t length, struct un_digest *digest) {
+    char *buffer = un_alloc(READ_BYTES, 1, "reading a file for its digest");
+    if (!buffer) return UN_MEMORY;
+    enum un_status status = UN_OK;
+    XXH3_state_t state;
+    XXH3_128bits_reset(&state);
+    int64_t from = 0;
+    for (int i = 0; i <= n && status == UN_OK; ++i) {
+        status = add_bytes(&state, fd, path, from, i < n ? at[i] : bytes, buffer);
+        if (i < n) from = at[i] + length;
+    }
+    *digest = canonical(XXH3_128bits_digest(&state));
+    un_free(buffer);
+    return status;
 }

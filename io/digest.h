@@ -3,9 +3,10 @@
 #ifndef UN_DIGEST_H
 #define UN_DIGEST_H
 
+#include "runtime/params.h"
 #include "runtime/status.h"
 
-enum { UN_DIGEST_TEXT = 33, UN_CKPT_BLOCK = 65536 };
+enum { UN_DIGEST_TEXT = 33 };
 
 struct un_digest {
     uint8_t bytes[16];
@@ -18,14 +19,18 @@ bool un_digest_parse(const char *text, struct un_digest *digest);
 bool un_digest_equal(const struct un_digest *a, const struct un_digest *b);
 /* Length and digest of a regular file's content. */
 enum un_status un_digest_file(const char *path, int64_t *bytes, struct un_digest *digest);
+/* Of an open file of `bytes` all that stands outside of n spans of `length` bytes, which begin at at[0] <
+ * at[1] < ... and lie inside it. UN_DATA: it is shorter. */
+enum un_status un_digest_outside(int fd, const char *path, int64_t bytes, const int64_t *at, int n,
+                                 int64_t length, struct un_digest *digest);
 
-/* A buffer of `total` floats is cut into blocks of UN_CKPT_BLOCK, the last one short; this many. */
+/* A buffer of `total` floats is cut into blocks of UN_PARAM_BLOCK, the last one short; this many. */
 int64_t un_digest_block_count(int64_t total);
 /* digests [after - first] of the blocks [first, after) of the little-endian floats at values [total]. */
 void un_digest_blocks(struct un_digest *digests, const float *values, int64_t total, int64_t first,
                       int64_t after);
 
-/* The digest over the block digests of n buffers, one buffer after the other. */
-struct un_digest un_digest_of_buffers(const float *const *buffers, int n, int64_t total);
+/* The digest over the block digests of n buffers, one buffer after the other; blocks of `block` elements. */
+struct un_digest un_digest_of_buffers(const float *const *buffers, int n, int64_t total, int64_t block);
 
 #endif

@@ -110,6 +110,27 @@ enum un_status un_files_read(const char *path, size_t limit, char **text, size_t
     return status;
 }
 
+enum un_status un_files_read_at(int fd, const char *path, void *data, size_t bytes, int64_t at) {
+    for (size_t done = 0; done < bytes;) {
+        ssize_t got = pread(fd, (char *)data + done, bytes - done, at + (int64_t)done);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return un_fail(UN_IO, "%s: cannot read: %s", path, strerror(errno));
+        if (got == 0) return un_fail(UN_DATA, "%s: ends at byte %lld", path, (long long)at + (long long)done);
+        done += (size_t)got;
+    }
+    return UN_OK;
+}
+
+enum un_status un_files_write_at(int fd, const char *path, const void *data, size_t bytes, int64_t at) {
+    for (size_t done = 0; done < bytes;) {
+        ssize_t wrote = pwrite(fd, (const char *)data + done, bytes - done, at + (int64_t)done);
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote < 0) return un_fail(UN_IO, "%s: cannot write: %s", path, strerror(errno));
+        done += (size_t)wrote;
+    }
+    return UN_OK;
+}
+
 enum un_status un_files_write_all(int fd, const char *path, const void *data, size_t bytes) {
     for (size_t done = 0; done < bytes;) {
         ssize_t wrote = write(fd, (const char *)data + done, bytes - done);

@@ -19,7 +19,10 @@ enum un_status un_files_sync_folder_of(const char *path);
 enum un_status un_files_remove_folder(const char *path, const char *first);
 /* A whole regular file of at most `limit` bytes, NUL-terminated for convenience; un_free by the caller. */
 enum un_status un_files_read(const char *path, size_t limit, char **text, size_t *bytes);
+/* Exactly `bytes` from byte `at` on; UN_DATA: the file ends before. */
+enum un_status un_files_read_at(int fd, const char *path, void *data, size_t bytes, int64_t at);
 /* All bytes, however many calls that takes. */
+enum un_status un_files_write_at(int fd, const char *path, const void *data, size_t bytes, int64_t at);
 enum un_status un_files_write_all(int fd, const char *path, const void *data, size_t bytes);
 /* Durable and at once: PATH.tmp, fsync, rename, fsync of the folder. The temporary file is removed on
  * failure. */

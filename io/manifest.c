@@ -82,12 +82,27 @@ static json_t *param_json(const struct un_manifest *m, int64_t i) {
     return json_pack("{s:s,s:o,s:I}", "name", p->name, "shape", shape, "offset", (json_int_t)p->offset);
 }
 
+static json_t *runs_json(const struct un_manifest *m, const struct un_shard_file *s) {
+    json_t *list = json_array();
+    int failed = list ? 0 : -1;
+    for (int64_t i = s->run; i < s->run + s->n_runs && !failed; ++i) {
+        const struct un_run *r = &m->runs[i];
+        failed = json_array_append_new(
+            list, json_pack("[I,I]", (json_int_t)r->begin, (json_int_t)(r->end - r->begin)));
+    }
+    if (!failed) return list;
+    json_decref(list);
+    return NULL;
+}
+
 static json_t *shard_json(const struct un_manifest *m, int64_t i) {
-    const struct un_shard *s = &m->shards[i];
-    char hex[UN_DIGEST_TEXT];
-    un_digest_print(&s->digest, hex);
-    return json_pack("{s:s,s:I,s:I,s:I,s:s}", "file", s->file, "first", (json_int_t)s->first, "count",
-                     (json_int_t)s->count, "bytes", (json_int_t)s->bytes, "xxh3_128", hex);
+    const struct un_shard_file *s = &m->shards[i];
+    char head[UN_DIGEST_TEXT], data[UN_CKPT_ARRAYS][UN_DIGEST_TEXT];
+    un_digest_print(&s->head, head);
+    for (int k = 0; k < UN_CKPT_ARRAYS; ++k) un_digest_print(&s->data[k], data[k]);
+    return json_pack("{s:s,s:I,s:[I,I,I],s:s,s:[s,s,s],s:o}", "file", s->file, "bytes", (json_int_t)s->bytes,
+                     "at", (json_int_t)s->at[0], (json_int_t)s->at[1], (json_int_t)s->at[2], "head", head,
+                     "xxh3_128", data[0], data[1], data[2], "runs", runs_json(m, s));
 }
 
 /* One element a line, so that a person can read it and a diff shows what differs. */
@@ -158,24 +173,7 @@ void un_manifest_free(struct un_manifest *m) {
     un_free(m->states);
     un_free(m->params);
     un_free(m->shards);
+    un_free(m->runs);
+    un_free(m->order);
     *m = (struct un_manifest){0};
-}
-
-enum un_status un_manifest_check_shard(const struct un_manifest *m, const char *folder, int64_t i) {
-    const struct un_shard *s = &m->shards[i];
-    char path[UN_PATH_MAX], found_text[UN_DIGEST_TEXT], expected_text[UN_DIGEST_TEXT];
-    struct un_digest found;
-    int64_t bytes = 0;
-    UN_TRY(un_files_join(path, folder, s->file));
-    if (access(path, F_OK) != 0 && errno == ENOENT)
-        return un_fail(UN_DATA, "%s: missing, though %s lists it", path, UN_MANIFEST_NAME);
-    UN_TRY(un_digest_file(path, &bytes, &found));
-    if (bytes != s->bytes)
-        return un_fail(UN_DATA, "%s: %lld bytes long, but %s says %lld", path, (long long)bytes,
-                       UN_MANIFEST_NAME, (long long)s->bytes);
-    if (un_digest_equal(&found, &s->digest)) return UN_OK;
-    un_digest_print(&found, found_text);
-    un_digest_print(&s->digest, expected_text);
-    return un_fail(UN_DATA, "%s: damaged: its digest is %s, but %s says %s", path, found_text,
-                   UN_MANIFEST_NAME, expected_text);
 }

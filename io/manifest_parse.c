@@ -154,40 +154,148 @@ static bool plain_name(const char *name) {
     return name[0] != '\0' && name[0] != '.' && name[strspn(name, allowed)] == '\0';
 }
 
-static enum un_status parse_shard(const struct place *at, const struct un_manifest *m, int64_t first,
-                                  struct un_shard *s) {
+static enum un_status take_file(const struct place *at, struct un_shard_file *s) {
     const char *file;
     UN_TRY(take_text(at, "file", &file));
     if (strlen(file) >= sizeof s->file || !plain_name(file))
         return broken(at, "file", "not a plain file name");
     strcpy(s->file, file);
-    UN_TRY(take_i64(at, "first", first, first, &s->first));
+    return take_i64(at, "bytes", 1, INT64_MAX, &s->bytes);
+}
+
+/* Room for `more` runs after those that are there. */
+static enum un_status grow_runs(struct un_manifest *m, int64_t more, int64_t *room) {
+    if (m->n_runs + more <= *room) return UN_OK;
+    int64_t size = 2 * *room + more;
+    void *grown = m->runs;
+    UN_TRY(un_grow(&grown, (size_t)*room, (size_t)size, sizeof *m->runs, "runs of shards"));
+    m->runs = grown;
+    *room = size;
+    return UN_OK;
+}
+
+static bool pair_of(const json_t *pair, int64_t value[2]) {
+    if (!json_is_array(pair) || json_array_size(pair) != 2) return false;
+    for (size_t i = 0; i < 2; ++i) {
+        if (!json_is_integer(json_array_get(pair, i))) return false;
+        value[i] = json_integer_value(json_array_get(pair, i));
+    }
+    return true;
+}
+
+/* Runs are whole blocks, in ascending order. */
+static enum un_status parse_runs(const struct place *at, struct un_manifest *m, struct un_shard_file *s,
+                                 int64_t *room) {
+    const json_t *list;
+    UN_TRY(take_array(at, "runs", &list));
+    s->n_runs = (int64_t)json_array_size(list);
+    if (s->n_runs == 0) return broken(at, "runs", "empty");
+    UN_TRY(grow_runs(m, s->n_runs, room));
+    int64_t after = 0, pair[2];
+    for (int64_t i = 0; i < s->n_runs; ++i) {
+        if (!pair_of(json_array_get(list, (size_t)i), pair))
+            return broken(at, "runs", "not pairs of first element and count");
+        if (pair[0] < after || pair[0] >= m->total || pair[1] < 1 || pair[1] > m->total - pair[0])
+            return broken(at, "runs", "not ascending, or outside of the buffer");
+        after = pair[0] + pair[1];
+        if (pair[0] % UN_PARAM_BLOCK != 0 || (after % UN_PARAM_BLOCK != 0 && after != m->total))
+            return broken(at, "runs", "not whole blocks");
+        m->runs[m->n_runs++] = (struct un_run){pair[0], after, at->index, s->count};
+        s->count += pair[1];
+    }
+    return UN_OK;
+}
+
+/* The arrays lie one after the other inside the file. */
+static enum un_status parse_offsets(const struct place *at, struct un_shard_file *s) {
+    const json_t *list;
+    UN_TRY(take_array(at, "at", &list));
+    if (json_array_size(list) != UN_CKPT_ARRAYS) return broken(at, "at", "not three offsets");
+    int64_t length = s->count * (int64_t)sizeof(float), least = 0;
+    for (size_t i = 0; i < UN_CKPT_ARRAYS; ++i) {
+        const json_t *v = json_array_get(list, i);
+        s->at[i] = json_integer_value(v);
+        if (!json_is_integer(v) || s->at[i] < least || s->at[i] > s->bytes - length)
+            return broken(at, "at", "arrays overlap, or do not lie in the file");
+        least = s->at[i] + length;
+    }
+    return UN_OK;
+}
+
+static enum un_status parse_data(const struct place *at, struct un_shard_file *s) {
+    const json_t *list;
+    UN_TRY(take_array(at, "xxh3_128", &list));
+    if (json_array_size(list) != UN_CKPT_ARRAYS) return broken(at, "xxh3_128", "not three digests");
+    for (size_t i = 0; i < UN_CKPT_ARRAYS; ++i) {
+        const json_t *v = json_array_get(list, i);
+        if (!json_is_string(v) || !un_digest_parse(json_string_value(v), &s->data[i]))
+            return broken(at, "xxh3_128", "not 32 lower-case hexadecimal digits");
+    }
+    return take_digest(at, "head", &s->head);
+}
+
+static enum un_status parse_old(const struct place *at, struct un_manifest *m, struct un_shard_file *s,
+                                int64_t *room) {
+    int64_t first = m->n_runs ? m->runs[m->n_runs - 1].end : 0;
+    UN_TRY(take_i64(at, "first", first, first, &first));
     UN_TRY(take_i64(at, "count", 1, m->total - first, &s->count));
-    UN_TRY(take_i64(at, "bytes", 1, INT64_MAX, &s->bytes));
-    return take_digest(at, "xxh3_128", &s->digest);
+    UN_TRY(grow_runs(m, 1, room));
+    s->n_runs = 1;
+    m->runs[m->n_runs++] = (struct un_run){first, first + s->count, at->index, 0};
+    return take_digest(at, "xxh3_128", &s->head);
+}
+
+static enum un_status parse_shard(const struct place *at, struct un_manifest *m, struct un_shard_file *s,
+                                  int64_t *room) {
+    UN_TRY(take_file(at, s));
+    s->run = m->n_runs;
+    if (m->version == UN_MANIFEST_OLD)
+        UN_TRY(parse_old(at, m, s, room));
+    else
+        UN_TRY(parse_runs(at, m, s, room));
+    if (s->count > s->bytes / (UN_CKPT_ARRAYS * (int64_t)sizeof(float)))
+        return broken(at, "bytes", "cannot hold p, m and v of its elements");
+    if (m->version == UN_MANIFEST_OLD) return UN_OK;
+    UN_TRY(parse_offsets(at, s));
+    return parse_data(at, s);
+}
+
+static int by_begin(const void *a, const void *b) {
+    const struct un_run *x = a, *y = b;
+    return (x->begin > y->begin) - (x->begin < y->begin);
+}
+
+/* Every element once: what the shards hold, sorted, leaves neither gap nor overlap. */
+static enum un_status check_cover(const struct place *root, struct un_manifest *m) {
+    m->order = un_alloc((size_t)m->n_runs + 1, sizeof *m->order, "runs of shards");
+    if (!m->order) return UN_MEMORY;
+    if (m->n_runs) memcpy(m->order, m->runs, (size_t)m->n_runs * sizeof *m->order);
+    if (m->n_runs) qsort(m->order, (size_t)m->n_runs, sizeof *m->order, by_begin);
+    int64_t next = 0;
+    for (int64_t i = 0; i < m->n_runs; next = m->order[i++].end)
+        if (m->order[i].begin != next) return broken(root, "shards", "a gap or an overlap of their elements");
+    return next == m->total ? UN_OK : broken(root, "shards", "together not as long as total says");
 }
 
 static enum un_status parse_shards(const struct place *root, struct un_manifest *m) {
     const json_t *list;
+    int64_t room = 0;
     UN_TRY(take_array(root, "shards", &list));
     m->n_shards = (int64_t)json_array_size(list);
     m->shards = un_alloc((size_t)m->n_shards + 1, sizeof *m->shards, "list of shards");
     if (!m->shards) return UN_MEMORY;
-    int64_t first = 0;
     for (int64_t i = 0; i < m->n_shards; ++i) {
         struct place at = {root->path, "shards", i, json_array_get(list, (size_t)i)};
-        UN_TRY(parse_shard(&at, m, first, &m->shards[i]));
-        first += m->shards[i].count;
+        UN_TRY(parse_shard(&at, m, &m->shards[i], &room));
     }
-    return first == m->total ? UN_OK : broken(root, "shards", "together not as long as total says");
+    return check_cover(root, m);
 }
 
 static enum un_status parse_all(const struct place *root, struct un_manifest *m) {
     const char *format;
-    int64_t version;
     UN_TRY(take_text(root, "format", &format));
     if (strcmp(format, UN_MANIFEST_FORMAT) != 0) return broken(root, "format", "not " UN_MANIFEST_FORMAT);
-    UN_TRY(take_i64(root, "version", UN_MANIFEST_VERSION, UN_MANIFEST_VERSION, &version));
+    UN_TRY(take_i64(root, "version", UN_MANIFEST_OLD, UN_MANIFEST_VERSION, &m->version));
     UN_TRY(take_i64(root, "step", 0, step_max, &m->step));
     UN_TRY(take_u64(root, "seed", 10, "%" PRIu64, &m->seed));
     UN_TRY(take_i64(root, "lanes", 1, LANES_MAX, &m->lanes));

@@ -3,7 +3,6 @@
 #define UN_MANIFEST_PRIVATE_H
 
 #define UN_MANIFEST_FORMAT "uniter-checkpoint"
-enum { UN_MANIFEST_VERSION = 1 };
 /* The last lines, around the digest of all bytes before them. */
 #define UN_MANIFEST_TAIL_BEGIN "\"manifest_digest\": \""
 #define UN_MANIFEST_TAIL_END   "\"\n}\n"

@@ -4,6 +4,7 @@
 #include "io/metrics.h"
 #include "launch/step.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
@@ -69,7 +70,7 @@ static double median(double *v, int64_t n) {
 }
 
 struct sums {
-    double seconds[UN_PHASE_COUNT], total, flop, tokens;
+    double seconds[UN_PHASE_COUNT], comm, total, flop, tokens;
 };
 
 static enum un_status timed_steps(struct un_job *job, int64_t steps, const struct yardstick *y,
@@ -80,11 +81,12 @@ static enum un_status timed_steps(struct un_job *job, int64_t steps, const struc
         if (counted) UN_TRY(yardstick_measure(job, y, &rates[i - BENCH_WARMUP]));
         UN_TRY(job->comm->ops->barrier(job->comm));
         double start = un_clock();
-        UN_TRY(un_step_run(job, false, UN_OK, &result));
+        UN_TRY(un_step_run(job, UN_OK, &result));
         double seconds = un_clock() - start;
         if (!counted) continue;
         double flop = un_dims_flop(&job->dims, &result.work);
         for (int p = 0; p < UN_PHASE_COUNT; ++p) sums->seconds[p] += result.seconds[p];
+        sums->comm += result.comm;
         sums->total += seconds;
         sums->flop += flop;
         sums->tokens += (double)result.tokens;
@@ -113,6 +115,9 @@ static void report(const struct un_job *job, int64_t steps, const struct sums *s
     for (int p = 0; p < UN_PHASE_COUNT; ++p)
         fprintf(out, "%-11s %.1f ms a step, %.2f %%\n", un_phase_names[p], s->seconds[p] / n * 1e3,
                 s->seconds[p] / s->total * 100);
+    if (s->comm > 0)
+        fprintf(out, "comm        %.1f ms a step, %.0f %% of it exposed (reduce)\n", s->comm / n * 1e3,
+                fmin(1, s->seconds[UN_PHASE_REDUCE] / s->comm) * 100);
     fprintf(out, "memory      %.0f MiB at the peak\n", (double)usage.ru_maxrss / 1024);
 }
 

@@ -1,5 +1,9 @@
 /* The device stage of a job: device, network, buffers, loader; and closing. */
 #include "launch/job.h"
+#include "launch/saver.h"
+
+#include "launch/job_part.h"
+#include "launch/topology.h"
 
 int64_t un_job_most_lanes(const struct un_job *job) {
     int64_t most = 0;
@@ -60,7 +64,9 @@ enum un_status un_job_memory(const struct un_job *job, struct un_memory_plan *pl
     struct un_params table = {0};
     UN_TRY(un_model_params_build(&table, &job->dims));
     *plan = (struct un_memory_plan){.params = (size_t)table.total * sizeof(float)};
-    plan->moments = un_optim_bytes(&table);
+    plan->moments = un_optim_bytes(&table, un_exchange_most_owned(job, table.total));
+    plan->exchange = un_exchange_bytes(job, table.total);
+    plan->checkpoint = un_saver_bytes(un_exchange_most_owned(job, table.total));
     plan->grads = plan->params * (size_t)grad_buffers(un_job_most_lanes(job));
     un_params_free(&table);
     UN_TRY(un_model_bytes(&setup, &plan->activations));
@@ -69,13 +75,14 @@ enum un_status un_job_memory(const struct un_job *job, struct un_memory_plan *pl
     plan->batches = un_loader_bytes(&loader);
     for (int64_t i = 0; i < job->train.n; ++i) plan->index += un_dataset_bytes(job->train.sets[i]);
     for (int64_t i = 0; i < job->valid.n; ++i) plan->index += un_dataset_bytes(job->valid.sets[i]);
+    plan->cache = (size_t)un_job_cache_plan(job).taken;
     if (job->device) {
         struct un_limits limits;
         un_model_limits(&setup, &limits);
         plan->scratch = job->device->mem->scratch_bytes(job->device, &limits);
     }
     plan->total = plan->params + plan->moments + plan->grads + plan->activations + plan->scratch +
-                  plan->batches + plan->index;
+                  plan->exchange + plan->batches + plan->index + plan->cache + plan->checkpoint;
     return UN_OK;
 }
 
@@ -90,7 +97,8 @@ static enum un_status open_buffers(struct un_job *job) {
         job->grads[i] = d->mem->alloc(d, bytes, "gradients");
         if (!job->grads[i]) return un_error_get()->status;
     }
-    UN_TRY(un_optim_open(&job->optim, d, job->queue, job->table));
+    UN_TRY(un_optim_open(&job->optim, d, job->queue, job->table,
+                         un_shard_count(&job->exchange.shard, job->comm->rank)));
     for (int i = 0; i < 2; ++i) {
         UN_TRY(un_host_outputs_open(&job->outputs[i], d, &job->caps, true));
         UN_TRY(d->mem->event_open(d, &job->events[i]));
@@ -134,9 +142,11 @@ static enum un_status init_params(struct un_job *job) {
 enum un_status un_job_find_device(struct un_job *job) {
     const struct un_run_config *c = &job->config;
     int threads = (int)c->run.threads;
-    if (threads == 0) threads = un_device_cores() / job->comm->local_size;
-    return un_device_open(un_device_names[c->top.device], threads > 0 ? threads : 1, job->comm->local_rank,
-                          &job->device);
+    UN_TRY(un_topology_bind(job));
+    if (threads == 0) threads = un_topology_threads(job);
+    UN_TRY(un_device_open(un_device_names[c->top.device], threads, job->comm->local_rank, &job->device));
+    un_topology_place_threads(job);
+    return UN_OK;
 }
 
 static enum un_status open_network(struct un_job *job) {
@@ -153,9 +163,9 @@ static enum un_status open_network(struct un_job *job) {
 
 enum un_status un_job_open_device(struct un_job *job) {
     UN_TRY(open_network(job));
+    UN_TRY(un_exchange_open(job));
     UN_TRY(open_buffers(job));
     UN_TRY(open_host(job));
-    UN_TRY(un_comm_reserve(job->comm, (size_t)job->config.comm.bucket_mb << 20));
     return init_params(job);
 }
 
@@ -186,6 +196,7 @@ static void close_split(struct un_split *split) {
 
 static void close_device(struct un_job *job) {
     struct un_device *d = job->device;
+    un_exchange_close(job);
     for (int i = 0; i < 2; ++i) {
         un_host_outputs_close(&job->outputs[i], d);
         if (job->events[i]) d->mem->event_close(job->events[i]);

@@ -8,9 +8,12 @@
 #include "comm/comm.h"
 #include "io/checkpoint.h"
 #include "io/loader.h"
+#include "launch/exchange.h"
 #include "launch/run_config.h"
+#include "launch/watchdog.h"
 #include "model/optim.h"
 #include "model/stats.h"
+#include "runtime/cores.h"
 
 /* Data sets of one split and the plan over them. */
 struct un_split {
@@ -23,13 +26,29 @@ struct un_split {
 enum { UN_GRAD_DEPTH = 18 }; /* log2 of the most lanes, plus two */
 
 struct un_memory_plan {
-    size_t params, moments, grads, activations, scratch, batches, index, total;
+    size_t params, moments, checkpoint, grads, activations, scratch, exchange, batches, index, cache, total;
+};
+
+/* What all ranks sum before the backward of a step: rows asked about by objective, tokens, then flags.
+ * Integers, so exact. */
+enum { UN_COUNT_TOKENS = UN_OBJECTIVE_COUNT, UN_COUNT_STOP, UN_COUNT_TROUBLE, UN_COUNTS };
+
+/* The micro-batches of the next step, taken while the step before it is under way. */
+struct un_next_step {
+    bool taken;
+    int64_t counts[UN_COUNTS]; /* of this rank, then of all */
+    int64_t ticket;            /* of their sum */
+    enum un_status trouble;    /* of this rank */
 };
 
 struct un_job {
     struct un_comm *comm; /* borrowed */
     struct un_run_config config;
-    bool agreed; /* the status that ended the job is known to all ranks */
+    struct un_watchdog *watchdog; /* NULL: none */
+    struct un_owner owner;        /* of the run's folder, on all ranks; token "": not taken */
+    struct un_cores cores;        /* this rank may use */
+    bool bound;                   /* they are its own: no other rank of this host runs there */
+    bool agreed;                  /* the status that ended the job is known to all ranks */
 
     /* data stage */
     struct un_split train, valid;
@@ -45,8 +64,10 @@ struct un_job {
     const struct un_params *table;
     float *params;               /* [P] device */
     float *grads[UN_GRAD_DEPTH]; /* [P] device each: stack of the tree over lanes */
-    int n_grads;
-    struct un_optim optim;
+    int n_grads, top;            /* buffers; of them in use in a step */
+    struct un_optim optim;       /* of what this rank owns */
+    struct un_exchange exchange;
+    struct un_next_step next;
     void *blocks[2];            /* device copies of micro-batches; NULL when the device reads host memory */
     struct un_event *events[2]; /* lane i's outputs are on the host */
     struct un_host_outputs outputs[2];
@@ -58,8 +79,9 @@ struct un_job {
     int64_t step; /* updates done */
 };
 
-enum un_status un_job_open_data(struct un_job *job, struct un_comm *comm, const char *path,
-                                const char *const *overrides, int n);
+/* First: empties *job and reads the configuration, so that the watchdog knows its time. */
+enum un_status un_job_configure(struct un_job *job, const char *path, const char *const *overrides, int n);
+enum un_status un_job_open_data(struct un_job *job, struct un_comm *comm);
 /* The device alone, without taking memory on it: enough to say what a run will need. */
 enum un_status un_job_find_device(struct un_job *job);
 enum un_status un_job_open_device(struct un_job *job); /* after un_job_find_device */

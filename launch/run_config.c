@@ -4,6 +4,7 @@
 #include <string.h>
 
 const char *const un_device_names[] = {"auto", "cpu", "cuda", NULL};
+static const char *const bind_names[] = {"auto", "none", NULL};
 static const char *const mixing_names[] = {"sample", "batch", NULL};
 static const char *const precision_names[] = {"auto", "fp32", "bf16", NULL};
 static const char *const solver_names[] = {"ipot", "sinkhorn", NULL};
@@ -44,6 +45,31 @@ static const struct un_key run_keys[] = {
      .max = 1024,
      .unit = "threads",
      .meaning = "CPU threads of a rank; 0: allowed cores / ranks on the host"},
+    {.name = "bind",
+     .type = UN_KEY_CHOICE,
+     .offset = AT(un_run_keys, bind),
+     .fallback = "auto",
+     .choices = bind_names,
+     .meaning = "auto: ranks that share cores which no launcher divided among them divide these"},
+    {.name = "timeout",
+     .type = UN_KEY_FLOAT,
+     .offset = AT(un_run_keys, timeout),
+     .fallback = "1800",
+     .min = 0,
+     .max = 1e7,
+     .unit = "seconds",
+     .meaning = "a step, collective, checkpoint, validation or start that lasts longer ends the job within "
+                "twice this time and names the ranks that did not arrive; 0: never"},
+    {.name = "patience",
+     .type = UN_KEY_FLOAT,
+     .offset = AT(un_run_keys, patience),
+     .fallback = "30",
+     .min = 5,
+     .max = 1e5,
+     .unit = "seconds",
+     .meaning =
+         "a start waits so long for another run to leave the folder; one without a sign of life for so "
+         "long is taken over"},
 };
 
 static const struct un_key train_keys[] = {
@@ -180,7 +206,14 @@ static const struct un_key comm_keys[] = {
      .min = 1,
      .max = 4096,
      .unit = "MiB",
-     .meaning = "size of the pieces in which gradients are reduced"},
+     .meaning = "size of the pieces in which gradients are reduced and parameters gathered"},
+    {.name = "overlap",
+     .type = UN_KEY_BOOL,
+     .offset = AT(un_comm_keys, overlap),
+     .fallback = "true",
+     .meaning =
+         "a thread of each rank communicates while the others compute; false: one after the other, with "
+         "the same results"},
 };
 
 static const struct un_key valid_keys[] = {
@@ -210,6 +243,22 @@ static const struct un_key checkpoint_keys[] = {
      .max = 1e6,
      .unit = "checkpoints",
      .meaning = "how many newest ones stay; 0: all"},
+    {.name = "keep_every",
+     .type = UN_KEY_INT,
+     .offset = AT(un_rhythm_keys, keep_every),
+     .fallback = "0",
+     .min = 0,
+     .max = 4e9,
+     .unit = "steps",
+     .meaning = "those of steps divisible by this stay for good; 0: none"},
+    {.name = "timeout",
+     .type = UN_KEY_INT,
+     .offset = AT(un_rhythm_keys, timeout),
+     .fallback = "1800",
+     .min = 1,
+     .max = 1e6,
+     .unit = "s",
+     .meaning = "a save that lasts longer has failed, and ends the run"},
 };
 static const struct un_key log_keys[] = {
     {.name = "every",
@@ -238,6 +287,15 @@ static const struct un_key loader_keys[] = {
      .max = 4096,
      .unit = "micro-batches",
      .meaning = "kept ready beyond those of the running step"},
+    {.name = "cache_mb",
+     .type = UN_KEY_INT,
+     .offset = AT(un_loader_keys, cache_mb),
+     .fallback = "0",
+     .min = 0,
+     .max = 1e8,
+     .unit = "MiB",
+     .meaning =
+         "host memory of a rank for rows of its training data, which are then read only once; 0: none"},
 };
 
 static const struct un_key_table top_table = TABLE("", top_keys);

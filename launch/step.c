@@ -2,6 +2,7 @@
 #include "launch/step.h"
 
 #include "io/metrics.h"
+#include "launch/signals.h"
 
 #include <math.h>
 #include <string.h>
@@ -12,38 +13,66 @@ const char *const un_phase_names[UN_PHASE_COUNT] = {
 #undef UN_PHASE_NAME
 };
 
-/* What all ranks sum before the backward: rows asked about by objective, tokens, then flags. Integers, so
- * exact. */
-enum { COUNT_TOKENS = UN_OBJECTIVE_COUNT, COUNT_STOP, COUNT_TROUBLE, COUNTS };
-
 static int64_t lane_count(const struct un_job *job) {
     return job->lane_end - job->lane_begin;
 }
 
-static enum un_status load(struct un_job *job, int64_t counts[COUNTS]) {
+/* Time in phases. What the exchange held us up for is not the phase's. */
+struct laps {
+    double at;
+    struct un_comm_times comm;
+    struct un_step_result *result;
+};
+
+static struct laps laps_begin(const struct un_job *job, struct un_step_result *result) {
+    return (struct laps){un_clock(), un_exchange_times(job), result};
+}
+
+/* The time since the last lap was spent in `phase`. */
+static void lap(struct laps *laps, const struct un_job *job, enum un_phase phase) {
+    double now = un_clock();
+    struct un_comm_times comm = un_exchange_times(job);
+    double waited = comm.waited - laps->comm.waited;
+    laps->result->seconds[phase] += now - laps->at - waited;
+    laps->result->seconds[UN_PHASE_REDUCE] += waited;
+    laps->at = now;
+    laps->comm.waited = comm.waited;
+}
+
+static enum un_status load(struct un_job *job, int64_t counts[UN_COUNTS]) {
     for (int64_t i = 0; i < lane_count(job); ++i) {
         UN_TRY(un_loader_next(job->loader, &job->held[i]));
         for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) counts[t] += job->held[i].batch->rows[t].n;
-        counts[COUNT_TOKENS] += job->held[i].batch->tokens;
+        counts[UN_COUNT_TOKENS] += job->held[i].batch->tokens;
     }
     return UN_OK;
 }
 
-/* Loads this rank's micro-batches and learns everybody's counts, wishes and troubles in one exchange. */
-static enum un_status load_and_agree(struct un_job *job, bool stop_wanted, enum un_status trouble,
-                                     int64_t counts[COUNTS]) {
-    memset(counts, 0, COUNTS * sizeof *counts);
-    if (trouble == UN_OK) trouble = load(job, counts);
-    counts[COUNT_STOP] = stop_wanted;
-    counts[COUNT_TROUBLE] = trouble != UN_OK;
-    UN_TRY(job->comm->ops->sum_i64(job->comm, counts, COUNTS));
-    if (counts[COUNT_TROUBLE] == 0) return UN_OK;
+/* Takes this rank's micro-batches of the next step; everybody's counts, wishes and troubles start on their
+ * way. The slots of the step under way are the loader's again by now, so it need not hold two steps. */
+static void take_next(struct un_job *job, enum un_status trouble) {
+    struct un_next_step *next = &job->next;
+    *next = (struct un_next_step){.taken = true, .trouble = trouble};
+    if (trouble == UN_OK) next->trouble = load(job, next->counts);
+    next->counts[UN_COUNT_STOP] = un_signals_stop_wanted();
+    next->counts[UN_COUNT_TROUBLE] = next->trouble != UN_OK;
+    next->ticket = un_exchange_sum(job, next->counts, UN_COUNTS);
+}
+
+/* The counts of all ranks for the step that begins. */
+static enum un_status agree_on_next(struct un_job *job, enum un_status trouble, int64_t counts[UN_COUNTS]) {
+    struct un_next_step *next = &job->next;
+    if (!next->taken) take_next(job, trouble);
+    UN_TRY(un_exchange_wait(job, next->ticket));
+    next->taken = false;
+    memcpy(counts, next->counts, sizeof next->counts);
+    if (counts[UN_COUNT_TROUBLE] == 0) return UN_OK;
     job->agreed = true;
-    return un_comm_agree(job->comm, trouble);
+    return un_comm_agree(job->comm, next->trouble);
 }
 
 /* Factors of the gradients: w_t over the units of all lanes (DESIGN section 4). */
-static void set_scales(const struct un_job *job, const int64_t counts[COUNTS], struct un_batch *batch) {
+static void set_scales(const struct un_job *job, const int64_t counts[UN_COUNTS], struct un_batch *batch) {
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
         double units = (double)counts[t];
         if (t == UN_MRFR) units *= (double)job->dims.img_dim;
@@ -89,15 +118,34 @@ static enum un_status finish_lane(struct un_job *job, int64_t i) {
     return UN_OK;
 }
 
+/* Parameters may still be coming when a forward begins. A failure sticks to the exchange. */
+static void await_params(void *context, int64_t begin, int64_t end) {
+    (void)un_exchange_need(context, begin, end);
+}
+
+/* The gradients of [begin, end) of the last lane are final: what is left of the tree is done for them, and
+ * full buckets leave. */
+static void merge_span(void *context, int64_t begin, int64_t end) {
+    struct un_job *job = context;
+    for (int top = job->top; top > 1; --top)
+        job->device->ops->add(job->queue, job->grads[top - 2] + begin, job->grads[top - 1] + begin,
+                              end - begin);
+    un_exchange_ready(job, begin);
+}
+
 /* Forward and backward of lane i into a fresh gradient buffer; its outputs start on their way to the host. */
-static enum un_status start_lane(struct un_job *job, const int64_t counts[COUNTS], int64_t i, float *grads) {
+static enum un_status start_lane(struct un_job *job, const int64_t counts[UN_COUNTS], int64_t i) {
     struct un_device *d = job->device;
     struct un_batch *host = (struct un_batch *)(uintptr_t)job->held[i].batch, batch;
+    UN_ASSERT(job->top < job->n_grads);
+    float *grads = job->grads[job->top++];
     set_scales(job, counts, host);
     un_step_to_device(job, host, (int)(i % 2), &batch);
     d->ops->zero(job->queue, grads, (size_t)job->table->total * sizeof *grads);
     struct un_outputs out;
-    UN_TRY(un_model_pass(job->model, job->queue, &batch, job->params, grads, true, &out, NULL, NULL));
+    struct un_pass_hooks hooks = {
+        .need = await_params, .ready = i + 1 == lane_count(job) ? merge_span : NULL, .context = job};
+    UN_TRY(un_model_pass(job->model, job->queue, &batch, job->params, grads, true, &out, &hooks));
     un_host_outputs_fetch(&job->outputs[i % 2], &out, host, d, job->queue);
     d->mem->event_record(job->events[i % 2], job->queue);
     return UN_OK;
@@ -105,57 +153,70 @@ static enum un_status start_lane(struct un_job *job, const int64_t counts[COUNTS
 
 /* The gradients of the rank's lanes, added as a balanced binary tree over the lanes: after lane i, partial
  * sums are merged as often as i + 1 is even (a binary counter), so log2(lanes) + 1 buffers are enough. The
- * sum ends in grads[0]. A lane is finished while the next one is under way, so the host waits only for work
- * that is behind. */
-static enum un_status compute(struct un_job *job, const int64_t counts[COUNTS], struct un_work *work) {
+ * last lane merges all that is left, span by span. The sum ends in grads[0]. A lane is finished while the
+ * next one is under way, so the host waits only for work that is behind. */
+static enum un_status compute(struct un_job *job, const int64_t counts[UN_COUNTS], struct un_work *work) {
     int64_t n = lane_count(job), total = job->table->total;
-    int top = 0;
+    job->top = 0;
+    un_exchange_begin(job);
     for (int64_t i = 0; i < n; ++i) {
-        UN_ASSERT(top < job->n_grads);
         add_work(work, job->held[i].batch);
-        UN_TRY(start_lane(job, counts, i, job->grads[top++]));
-        for (int64_t k = i + 1; k % 2 == 0; k /= 2, --top)
-            job->device->ops->add(job->queue, job->grads[top - 2], job->grads[top - 1], total);
+        UN_TRY(start_lane(job, counts, i));
+        for (int64_t k = i + 1; k % 2 == 0 && i + 1 < n; k /= 2, --job->top)
+            job->device->ops->add(job->queue, job->grads[job->top - 2], job->grads[job->top - 1], total);
         if (i > 0) UN_TRY(finish_lane(job, i - 1));
     }
-    for (; top > 1; --top) job->device->ops->add(job->queue, job->grads[top - 2], job->grads[top - 1], total);
     UN_TRY(finish_lane(job, n - 1));
     return job->device->mem->queue_wait(job->queue);
 }
 
+/* Waits for the own parts of the gradients, each summed as soon as it is there. */
 static enum un_status reduce(struct un_job *job) {
-    if (job->comm->size == 1) return UN_OK;
-    return un_comm_sum_tree(job->comm, job->grads[0], job->table->total);
+    for (int64_t b = 0; b < job->exchange.shard.buckets; ++b) {
+        struct un_optim_part part = un_exchange_part(job, b);
+        UN_TRY(un_exchange_reduced(job, b));
+        if (part.count > 0) un_optim_sums(&job->optim, job->device, job->queue, job->grads[0], &part);
+    }
+    return un_exchange_norm(job);
 }
 
+/* From the beginning of the buffer on, because the next forward needs the parameters in this order. */
 static enum un_status update(struct un_job *job, double *grad_norm) {
     float clip[3];
-    un_optim_update(&job->optim, job->device, job->queue, job->params, job->grads[0], &job->config.optim,
-                    job->step + 1, job->config.train.steps);
+    un_optim_clip(&job->optim, job->device, job->queue, &job->config.optim);
+    for (int64_t b = job->exchange.shard.buckets - 1; b >= 0; --b) {
+        struct un_optim_part part = un_exchange_part(job, b);
+        if (part.count > 0)
+            un_optim_apply(&job->optim, job->device, job->queue, job->params, job->grads[0],
+                           &job->config.optim, job->step + 1, job->config.train.steps, &part);
+        un_exchange_updated(job, b);
+    }
     job->device->mem->copy_out(job->queue, clip, job->optim.clip, sizeof clip);
     UN_TRY(job->device->mem->queue_wait(job->queue));
     *grad_norm = clip[2] != 0 ? (double)clip[0] : NAN;
     return UN_OK;
 }
 
-enum un_status un_step_run(struct un_job *job, bool stop_wanted, enum un_status trouble,
-                           struct un_step_result *result) {
+enum un_status un_step_run(struct un_job *job, enum un_status trouble, struct un_step_result *result) {
     *result = (struct un_step_result){0};
-    double at[UN_PHASE_COUNT + 1];
-    int64_t counts[COUNTS];
-    at[UN_PHASE_DATA] = un_clock();
-    UN_TRY(load_and_agree(job, stop_wanted, trouble, counts));
-    result->stop = counts[COUNT_STOP] > 0;
+    un_watchdog_phase(job->watchdog, "step", job->step + 1);
+    struct laps laps = laps_begin(job, result);
+    int64_t counts[UN_COUNTS];
+    UN_TRY(agree_on_next(job, trouble, counts));
+    result->stop = counts[UN_COUNT_STOP] > 0;
     if (result->stop) return UN_OK;
-    result->tokens = counts[COUNT_TOKENS];
-    at[UN_PHASE_COMPUTE] = un_clock();
+    result->tokens = counts[UN_COUNT_TOKENS];
+    lap(&laps, job, UN_PHASE_DATA);
     UN_TRY(compute(job, counts, &result->work));
-    at[UN_PHASE_REDUCE] = un_clock();
+    lap(&laps, job, UN_PHASE_COMPUTE);
+    if (job->step + 1 < job->config.train.steps) take_next(job, trouble);
+    lap(&laps, job, UN_PHASE_DATA);
     UN_TRY(reduce(job));
-    at[UN_PHASE_UPDATE] = un_clock();
     UN_TRY(update(job, &result->grad_norm));
-    at[UN_PHASE_COUNT] = un_clock();
-    for (int p = 0; p < UN_PHASE_COUNT; ++p) result->seconds[p] = at[p + 1] - at[p];
+    lap(&laps, job, UN_PHASE_UPDATE);
+    double busy = un_exchange_times(job).busy; /* parameters may have come since the last step's end */
+    result->comm = busy - job->exchange.counted;
+    job->exchange.counted = busy;
     ++job->step;
     return UN_OK;
 }

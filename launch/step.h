@@ -1,11 +1,15 @@
 /* One training step: load, agree on counts, forward and backward of every lane, tree over lanes and ranks,
- * update. */
+ * update of what this rank owns. Communication runs beside the computation (exchange.h): gradients while the
+ * backward goes on, parameters while the next step's forward goes on, and the counts, wishes and troubles of
+ * a step while the step before it waits for its gradients.
+ */
 #ifndef UN_STEP_H
 #define UN_STEP_H
 
 #include "launch/job.h"
 
-/* Where the time of a step goes. */
+/* Where the time of a step goes. reduce: held up by communication, wherever in the step; the others are
+ * without it. */
 #define UN_PHASES(X) X(DATA, data) X(COMPUTE, compute) X(REDUCE, reduce) X(UPDATE, update)
 enum un_phase {
 #define UN_PHASE_ENUM(upper, lower) UN_PHASE_##upper,
@@ -18,16 +22,19 @@ extern const char *const un_phase_names[UN_PHASE_COUNT];
 struct un_step_result {
     bool stop; /* a rank was asked to stop: nothing was computed */
     double seconds[UN_PHASE_COUNT];
-    double grad_norm;    /* before clipping; not finite: the update was skipped */
-    int64_t tokens;      /* of all lanes */
+    double comm;      /* seconds in which communication was under way, hidden or not; waits for slower ranks
+                         included */
+    double grad_norm; /* before clipping; not finite: the update was skipped */
+    int64_t tokens;   /* of all lanes */
     struct un_work work; /* of this rank's lanes, for FLOP counts */
 };
 
-/* stop_wanted: this rank saw a signal. On success job->step has advanced (unless result->stop) and
- * job->lane_stats holds this rank's sums. trouble: a failure of this rank outside the step (a log that can't
- * be written), which all ranks then learn of. Collective. */
-enum un_status un_step_run(struct un_job *job, bool stop_wanted, enum un_status trouble,
-                           struct un_step_result *result);
+/* On success job->step has advanced (unless result->stop) and job->lane_stats holds this rank's sums; the
+ * parameters of other ranks may still be on their way (un_exchange_settle). A signal (signals.h) that comes
+ * in a step before its gradients are reduced stops all ranks at its end, a later one at the end of the step
+ * after it. trouble: a failure of this rank outside the step (a log that can't be written), which all ranks
+ * then learn of, at the latest in the second step from here. Collective. */
+enum un_status un_step_run(struct un_job *job, enum un_status trouble, struct un_step_result *result);
 /* The micro-batch on the device: itself, or its copy in block `slot`. */
 void un_step_to_device(struct un_job *job, const struct un_batch *host, int slot, struct un_batch *out);
 

@@ -17,6 +17,7 @@ struct un_tools {
 };
 extern const struct un_tools un_tools_data, un_tools_images, un_tools_texts, un_tools_select,
     un_tools_weights;
+extern const struct un_tools un_tools_ckpt;
 
 /* The half of `import lmdb` for img_dbs; names [n]: their folders, then OUT. */
 enum un_status un_tools_images_lmdb(const char *const *names, int n, int64_t threads, bool quiet);

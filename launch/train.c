@@ -3,8 +3,10 @@
 
 #include "launch/folder.h"
 #include "launch/init_weights.h"
+#include "launch/saver.h"
 #include "launch/signals.h"
 #include "launch/step.h"
+#include "launch/topology.h"
 #include "launch/validate.h"
 
 #include <math.h>
@@ -13,7 +15,7 @@
 
 /* Sums over the steps since the last line of the log. */
 struct interval {
-    double seconds[UN_PHASE_COUNT], checkpoint, valid, since;
+    double seconds[UN_PHASE_COUNT], comm, valid, since;
     double tokens;
     int64_t steps;
 };
@@ -23,11 +25,9 @@ struct run {
     struct un_metrics *metrics; /* rank 0 only */
     struct un_progress progress;
     struct interval interval;
-    enum un_status trouble; /* of the log; told to all ranks at the next step */
+    enum un_status trouble; /* of the log; told to all ranks in a later step */
     int64_t skipped_in_row, skipped;
-    int lock;           /* of the run's folder, rank 0; -1: none */
-    int64_t saved_step; /* of the newest checkpoint, -1: none */
-    struct un_checkpoint checkpoint;
+    struct un_saver saver;
 };
 
 static bool leads(const struct run *r) {
@@ -41,97 +41,20 @@ static enum un_status agree(struct run *r, enum un_status mine) {
     return all;
 }
 
-/* ---- checkpoints ------------------------------------------------------------------------------------------
- */
-
-/* Where checkpoints are read from and written to: device memory itself where the host can read it, else
- * copies. */
-static enum un_status stage_open(struct run *r) {
-    struct un_job *job = r->job;
-    struct un_checkpoint *c = &r->checkpoint;
-    *c = (struct un_checkpoint){.lanes = job->config.train.lanes,
-                                .states = job->states,
-                                .lane_begin = job->lane_begin,
-                                .lane_end = job->lane_end,
-                                .seed = (uint64_t)job->config.run.seed,
-                                .plan_digest = un_plan_digest(job->train.plan),
-                                .params = job->table,
-                                .p = job->params,
-                                .m = job->optim.m,
-                                .v = job->optim.v};
-    un_plan_streams(job->train.plan, &c->n_streams);
-    if (job->device->host_readable) return UN_OK;
-    float **const parts[] = {&c->p, &c->m, &c->v};
-    for (int i = 0; i < 3; ++i) {
-        *parts[i] = un_alloc((size_t)job->table->total, sizeof(float), "staging of checkpoints");
-        if (!*parts[i]) return un_error_get()->status;
-    }
-    return UN_OK;
-}
-
-static enum un_status stage_copy(struct run *r, bool out) {
-    struct un_job *job = r->job;
-    if (job->device->host_readable) return UN_OK;
-    const struct un_device_ops *mem = job->device->mem;
-    float *const host[] = {r->checkpoint.p, r->checkpoint.m, r->checkpoint.v};
-    float *const device[] = {job->params, job->optim.m, job->optim.v};
-    size_t bytes = (size_t)job->table->total * sizeof(float);
-    for (int i = 0; i < 3; ++i) {
-        if (out)
-            mem->copy_out(job->queue, host[i], device[i], bytes);
-        else
-            mem->copy_in(job->queue, device[i], host[i], bytes);
-    }
-    return mem->queue_wait(job->queue);
-}
-
-static void stage_close(struct run *r) {
-    if (!r->job->device || r->job->device->host_readable) return;
-    un_free(r->checkpoint.p);
-    un_free(r->checkpoint.m);
-    un_free(r->checkpoint.v);
-}
-
-static enum un_status save(struct run *r) {
-    struct un_job *job = r->job;
-    if (r->saved_step == job->step) return UN_OK;
-    double start = un_clock();
-    UN_TRY(stage_copy(r, true));
-    r->checkpoint.step = job->step;
-    enum un_status status =
-        un_checkpoint_save(job->comm, job->config.run.dir, job->config.checkpoint.keep, &r->checkpoint);
-    if (status != UN_OK) {
-        job->agreed = true;
-        return status;
-    }
-    r->saved_step = job->step;
-    r->interval.checkpoint += un_clock() - start;
-    return un_metrics_sync(r->metrics);
-}
-
 static enum un_status resume_from(struct run *r, const char *how) {
-    struct un_job *job = r->job;
-    char found[512];
-    job->agreed = true; /* all calls below end alike on all ranks */
-    UN_TRY(un_checkpoint_find(job->comm, job->config.run.dir, strcmp(how, "none") == 0 ? "auto" : how, found,
-                              sizeof found));
-    if (found[0] && strcmp(how, "none") == 0)
-        return un_fail(
-            UN_USAGE,
-            "--resume none, but %s holds checkpoints (%s); take another run.dir, or remove them first",
-            job->config.run.dir, found);
-    if (found[0]) {
-        UN_TRY(un_checkpoint_load(job->comm, found, &r->checkpoint));
-        UN_TRY(stage_copy(r, false));
-        job->step = r->checkpoint.step;
-        r->saved_step = job->step;
-        un_log(UN_LOG_INFO, "resuming from %s (update %lld of %lld)", found, (long long)job->step,
-               (long long)job->config.train.steps);
-    } else {
-        UN_TRY(un_init_weights_start(job));
-    }
-    job->agreed = false;
+    bool found = false;
+    r->job->agreed = true; /* the calls below end alike on all ranks */
+    UN_TRY(un_saver_resume(&r->saver, how, &found));
+    if (!found) UN_TRY(un_init_weights_start(r->job));
+    r->job->agreed = false;
     return UN_OK;
+}
+
+/* The log is on the disk before a checkpoint that will be resumed from its lines. */
+static enum un_status save(struct run *r, bool finish) {
+    enum un_status status = un_metrics_sync(r->metrics);
+    if (r->trouble == UN_OK) r->trouble = status;
+    return finish ? un_saver_finish(&r->saver) : un_saver_begin(&r->saver);
 }
 
 /* ---- the log
@@ -166,8 +89,19 @@ static void put_times(struct un_metrics *m, const struct interval *v, double now
         snprintf(key, sizeof key, "ms/%s", un_phase_names[p]);
         un_metrics_put(m, key, v->seconds[p] / steps * 1e3);
     }
-    un_metrics_put(m, "ms/checkpoint", v->checkpoint / steps * 1e3);
+    if (v->comm > 0) {
+        un_metrics_put(m, "ms/comm", v->comm / steps * 1e3);
+        un_metrics_put(m, "comm_exposed", fmin(1, v->seconds[UN_PHASE_REDUCE] / v->comm));
+    }
     un_metrics_put(m, "ms/valid", v->valid / steps * 1e3);
+}
+
+/* What saves cost the training, by step, and how long the newest that has come to its end took beside it. */
+static void put_saves(struct run *r) {
+    double took = un_checkpoint_writer_seconds(r->saver.writer);
+    un_metrics_put(r->metrics, "ms/checkpoint", r->saver.stall / (double)r->interval.steps * 1e3);
+    if (took > 0) un_metrics_put(r->metrics, "ms/save", took * 1e3);
+    r->saver.stall = 0;
 }
 
 static void progress_text(const struct un_job *job, const struct un_stats *total, double tokens_per_s,
@@ -206,6 +140,7 @@ static enum un_status log_step(struct run *r, const struct un_step_result *resul
         un_metrics_put(r->metrics, "samples", total.samples);
         if (r->skipped) un_metrics_put_i64(r->metrics, "skipped", r->skipped);
         put_times(r->metrics, v, now);
+        put_saves(r);
         end_line(r);
         progress_text(job, &total, v->tokens / (now - v->since), text, sizeof text);
         un_progress_step(&r->progress, job->step, text, false);
@@ -217,8 +152,10 @@ static enum un_status log_step(struct run *r, const struct un_step_result *resul
 static enum un_status validate(struct run *r) {
     struct un_job *job = r->job;
     if (!job->valid.plan) return UN_OK;
+    un_watchdog_phase(job->watchdog, "validation", job->step);
     double start = un_clock();
     struct un_stats total;
+    UN_TRY(un_exchange_settle(job));
     UN_TRY(un_validate_run(job, &total));
     if (leads(r)) {
         char text[768];
@@ -254,7 +191,8 @@ static enum un_status count_skip(struct run *r, double grad_norm) {
 }
 
 static enum un_status stop_early(struct run *r) {
-    UN_TRY(save(r));
+    UN_TRY(save(r, true));
+    UN_TRY(agree(r, r->trouble));
     r->job->agreed = true;
     return un_fail(UN_STOPPED,
                    "stopped by a signal after update %lld of %lld; start the same command again to go on",
@@ -269,13 +207,15 @@ static bool line_due(const struct un_job *job) {
 static enum un_status one_step(struct run *r, bool *stop) {
     struct un_job *job = r->job;
     struct un_step_result result;
+    if (r->trouble == UN_OK) r->trouble = un_saver_trouble(&r->saver);
     un_memory_freeze(true);
-    enum un_status status = un_step_run(job, un_signals_stop_wanted(), r->trouble, &result);
+    enum un_status status = un_step_run(job, r->trouble, &result);
     un_memory_freeze(false);
     UN_TRY(status);
     *stop = result.stop;
     if (result.stop) return UN_OK;
     for (int p = 0; p < UN_PHASE_COUNT; ++p) r->interval.seconds[p] += result.seconds[p];
+    r->interval.comm += result.comm;
     r->interval.tokens += (double)result.tokens;
     ++r->interval.steps;
     UN_TRY(count_skip(r, result.grad_norm));
@@ -291,10 +231,10 @@ static enum un_status loop(struct run *r) {
         UN_TRY(one_step(r, &stop));
         if (stop) return stop_early(r);
         if (due(c->valid.every, job->step) && job->step < c->train.steps) UN_TRY(validate(r));
-        if (due(c->checkpoint.every, job->step)) UN_TRY(save(r));
+        if (due(c->checkpoint.every, job->step)) UN_TRY(save(r, false));
     }
     UN_TRY(validate(r));
-    UN_TRY(save(r));
+    UN_TRY(save(r, true));
     return agree(r, r->trouble); /* no step follows that would tell the others */
 }
 
@@ -307,7 +247,13 @@ static void say_start(const struct run *r) {
            job->config.run.dir, (long long)job->table->trained, (long long)job->config.train.lanes,
            (long long)job->config.train.tokens_per_lane, job->comm->size, job->comm->size > 1 ? "s" : "",
            job->device->name, (double)memory.total / (1 << 30));
+    un_topology_say(job);
     int64_t n = job->comm->size;
+    if (n > 1)
+        un_log(UN_LOG_INFO,
+               "optimizer: each rank updates a part, %.2f MiB of state at most; communication %s computation",
+               (double)memory.moments / (1 << 20),
+               un_comm_queue_has_thread(job->exchange.queue) ? "beside the" : "and then");
     bool tree = (n & (n - 1)) == 0 && (job->config.train.lanes & (job->config.train.lanes - 1)) == 0;
     if (job->config.train.exact && n > 1 && !tree)
         un_log(UN_LOG_INFO,
@@ -321,16 +267,18 @@ static enum un_status open_log(struct run *r) {
     UN_TRY(un_folder_write_config(r->job));
     char path[512];
     snprintf(path, sizeof path, "%s/log/metrics.jsonl", r->job->config.run.dir);
-    return un_metrics_open(&r->metrics, path, r->job->step);
+    UN_TRY(un_owner_check(&r->job->owner));
+    UN_TRY(un_metrics_open(&r->metrics, path, r->job->step));
+    un_metrics_guard(r->metrics, &r->job->owner);
+    return UN_OK;
 }
 
-/* The folder is locked before a checkpoint is looked for: nobody else writes one from here on. */
+/* The folder is ours before a checkpoint is looked for: nobody else writes one from here on. */
 static enum un_status start(struct run *r, const char *resume) {
-    enum un_status status = stage_open(r);
-    if (status == UN_OK && leads(r)) status = un_folder_open(r->job->config.run.dir, &r->lock);
-    UN_TRY(agree(r, status));
+    un_watchdog_phase(r->job->watchdog, "resume", 0);
+    UN_TRY(agree(r, un_saver_open(&r->saver, r->job)));
     UN_TRY(resume_from(r, resume));
-    status = open_log(r);
+    enum un_status status = open_log(r);
     if (status == UN_OK) status = un_job_start_loader(r->job);
     UN_TRY(agree(r, status));
     say_start(r);
@@ -340,11 +288,11 @@ static enum un_status start(struct run *r, const char *resume) {
 static void finish(const struct run *r) {
     const struct un_job *job = r->job;
     un_log(UN_LOG_INFO, "done: %lld updates; parameters %s; results in %s", (long long)job->step,
-           r->checkpoint.param_digest, job->config.run.dir);
+           r->saver.checkpoint.param_digest, job->config.run.dir);
 }
 
 enum un_status un_train_run(struct un_job *job, const char *resume, bool quiet) {
-    struct run r = {.job = job, .saved_step = -1, .lock = -1};
+    struct run r = {.job = job};
     enum un_status status;
     UN_TRY_GOTO(start(&r, resume), out);
     un_signals_install();
@@ -359,7 +307,6 @@ out:
     un_progress_close(&r.progress);
     if (status == UN_OK && leads(&r)) finish(&r);
     un_metrics_close(r.metrics);
-    stage_close(&r);
-    un_folder_close(r.lock);
+    un_saver_close(&r.saver, status == UN_OK || job->agreed);
     return status;
 }

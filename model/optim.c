@@ -45,14 +45,10 @@ struct un_adamw un_optim_step(const struct un_optim_keys *k, int64_t step, int64
                              .step_size = (float)size};
 }
 
-static int64_t chunks_of(int64_t count) {
-    return (count + UN_SUM_CHUNK - 1) / UN_SUM_CHUNK;
-}
-
-size_t un_optim_bytes(const struct un_params *params) {
-    size_t count = (size_t)params->total;
-    return 2 * count * sizeof(float) + count / UN_PARAM_ALIGN +
-           (size_t)chunks_of(params->total) * sizeof(double) + 3 * sizeof(float);
+size_t un_optim_bytes(const struct un_params *params, int64_t owned) {
+    int64_t sums = owned < params->total ? un_param_blocks(params->total) : 0;
+    return 2 * (size_t)owned * sizeof(float) + (size_t)params->total / UN_PARAM_ALIGN +
+           (size_t)(un_param_blocks(owned) + sums) * sizeof(double) + 3 * sizeof(float);
 }
 
 static enum un_status send_decay(struct un_optim *o, struct un_device *d, struct un_queue *q,
@@ -68,16 +64,17 @@ static enum un_status send_decay(struct un_optim *o, struct un_device *d, struct
 }
 
 enum un_status un_optim_open(struct un_optim *o, struct un_device *d, struct un_queue *q,
-                             const struct un_params *params) {
-    size_t count = (size_t)params->total;
-    *o = (struct un_optim){.count = params->total, .chunks = chunks_of(params->total)};
+                             const struct un_params *params, int64_t owned) {
+    size_t own = owned > 0 ? (size_t)owned : 1, blocks = (size_t)un_param_blocks(params->total);
+    *o = (struct un_optim){.count = params->total, .owned = owned};
     enum un_status status;
-    o->m = d->mem->alloc(d, count * sizeof(float), "first moments");
-    o->v = d->mem->alloc(d, count * sizeof(float), "second moments");
-    o->decay = d->mem->alloc(d, count / UN_PARAM_ALIGN, "decay map");
-    o->partial = d->mem->alloc(d, (size_t)o->chunks * sizeof(double), "partial norms");
+    o->m = d->mem->alloc(d, own * sizeof(float), "first moments");
+    o->v = d->mem->alloc(d, own * sizeof(float), "second moments");
+    o->decay = d->mem->alloc(d, (size_t)params->total / UN_PARAM_ALIGN, "decay map");
+    o->partial = d->mem->alloc(d, (size_t)un_param_blocks(owned) * sizeof(double), "partial norms");
+    o->sums = owned < params->total ? d->mem->alloc(d, blocks * sizeof(double), "partial norms") : o->partial;
     o->clip = d->mem->alloc(d, 3 * sizeof(float), "norm and clip factor");
-    if (!o->m || !o->v || !o->decay || !o->partial || !o->clip) {
+    if (!o->m || !o->v || !o->decay || !o->partial || !o->sums || !o->clip) {
         status = un_error_get()->status;
         goto failed;
     }
@@ -89,16 +86,34 @@ failed:
 }
 
 void un_optim_close(struct un_optim *o, struct un_device *d) {
-    void *const owned[] = {o->m, o->v, o->decay, o->partial, o->clip};
+    void *const owned[] = {o->m, o->v, o->decay, o->partial, o->sums == o->partial ? NULL : o->sums, o->clip};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; ++i)
         if (owned[i]) d->mem->free(d, owned[i]);
     *o = (struct un_optim){0};
 }
 
+void un_optim_sums(struct un_optim *o, struct un_device *d, struct un_queue *q, const float *grads,
+                   const struct un_optim_part *part) {
+    d->ops->square_sums(q, o->partial + part->local / UN_PARAM_BLOCK, grads + part->begin, part->count);
+}
+
+void un_optim_clip(struct un_optim *o, struct un_device *d, struct un_queue *q,
+                   const struct un_optim_keys *k) {
+    d->ops->clip_factor(q, o->clip, o->sums, un_param_blocks(o->count), (float)k->grad_norm);
+}
+
+void un_optim_apply(struct un_optim *o, struct un_device *d, struct un_queue *q, float *params,
+                    const float *grads, const struct un_optim_keys *k, int64_t step, int64_t total_steps,
+                    const struct un_optim_part *part) {
+    struct un_adamw how = un_optim_step(k, step, total_steps);
+    d->ops->adamw(q, params + part->begin, NULL, o->m + part->local, o->v + part->local, grads + part->begin,
+                  o->decay + part->begin / UN_PARAM_ALIGN, part->count, &how, o->clip + 1, o->clip + 2);
+}
+
 void un_optim_update(struct un_optim *o, struct un_device *d, struct un_queue *q, float *params,
                      const float *grads, const struct un_optim_keys *k, int64_t step, int64_t total_steps) {
-    struct un_adamw how = un_optim_step(k, step, total_steps);
-    d->ops->square_sums(q, o->partial, grads, o->count);
-    d->ops->clip_factor(q, o->clip, o->partial, o->chunks, (float)k->grad_norm);
-    d->ops->adamw(q, params, NULL, o->m, o->v, grads, o->decay, o->count, &how, o->clip + 1, o->clip + 2);
+    const struct un_optim_part all = {.count = o->count};
+    un_optim_sums(o, d, q, grads, &all);
+    un_optim_clip(o, d, q, k);
+    un_optim_apply(o, d, q, params, grads, k, step, total_steps, &all);
 }

@@ -1,4 +1,4 @@
-/* The optimizer's law: learning rate, clipping by global norm, AdamW over spans of the flat buffer (section
+/* The optimizer's law: learning rate, clipping by global norm, AdamW over parts of the flat buffer (section
  * `optim`). Source: uniter_torch.AdamW and lr_at (the authors' AdamW, decay after the step, eps outside the
  * bias correction). */
 #ifndef UN_OPTIM_H
@@ -20,18 +20,38 @@ double un_optim_lr(const struct un_optim_keys *keys, int64_t step, int64_t total
 /* The scalars of update `step`. */
 struct un_adamw un_optim_step(const struct un_optim_keys *keys, int64_t step, int64_t total_steps);
 
-struct un_optim {
-    float *m, *v;    /* [P] device */
-    uint8_t *decay;  /* [P / UN_PARAM_ALIGN] device */
-    double *partial; /* [chunks] device */
-    float *clip;     /* [3] device: norm, factor, finite */
-    int64_t count, chunks;
+/* The elements [begin, begin + count) of the flat buffer, whose moments stand at [local, local + count): a
+ * rank keeps only those of what it updates. begin and local are multiples of UN_PARAM_BLOCK, and so is count
+ * unless the part ends the buffer. */
+struct un_optim_part {
+    int64_t begin, count, local;
 };
+
+struct un_optim {
+    float *m, *v;    /* [owned] device */
+    uint8_t *decay;  /* [P / UN_PARAM_ALIGN] device */
+    double *partial; /* [blocks of owned] device: square sums of the own blocks */
+    double *sums;    /* [blocks of P] device: those of all blocks; partial itself where all are owned */
+    float *clip;     /* [3] device: norm, factor, finite */
+    int64_t count, owned;
+};
+/* owned: elements this process updates, params->total or fewer. */
 enum un_status un_optim_open(struct un_optim *optim, struct un_device *device, struct un_queue *q,
-                             const struct un_params *params);
+                             const struct un_params *params, int64_t owned);
 void un_optim_close(struct un_optim *optim, struct un_device *device);
-size_t un_optim_bytes(const struct un_params *params);
-/* norm and clip factor of grads, then the update of params. Leaves optim->clip for the log. */
+size_t un_optim_bytes(const struct un_params *params, int64_t owned);
+
+/* An update is: the square sums of all parts, then (after optim->sums is filled, in the order of the blocks)
+ * the clip factor, then the update of all parts. The sum of the blocks does not depend on who owns which. */
+void un_optim_sums(struct un_optim *optim, struct un_device *device, struct un_queue *q, const float *grads,
+                   const struct un_optim_part *part);
+/* Leaves optim->clip, for the parts and for the log. */
+void un_optim_clip(struct un_optim *optim, struct un_device *device, struct un_queue *q,
+                   const struct un_optim_keys *keys);
+void un_optim_apply(struct un_optim *optim, struct un_device *device, struct un_queue *q, float *params,
+                    const float *grads, const struct un_optim_keys *keys, int64_t step, int64_t total_steps,
+                    const struct un_optim_part *part);
+/* All three over the whole buffer, all of it owned. */
 void un_optim_update(struct un_optim *optim, struct un_device *device, struct un_queue *q, float *params,
                      const float *grads, const struct un_optim_keys *keys, int64_t step, int64_t total_steps);
 

@@ -253,24 +253,31 @@ static struct un_mat hidden(const struct un_model *m, int64_t layer, int64_t tok
     return un_mat32(layer < 0 ? m->inputs.x : m->blocks[layer].y, tokens, m->setup.dims.hidden_size);
 }
 
-static void forward(const struct un_model *m, const struct un_pass *p) {
+/* Up to the last hidden states; the heads, which follow, are asked for as well. */
+static void forward(const struct un_model *m, const struct un_pass *p, const struct un_pass_hooks *hooks) {
+    const int64_t *begin = m->at.layer_begin;
+    int64_t layers = m->setup.dims.num_hidden_layers;
+    if (hooks->need) hooks->need(hooks->context, 0, begin[0]);
     un_inputs_fwd(p, &m->inputs, &m->at.inputs);
-    for (int64_t l = 0; l < m->setup.dims.num_hidden_layers; ++l)
+    for (int64_t l = 0; l < layers; ++l) {
+        if (hooks->need) hooks->need(hooks->context, begin[l], begin[l + 1]);
         un_block_fwd(p, &m->blocks[l], &m->at.blocks[l], hidden(m, l - 1, p->batch->tokens), l);
+    }
+    if (hooks->need) hooks->need(hooks->context, begin[layers], m->params.total);
 }
 
 /* From the gradient d of the last hidden states down to the embeddings. */
-static void backward(const struct un_model *m, const struct un_pass *p, struct un_mat d, un_grad_ready ready,
-                     void *context) {
+static void backward(const struct un_model *m, const struct un_pass *p, struct un_mat d,
+                     const struct un_pass_hooks *hooks) {
     const int64_t *begin = m->at.layer_begin;
     int64_t layers = m->setup.dims.num_hidden_layers;
-    if (ready) ready(context, begin[layers], m->params.total);
+    if (hooks->ready) hooks->ready(hooks->context, begin[layers], m->params.total);
     for (int64_t l = layers - 1; l >= 0; --l) {
         un_block_bwd(p, d, &m->block_work, &m->blocks[l], &m->at.blocks[l], hidden(m, l - 1, d.rows), l);
-        if (ready) ready(context, begin[l], begin[l + 1]);
+        if (hooks->ready) hooks->ready(hooks->context, begin[l], begin[l + 1]);
     }
     un_inputs_bwd(p, &m->inputs, &m->at.inputs, d);
-    if (ready) ready(context, 0, begin[0]);
+    if (hooks->ready) hooks->ready(hooks->context, 0, begin[0]);
 }
 
 static void give_outputs(const struct un_model *m, struct un_outputs *out, const struct un_batch *batch) {
@@ -283,7 +290,9 @@ static void give_outputs(const struct un_model *m, struct un_outputs *out, const
 
 enum un_status un_model_pass(struct un_model *m, struct un_queue *q, const struct un_batch *batch,
                              const float *params, float *grads, bool dropout, struct un_outputs *out,
-                             un_grad_ready ready, void *ready_context) {
+                             const struct un_pass_hooks *hooks) {
+    static const struct un_pass_hooks none = {0};
+    if (!hooks) hooks = &none;
     UN_TRY(check_batch(m, batch, grads != NULL));
     struct un_pass p = {.ops = m->device->ops,
                         .q = q,
@@ -295,9 +304,9 @@ enum un_status un_model_pass(struct un_model *m, struct un_queue *q, const struc
                         .drop_prob = dropout ? m->setup.dims.dropout : 0};
     struct un_mat d = un_mat32(m->dx, batch->tokens, m->setup.dims.hidden_size);
     give_outputs(m, out, batch);
-    forward(m, &p);
+    forward(m, &p, hooks);
     if (grads) p.ops->zero(q, d.data, (size_t)(d.rows * d.cols) * sizeof(float));
     un_heads_run(&p, d, out, &m->heads, out->hidden);
-    if (grads) backward(m, &p, d, ready, ready_context);
+    if (grads) backward(m, &p, d, hooks);
     return UN_OK;
 }

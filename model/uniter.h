@@ -32,9 +32,15 @@ struct un_outputs {
     struct un_mat pooled, scores;
 };
 
-/* Called during the backward when gradients of elements [begin, end) of the flat buffer are final, from the
- * end towards the beginning. NULL allowed. */
-typedef void (*un_grad_ready)(void *context, int64_t begin, int64_t end);
+/* Called on the way through a pass, with elements [begin, end) of the flat buffer; each NULL: not called.
+ * Work that is queued at the call has the values as they are then. */
+struct un_pass_hooks {
+    /* These parameters are read from here on: the forward goes from the beginning to the end. */
+    void (*need)(void *context, int64_t begin, int64_t end);
+    /* These gradients are final: the backward goes from the end to the beginning. */
+    void (*ready)(void *context, int64_t begin, int64_t end);
+    void *context;
+};
 
 /* Builds the parameter table and takes all device memory the passes need (arena measured, then carved). */
 enum un_status un_model_open(struct un_model **model, struct un_device *device,
@@ -49,10 +55,10 @@ void un_model_limits(const struct un_model_setup *setup, struct un_limits *limit
 
 /* One pass. batch: device pointers. params: flat device buffer [P]. grads: flat device buffer, += (zeroed by
  * the caller); NULL: forward only (losses and hits, no dropout when !dropout). out is filled with pointers.
- */
+ * hooks NULL: none. */
 enum un_status un_model_pass(struct un_model *model, struct un_queue *q, const struct un_batch *batch,
                              const float *params, float *grads, bool dropout, struct un_outputs *out,
-                             un_grad_ready ready, void *ready_context);
+                             const struct un_pass_hooks *hooks);
 /* Tests: unit losses, pooled and scores are kept from now on (allocates). */
 enum un_status un_model_debug(struct un_model *model);
 

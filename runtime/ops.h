@@ -70,8 +70,7 @@ struct un_adamw {
     float step_size; /* lr * sqrt(1 - beta2^t) / (1 - beta1^t) */
 };
 
-enum { UN_SUM_CHUNK = 65536 }; /* elements per partial sum of square_sums */
-enum { UN_PARAM_ALIGN = 64 };  /* elements: start of every parameter tensor, granularity of the decay map */
+enum { UN_PARAM_ALIGN = 64 }; /* elements: start of every parameter tensor, granularity of the decay map */
 
 struct un_ops {
     /* ---- matrix products --------------------------------------------------------------------------------
@@ -191,7 +190,7 @@ struct un_ops {
     /* ---- optimizer
      * ------------------------------------------------------------------------------------------ */
 
-    /* partial[k] = sum of g[i]^2 over chunk k of UN_SUM_CHUNK elements, in double; count = elements. */
+    /* partial[k] = sum of g[i]^2 over chunk k of UN_PARAM_BLOCK elements, in double; count = elements. */
     void (*square_sums)(struct un_queue *q, double *partial, const float *g, int64_t count);
     /* out[0] = sqrt(sum of partial in order), out[1] = clip factor min(1, max_norm / (out[0] + 1e-6)) (1 when
      * max_norm <= 0), out[2] = 1 if out[0] is finite else 0. */

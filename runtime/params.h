@@ -9,6 +9,15 @@
 
 #include "runtime/status.h"
 
+/* Elements of a block of the flat buffer, the last one may be short: the unit of partial norms, of digests
+ * and of what a rank owns (comm/shard.h), so that each of them can be put together from the parts of any
+ * number of ranks. A multiple of UN_PARAM_ALIGN. */
+enum { UN_PARAM_BLOCK = 4096 };
+
+static inline int64_t un_param_blocks(int64_t total) {
+    return total / UN_PARAM_BLOCK + (total % UN_PARAM_BLOCK != 0);
+}
+
 enum un_init { UN_INIT_NORMAL, UN_INIT_ZERO, UN_INIT_ONE };
 
 struct un_param {

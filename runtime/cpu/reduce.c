@@ -1,8 +1,9 @@
-/* Sums over the flat gradient. A chunk of UN_SUM_CHUNK elements is one thread's, in sixteen running double
+/* Sums over the flat gradient. A chunk of UN_PARAM_BLOCK elements is one thread's, in sixteen running double
  * sums folded in a fixed tree; clip_factor adds the chunks in order.
  */
 #include "runtime/cpu/cpu.h"
 #include "runtime/cpu/lanes.h"
+#include "runtime/params.h"
 
 static double square_sum(const float *g, int64_t n) {
     double s[UN_LANES] = {0};
@@ -16,11 +17,11 @@ static double square_sum(const float *g, int64_t n) {
 }
 
 void un_cpu_square_sums(struct un_queue *q, double *partial, const float *g, int64_t count) {
-    int64_t chunks = (count + UN_SUM_CHUNK - 1) / UN_SUM_CHUNK;
+    int64_t chunks = (count + UN_PARAM_BLOCK - 1) / UN_PARAM_BLOCK;
 #pragma omp parallel for schedule(static) num_threads(q->threads) if (chunks > 1)
     for (int64_t k = 0; k < chunks; ++k) {
-        int64_t first = k * UN_SUM_CHUNK, left = count - first;
-        partial[k] = square_sum(g + first, left < UN_SUM_CHUNK ? left : UN_SUM_CHUNK);
+        int64_t first = k * UN_PARAM_BLOCK, left = count - first;
+        partial[k] = square_sum(g + first, left < UN_PARAM_BLOCK ? left : UN_PARAM_BLOCK);
     }
 }
 

@@ -6,6 +6,7 @@
  */
 #include "runtime/memory.h"
 #include "runtime/ops.h"
+#include "runtime/params.h"
 
 #include <cblas.h>
 #include <stdio.h>
@@ -249,7 +250,7 @@ static void run_segment_add(void) {
     ops->segment_add_rows(queue, words, tall_b, &segments);
 }
 static void run_clip(void) {
-    ops->clip_factor(queue, row_b, partial, FLAT / UN_SUM_CHUNK, 1.0f);
+    ops->clip_factor(queue, row_b, partial, FLAT / UN_PARAM_BLOCK, 1.0f);
 }
 static void run_mask(void) {
     ops->mask_features(queue, wide_a, feature, flags, row_a);
@@ -276,7 +277,7 @@ static void set_up(void) {
     flat_c = fresh(FLAT);
     flat_d = fresh(FLAT);
     for (int64_t i = 0; i < FLAT; ++i) flat_c[i] *= flat_c[i];
-    partial = (double *)(void *)fresh(FLAT / UN_SUM_CHUNK * 2);
+    partial = (double *)(void *)fresh(FLAT / UN_PARAM_BLOCK * 2);
     flags = (uint8_t *)fresh(FLAT / UN_PARAM_ALIGN / 4 + T);
     wide_a = mat(T, I);
     wide_b = mat(T, I);

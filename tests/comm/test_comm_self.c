@@ -1,6 +1,7 @@
 /* The one-process table, the launcher's traces in the environment, and lanes of ranks. */
 #include "comm/comm.h"
 #include "comm/launcher.h"
+#include "comm/queue.h"
 #include "runtime/memory.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,17 +55,31 @@ static void test_collectives(void **state) {
     un_comm_close(NULL);
 }
 
-static void test_sum_needs_nothing(void **state) {
+/* One rank owns every part, so a sum or a gather leaves what is there; a queue of its own is none. */
+static void test_parts_need_nothing(void **state) {
     (void)state;
-    struct un_comm *c = NULL;
+    struct un_comm *c = NULL, *copy = NULL;
     uint64_t before = un_memory_counts().live_blocks;
     assert_int_equal(un_comm_open_self(&c), UN_OK);
-    float data[3] = {1.5f, -0.0f, 3e38f}, same[3];
+    float data[4] = {7, 1.5f, -0.0f, 3e38f}, same[4], out[3] = {0};
+    const int counts[1] = {3}, at[1] = {1};
     memcpy(same, data, sizeof same);
-    assert_int_equal(un_comm_reserve(c, 1 << 20), UN_OK);
-    assert_null(c->scratch);
-    assert_int_equal(un_comm_sum_tree(c, data, 3), UN_OK);
+    assert_int_equal(c->ops->all_to_all_parts(c, out, data, counts, at), UN_OK);
+    assert_memory_equal(out, same + 1, sizeof out);
+    assert_int_equal(c->ops->reduce_scatter(c, out, data, counts), UN_OK);
+    assert_memory_equal(out, same, sizeof out);
+    assert_int_equal(c->ops->all_gather_parts(c, data, counts, at), UN_OK);
     assert_memory_equal(data, same, sizeof same);
+    assert_int_equal(c->ops->duplicate(c, &copy), UN_OK);
+    assert_non_null(copy);
+    un_comm_close(copy);
+    struct un_comm_queue *queue = (struct un_comm_queue *)data;
+    assert_int_equal(un_comm_queue_open(&queue, c, true, 4), UN_OK);
+    assert_null(queue);
+    assert_int_equal(un_comm_queue_post(queue, "nothing", NULL, NULL, 0), 0);
+    assert_int_equal(un_comm_queue_wait(queue, 0), UN_OK);
+    assert_true(un_comm_queue_times(queue).busy == 0 && !un_comm_queue_has_thread(queue));
+    un_comm_queue_close(queue);
     un_comm_close(c);
     assert_int_equal(un_memory_counts().live_blocks, before);
 }
@@ -105,6 +120,19 @@ static void test_launchers(void **state) {
     assert_int_equal(un_launcher_find().size, 0);
     no_launcher(state);
     assert_true(un_launcher_cores() >= 1);
+    setenv("PMIX_RANK", "0", 1);
+    setenv("SLURM_NTASKS", "8", 1); /* with a launcher, what Slurm was asked for must be there */
+    struct un_launcher l = un_launcher_find();
+    assert_int_equal(l.tasks, 8);
+    assert_int_equal(l.rank, 0);
+    assert_int_equal(un_launcher_check(&l, 8), UN_OK);
+    assert_int_equal(un_launcher_check(&l, 1), UN_USAGE);
+    assert_non_null(strstr(un_error_get()->text, "SLURM_NTASKS"));
+    un_error_clear();
+    unsetenv("PMIX_RANK");
+    l = un_launcher_find(); /* a plain start in a batch script */
+    assert_int_equal(un_launcher_check(&l, 1), UN_OK);
+    no_launcher(state);
 }
 
 static void test_lanes_tile(void **state) {
@@ -118,11 +146,32 @@ static void test_lanes_tile(void **state) {
         }
 }
 
+/* Watched or not, a collective gives the same; the pulse counts it, also a failed one. */
+static void test_pulses(void **state) {
+    (void)state;
+    struct un_comm *c;
+    struct un_pulse pulses[UN_PULSE_COUNT] = {0};
+    int64_t value = 7;
+    assert_int_equal(un_comm_open_self(&c), UN_OK);
+    un_pulse_begin(NULL, "nobody");
+    un_pulse_end(NULL);
+    un_pulse_watch(c, pulses);
+    assert_int_equal(c->ops->sum_i64(c, &value, 1), UN_OK);
+    assert_int_equal(value, 7);
+    assert_int_equal(c->ops->barrier(c), UN_OK);
+    assert_true(pulses[UN_PULSE_MAIN].begun == 2 && pulses[UN_PULSE_MAIN].ended == 2);
+    assert_string_equal(pulses[UN_PULSE_MAIN].what, "barrier");
+    assert_int_equal(c->ops->all_gather(c, &value, &value, sizeof value), UN_OK);
+    assert_string_equal(pulses[UN_PULSE_MAIN].what, "all-gather");
+    assert_true(pulses[UN_PULSE_MAIN].begun == 3 && pulses[UN_PULSE_GRADIENTS].begun == 0);
+    un_comm_close(c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_collectives),       cmocka_unit_test(test_sum_needs_nothing),
+        cmocka_unit_test(test_collectives),       cmocka_unit_test(test_parts_need_nothing),
         cmocka_unit_test(test_agree_returns_own), cmocka_unit_test(test_launchers),
-        cmocka_unit_test(test_lanes_tile),
+        cmocka_unit_test(test_lanes_tile),        cmocka_unit_test(test_pulses),
     };
     return cmocka_run_group_tests(tests, no_launcher, NULL);
 }

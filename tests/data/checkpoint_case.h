@@ -3,24 +3,29 @@
 #ifndef UN_TEST_CHECKPOINT_CASE_H
 #define UN_TEST_CHECKPOINT_CASE_H
 
-#include "io/checkpoint.h"
+#include "io/checkpoint_writer.h"
 
 enum { CASE_LANES = 5, CASE_STREAMS = 3 };
 
 struct checkpoint_case {
     struct un_params params;
     struct un_lane_state states[CASE_LANES];
+    int rank;
     struct un_checkpoint c;
 };
 
-/* rows x 128 weights and a bias; rank r of n takes its lanes. Buffers are poisoned. */
+/* rows x 128 weights and a bias, in buckets of seven blocks; rank r of n takes its part and its lanes.
+ * Buffers are poisoned. */
 void case_open(struct checkpoint_case *k, int64_t rows, int rank, int size);
 void case_close(struct checkpoint_case *k);
 /* The state after `step`; states of other ranks' lanes are poisoned. */
 void case_fill(struct checkpoint_case *k, int64_t step);
 void case_poison(struct checkpoint_case *k);
-/* The number of buffers' elements and states that are not those of k->c.step. */
+/* The number of the rank's elements and of all states that are not those of k->c.step. */
 int64_t case_wrong(const struct checkpoint_case *k);
+/* A whole save by a writer of its own. Collective. */
+enum un_status case_write(struct un_comm *comm, const char *run_dir, int64_t keep, int64_t keep_every,
+                          struct checkpoint_case *k);
 /* Removes a folder with all below it. */
 void case_remove_tree(const char *path);
 
@@ -31,7 +36,8 @@ extern char case_found[1024]; /* by the last case_find */
 int case_run_open(void **state);
 int case_run_close(void **state);
 void case_save(struct checkpoint_case *k, int64_t step, int64_t keep);
-const char *case_find(const char *how);
+/* Resumes into *k. */
+const char *case_find(struct checkpoint_case *k, const char *how);
 /* case_find("auto") must give this step, and it must be what was saved. */
 void case_expect_newest(struct checkpoint_case *k, int64_t step);
 

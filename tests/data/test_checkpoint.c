@@ -1,5 +1,6 @@
 /* Checkpoints on one process: what is saved comes back bit for bit, the newest is found, old ones go. */
 #include "io/checkpoint_folder.h"
+#include "io/checkpoint_show.h"
 #include "runtime/memory.h"
 #include "tests/data/checkpoint_case.h"
 #include "tests/data/expect.h"
@@ -26,8 +27,8 @@ static void test_round_trip(void **state) {
     struct checkpoint_case k;
     uint64_t live = live_blocks();
     case_open(&k, ROWS, 0, 1);
-    assert_true(k.params.total > 2 * UN_CKPT_BLOCK && k.params.total % UN_CKPT_BLOCK != 0);
-    assert_string_equal(case_find("auto"), "");
+    assert_true(k.params.total > 2 * UN_PARAM_BLOCK && k.params.total % UN_PARAM_BLOCK != 0);
+    assert_string_equal(case_find(&k, "auto"), "");
     case_save(&k, 5000, 0);
     char param[UN_DIGEST_TEXT], state_digest[UN_DIGEST_TEXT], alone[UN_DIGEST_TEXT];
     strcpy(param, k.c.param_digest);
@@ -67,16 +68,16 @@ static void test_find(void **state) {
     case_open(&k, 3, 0, 1);
     case_save(&k, 7, 0);
     case_save(&k, 123456789, 0); /* more than eight digits */
-    assert_string_equal(case_find("none"), "");
+    assert_string_equal(case_find(&k, "none"), "");
     case_expect_newest(&k, 123456789);
     char path[1100];
     snprintf(path, sizeof path, "%s/ckpt/step_00000007//", case_run);
-    case_find(path);
+    case_find(&k, path);
     path[strlen(path) - 2] = '\0';
     assert_string_equal(case_found, path);
-    expect_error(un_checkpoint_find(case_comm, case_run, case_run, case_found, sizeof case_found), UN_USAGE,
-                 case_run, "manifest.json");
-    expect_error(un_checkpoint_find(case_comm, case_run, path, case_found, 8), UN_USAGE, path);
+    expect_error(un_checkpoint_resume(case_comm, case_run, case_run, &k.c, case_found, sizeof case_found),
+                 UN_USAGE, case_run, "manifest.json");
+    expect_error(un_checkpoint_resume(case_comm, case_run, path, &k.c, case_found, 8), UN_USAGE, path);
     expect_error(un_checkpoint_load(case_comm, case_run, &k.c), UN_DATA, case_run, "manifest.json");
     case_close(&k);
 }
@@ -98,6 +99,24 @@ static void test_keep(void **state) {
     case_close(&k);
 }
 
+static void test_keep_every(void **state) {
+    (void)state;
+    struct checkpoint_case k;
+    case_remove_tree(case_run);
+    case_open(&k, 3, 0, 1);
+    for (int64_t step = 1; step <= 11; ++step) {
+        case_fill(&k, step);
+        expect_ok(case_write(case_comm, case_run, 2, 4, &k));
+    }
+    for (int64_t step = 1; step <= 11; ++step) {
+        char name[32];
+        snprintf(name, sizeof name, "step_%08lld", (long long)step);
+        assert_int_equal(exists(name), step == 4 || step == 8 || step >= 10);
+    }
+    case_expect_newest(&k, 11);
+    case_close(&k);
+}
+
 static void test_same_step_again(void **state) {
     (void)state;
     struct checkpoint_case k;
@@ -106,10 +125,10 @@ static void test_same_step_again(void **state) {
     case_save(&k, 9, 2);
     case_fill(&k, 8);
     k.c.step = 9;
-    expect_ok(un_checkpoint_save(case_comm, case_run, 2, &k.c));
+    expect_ok(case_write(case_comm, case_run, 2, 0, &k));
     assert_false(exists("step_00000009.partial"));
     case_poison(&k);
-    expect_ok(un_checkpoint_load(case_comm, case_find("auto"), &k.c));
+    expect_ok(un_checkpoint_load(case_comm, case_find(&k, "auto"), &k.c));
     assert_int_equal(k.c.step, 9);
     k.c.step = 8;
     assert_int_equal(case_wrong(&k), 0);
@@ -149,7 +168,7 @@ static void test_other_training(void **state) {
     case_remove_tree(case_run);
     case_open(&k, 3, 0, 1);
     case_save(&k, 2, 0);
-    case_find("auto");
+    case_find(&k, "auto");
     struct un_checkpoint c = k.c;
     c.lanes = 4;
     expect_error(un_checkpoint_load(case_comm, case_found, &c), UN_USAGE, case_found, "lanes", "5", "4");
@@ -203,6 +222,53 @@ static void test_list(void **state) {
     case_close(&k);
 }
 
+static char *text_of(enum un_status (*body)(const char *path, FILE *out), const char *path,
+                     enum un_status *status) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    *status = body(path, out);
+    fclose(out);
+    return text;
+}
+
+static void test_verify_and_show(void **state) {
+    (void)state;
+    struct checkpoint_case k;
+    enum un_status status;
+    size_t bytes;
+    case_remove_tree(case_run);
+    expect_error(un_checkpoint_verify(case_run, stdout), UN_USAGE, case_run);
+    case_open(&k, ROWS, 0, 1);
+    case_save(&k, 1, 0);
+    case_save(&k, 2, 0);
+    char *text = text_of(un_checkpoint_verify, case_run, &status);
+    expect_ok(status);
+    assert_true(strstr(text, "step        1  right") && strstr(text, "step        2  right"));
+    free(text);
+    char *shard = case_slurp(case_file(1, "shard_00000.h5"), &bytes);
+    shard[bytes / 2] ^= 1; /* the list does not read so far, verify does */
+    case_overwrite(case_file(1, "shard_00000.h5"), shard, bytes);
+    free(shard);
+    text = text_of(un_checkpoint_list, case_run, &status);
+    expect_ok(status);
+    assert_true(strstr(text, "step        1  complete") && strstr(text, "1 shard"));
+    free(text);
+    text = text_of(un_checkpoint_verify, case_run, &status);
+    expect_error(status, UN_DATA, "1 broken");
+    assert_true(strstr(text, "step        1  broken") && strstr(text, "step        2  right"));
+    free(text);
+    text = text_of(un_checkpoint_verify, case_file(2, ""), &status);
+    expect_ok(status);
+    free(text);
+    text = text_of(un_checkpoint_show, case_run, &status);
+    expect_ok(status);
+    assert_true(strstr(text, "step          2\n") && strstr(text, "uniter.test.weight") &&
+                strstr(text, "1100 x 128") && strstr(text, "stream 2") && strstr(text, k.c.param_digest));
+    free(text);
+    case_close(&k);
+}
+
 /* Each allocation of a save and a load fails once: an error, nothing lost, and the next attempt works. */
 static void test_out_of_memory(void **state) {
     (void)state;
@@ -215,17 +281,17 @@ static void test_out_of_memory(void **state) {
     for (uint64_t n = 1; well < 12; ++n) {
         case_fill(&k, 2);
         un_memory_fail_at(n);
-        enum un_status status = un_checkpoint_save(case_comm, case_run, 0, &k.c);
+        enum un_status status = case_write(case_comm, case_run, 0, 0, &k);
         if (status == UN_OK)
-            status = un_checkpoint_find(case_comm, case_run, "auto", case_found, sizeof case_found);
+            status = un_checkpoint_resume(case_comm, case_run, "auto", &k.c, case_found, sizeof case_found);
         if (status == UN_OK) status = un_checkpoint_load(case_comm, case_found, &k.c);
         un_memory_fail_at(0);
         assert_int_equal(live_blocks(), live);
         failures += status != UN_OK;
         well = status == UN_OK ? well + 1 : 0;
         un_error_clear();
-        assert_int_equal(un_checkpoint_find(case_comm, case_run, "auto", case_found, sizeof case_found),
-                         UN_OK);
+        assert_int_equal(
+            un_checkpoint_resume(case_comm, case_run, "auto", &k.c, case_found, sizeof case_found), UN_OK);
         assert_true(case_found[0] != '\0');
     }
     assert_true(failures > 10);
@@ -236,14 +302,11 @@ static void test_out_of_memory(void **state) {
 int main(void) {
     un_log_set(0, UN_LOG_ERROR); /* the warnings about what the tests break */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_parameters_alone),
-        cmocka_unit_test(test_find),
-        cmocka_unit_test(test_keep),
-        cmocka_unit_test(test_same_step_again),
-        cmocka_unit_test(test_leftovers),
-        cmocka_unit_test(test_other_training),
-        cmocka_unit_test(test_list),
+        cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_parameters_alone),
+        cmocka_unit_test(test_find),          cmocka_unit_test(test_keep),
+        cmocka_unit_test(test_keep_every),    cmocka_unit_test(test_same_step_again),
+        cmocka_unit_test(test_leftovers),     cmocka_unit_test(test_other_training),
+        cmocka_unit_test(test_list),          cmocka_unit_test(test_verify_and_show),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, case_run_open, case_run_close);

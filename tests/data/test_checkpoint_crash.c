@@ -40,7 +40,7 @@ static void save_forever(struct checkpoint_case *k, int64_t step, int out) {
     for (;; ++step)
         for (int again = 0; again <= (step % 4 == 0); ++again) {
             case_fill(k, step);
-            if (un_checkpoint_save(case_comm, case_run, 2, &k->c) != UN_OK) {
+            if (case_write(case_comm, case_run, 2, 0, k) != UN_OK) {
                 fprintf(stderr, "the saver failed: %s\n", un_error_get()->text);
                 _exit(1);
             }
@@ -77,7 +77,7 @@ static void test_killed_while_saving(void **state) {
     case_open(&k, ROWS, 0, 1);
     double start = now();
     case_fill(&k, 0);
-    expect_ok(un_checkpoint_save(case_comm, case_run, 2, &k.c));
+    expect_ok(case_write(case_comm, case_run, 2, 0, &k));
     double one = now() - start;
     int64_t step = 0, within = 0;
     for (int i = 0; i < KILLS; ++i) {
@@ -86,7 +86,7 @@ static void test_killed_while_saving(void **state) {
         char partial[1024];
         snprintf(partial, sizeof partial, "%s/ckpt/step_%08lld.partial", case_run, (long long)told + 1);
         within += access(partial, F_OK) == 0;
-        expect_ok(un_checkpoint_find(case_comm, case_run, "auto", case_found, sizeof case_found));
+        expect_ok(un_checkpoint_resume(case_comm, case_run, "auto", &k.c, case_found, sizeof case_found));
         assert_true(access(partial, F_OK) != 0);
         case_poison(&k);
         expect_ok(un_checkpoint_load(case_comm, case_found, &k.c));
@@ -103,27 +103,42 @@ static void test_killed_while_saving(void **state) {
     case_close(&k);
 }
 
-/* Saves in a child that is killed when it enters its n-th call into the system. false: it had finished
- * before; SKIPPED in *how: nobody may trace here. */
+/* A traced child and its threads: goes on with `thread`; a signal that was meant for it is handed on. */
+static void go_on(pid_t thread, int how) {
+    int number = WSTOPSIG(how);
+    bool ours = number == SIGSTOP || (number & ~0x80) == SIGTRAP; /* of tracing, or a new thread's first */
+    ptrace(PTRACE_SYSCALL, thread, NULL, ours ? 0 : number);
+}
+
+/* Saves in a child that is killed when it, or its writer's thread, enters the n-th call into the system of
+ * both. false: it had finished before; SKIPPED in *how: nobody may trace here. */
 static bool kill_at_call(struct checkpoint_case *k, int64_t step, int64_t n, int *how) {
     pid_t pid = fork();
     if (pid == 0) {
         if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0) _exit(SKIPPED);
         raise(SIGSTOP);
         case_fill(k, step);
-        _exit(un_checkpoint_save(case_comm, case_run, 2, &k->c) == UN_OK ? 0 : 1);
+        _exit(case_write(case_comm, case_run, 2, 0, k) == UN_OK ? 0 : 1);
     }
     waitpid(pid, how, 0);
-    for (int64_t stops = 0; WIFSTOPPED(*how); ++stops) { /* entry and exit of a call are a stop each */
-        if (stops == 2 * n - 1) {
-            kill(pid, SIGKILL);
-            waitpid(pid, how, 0);
-            return true;
+    if (!WIFSTOPPED(*how)) return false;
+    long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL;
+    ptrace(PTRACE_SETOPTIONS, pid, NULL, options);
+    pid_t thread = pid;
+    for (int64_t stops = 0;;) { /* entry and exit of a call are a stop each */
+        if (WIFSTOPPED(*how)) {
+            stops += WSTOPSIG(*how) == (SIGTRAP | 0x80);
+            if (stops == 2 * n - 1) {
+                kill(pid, SIGKILL);
+                while (waitpid(-1, how, __WALL) != pid || WIFSTOPPED(*how)) continue;
+                return true;
+            }
+            go_on(thread, *how);
+        } else if (thread == pid) {
+            return false;
         }
-        ptrace(PTRACE_SYSCALL, pid, NULL, NULL);
-        waitpid(pid, how, 0);
+        thread = waitpid(-1, how, __WALL);
     }
-    return false;
 }
 
 /* From steps 1 and 2 on, `step` is saved and killed at every call in turn: 2 or `step` must be found, and be
@@ -140,7 +155,7 @@ static int64_t kill_at_every_call(struct checkpoint_case *k, int64_t step) {
             case_expect_newest(k, step);
             return n - 1;
         }
-        case_find("auto");
+        case_find(k, "auto");
         case_poison(k);
         expect_ok(un_checkpoint_load(case_comm, case_found, &k->c));
         if (k->c.step != 2 && k->c.step != step)
@@ -170,7 +185,7 @@ static int save_with_little_room(const char *run_dir, struct checkpoint_case *k,
     char partial[1024];
     enum un_status status;
     case_fill(k, 2);
-    enum un_status saved = un_checkpoint_save(case_comm, run_dir, 0, &k->c);
+    enum un_status saved = case_write(case_comm, run_dir, 0, 0, k);
     const char *text = un_error_get()->text;
     if (saved != UN_OK && (saved != UN_IO || !strstr(text, run_dir) || !strstr(text, reason))) {
         fprintf(stderr, "status %d: %s\n", (int)saved, text);
@@ -180,7 +195,7 @@ static int save_with_little_room(const char *run_dir, struct checkpoint_case *k,
     snprintf(partial, sizeof partial, "%s/ckpt/step_00000002.partial", run_dir);
     if (access(partial, F_OK) == 0) return -1;
     case_poison(k);
-    UN_TRY_GOTO(un_checkpoint_find(case_comm, run_dir, "auto", case_found, sizeof case_found), out);
+    UN_TRY_GOTO(un_checkpoint_resume(case_comm, run_dir, "auto", &k->c, case_found, sizeof case_found), out);
     UN_TRY_GOTO(un_checkpoint_load(case_comm, case_found, &k->c), out);
 out:
     if (status == UN_OK && case_wrong(k) == 0 && k->c.step == (saved == UN_OK ? 2 : 1)) return saved != UN_OK;
@@ -202,7 +217,7 @@ static int disk_full_child(void *context) {
         snprintf(size, sizeof size, "size=%lld", (long long)room);
         if (mount("tmpfs", case_run, "tmpfs", 0, size) != 0) return SKIPPED;
         case_fill(k, 1);
-        if (un_checkpoint_save(case_comm, case_run, 0, &k->c) != UN_OK) {
+        if (case_write(case_comm, case_run, 0, 0, k) != UN_OK) {
             fprintf(stderr, "first save in %lld bytes: %s\n", (long long)room, un_error_get()->text);
             return 1;
         }
@@ -233,7 +248,7 @@ static int file_limit_child(void *context) {
     int failed = 0;
     case_remove_tree(case_run);
     case_fill(k, 1);
-    if (un_checkpoint_save(case_comm, case_run, 0, &k->c) != UN_OK) return 1;
+    if (case_write(case_comm, case_run, 0, 0, k) != UN_OK) return 1;
     signal(SIGXFSZ, SIG_IGN); /* write then fails with EFBIG */
     const rlim_t limits[] = {0, 100, 700, 5000, 100000, 1000000, RLIM_INFINITY};
     for (size_t i = 0; i < sizeof limits / sizeof *limits; ++i) {
@@ -265,7 +280,7 @@ static void test_no_folder(void **state) {
     int fd = open(case_run, O_CREAT | O_WRONLY, 0666); /* a file where the folder should be */
     assert_true(fd >= 0);
     close(fd);
-    expect_error(un_checkpoint_save(case_comm, case_run, 0, &k.c), UN_IO, case_run);
+    expect_error(case_write(case_comm, case_run, 0, 0, &k), UN_IO, case_run);
     case_close(&k);
 }
 

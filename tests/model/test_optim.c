@@ -69,7 +69,7 @@ static void open_bench(struct bench *b) {
         .max_tokens = 8, .max_samples = 1, .max_width = 8, .max_heads = 1, .max_params = b->table.total};
     assert_int_equal(un_device_open("cpu", 2, 0, &b->device), UN_OK);
     assert_int_equal(b->device->mem->queue_open(b->device, &limits, &b->q), UN_OK);
-    assert_int_equal(un_optim_open(&b->optim, b->device, b->q, &b->table), UN_OK);
+    assert_int_equal(un_optim_open(&b->optim, b->device, b->q, &b->table, b->table.total), UN_OK);
     size_t n = (size_t)b->table.total;
     b->params = b->device->mem->alloc(b->device, n * sizeof(float), "params");
     b->grads = b->device->mem->alloc(b->device, n * sizeof(float), "grads");
@@ -155,6 +155,49 @@ static void updates_clipped(void **state) {
     run_updates(0.3f, true);
 }
 
+/* Two owners of interleaved parts, each with its own moments, end with the bits of one owner of everything.
+ */
+static void parts_are_the_whole(void **state) {
+    (void)state;
+    enum { PARTS = 5 };
+    struct bench b;
+    open_bench(&b);
+    int64_t total = b.table.total, blocks = un_param_blocks(total), owned[2] = {0};
+    struct un_optim_part part[PARTS];
+    assert_true(blocks > 2 * PARTS);
+    for (int64_t i = 0; i < PARTS; ++i) {
+        int64_t begin = blocks * i / PARTS * UN_PARAM_BLOCK,
+                end = i + 1 < PARTS ? blocks * (i + 1) / PARTS * UN_PARAM_BLOCK : total;
+        part[i] = (struct un_optim_part){begin, end - begin, owned[i % 2]};
+        owned[i % 2] += end - begin;
+    }
+    struct un_optim half[2];
+    float *params = un_alloc((size_t)total, sizeof *params, "parameters");
+    memcpy(params, b.params, (size_t)total * sizeof *params);
+    for (int i = 0; i < 2; ++i)
+        assert_int_equal(un_optim_open(&half[i], b.device, b.q, &b.table, owned[i]), UN_OK);
+    for (int64_t step = 1; step <= STEPS; ++step) {
+        draw(&b, step, 0.3f);
+        un_optim_update(&b.optim, b.device, b.q, b.params, b.grads, &keys, step, TOTAL);
+        for (int i = 0; i < PARTS; ++i) {
+            un_optim_sums(&half[i % 2], b.device, b.q, b.grads, &part[i]);
+            for (int other = 0; other < 2; ++other)
+                memcpy(half[other].sums + part[i].begin / UN_PARAM_BLOCK,
+                       half[i % 2].partial + part[i].local / UN_PARAM_BLOCK,
+                       (size_t)un_param_blocks(part[i].count) * sizeof(double));
+        }
+        for (int i = 0; i < 2; ++i) un_optim_clip(&half[i], b.device, b.q, &keys);
+        for (int i = 0; i < PARTS; ++i)
+            un_optim_apply(&half[i % 2], b.device, b.q, params, b.grads, &keys, step, TOTAL, &part[i]);
+        assert_memory_equal(half[0].clip, b.optim.clip, 3 * sizeof(float));
+        assert_memory_equal(half[1].clip, b.optim.clip, 3 * sizeof(float));
+        assert_memory_equal(params, b.params, (size_t)total * sizeof *params);
+    }
+    for (int i = 0; i < 2; ++i) un_optim_close(&half[i], b.device);
+    un_free(params);
+    close_bench(&b);
+}
+
 /* A gradient that is not finite must not touch anything. */
 static void not_finite(void **state) {
     (void)state;
@@ -175,14 +218,21 @@ static void memory(void **state) {
     struct bench b;
     open_bench(&b);
     size_t p = (size_t)b.table.total;
-    assert_int_equal(un_optim_bytes(&b.table), 8 * p + p / 64 + 8 * ((p + 65535) / 65536) + 12);
+    assert_int_equal(un_optim_bytes(&b.table, b.table.total), 8 * p + p / 64 + 8 * ((p + 4095) / 4096) + 12);
+    size_t half = UN_PARAM_BLOCK * (size_t)(un_param_blocks((int64_t)p) / 2);
+    assert_int_equal(un_optim_bytes(&b.table, (int64_t)half),
+                     8 * half + p / 64 + 8 * (half / 4096 + (p + 4095) / 4096) + 12);
     close_bench(&b);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(learning_rate),   cmocka_unit_test(scalars),
-                                       cmocka_unit_test(binds),           cmocka_unit_test(updates),
-                                       cmocka_unit_test(updates_clipped), cmocka_unit_test(not_finite),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(learning_rate),
+                                       cmocka_unit_test(scalars),
+                                       cmocka_unit_test(binds),
+                                       cmocka_unit_test(updates),
+                                       cmocka_unit_test(updates_clipped),
+                                       cmocka_unit_test(not_finite),
+                                       cmocka_unit_test(parts_are_the_whole),
                                        cmocka_unit_test(memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

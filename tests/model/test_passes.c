@@ -166,7 +166,7 @@ static void forward_only_model(void **state) {
     check(net_run(&plain.net, &plain.batch, false, false));
     same_losses(&train, &plain);
     assert_int_equal(un_model_pass(plain.net.model, plain.net.q, &plain.batch.device, plain.net.params,
-                                   plain.net.grads, false, &plain.net.out, NULL, NULL),
+                                   plain.net.grads, false, &plain.net.out, NULL),
                      UN_INTERNAL);
     un_error_clear();
     close_bench(&train);
@@ -233,13 +233,50 @@ static void spans_are_final(void **state) {
     int64_t total = b.net.table->total;
     struct spans spans = {
         .bench = &b, .low = total, .at_ready = un_alloc((size_t)total, sizeof(float), "spans")};
+    const struct un_pass_hooks hooks = {.ready = on_ready, .context = &spans};
     check(un_model_pass(b.net.model, b.net.q, &b.batch.device, b.net.params, b.net.grads, true, &b.net.out,
-                        on_ready, &spans));
+                        &hooks));
     check(b.net.device->mem->queue_wait(b.net.q));
     assert_int_equal(spans.low, 0);
     assert_int_equal(spans.calls, sizes.num_hidden_layers + 2);
     same_bits(spans.at_ready, b.net.grads, total, "gradient");
     un_free(spans.at_ready);
+    close_bench(&b);
+}
+
+/* Parameters that arrive one span after the other. */
+struct arrival {
+    const struct bench *bench;
+    const float *values;
+    int64_t high;
+};
+
+static void on_need(void *context, int64_t begin, int64_t end) {
+    struct arrival *a = context;
+    assert_true(begin == a->high && end > begin);
+    memcpy(a->bench->net.params + begin, a->values + begin, (size_t)(end - begin) * sizeof(float));
+    a->high = end;
+}
+
+/* No parameter is read before its span is asked for: until then it is not a number. */
+static void parameters_in_time(void **state) {
+    (void)state;
+    struct bench b;
+    open_bench(&b, 2, true);
+    run(&b, true);
+    int64_t total = b.net.table->total;
+    float *values = un_alloc((size_t)total, sizeof *values, "parameters");
+    memcpy(values, b.net.params, (size_t)total * sizeof *values);
+    for (int64_t i = 0; i < total; ++i) b.net.params[i] = NAN;
+    memset(b.net.grads, 0, (size_t)total * sizeof *b.net.grads);
+    struct arrival arrival = {.bench = &b, .values = values};
+    const struct un_pass_hooks hooks = {.need = on_need, .context = &arrival};
+    check(un_model_pass(b.net.model, b.net.q, &b.batch.device, b.net.params, b.net.grads, true, &b.net.out,
+                        &hooks));
+    check(b.net.device->mem->queue_wait(b.net.q));
+    assert_int_equal(arrival.high, total);
+    same_bits(b.net.grads, b.grads, total, "gradient");
+    un_free(values);
     close_bench(&b);
 }
 
@@ -255,7 +292,7 @@ static void gradients_accumulate(void **state) {
         end = b.net.table->list[k].offset + b.net.table->list[k].count;
     }
     check(un_model_pass(b.net.model, b.net.q, &b.batch.device, b.net.params, b.net.grads, true, &b.net.out,
-                        NULL, NULL));
+                        NULL));
     check(b.net.device->mem->queue_wait(b.net.q));
     for (int64_t i = 0; i < b.net.table->total; ++i)
         assert_near(b.net.grads[i], 2.0 * b.grads[i], 1e-6 + 1e-5 * fabsf(b.grads[i]));
@@ -271,7 +308,7 @@ static void nothing_allocated(void **state) {
     uint64_t before = un_memory_counts().frozen_allocs;
     un_memory_freeze(true);
     check(un_model_pass(b.net.model, b.net.q, &b.batch.device, b.net.params, b.net.grads, true, &b.net.out,
-                        NULL, NULL));
+                        NULL));
     check(b.net.device->mem->queue_wait(b.net.q));
     un_memory_freeze(false);
     assert_int_equal(un_memory_counts().frozen_allocs - before, 0);
@@ -340,6 +377,7 @@ int main(void) {
                                        cmocka_unit_test(forward_only_model),
                                        cmocka_unit_test(fillers),
                                        cmocka_unit_test(spans_are_final),
+                                       cmocka_unit_test(parameters_in_time),
                                        cmocka_unit_test(gradients_accumulate),
                                        cmocka_unit_test(nothing_allocated),
 

@@ -1,0 +1,32 @@
+/* A flat buffer of floats over ranks, bucket by bucket: gradients reduce-scattered, parameters all-gathered.
+ * Who owns what: comm/shard.h.
+ */
+#ifndef UN_PARTS_H
+#define UN_PARTS_H
+
+#include "comm/comm.h"
+#include "comm/shard.h"
+
+/* Used by one thread at a time. Takes all its memory when it is opened. */
+struct un_parts {
+    struct un_shard shard;
+    int *counts, *at; /* [size] parts of the bucket at hand */
+    float *scratch;   /* the own part of every rank */
+};
+
+enum un_status un_parts_open(struct un_parts *parts, const struct un_shard *shard);
+void un_parts_close(struct un_parts *parts);
+size_t un_parts_bytes(const struct un_shard *shard);
+
+/* Collective. bucket: the floats of bucket b. This rank's part of it becomes the sum over ranks; the rest is
+ * left as it was. exact: added as a balanced binary tree over the ranks in rank order, (r0+r1)+(r2+r3)..., an
+ * odd one going up unchanged; with a power-of-two number of ranks this completes the tree over lanes that
+ * each rank began, so the bits do not depend on the number of ranks. It is an all-to-all of parts and a local
+ * sum, and so moves as many bytes as a ring: (n-1)/n of the bucket per rank each way. Not exact: the
+ * library's reduce-scatter. */
+enum un_status un_parts_reduce(struct un_comm *comm, struct un_parts *parts, int64_t b, float *bucket,
+                               bool exact);
+/* Collective. Every rank brings its part of bucket b and gets the others. */
+enum un_status un_parts_gather(struct un_comm *comm, struct un_parts *parts, int64_t b, float *bucket);
+
+#endif

@@ -1,0 +1,209 @@
+/* The checkpoints of a run (saver.h). Law: the copy belongs to the writer from begin to the next wait. */
+#include "launch/saver.h"
+
+#include "io/files.h"
+#include "io/metrics.h"
+#include "runtime/memory.h"
+
+#include <string.h>
+
+size_t un_saver_bytes(int64_t owned) {
+    return 3 * (size_t)owned * sizeof(float);
+}
+
+/* The copy is touched once here, so that no save pays for its first use. */
+static enum un_status take_copy(struct un_saver *s) {
+    struct un_checkpoint *c = &s->checkpoint;
+    size_t owned = (size_t)un_shard_count(&c->shard, s->job->comm->rank);
+    float **const parts[] = {&c->p, &c->m, &c->v};
+    for (int i = 0; i < 3; ++i) {
+        *parts[i] = un_alloc(owned, sizeof(float), "copy for checkpoints");
+        if (!*parts[i]) return UN_MEMORY;
+        for (size_t at = 0; at < owned; at += 1024) ((volatile float *)*parts[i])[at] = 0;
+    }
+    return UN_OK;
+}
+
+enum un_status un_saver_open(struct un_saver *s, struct un_job *job) {
+    const struct un_run_config *config = &job->config;
+    *s = (struct un_saver){.job = job, .step = -1};
+    s->checkpoint = (struct un_checkpoint){.lanes = config->train.lanes,
+                                           .states = job->states,
+                                           .seed = (uint64_t)config->run.seed,
+                                           .plan_digest = un_plan_digest(job->train.plan),
+                                           .owner = &job->owner,
+                                           .params = job->table,
+                                           .shard = job->exchange.shard};
+    un_plan_streams(job->train.plan, &s->checkpoint.n_streams);
+    struct un_checkpoint_writer_setup setup = {.run_dir = config->run.dir,
+                                               .keep = config->checkpoint.keep,
+                                               .keep_every = config->checkpoint.keep_every,
+                                               .timeout = (double)config->checkpoint.timeout,
+                                               .checkpoint = &s->checkpoint};
+    UN_TRY(un_comm_agree(job->comm, take_copy(s)));
+    return un_checkpoint_writer_open(&s->writer, job->comm, &setup);
+}
+
+/* ---- between the device and the copy ---- */
+
+/* What this rank owns of the parameters into the copy, or back. */
+static void copy_own_params(const struct un_saver *s, bool out) {
+    struct un_job *job = s->job;
+    const struct un_device_ops *mem = job->device->mem;
+    for (int64_t b = 0; b < s->checkpoint.shard.buckets; ++b) {
+        struct un_optim_part part = un_exchange_part(job, b);
+        size_t bytes = (size_t)part.count * sizeof(float);
+        if (bytes == 0) continue;
+        if (out)
+            mem->copy_out(job->queue, s->checkpoint.p + part.local, job->params + part.begin, bytes);
+        else
+            mem->copy_in(job->queue, job->params + part.begin, s->checkpoint.p + part.local, bytes);
+    }
+}
+
+static enum un_status fill_copy(const struct un_saver *s) {
+    struct un_job *job = s->job;
+    const struct un_device_ops *mem = job->device->mem;
+    const struct un_checkpoint *c = &s->checkpoint;
+    size_t bytes = (size_t)un_shard_count(&c->shard, job->comm->rank) * sizeof(float);
+    copy_own_params(s, true);
+    mem->copy_out(job->queue, c->m, job->optim.m, bytes);
+    mem->copy_out(job->queue, c->v, job->optim.v, bytes);
+    return mem->queue_wait(job->queue);
+}
+
+/* The parts of all ranks into `whole` [P], host memory in which this rank's stand already. */
+static enum un_status gather(struct un_job *job, float *whole) {
+    struct un_exchange *x = &job->exchange;
+    if (job->comm->size == 1) return UN_OK;
+    for (int64_t b = 0; b < x->shard.buckets; ++b)
+        UN_TRY(un_parts_gather(job->comm, &x->parts, b, whole + un_shard_bucket(&x->shard, b).begin));
+    return UN_OK;
+}
+
+/* Through the host where it cannot read the device's memory. */
+static enum un_status gather_params(struct un_saver *s) {
+    struct un_job *job = s->job;
+    const struct un_device_ops *mem = job->device->mem;
+    size_t bytes = (size_t)job->table->total * sizeof(float);
+    if (job->device->host_readable || job->comm->size == 1) return gather(job, job->params);
+    float *whole = un_alloc((size_t)job->table->total, sizeof *whole, "parameters of a checkpoint");
+    enum un_status status = un_comm_agree(job->comm, whole ? UN_OK : UN_MEMORY);
+    if (status == UN_OK) {
+        mem->copy_out(job->queue, whole, job->params, bytes);
+        status = mem->queue_wait(job->queue);
+    }
+    if (status == UN_OK) status = gather(job, whole);
+    if (status == UN_OK) {
+        mem->copy_in(job->queue, job->params, whole, bytes);
+        status = mem->queue_wait(job->queue);
+    }
+    un_free(whole);
+    return status;
+}
+
+static enum un_status apply_copy(struct un_saver *s) {
+    struct un_job *job = s->job;
+    const struct un_device_ops *mem = job->device->mem;
+    const struct un_checkpoint *c = &s->checkpoint;
+    size_t bytes = (size_t)un_shard_count(&c->shard, job->comm->rank) * sizeof(float);
+    copy_own_params(s, false);
+    mem->copy_in(job->queue, job->optim.m, c->m, bytes);
+    mem->copy_in(job->queue, job->optim.v, c->v, bytes);
+    UN_TRY(un_comm_agree(job->comm, mem->queue_wait(job->queue)));
+    return gather_params(s);
+}
+
+/* ---- resume ---- */
+
+/* A run that holds checkpoints is not begun anew by mistake. */
+static enum un_status refuse_to_trample(struct un_saver *s) {
+    struct un_job *job = s->job;
+    char found[UN_PATH_MAX];
+    UN_TRY(un_checkpoint_newest(job->comm, job->config.run.dir, found, sizeof found));
+    if (!found[0]) return UN_OK;
+    return un_fail(UN_USAGE,
+                   "--resume none, but %s holds checkpoints (%s); take another run.dir, or remove them first",
+                   job->config.run.dir, found);
+}
+
+enum un_status un_saver_resume(struct un_saver *s, const char *how, bool *found) {
+    struct un_job *job = s->job;
+    char path[UN_PATH_MAX];
+    double start = un_clock();
+    *found = false;
+    if (strcmp(how, "none") == 0) return refuse_to_trample(s);
+    UN_TRY(un_checkpoint_resume(job->comm, job->config.run.dir, how, &s->checkpoint, path, sizeof path));
+    *found = path[0] != '\0';
+    if (!*found) return UN_OK;
+    UN_TRY(apply_copy(s));
+    job->step = s->step = s->checkpoint.step;
+    s->resume = un_clock() - start;
+    un_log(UN_LOG_INFO, "resuming from %s (update %lld of %lld), read in %.2f s", path, (long long)job->step,
+           (long long)job->config.train.steps, s->resume);
+    return UN_OK;
+}
+
+/* ---- saves ---- */
+
+static enum un_status agreed(struct un_job *job, enum un_status status) {
+    job->agreed = status != UN_OK;
+    return status;
+}
+
+static enum un_status begin(struct un_saver *s) {
+    struct un_job *job = s->job;
+    UN_TRY(un_exchange_settle(job));
+    UN_TRY(agreed(job, un_checkpoint_writer_wait(s->writer)));
+    UN_TRY(agreed(job, un_comm_agree(job->comm, fill_copy(s))));
+    s->checkpoint.step = job->step;
+    UN_TRY(agreed(job, un_comm_agree(job->comm, un_checkpoint_writer_start(s->writer))));
+    s->step = job->step;
+    return UN_OK;
+}
+
+enum un_status un_saver_begin(struct un_saver *s) {
+    double start = un_clock();
+    if (s->step == s->job->step) return UN_OK;
+    un_watchdog_phase(s->job->watchdog, "checkpoint", s->job->step);
+    UN_TRY(begin(s));
+    s->stall += un_clock() - start;
+    return UN_OK;
+}
+
+/* That an older save failed is no reason not to try this one, the last. */
+static enum un_status settle_older(struct un_saver *s) {
+    struct un_job *job = s->job;
+    UN_TRY(un_exchange_settle(job));
+    enum un_status status = un_checkpoint_writer_wait(s->writer);
+    if (status != UN_IO) return agreed(job, status);
+    if (job->comm->rank == 0) un_log(UN_LOG_WARN, "an older save failed: %s", un_error_get()->text);
+    un_error_clear();
+    return UN_OK;
+}
+
+enum un_status un_saver_finish(struct un_saver *s) {
+    double start = un_clock();
+    un_watchdog_phase(s->job->watchdog, "checkpoint", s->job->step);
+    if (s->step != s->job->step) {
+        UN_TRY(settle_older(s));
+        UN_TRY(begin(s));
+    }
+    UN_TRY(un_exchange_settle(s->job));
+    UN_TRY(agreed(s->job, un_checkpoint_writer_wait(s->writer)));
+    s->stall += un_clock() - start;
+    return UN_OK;
+}
+
+enum un_status un_saver_trouble(struct un_saver *s) {
+    return un_checkpoint_writer_poll(s->writer);
+}
+
+void un_saver_close(struct un_saver *s, bool agreed) {
+    struct un_checkpoint *c = &s->checkpoint;
+    if (!un_checkpoint_writer_close(s->writer, agreed)) return; /* its thread hangs and uses the copy */
+    un_free(c->p);
+    un_free(c->m);
+    un_free(c->v);
+    *s = (struct un_saver){0};
+}
