@@ -7,6 +7,7 @@
 #ifndef UN_COMM_H
 #define UN_COMM_H
 
+#include "comm/pulse.h"
 #include "runtime/status.h"
 
 struct un_comm;
@@ -36,7 +37,10 @@ struct un_comm {
     void *state;
     void *scratch; /* of un_comm_sum_tree, taken once by un_comm_reserve */
     int64_t scratch_count;
-    size_t piece_bytes; /* UN_COMM_PIECE; tests make it small to see calls cut into pieces */
+    size_t piece_bytes;              /* UN_COMM_PIECE; tests make it small to see calls cut into pieces */
+    struct un_pulse *pulses;         /* [UN_PULSE_COUNT] of un_pulse_watch; NULL: nobody watches */
+    const struct un_comm_ops *inner; /* the table that `watched` wraps */
+    struct un_comm_ops watched;
 };
 
 enum un_status un_comm_open_self(struct un_comm **comm);

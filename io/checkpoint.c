@@ -90,6 +90,7 @@ static enum un_status write_shard(const struct save *s, struct un_shard *shard) 
     shard->first = first_element(s, rank);
     shard->count = first_element(s, rank + 1) - shard->first;
     if (shard->count == 0) return UN_OK;
+    UN_TRY(un_owner_check(s->c->owner));
     snprintf(shard->file, sizeof shard->file, "shard_%05d.h5", rank);
     UN_TRY(un_checkpoint_folder_path(folder, s->run_dir, s->c->step, true));
     UN_TRY(un_files_join(path, folder, shard->file));
@@ -174,13 +175,19 @@ static enum un_status publish(const struct save *s) {
     un_digest_parse(c->state_digest, &m.state);
     UN_TRY(un_checkpoint_folder_path(folder, s->run_dir, c->step, true));
     UN_TRY(un_manifest_write(&m, folder));
+    UN_TRY(un_owner_check(c->owner));
     return un_checkpoint_folder_publish(s->run_dir, c->step);
+}
+
+static enum un_status begin(const struct save *s) {
+    UN_TRY(un_owner_check(s->c->owner));
+    return un_checkpoint_folder_begin(s->run_dir, s->c->step);
 }
 
 static enum un_status run_phases(struct save *s) {
     bool leads = s->comm->rank == 0;
     UN_TRY(save_open(s));
-    UN_TRY(un_comm_agree(s->comm, leads ? un_checkpoint_folder_begin(s->run_dir, s->c->step) : UN_OK));
+    UN_TRY(un_comm_agree(s->comm, leads ? begin(s) : UN_OK));
     UN_TRY(un_comm_agree(s->comm, fill_piece(s)));
     UN_TRY(exchange(s));
     return un_comm_agree(s->comm, leads ? publish(s) : UN_OK);
@@ -189,8 +196,10 @@ static enum un_status run_phases(struct save *s) {
 /* What is left to do on rank 0: room for the next one, or the remains of this one. Neither changes the
  * outcome. */
 static void tidy(const struct save *s, int64_t keep, bool saved) {
-    enum un_status status = saved ? un_checkpoint_folder_prune(s->run_dir, keep, s->c->step)
-                                  : un_checkpoint_folder_sweep(s->run_dir);
+    enum un_status status = un_owner_check(s->c->owner); /* else what is there is another run's */
+    if (status == UN_OK)
+        status = saved ? un_checkpoint_folder_prune(s->run_dir, keep, s->c->step)
+                       : un_checkpoint_folder_sweep(s->run_dir);
     if (status == UN_OK || !saved) return; /* the error that made the save fail is the one to report */
     un_log(UN_LOG_WARN, "old checkpoints stay: %s", un_error_get()->text);
     un_error_clear();

@@ -9,6 +9,7 @@
 
 #include "comm/comm.h"
 #include "io/digest.h"
+#include "io/owner.h"
 #include "io/plan.h"
 #include "runtime/params.h"
 #include <stdio.h>
@@ -20,6 +21,7 @@ struct un_checkpoint {
     struct un_lane_state
         *states; /* [lanes]; before a save only those of this rank's lanes need be right, then all are */
     int64_t lane_begin, lane_end; /* lanes of this rank */
+    const struct un_owner *owner; /* only while the folder is its, something is written; NULL: always */
     uint64_t seed;
     uint64_t plan_digest; /* of what makes the plan: data sizes, mix, lanes, tokens (un_plan_digest) */
     const struct un_params *params;

@@ -19,6 +19,7 @@
 
 struct un_metrics {
     char *path;
+    const struct un_owner *owner; /* NULL: anybody may write */
     int fd;
     bool begun, overflow;
     size_t used;
@@ -106,7 +107,12 @@ enum un_status un_metrics_end(struct un_metrics *m) {
     append(m, "}\n", 2);
     if (m->overflow)
         return un_fail(UN_INTERNAL, "%s: a line of more than %d bytes", m->path, UN_METRICS_LINE);
+    UN_TRY(un_owner_check(m->owner));
     return append_line(m);
+}
+
+void un_metrics_guard(struct un_metrics *m, const struct un_owner *owner) {
+    if (m) m->owner = owner;
 }
 
 enum un_status un_metrics_sync(struct un_metrics *m) {

@@ -3,7 +3,7 @@
 #ifndef UN_METRICS_H
 #define UN_METRICS_H
 
-#include "runtime/status.h"
+#include "io/owner.h"
 
 enum { UN_METRICS_LINE = 1 << 16 }; /* bytes of the longest line */
 
@@ -12,6 +12,8 @@ struct un_metrics; /* NULL is allowed everywhere and does nothing (ranks > 0) */
 /* Appends to the file, which is made with its folder if need be. Dropped first, through a temporary file:
  * lines with "step" > last_step and, with a warning, what is no JSON object, such as a torn last line. */
 enum un_status un_metrics_open(struct un_metrics **metrics, const char *path, int64_t last_step);
+/* From here on a line is written only while the folder is owner's (borrowed). */
+void un_metrics_guard(struct un_metrics *m, const struct un_owner *owner);
 void un_metrics_begin(struct un_metrics *m, int64_t step);
 void un_metrics_put(struct un_metrics *m, const char *key, double value); /* NaN, inf -> null */
 void un_metrics_put_i64(struct un_metrics *m, const char *key, int64_t value);

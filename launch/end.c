@@ -1,8 +1,10 @@
 /* The end of a program (end.h). */
 #include "launch/end.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 void un_say(enum un_status status) {
     if (status == UN_OK) return;
@@ -16,4 +18,16 @@ _Noreturn void un_end(enum un_status status) {
         un_log(UN_LOG_ERROR, "output could not be written: %m");
     }
     exit(status);
+}
+
+_Noreturn void un_end_now(enum un_status status, int rank, const char *text) {
+    char line[4096]; /* PIPE_BUF: written whole */
+    int length = snprintf(line, sizeof line, "uniter[%d] error: %s\n", rank, text);
+    if (length >= (int)sizeof line) {
+        length = (int)sizeof line;
+        line[sizeof line - 1] = '\n';
+    }
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&out, 1, 1000) == 1 && write(STDERR_FILENO, line, (size_t)length) < 0) _exit(status);
+    _exit(status);
 }

@@ -9,5 +9,8 @@
 void un_say(enum un_status status);
 /* Exits with the status' code. */
 _Noreturn void un_end(enum un_status status);
+/* Ends the process at once from any thread: writes the line to stderr if that takes it within a second, runs
+ * no clean-up, which might hang. The launcher then ends the other ranks. */
+_Noreturn void un_end_now(enum un_status status, int rank, const char *text);
 
 #endif

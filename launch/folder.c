@@ -2,66 +2,43 @@
 #include "launch/folder.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
-static enum un_status make_one(const char *path) {
-    if (mkdir(path, 0777) == 0 || errno == EEXIST) return UN_OK;
-    return un_fail(UN_IO, "%s: cannot make the folder: %s", path, strerror(errno));
+enum un_status un_folder_open(struct un_job *job) {
+    struct un_comm *comm = job->comm;
+    const struct un_run_keys *run = &job->config.run;
+    enum un_status status = UN_OK;
+    if (comm->rank == 0) status = un_owner_take(&job->owner, run->dir, run->patience, comm->size);
+    UN_TRY(un_comm_agree(comm, status));
+    int lock = job->owner.lock;
+    UN_TRY(comm->ops->broadcast(comm, &job->owner, sizeof job->owner, 0));
+    job->owner.leads = comm->rank == 0;
+    job->owner.lock = lock;
+    return un_comm_agree(comm, un_watchdog_publish(job->watchdog, &job->owner));
 }
 
-/* dir/sub with all its parents. */
-static enum un_status make_folders(const char *dir, const char *sub) {
-    char path[512];
-    if (snprintf(path, sizeof path, "%s/%s", dir, sub) >= (int)sizeof path)
-        return un_fail(UN_USAGE, "run.dir: %s is too long", dir);
-    for (char *p = path + 1; *p; ++p) {
-        if (*p != '/') continue;
-        *p = '\0';
-        UN_TRY(make_one(path));
-        *p = '/';
-    }
-    return make_one(path);
+void un_folder_close(struct un_job *job) {
+    un_watchdog_silence(job->watchdog);
+    un_owner_release(&job->owner);
 }
 
-static enum un_status take_lock(const char *path, int fd) {
-    for (int tenths = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; ++tenths) {
-        if (errno != EWOULDBLOCK && errno != EINTR) return un_fail(UN_IO, "%s: %s", path, strerror(errno));
-        if (tenths >= 10 * UN_FOLDER_PATIENCE)
-            return un_fail(UN_USAGE, "%s is held by another run; end it, or take another run.dir", path);
-        if (tenths == 10) un_log(UN_LOG_INFO, "waiting for another run to leave %s", path);
-        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
-    }
-    return UN_OK;
-}
-
-enum un_status un_folder_open(const char *dir, int *lock) {
-    char path[512];
-    UN_TRY(make_folders(dir, "log"));
-    UN_TRY(make_folders(dir, "ckpt"));
-    snprintf(path, sizeof path, "%s/log/lock", dir);
-    *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (*lock < 0) return un_fail(UN_IO, "%s: %s", path, strerror(errno));
-    return take_lock(path, *lock);
-}
-
-void un_folder_close(int lock) {
-    if (lock >= 0) close(lock);
-}
-
-enum un_status un_folder_write_config(const struct un_job *job) {
-    char path[512];
-    snprintf(path, sizeof path, "%s/config.yaml", job->config.run.dir);
-    FILE *f = fopen(path, "w");
+static enum un_status write_config(const struct un_job *job, const char *path) {
+    FILE *f = fopen(path, "we");
     if (!f) return un_fail(UN_IO, "%s: %s", path, strerror(errno));
     fprintf(f, "# The configuration in force, with the origin of every value. A run can be repeated from "
                "this file.\n");
     enum un_status status = un_config_write(job->config.document, f);
     if (fclose(f) != 0 && status == UN_OK) status = un_fail(UN_IO, "%s: %s", path, strerror(errno));
     return status;
+}
+
+enum un_status un_folder_write_config(const struct un_job *job) {
+    char path[UN_PATH_MAX], temporary[UN_PATH_MAX];
+    UN_TRY(un_files_join(path, job->config.run.dir, "config.yaml"));
+    UN_TRY(un_files_join(temporary, job->config.run.dir, "config.yaml.tmp"));
+    UN_TRY(un_owner_check(&job->owner));
+    UN_TRY(write_config(job, temporary));
+    if (rename(temporary, path) == 0) return UN_OK;
+    return un_fail(UN_IO, "%s: cannot rename to %s: %s", temporary, path, strerror(errno));
 }

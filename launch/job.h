@@ -9,6 +9,7 @@
 #include "io/checkpoint.h"
 #include "io/loader.h"
 #include "launch/run_config.h"
+#include "launch/watchdog.h"
 #include "model/optim.h"
 #include "model/stats.h"
 
@@ -29,7 +30,9 @@ struct un_memory_plan {
 struct un_job {
     struct un_comm *comm; /* borrowed */
     struct un_run_config config;
-    bool agreed; /* the status that ended the job is known to all ranks */
+    struct un_watchdog *watchdog; /* NULL: none */
+    struct un_owner owner;        /* of the run's folder, on all ranks; token "": not taken */
+    bool agreed;                  /* the status that ended the job is known to all ranks */
 
     /* data stage */
     struct un_split train, valid;
@@ -58,8 +61,9 @@ struct un_job {
     int64_t step; /* updates done */
 };
 
-enum un_status un_job_open_data(struct un_job *job, struct un_comm *comm, const char *path,
-                                const char *const *overrides, int n);
+/* First: empties *job and reads the configuration, so that the watchdog knows its time. */
+enum un_status un_job_configure(struct un_job *job, const char *path, const char *const *overrides, int n);
+enum un_status un_job_open_data(struct un_job *job, struct un_comm *comm);
 /* The device alone, without taking memory on it: enough to say what a run will need. */
 enum un_status un_job_find_device(struct un_job *job);
 enum un_status un_job_open_device(struct un_job *job); /* after un_job_find_device */

@@ -105,10 +105,13 @@ static void settle_caps(struct un_job *job) {
     c->soft_labels = c->soft_labels || v.soft_labels;
 }
 
-enum un_status un_job_open_data(struct un_job *job, struct un_comm *comm, const char *path,
-                                const char *const *overrides, int n) {
-    *job = (struct un_job){.comm = comm};
-    UN_TRY(un_run_config_read(&job->config, path, overrides, n));
+enum un_status un_job_configure(struct un_job *job, const char *path, const char *const *overrides, int n) {
+    *job = (struct un_job){.owner.lock = -1};
+    return un_run_config_read(&job->config, path, overrides, n);
+}
+
+enum un_status un_job_open_data(struct un_job *job, struct un_comm *comm) {
+    job->comm = comm;
     struct un_run_config *c = &job->config;
     UN_TRY(check_backend(c, comm));
     if (comm->size > c->train.lanes)

@@ -44,6 +44,25 @@ static const struct un_key run_keys[] = {
      .max = 1024,
      .unit = "threads",
      .meaning = "CPU threads of a rank; 0: allowed cores / ranks on the host"},
+    {.name = "timeout",
+     .type = UN_KEY_FLOAT,
+     .offset = AT(un_run_keys, timeout),
+     .fallback = "1800",
+     .min = 0,
+     .max = 1e7,
+     .unit = "seconds",
+     .meaning = "a step, collective, checkpoint, validation or start that lasts longer ends the job within "
+                "twice this time and names the ranks that did not arrive; 0: never"},
+    {.name = "patience",
+     .type = UN_KEY_FLOAT,
+     .offset = AT(un_run_keys, patience),
+     .fallback = "30",
+     .min = 5,
+     .max = 1e5,
+     .unit = "seconds",
+     .meaning =
+         "a start waits so long for another run to leave the folder; one without a sign of life for so "
+         "long is taken over"},
 };
 
 static const struct un_key train_keys[] = {

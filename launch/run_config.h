@@ -21,6 +21,7 @@ extern const char *const un_backend_names[];
 struct un_run_keys {
     char dir[256];
     int64_t seed, threads;
+    double timeout, patience; /* seconds */
 };
 struct un_train_keys {
     int64_t steps, lanes, tokens_per_lane;

@@ -143,6 +143,7 @@ enum un_status un_step_run(struct un_job *job, bool stop_wanted, enum un_status 
     *result = (struct un_step_result){0};
     double at[UN_PHASE_COUNT + 1];
     int64_t counts[COUNTS];
+    un_watchdog_phase(job->watchdog, "step", job->step + 1);
     at[UN_PHASE_DATA] = un_clock();
     UN_TRY(load_and_agree(job, stop_wanted, trouble, counts));
     result->stop = counts[COUNT_STOP] > 0;

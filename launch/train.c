@@ -25,7 +25,6 @@ struct run {
     struct interval interval;
     enum un_status trouble; /* of the log; told to all ranks at the next step */
     int64_t skipped_in_row, skipped;
-    int lock;           /* of the run's folder, rank 0; -1: none */
     int64_t saved_step; /* of the newest checkpoint, -1: none */
     struct un_checkpoint checkpoint;
 };
@@ -55,6 +54,7 @@ static enum un_status stage_open(struct run *r) {
                                 .lane_end = job->lane_end,
                                 .seed = (uint64_t)job->config.run.seed,
                                 .plan_digest = un_plan_digest(job->train.plan),
+                                .owner = &job->owner,
                                 .params = job->table,
                                 .p = job->params,
                                 .m = job->optim.m,
@@ -96,6 +96,7 @@ static enum un_status save(struct run *r) {
     struct un_job *job = r->job;
     if (r->saved_step == job->step) return UN_OK;
     double start = un_clock();
+    un_watchdog_phase(job->watchdog, "checkpoint", job->step);
     UN_TRY(stage_copy(r, true));
     r->checkpoint.step = job->step;
     enum un_status status =
@@ -217,6 +218,7 @@ static enum un_status log_step(struct run *r, const struct un_step_result *resul
 static enum un_status validate(struct run *r) {
     struct un_job *job = r->job;
     if (!job->valid.plan) return UN_OK;
+    un_watchdog_phase(job->watchdog, "validation", job->step);
     double start = un_clock();
     struct un_stats total;
     UN_TRY(un_validate_run(job, &total));
@@ -321,16 +323,18 @@ static enum un_status open_log(struct run *r) {
     UN_TRY(un_folder_write_config(r->job));
     char path[512];
     snprintf(path, sizeof path, "%s/log/metrics.jsonl", r->job->config.run.dir);
-    return un_metrics_open(&r->metrics, path, r->job->step);
+    UN_TRY(un_owner_check(&r->job->owner));
+    UN_TRY(un_metrics_open(&r->metrics, path, r->job->step));
+    un_metrics_guard(r->metrics, &r->job->owner);
+    return UN_OK;
 }
 
-/* The folder is locked before a checkpoint is looked for: nobody else writes one from here on. */
+/* The folder is ours before a checkpoint is looked for: nobody else writes one from here on. */
 static enum un_status start(struct run *r, const char *resume) {
-    enum un_status status = stage_open(r);
-    if (status == UN_OK && leads(r)) status = un_folder_open(r->job->config.run.dir, &r->lock);
-    UN_TRY(agree(r, status));
+    un_watchdog_phase(r->job->watchdog, "resume", 0);
+    UN_TRY(agree(r, stage_open(r)));
     UN_TRY(resume_from(r, resume));
-    status = open_log(r);
+    enum un_status status = open_log(r);
     if (status == UN_OK) status = un_job_start_loader(r->job);
     UN_TRY(agree(r, status));
     say_start(r);
@@ -344,7 +348,7 @@ static void finish(const struct run *r) {
 }
 
 enum un_status un_train_run(struct un_job *job, const char *resume, bool quiet) {
-    struct run r = {.job = job, .saved_step = -1, .lock = -1};
+    struct run r = {.job = job, .saved_step = -1};
     enum un_status status;
     UN_TRY_GOTO(start(&r, resume), out);
     un_signals_install();
@@ -360,6 +364,5 @@ out:
     if (status == UN_OK && leads(&r)) finish(&r);
     un_metrics_close(r.metrics);
     stage_close(&r);
-    un_folder_close(r.lock);
     return status;
 }

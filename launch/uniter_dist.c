@@ -1,6 +1,7 @@
 /* uniter_dist: pretraining. Reads the command line, opens the job, runs what was asked. */
 #include "launch/bench.h"
 #include "launch/end.h"
+#include "launch/folder.h"
 #include "launch/plan_print.h"
 #include "launch/train.h"
 
@@ -118,8 +119,16 @@ static enum un_status agree(struct un_job *job, enum un_status mine) {
     return all;
 }
 
+/* The folder comes before the data: a start that is refused, or a rank that hangs, shows at once. */
 static enum un_status run(struct un_job *job, struct un_comm *comm, const struct command *c) {
-    enum un_status status = un_job_open_data(job, comm, c->config, c->overrides, c->n_overrides);
+    bool trains = !c->check && !c->bench;
+    if (trains) {
+        job->agreed = true;
+        UN_TRY(un_folder_open(job));
+        job->agreed = false;
+    }
+    un_watchdog_phase(job->watchdog, "data", 0);
+    enum un_status status = un_job_open_data(job, comm);
     if (status == UN_OK) status = un_job_find_device(job);
     UN_TRY(agree(job, status));
     if (c->check) return comm->rank == 0 ? un_plan_print(job, stdout) : UN_OK;
@@ -128,27 +137,42 @@ static enum un_status run(struct un_job *job, struct un_comm *comm, const struct
     return un_train_run(job, c->resume, c->quiet);
 }
 
+/* Configuration, watchdog, communicator, in this order: a start of the communicator that hangs ends, too.
+ * What is wrong with the configuration is said once, when the ranks know each other. */
+static enum un_status open_all(struct un_job *job, int *argc, char ***argv, const struct command *c,
+                               struct un_comm **comm, enum un_status *configured) {
+    un_device_prepare(*argv);
+    *configured = un_job_configure(job, c->config, c->overrides, c->n_overrides);
+    if (*configured == UN_OK) UN_TRY(un_watchdog_open(&job->watchdog, job->config.run.timeout));
+    UN_TRY(un_comm_open(argc, argv, comm));
+    un_watchdog_attach(job->watchdog, *comm);
+    job->comm = *comm;
+    return UN_OK;
+}
+
 int main(int argc, char **argv) {
     static struct un_job job; /* large; one per process */
     struct command command;
     struct un_comm *comm = NULL;
     enum un_status status = parse(argc, argv, &command);
     if (status == UN_OK && answer(&command)) un_end(UN_OK);
-    if (status == UN_OK) {
-        un_device_prepare(argv);
-        status = un_comm_open(&argc, &argv, &comm);
-    }
+    enum un_status configured = UN_OK;
+    if (status == UN_OK) status = open_all(&job, &argc, &argv, &command, &comm, &configured);
     if (status != UN_OK) {
         un_say(status);
         un_end(status);
     }
     un_log_set(comm->rank, UN_LOG_INFO);
-    status = run(&job, comm, &command);
+    status = agree(&job, configured);
+    if (status == UN_OK) status = run(&job, comm, &command);
     bool alone = status != UN_OK && !job.agreed; /* what all ranks know is said once */
     if (alone || comm->rank == 0) un_say(status);
+    un_watchdog_phase(job.watchdog, "end", job.step);
     if (alone && comm->size > 1) comm->ops->abort(comm, status);
+    un_folder_close(&job);
     un_job_close(&job);
     un_free(command.overrides);
     un_comm_close(comm);
+    un_watchdog_close(job.watchdog);
     un_end(status);
 }

@@ -118,11 +118,32 @@ static void test_lanes_tile(void **state) {
         }
 }
 
+/* Watched or not, a collective gives the same; the pulse counts it, also a failed one. */
+static void test_pulses(void **state) {
+    (void)state;
+    struct un_comm *c;
+    struct un_pulse pulses[UN_PULSE_COUNT] = {0};
+    int64_t value = 7;
+    assert_int_equal(un_comm_open_self(&c), UN_OK);
+    un_pulse_begin(NULL, "nobody");
+    un_pulse_end(NULL);
+    un_pulse_watch(c, pulses);
+    assert_int_equal(c->ops->sum_i64(c, &value, 1), UN_OK);
+    assert_int_equal(value, 7);
+    assert_int_equal(c->ops->barrier(c), UN_OK);
+    assert_true(pulses[UN_PULSE_MAIN].begun == 2 && pulses[UN_PULSE_MAIN].ended == 2);
+    assert_string_equal(pulses[UN_PULSE_MAIN].what, "barrier");
+    assert_int_equal(c->ops->all_gather(c, &value, &value, sizeof value), UN_OK);
+    assert_string_equal(pulses[UN_PULSE_MAIN].what, "all-gather");
+    assert_true(pulses[UN_PULSE_MAIN].begun == 3 && pulses[UN_PULSE_GRADIENTS].begun == 0);
+    un_comm_close(c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_collectives),       cmocka_unit_test(test_sum_needs_nothing),
         cmocka_unit_test(test_agree_returns_own), cmocka_unit_test(test_launchers),
-        cmocka_unit_test(test_lanes_tile),
+        cmocka_unit_test(test_lanes_tile),        cmocka_unit_test(test_pulses),
     };
     return cmocka_run_group_tests(tests, no_launcher, NULL);
 }
