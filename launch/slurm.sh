@@ -162,7 +162,8 @@ case $code in
         again "stopped early after a checkpoint"
         ;;
     *) # 74: a disk, a network, the watchdog; else a launcher or rank that died: 205 mpirun lost a node, 137 killed ...
-        count_death
+        # a rank that is asked before it can listen dies of the signal; that is no trouble of its own
+        [ $asked = 1 ] || count_death
         again "it died ($code)"
         ;;
 esac

@@ -11,6 +11,9 @@ mount -t sysfs sysfs /sys
 mount --move /mnt /sys/fs/cgroup
 mount -t proc proc /proc
 mount --bind "$folder/hosts" /etc/hosts
+# a host that is switched on again is another one to whoever asks the kernel
+cat /proc/sys/kernel/random/uuid >"$folder/$name.boot_id"
+mount --bind "$folder/$name.boot_id" /proc/sys/kernel/random/boot_id
 mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /var/tmp
 ip link set lo up
