@@ -134,19 +134,29 @@ site_requeues() {
     return 1
 }
 
+# This script may have been cut off from Slurm and its job be running elsewhere by now, under the same number.
+is_current() {
+    local now
+    now=$(scontrol show job "$job" 2>/dev/null | sed -n 's/.*Restarts=\([0-9]*\).*/\1/p')
+    [ "${now:-$restarts}" = "$restarts" ]
+}
+
 again() {
     [ "$restarts" -lt "${UNITER_MAX_RESTARTS:-100}" ] ||
         give_up "$code" "$1, but it was restarted $restarts times already (UNITER_MAX_RESTARTS)"
-    if [ -n "$job" ] && ! site_requeues; then
-        scontrol requeue "$job" 2>/dev/null || give_up 75 "$1; nobody requeues it here: submit the same command again"
+    if [ -n "$job" ] && command -v scontrol >/dev/null && ! site_requeues; then
+        is_current || give_up 75 "$1; its job was restarted elsewhere in the meantime"
+        scontrol requeue "$job" || give_up 75 "$1; Slurm did not requeue it: submit the same command again"
     fi
-    give_up 75 "$1; requeued"
+    give_up 75 "$1; to be requeued"
 }
 
 # Counts deaths, as long as each comes soon after its start.
 count_death() {
     local n=0
-    [ $((SECONDS - started)) -ge "${UNITER_SOON:-600}" ] || n=$(cat "$deaths_file" 2>/dev/null || echo 0)
+    if [ "$restarts" -gt 0 ] && [ $((SECONDS - started)) -lt "${UNITER_SOON:-600}" ]; then
+        n=$(cat "$deaths_file" 2>/dev/null || echo 0)
+    fi
     echo $((n + 1)) >"$deaths_file"
     [ "$n" -lt $((${UNITER_MAX_DEATHS:-5} - 1)) ] ||
         give_up "$code" "died $((n + 1)) times in a row, soon after its start (UNITER_MAX_DEATHS); not again"

@@ -141,8 +141,8 @@ class Cluster:
         self.host[name].wait()
 
     def on(self, name, *words, timeout=60):
-        """Runs a command on a host; returns (exit code, output)."""
-        p = subprocess.run(["nsenter", "-t", str(self.first[name]), "-m", "-u", "-i", "-n", "-p", f"--wd={R.ROOT}", "--",
+        """Runs a command on a host, in the cluster's folder; returns (exit code, output)."""
+        p = subprocess.run(["nsenter", "-t", str(self.first[name]), "-m", "-u", "-i", "-n", "-p", f"--wd={self.folder}", "--",
                             *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
                            env=self.env, timeout=timeout)
         return p.returncode, p.stdout

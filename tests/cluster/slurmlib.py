@@ -71,6 +71,7 @@ def need():
 class Slurm(C.Cluster):
     def __init__(self, folder, hosts=3, requeue="RequeueExit=75"):
         super().__init__(folder, hosts)
+        self.pending = {}  # (job, restarts): when it was first seen waiting
         (self.folder / "slurm/state").mkdir(parents=True)
         (self.folder / "munge").mkdir(mode=0o700)
         key = self.folder / "munge/key"
@@ -91,7 +92,7 @@ class Slurm(C.Cluster):
         return self.on("ctl", *words)[1]
 
     def submit(self, *options, words=(), launcher="srun", script=R.ROOT / "launch/slurm.sh", **environment):
-        """sbatch from the repository's root; returns the job's number."""
+        """sbatch from the cluster's folder; returns the job's number."""
         names = dict(UNITER_PROGRAM=R.BUILD / "uniter_dist", UNITER_LAUNCHER=launcher, **environment)
         export = "ALL," + ",".join(f"{k}={v}" for k, v in names.items())
         code, out = self.on("ctl", "sbatch", "--parsable", f"--export={export}", f"--output={self.folder}/job-%A_%a.log",
@@ -115,10 +116,12 @@ class Slurm(C.Cluster):
             return ""
 
     def start_now(self, number):
-        """A requeued job is held for two minutes; we do not wait for that."""
+        """A requeued job is held for two minutes; we wait 3 s: a node refuses it in the second in which it was ended there."""
         job = self.job(number)
-        if job.get("JobState") == "PENDING":
+        key = number, job.get("Restarts")
+        if job.get("JobState") == "PENDING" and key[1] != "0" and time.monotonic() > self.pending.setdefault(key, time.monotonic()) + 3:
             self.ask("scontrol", "update", f"JobId={number}", "StartTime=now")
+            self.pending[key] = time.monotonic() + 5
 
     def finish(self, numbers, timeout=150):
         """Waits until every job is COMPLETED. Anything else at the end is a failure."""
