@@ -106,6 +106,7 @@ class Slurm(C.Cluster):
         return dict(re.findall(r"(\w+(?::\w+)?)=(\S*)", self.ask("scontrol", "show", "job", str(number))))
 
     def state(self, number):
+        """JobState; "?" when nobody knows the job."""
         return self.job(number).get("JobState", "?")
 
     def log(self, number, index=4294967294):
@@ -132,7 +133,7 @@ class Slurm(C.Cluster):
                 state = self.state(number)
                 if state == "COMPLETED":
                     waiting.remove(number)
-                elif state in ("FAILED", "CANCELLED", "NODE_FAIL", "TIMEOUT"):
+                elif state in ("FAILED", "CANCELLED", "NODE_FAIL", "TIMEOUT", "?"):
                     self.give_up(number, f"job {number} ended as {state}")
                 else:
                     self.start_now(number)
