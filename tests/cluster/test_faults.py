@@ -45,7 +45,7 @@ class Bench:
             time.sleep(0.1)
         took, left = time.monotonic() - begin, self.cluster.ranks()
         try:
-            got = p.wait(timeout=15)
+            got = p.wait(timeout=30)
         except Exception:
             got = None
             R.end_group(p)
@@ -127,7 +127,7 @@ def main():
         data = R.synth(folder / "data")
         cfg = R.write_config(folder / "c.yaml", data, folder / "run", steps=100000, lanes=8, tokens=120, checkpoint=3, valid=False)
         cluster.tell("all delay 2")
-        bench = Bench(folder, cluster, cfg, 30 if R.sanitized() else 15, random.Random(seed))
+        bench = Bench(folder, cluster, cfg, 30 if R.sanitized() else 20, random.Random(seed))
         signals(bench)
         launcher_killed(bench)
         link_cut(bench)

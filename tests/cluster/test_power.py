@@ -46,6 +46,8 @@ def main():
     S.need()
     with R.Folder() as folder, S.Slurm(folder / "cluster") as slurm:
         data = R.synth(folder / "data")
+        for name in C.KEEPALIVE:
+            del slurm.env[name]  # those of launch/slurm.sh
         straight = folder / "straight"
         runs = [folder / launcher for launcher in LAUNCHERS]
         cfg = R.write_config(folder / "run.yaml", data, straight, steps=STEPS, lanes=8, checkpoint=10)

@@ -155,6 +155,17 @@ def recipes():
              "the container installs what ci/packages.sh installs")
 
 
+def scaling():
+    """The model runs, says a cause wherever it falls under the bar, and takes only keys it knows."""
+    script = R.ROOT / "tests/bench/scaling.py"
+    out = R.run_ok([sys.executable, script])
+    R.expect(len(re.findall(r"^(?:under 95% from \d+ cards on, by .* ms\)|never under 95%)$", out, re.M)) == 6, "two models, three ways")
+    few = R.run_ok([sys.executable, script, "network_bytes_per_s=1e15", "network_latency_s=0", "message_s=0", "begin_s=0", "nvlink_latency_s=0",
+                    "nvlink_bytes_per_s=1e15", "straggler_sd=0", "lane_tokens_sd=0", "restart_s=0"])
+    R.expect(few.count("never under 95%") == 6, "with a perfect network nothing falls under the bar")
+    R.expect(R.run([sys.executable, script, "bucket=3"])[0] != 0, "an unknown key is refused")
+
+
 def check_shell():
     scripts = sorted(p for folder in ("launch", "ci", "tests/cluster") for p in (R.ROOT / folder).glob("*.sh"))
     for script in scripts:
@@ -173,6 +184,7 @@ def main():
         for check in (codes, bounds, signals, command, requeue):
             check(case)
         recipes()
+        scaling()
         check_shell()
 
 
