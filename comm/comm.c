@@ -58,8 +58,13 @@ static const struct un_comm_ops self_ops = {
 enum un_status un_comm_open_self(struct un_comm **comm) {
     struct un_comm *c = un_alloc(1, sizeof *c, "communicator");
     if (!c) return UN_MEMORY;
-    *c = (struct un_comm){
-        .ops = &self_ops, .name = "self", .size = 1, .local_size = 1, .piece_bytes = UN_COMM_PIECE};
+    *c = (struct un_comm){.ops = &self_ops,
+                          .name = "self",
+                          .size = 1,
+                          .local_size = 1,
+                          .nodes = 1,
+                          .twins = 1,
+                          .piece_bytes = UN_COMM_PIECE};
     *comm = c;
     return UN_OK;
 }

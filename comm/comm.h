@@ -34,6 +34,8 @@ struct un_comm {
     const char *name; /* "self" | "mpi" */
     int rank, size;
     int local_rank, local_size; /* among the ranks of this host */
+    int node, nodes;            /* this host, numbered by its lowest rank; hosts */
+    int twin, twins;            /* among the ranks of this host that may use the very same cores */
     void *state;
     void *scratch; /* of un_comm_sum_tree, taken once by un_comm_reserve */
     int64_t scratch_count;

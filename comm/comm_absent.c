@@ -10,5 +10,6 @@ enum un_status un_comm_open(int *argc, char ***argv, struct un_comm **comm) {
                        "a launcher started %d processes (%s is set), but this build has no MPI: build with "
                        "-DUN_MPI=ON, or start one process",
                        launcher.size, launcher.name);
+    UN_TRY(un_launcher_check(&launcher, 1));
     return un_comm_open_self(comm);
 }

@@ -170,6 +170,30 @@ static const struct un_comm_ops mpi_ops = {
     .close = mpi_close,
 };
 
+/* Numbers the hosts in the order of their lowest ranks. */
+static int number_nodes(struct un_comm *c, struct mpi_state *s, MPI_Comm host) {
+    int first = c->local_rank == 0, before = 0;
+    int code = MPI_Exscan(&first, &before, 1, MPI_INT, MPI_SUM, s->world);
+    c->node = c->rank == 0 ? 0 : before; /* undefined on rank 0 */
+    if (code == MPI_SUCCESS) code = MPI_Bcast(&c->node, 1, MPI_INT, 0, host);
+    if (code == MPI_SUCCESS) code = MPI_Allreduce(&first, &c->nodes, 1, MPI_INT, MPI_SUM, s->world);
+    return code;
+}
+
+/* Ranks of this host with the same cores as this one: those that no launcher bound apart. */
+static int count_twins(struct un_comm *c, MPI_Comm host, const cpu_set_t *mine) {
+    cpu_set_t *all = un_alloc((size_t)c->local_size, sizeof *all, "cores of the ranks of a host");
+    if (!all) return MPI_ERR_NO_MEM;
+    int code = MPI_Allgather(mine, (int)sizeof *mine, MPI_BYTE, all, (int)sizeof *mine, MPI_BYTE, host);
+    for (int r = 0; r < c->local_size && code == MPI_SUCCESS; ++r) {
+        if (!CPU_EQUAL(mine, &all[r])) continue;
+        c->twin += r < c->local_rank;
+        ++c->twins;
+    }
+    un_free(all);
+    return code;
+}
+
 /* Who shares this host, and whether they leave any core they may use free. */
 static int look_around(struct un_comm *c, struct mpi_state *s) {
     MPI_Comm host;
@@ -180,7 +204,10 @@ static int look_around(struct un_comm *c, struct mpi_state *s) {
     cpu_set_t cores;
     CPU_ZERO(&cores);
     sched_getaffinity(0, sizeof cores, &cores);
-    code = MPI_Allreduce(MPI_IN_PLACE, &cores, (int)sizeof cores, MPI_BYTE, MPI_BOR, host);
+    code = number_nodes(c, s, host);
+    if (code == MPI_SUCCESS) code = count_twins(c, host, &cores);
+    if (code == MPI_SUCCESS)
+        code = MPI_Allreduce(MPI_IN_PLACE, &cores, (int)sizeof cores, MPI_BYTE, MPI_BOR, host);
     s->crowded = c->local_size >= CPU_COUNT(&cores);
     MPI_Comm_free(&host);
     if (code != MPI_SUCCESS) return code;
@@ -195,11 +222,7 @@ static enum un_status enter(struct un_comm *c, struct mpi_state *s, const struct
     UN_TRY(mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &s->world), "start", 0)); /* inherits the error handler */
     MPI_Comm_rank(s->world, &c->rank);
     MPI_Comm_size(s->world, &c->size);
-    if (launcher->size > 0 && launcher->size != c->size)
-        return un_fail(UN_USAGE,
-                       "the launcher started %d processes (%s), but MPI sees %d: start them with the mpirun "
-                       "of the MPI this program was built with, or with srun --mpi=pmix",
-                       launcher->size, launcher->name, c->size);
+    UN_TRY(un_launcher_check(launcher, c->size));
     return mpi_check(look_around(c, s), "start", 0);
 }
 
@@ -220,6 +243,7 @@ static enum un_status start(int *argc, char ***argv, const struct un_launcher *l
 enum un_status un_comm_open(int *argc, char ***argv, struct un_comm **comm) {
     struct un_launcher launcher = un_launcher_find();
     /* Alone under a launcher, as in an interactive Slurm step, MPI may even refuse to start. */
+    if (launcher.size == 1) UN_TRY(un_launcher_check(&launcher, 1));
     if (!launcher.name || launcher.size == 1) return un_comm_open_self(comm);
     enum un_status status = UN_MEMORY;
     struct un_comm *c = un_alloc(1, sizeof *c, "communicator");

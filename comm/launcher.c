@@ -29,9 +29,23 @@ struct un_launcher un_launcher_find(void) {
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; ++i)
         if (getenv(known[i].mark))
-            return (struct un_launcher){known[i].mark, count_of(known[i].size),
-                                        count_of(known[i].local_size)};
-    return (struct un_launcher){NULL, 1, 1};
+            return (struct un_launcher){known[i].mark, count_of(known[i].size), count_of(known[i].local_size),
+                                        count_of("SLURM_NTASKS")};
+    return (struct un_launcher){NULL, 1, 1, 0};
+}
+
+enum un_status un_launcher_check(const struct un_launcher *l, int size) {
+    if (l->size > 0 && l->size != size)
+        return un_fail(UN_USAGE,
+                       "the launcher started %d processes (%s), but MPI sees %d: start them with the mpirun "
+                       "of the MPI this program was built with, or with srun --mpi=pmix",
+                       l->size, l->name, size);
+    if (l->tasks > 0 && l->tasks != size)
+        return un_fail(UN_USAGE,
+                       "Slurm was asked for %d tasks (SLURM_NTASKS), but %d process%s started (%s): use srun "
+                       "--mpi=pmix or mpirun -np $SLURM_NTASKS, or unset SLURM_NTASKS if it is meant so",
+                       l->tasks, size, size > 1 ? "es were" : " was", l->name);
+    return UN_OK;
 }
 
 int un_launcher_cores(void) {

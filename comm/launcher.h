@@ -7,15 +7,19 @@
 #ifndef UN_LAUNCHER_H
 #define UN_LAUNCHER_H
 
-#include <stdbool.h>
+#include "runtime/status.h"
 
 struct un_launcher {
     const char *name; /* the variable that gave it away; NULL: not started by a launcher */
     int size;         /* processes of the job step; 0: unknown */
     int local_size;   /* of them on this host; 0: unknown */
+    int tasks;        /* that Slurm was asked for, when a launcher started this process; 0: unknown */
 };
 
 struct un_launcher un_launcher_find(void);
+/* Is a communicator of `size` what the launcher started and what Slurm was asked for? UN_USAGE with the
+ * numbers otherwise: ranks that do not see each other would each train alone. */
+enum un_status un_launcher_check(const struct un_launcher *launcher, int size);
 /* Cores this process may be scheduled on. */
 int un_launcher_cores(void);
 

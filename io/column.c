@@ -1,21 +1,33 @@
 /* Reading and checking columns; see the header. */
 #include "io/column.h"
+#include "io/patience.h"
 #include "runtime/memory.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
+/* A read that fails is tried again, and the file opened anew by its name: a server comes back, a handle was
+ * stale. */
 static enum un_status pread_rows(const struct un_column *c, int64_t first, int64_t count, void *out) {
     int64_t row_bytes = c->width * un_type_bytes(c->type), bytes = count * row_bytes, done = 0;
+    struct un_patience patience = un_patience_begin(c->tries);
     while (done < bytes) {
         ssize_t got = pread(c->fd, (char *)out + done, (size_t)(bytes - done),
                             (off_t)(c->at + first * row_bytes + done));
         if (got < 0 && errno == EINTR) continue;
-        if (got <= 0)
-            return un_fail(UN_IO, "%s: %s: row %lld: cannot read: %s", c->path, c->name,
-                           (long long)(first + done / row_bytes),
-                           got < 0 ? strerror(errno) : "the file ends there");
-        done += got;
+        if (got > 0) {
+            done += got;
+            continue;
+        }
+        int failed = got < 0 ? errno : 0;
+        long long row = (long long)(first + done / row_bytes);
+        const char *why = failed ? strerror(failed) : "the file ends there";
+        if (!un_patience_wait(&patience))
+            return un_fail(UN_IO, "%s: %s: row %lld: cannot read: %s%s", c->path, c->name, row, why,
+                           un_patience_text(&patience));
+        un_log(UN_LOG_WARN, "%s: %s: row %lld: cannot read: %s; trying again", c->path, c->name, row, why);
+        UN_TRY(un_patience_reopen(c->path, c->fd));
     }
     return UN_OK;
 }
@@ -26,6 +38,13 @@ enum un_status un_column_read(const struct un_column *c, int64_t first, int64_t 
                        (long long)count, (long long)c->rows);
     return c->at >= 0 ? pread_rows(c, first, count, out)
                       : un_h5_read_rows(c->data, first, count, c->type, out);
+}
+
+void un_column_expect(const struct un_column *c, int64_t first, int64_t count) {
+    int64_t row_bytes = c->width * un_type_bytes(c->type);
+    if (c->at >= 0)
+        posix_fadvise(c->fd, (off_t)(c->at + first * row_bytes), (off_t)(count * row_bytes),
+                      POSIX_FADV_WILLNEED);
 }
 
 /* pread must give what HDF5 gives, on the first and the last row. */
@@ -70,7 +89,8 @@ void un_column_close(struct un_column *c) {
 enum un_status un_column_open(struct un_column *c, const struct un_column_source *source,
                               const struct un_field *field, int type) {
     struct un_h5_shape shape;
-    *c = (struct un_column){.path = source->path, .name = field->name, .fd = source->fd, .at = -1};
+    *c =
+        (struct un_column){.path = source->path, .name = field->name, .fd = source->fd, .tries = 1, .at = -1};
     UN_TRY(un_h5_data_open(source->h5, field->name, &c->data, &shape));
     UN_TRY(check_field(c->path, field, &shape));
     if (type == UN_AS_STORED && shape.element_bytes != 2 && shape.element_bytes != 4)

@@ -29,6 +29,7 @@ struct un_column {
     enum un_type type;       /* in memory */
     int64_t rows, width;     /* elements of a row */
     int fd;                  /* borrowed */
+    int tries;               /* of a read that fails; 1 when opened */
     int64_t at;              /* byte offset of row 0, -1: through HDF5 */
     struct un_h5_data *data; /* NULL when `at` serves */
 };
@@ -38,9 +39,12 @@ struct un_column {
 enum un_status un_column_open(struct un_column *column, const struct un_column_source *source,
                               const struct un_field *field, int type);
 void un_column_close(struct un_column *column);
-/* Rows [first, first + count). Thread-safe. UN_IO with file and row when the system fails or the file ends.
- */
+/* Rows [first, first + count). Thread-safe. UN_IO with file and row when the system fails or the file ends,
+ * after column->tries attempts. */
 enum un_status un_column_read(const struct un_column *column, int64_t first, int64_t count, void *out);
+
+/* Tells the system that these rows will soon be read; never fails. */
+void un_column_expect(const struct un_column *column, int64_t first, int64_t count);
 
 /* A whole dataset of offsets [n + 1] that starts at 0, never falls and ends at `total`, the rows of `of`;
  * un_free. */

@@ -86,6 +86,17 @@ void un_image_file_drop_index(struct un_image_file *file) {
     close_unneeded(&file->h5, file->feature.data || file->box.data || file->soft.data);
 }
 
+void un_image_file_set_tries(struct un_image_file *f, int tries) {
+    un_h5_set_tries(f->h5, tries);
+    f->feature.tries = f->box.tries = f->confidence.tries = f->soft.tries = tries;
+}
+
+void un_text_file_set_tries(struct un_text_file *f, int tries) {
+    un_h5_set_tries(f->h5, tries);
+    f->token.tries = f->align_token.tries = f->align_region.tries = tries;
+    f->sentence.tries = f->sentence_offset.tries = tries;
+}
+
 void un_image_file_close(struct un_image_file *file) {
     un_image_file_drop_index(file);
     un_column_close(&file->feature);

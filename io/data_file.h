@@ -36,6 +36,9 @@ struct un_text_file {
 };
 
 enum un_status un_image_file_open(struct un_image_file *file, const char *path);
+/* How often a read of a row that fails is tried. */
+void un_image_file_set_tries(struct un_image_file *file, int tries);
+void un_text_file_set_tries(struct un_text_file *file, int tries);
 void un_image_file_drop_index(struct un_image_file *file);
 void un_image_file_close(struct un_image_file *file);
 

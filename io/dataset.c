@@ -2,6 +2,7 @@
 #include "io/dataset.h"
 #include "io/dataset_private.h"
 #include "runtime/memory.h"
+#include <string.h>
 
 static const struct un_key dataset_keys[] = {
     {.name = "name",
@@ -78,6 +79,15 @@ static const struct un_key data_keys[] = {
      .fallback = "error",
      .choices = missing_choices,
      .meaning = "what to do with texts whose image is in no file"},
+    {.name = "tries",
+     .type = UN_KEY_INT,
+     .offset = offsetof(struct un_data_keys, tries),
+     .fallback = "7",
+     .min = 1,
+     .max = 1000,
+     .unit = "tries",
+     .meaning = "of a read that fails, with pauses of 0.2, 0.4, 0.8 ... at most 15 seconds; the file is "
+                "opened anew"},
     {.name = "train",
      .type = UN_KEY_LIST,
      .offset = offsetof(struct un_data_keys, train),
@@ -100,38 +110,81 @@ const char *un_dataset_name(const struct un_dataset *d) {
     return d->name;
 }
 
-size_t un_dataset_bytes(const struct un_dataset *d) {
-    size_t images = (size_t)d->info.images, texts = (size_t)d->info.texts;
+static size_t index_bytes(const struct un_dataset *d, int64_t images, int64_t texts) {
     return sizeof *d + (size_t)d->n_image_files * sizeof *d->image_files +
            (size_t)d->n_text_files * sizeof *d->text_files +
-           images * (sizeof *d->image + sizeof *d->image_text + (size_t)d->image_stride) +
-           texts * (sizeof *d->text + (d->align ? sizeof *d->align : 0) + (size_t)d->text_stride);
+           (size_t)images * (sizeof *d->image + sizeof *d->image_text + (size_t)d->image_stride) +
+           (size_t)texts * (sizeof *d->text + (d->align ? sizeof *d->align : 0) + (size_t)d->text_stride);
+}
+
+size_t un_dataset_bytes(const struct un_dataset *d) {
+    return index_bytes(d, d->kept_images, d->kept_texts);
 }
 
 int64_t un_dataset_image_text(const struct un_dataset *d, int64_t image) {
-    return d->image_text[image];
+    UN_ASSERT(image >= d->first_image && image - d->first_image <= d->kept_images);
+    return d->image_text[image - d->first_image];
 }
 int64_t un_dataset_text_image(const struct un_dataset *d, int64_t text) {
-    return d->text[text].image;
+    return un_dataset_text(d, text)->image;
 }
 int64_t un_dataset_text_length(const struct un_dataset *d, int64_t text) {
-    return d->text[text].length;
+    return un_dataset_text(d, text)->length;
 }
 int64_t un_dataset_image_regions(const struct un_dataset *d, int64_t image) {
-    return d->image[image].regions;
+    return un_dataset_image(d, image)->regions;
 }
 const char *un_dataset_image_id(const struct un_dataset *d, int64_t image) {
-    return d->image_ids + image * d->image_stride;
+    return d->image_ids + (image - d->first_image) * d->image_stride;
 }
 const char *un_dataset_text_id(const struct un_dataset *d, int64_t text) {
-    return d->text_ids + text * d->text_stride;
+    return d->text_ids + (text - d->first_text) * d->text_stride;
 }
 int64_t un_dataset_lane_image(const struct un_dataset *d, int64_t lane) {
     return d->info.images * lane / d->lanes;
 }
 
+/* Cells [first, first + count) of `bytes` each, moved to memory of their own. NULL stays. */
+static enum un_status cut(void **cells, int64_t first, int64_t count, size_t bytes) {
+    if (!*cells) return UN_OK;
+    char *part = un_alloc((size_t)count, bytes, "a rank's part of the index");
+    if (!part) return UN_MEMORY;
+    memcpy(part, (const char *)*cells + (size_t)first * bytes, (size_t)count * bytes);
+    un_free(*cells);
+    *cells = part;
+    return UN_OK;
+}
+
+#define CUT(member, first, count, bytes)                                                                     \
+    do {                                                                                                     \
+        void *cells = d->member;                                                                             \
+        enum un_status cut_status = cut(&cells, first, count, bytes);                                        \
+        d->member = cells;                                                                                   \
+        UN_TRY(cut_status);                                                                                  \
+    } while (0)
+
+enum un_status un_dataset_keep(struct un_dataset *d, int64_t begin, int64_t end) {
+    UN_ASSERT(d->first_image == 0 && d->kept_images == d->info.images && !d->cache);
+    if (begin < 0 || end < begin || end > d->info.images)
+        return un_fail(UN_INTERNAL, "data set %s: images [%lld, %lld) of %lld", d->name, (long long)begin,
+                       (long long)end, (long long)d->info.images);
+    int64_t first = d->image_text[begin], texts = d->image_text[end] - first;
+    CUT(image, begin, end - begin, sizeof *d->image);
+    CUT(image_ids, begin, end - begin, (size_t)d->image_stride);
+    CUT(image_text, begin, end - begin + 1, sizeof *d->image_text);
+    CUT(text, first, texts, sizeof *d->text);
+    CUT(text_ids, first, texts, (size_t)d->text_stride);
+    CUT(align, first, texts, sizeof *d->align);
+    d->first_image = begin;
+    d->kept_images = end - begin;
+    d->first_text = first;
+    d->kept_texts = texts;
+    return UN_OK;
+}
+
 void un_dataset_close(struct un_dataset *d) {
     if (!d) return;
+    un_cache_close(d->cache);
     for (int64_t i = 0; i < d->n_image_files; ++i) un_image_file_close(d->image_files + i);
     for (int64_t i = 0; i < d->n_text_files; ++i) un_text_file_close(d->text_files + i);
     un_free(d->image_files);

@@ -7,6 +7,7 @@
 #ifndef UN_DATASET_H
 #define UN_DATASET_H
 
+#include "io/cache.h"
 #include "model/batch.h"
 #include "runtime/config.h"
 
@@ -21,6 +22,7 @@ struct un_data_keys {
     int64_t max_txt_len; /* words without [CLS] and [SEP]; longer texts are dropped */
     double conf_th;      /* -1: exactly num_bb regions */
     int64_t min_bb, max_bb, num_bb;
+    int64_t tries;               /* of a read that fails */
     int missing;                 /* 0 error, 1 skip: texts without an image */
     struct un_list train, valid; /* of struct un_dataset_keys */
 };
@@ -57,6 +59,17 @@ enum un_status un_dataset_open(struct un_dataset **dataset, const struct un_data
                                const struct un_data_keys *data, int64_t lanes, bool need_soft_labels,
                                bool allow_empty_lanes);
 void un_dataset_close(struct un_dataset *dataset);
+/* Keeps the index of images [begin, end) and of their texts, gives the rest back: of other images and texts
+ * nothing may be asked any more but info, name and lanes. Once. */
+enum un_status un_dataset_keep(struct un_dataset *dataset, int64_t begin, int64_t end);
+/* Bytes that the rows of images [begin, end) and of their texts take; soft: with soft labels. */
+int64_t un_dataset_cache_need(const struct un_dataset *d, int64_t begin, int64_t end, bool soft);
+/* Holds rows in host memory after their first read, at most `limit` bytes, all taken now. After
+ * un_dataset_keep, before the first read; once. */
+enum un_status un_dataset_cache(struct un_dataset *dataset, int64_t limit, bool soft);
+struct un_cache_counts un_dataset_cache_counts(const struct un_dataset *d); /* zeros without a cache */
+/* Tells the system that the features of an image will soon be read. Never fails. */
+void un_dataset_expect(const struct un_dataset *d, int64_t image);
 const struct un_dataset_info *un_dataset_info(const struct un_dataset *dataset);
 const char *un_dataset_name(const struct un_dataset *dataset);
 /* Host memory held by the indices. */

@@ -41,7 +41,7 @@ static enum un_status check_image_file(const struct un_dataset *d, int64_t i, bo
     return UN_OK;
 }
 
-static enum un_status open_image_files(struct un_dataset *d, const struct un_strings *patterns,
+static enum un_status open_image_files(struct un_dataset *d, const struct un_strings *patterns, int64_t tries,
                                        bool need_soft_labels) {
     char **paths, what[300];
     int64_t n;
@@ -53,6 +53,7 @@ static enum un_status open_image_files(struct un_dataset *d, const struct un_str
     for (int64_t i = 0; i < n; ++i) {
         UN_TRY_GOTO(un_image_file_open(d->image_files + i, paths[i]), out);
         d->n_image_files = i + 1;
+        un_image_file_set_tries(d->image_files + i, (int)tries);
         UN_TRY_GOTO(check_image_file(d, i, need_soft_labels), out);
     }
     d->info.img_dim = d->image_files[0].img_dim;
@@ -79,7 +80,8 @@ enum un_status un_vocab_agree(const struct un_vocab *a, const char *name, const 
                    first);
 }
 
-static enum un_status open_text_files(struct un_dataset *d, const struct un_strings *patterns) {
+static enum un_status open_text_files(struct un_dataset *d, const struct un_strings *patterns,
+                                      int64_t tries) {
     char **paths, what[300];
     int64_t n;
     enum un_status status = UN_OK;
@@ -91,6 +93,7 @@ static enum un_status open_text_files(struct un_dataset *d, const struct un_stri
     for (int64_t i = 0; i < n; ++i) {
         UN_TRY_GOTO(un_text_file_open(d->text_files + i, paths[i]), out);
         d->n_text_files = i + 1;
+        un_text_file_set_tries(d->text_files + i, (int)tries);
         UN_TRY_GOTO(un_vocab_agree(&d->text_files[i].vocab, d->text_files[i].path, &d->text_files[0].vocab,
                                    d->text_files[0].path),
                     out);
@@ -186,6 +189,8 @@ static void sort_texts(struct join *j) {
         d->text[place].image = image;
     }
     d->info.texts = j->kept;
+    un_free(j->text);
+    j->text = NULL;
 }
 
 /* Ids of the used, in one block as wide as the longest. */
@@ -259,7 +264,24 @@ static enum un_status keep_used(struct join *j) {
     UN_TRY(copy_ids(d));
     UN_TRY(copy_alignment(d));
     sum_up(d);
+    d->kept_images = d->info.images;
+    d->kept_texts = d->info.texts;
     return UN_OK;
+}
+
+/* What only the joining needed goes before memory for its result is taken: with millions of texts the peak of
+ * opening is what a host must have for each of its ranks. */
+static void drop_joined(struct join *j) {
+    for (int64_t i = 0; i < j->d->n_text_files; ++i) {
+        struct un_text_file *f = j->d->text_files + i;
+        un_free(f->image_ids);
+        un_free(f->token_offset);
+        f->image_ids = NULL;
+        f->token_offset = NULL;
+    }
+    un_idmap_close(&j->map);
+    un_free(j->ids);
+    j->ids = NULL;
 }
 
 static enum un_status join_all(struct un_dataset *d, const struct un_data_keys *data) {
@@ -267,6 +289,7 @@ static enum un_status join_all(struct un_dataset *d, const struct un_data_keys *
     enum un_status status;
     UN_TRY_GOTO(list_images(&j), out);
     UN_TRY_GOTO(join_texts(&j), out);
+    drop_joined(&j);
     UN_TRY_GOTO(keep_used(&j), out);
 out:
     un_idmap_close(&j.map);
@@ -310,8 +333,8 @@ enum un_status un_dataset_open(struct un_dataset **dataset, const struct un_data
     memcpy(d->name, keys->name, sizeof d->name);
     d->lanes = lanes;
     UN_TRY_GOTO(check_settings(d, data, lanes), out);
-    UN_TRY_GOTO(open_image_files(d, &keys->images, need_soft_labels), out);
-    UN_TRY_GOTO(open_text_files(d, &keys->text), out);
+    UN_TRY_GOTO(open_image_files(d, &keys->images, data->tries, need_soft_labels), out);
+    UN_TRY_GOTO(open_text_files(d, &keys->text, data->tries), out);
     UN_TRY_GOTO(join_all(d, data), out);
     if (d->info.images < lanes && !allow_empty_lanes)
         UN_TRY_GOTO(un_fail(UN_USAGE, "data set %s has %lld usable images, fewer than train.lanes %lld",

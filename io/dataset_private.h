@@ -25,13 +25,42 @@ struct un_dataset {
     int64_t n_image_files, n_text_files;
     struct un_dataset_info info;
     int64_t lanes;
-    struct un_image_ref *image; /* [images] */
-    struct un_text_ref *text;   /* [texts] by image */
-    struct un_align_ref *align; /* [texts]; NULL without alignment */
-    int64_t *image_text;        /* [images + 1] */
+    /* The index of images [first_image, first_image + kept_images) and their texts: all of them until
+     * un_dataset_keep. */
+    int64_t first_image, kept_images, first_text, kept_texts;
+    struct un_image_ref *image; /* [kept_images] */
+    struct un_text_ref *text;   /* [kept_texts] by image; .image counts from 0 */
+    struct un_align_ref *align; /* [kept_texts]; NULL without alignment */
+    int64_t *image_text;        /* [kept_images + 1] counts from 0 */
     char *image_ids, *text_ids; /* cells */
+    struct un_cache *cache;     /* NULL: none */
     int64_t image_stride, text_stride;
 };
+
+/* Numbers that were kept only: anything else is an own bug. */
+static inline const struct un_image_ref *un_dataset_image(const struct un_dataset *d, int64_t image) {
+    UN_ASSERT(image >= d->first_image && image - d->first_image < d->kept_images);
+    return d->image + (image - d->first_image);
+}
+static inline const struct un_text_ref *un_dataset_text(const struct un_dataset *d, int64_t text) {
+    UN_ASSERT(text >= d->first_text && text - d->first_text < d->kept_texts);
+    return d->text + (text - d->first_text);
+}
+
+/* io/dataset_cache.c. Found: copied out. Fill: rows that were just read and checked go in, if they have a
+ * place. */
+bool un_dataset_cached_image(const struct un_dataset *d, int64_t image, void *feature, float *box);
+void un_dataset_fill_image(const struct un_dataset *d, int64_t image, const void *feature, const float *box);
+bool un_dataset_cached_text(const struct un_dataset *d, int64_t text, int32_t *token);
+void un_dataset_fill_text(const struct un_dataset *d, int64_t text, const int32_t *token);
+/* Soft labels of all regions of an image: found, or where to read them to; then done. */
+const uint16_t *un_dataset_cached_soft(const struct un_dataset *d, int64_t image);
+uint16_t *un_dataset_begin_soft(const struct un_dataset *d, int64_t image);
+void un_dataset_done_soft(const struct un_dataset *d, int64_t image, bool good);
+/* Alignment of a text: all its words, then all its regions, as the file has them. */
+const int32_t *un_dataset_cached_pairs(const struct un_dataset *d, int64_t text);
+int32_t *un_dataset_begin_pairs(const struct un_dataset *d, int64_t text);
+void un_dataset_done_pairs(const struct un_dataset *d, int64_t text, bool good);
 
 /* The files that a list of paths and patterns names; freed by un_paths_free. `what`: for the message. */
 enum un_status un_paths_expand(char ***paths, int64_t *n, const struct un_strings *patterns,

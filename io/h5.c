@@ -5,6 +5,7 @@
  * checked here before the library parses anything. Source: HDF5 File Format Specification 3.0, section II.A.
  */
 #include "io/h5_private.h"
+#include "io/patience.h"
 #include "runtime/memory.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -84,13 +85,13 @@ static enum un_status parse_superblock(const char *path, const unsigned char *p,
     return UN_OK;
 }
 
-static enum un_status check_superblock(const char *path, int fd, int64_t bytes) {
+static enum un_status check_superblock(const char *path, int fd, int64_t bytes, int tries) {
     static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
     unsigned char head[96] = {0};
     struct superblock s = {0};
-    ssize_t got = pread(fd, head, sizeof head, 0);
+    int64_t got = un_patience_pread(path, fd, head, sizeof head, 0, tries);
     if (got < 0) return un_fail(UN_IO, "%s: cannot read: %s", path, strerror(errno));
-    if (got < (ssize_t)sizeof head)
+    if (got < (int64_t)sizeof head)
         return un_fail(UN_DATA, "%s: %lld bytes are too few for an HDF5 file", path, (long long)bytes);
     if (memcmp(head, signature, sizeof signature) != 0) return un_fail(UN_DATA, "%s: not an HDF5 file", path);
     UN_TRY(parse_superblock(path, head, &s));
@@ -114,13 +115,14 @@ static enum un_status open_for_reading(struct un_h5 *f) {
                        S_ISDIR(st.st_mode) ? "a folder, not a file" : "not a regular file");
     f->bytes = (int64_t)st.st_size;
     un_h5_refill(f);
-    return check_superblock(f->path, f->fd, f->bytes);
+    return check_superblock(f->path, f->fd, f->bytes, f->tries);
 }
 
 enum un_status un_h5_new(struct un_h5 **file, const char *path, bool write) {
     struct un_h5 *f = *file = un_alloc(1, sizeof *f, "an HDF5 file");
     if (!f) return UN_MEMORY;
     f->id = f->fd = -1;
+    f->tries = 3;
     f->path = un_strdup(path);
     if (write) f->partial = un_format("%s.partial", path);
     return f->path && (!write || f->partial) ? UN_OK : UN_MEMORY;
@@ -187,6 +189,10 @@ void un_h5_close(struct un_h5 *f) {
     un_free(f->path);
     un_free(f->partial);
     un_free(f);
+}
+
+void un_h5_set_tries(struct un_h5 *file, int tries) {
+    if (file) file->tries = tries;
 }
 
 const char *un_h5_path(const struct un_h5 *file) {

@@ -1,12 +1,14 @@
 /* The way of HDF5's bytes to and from the system: a virtual file driver of our own over one file descriptor.
  *
  * Two laws that HDF5's own driver does not keep. A read outside the file's length is an error (HDF5 reads
- * zeros there), and so is a call that reads metadata in circles. A write never fails for HDF5: the first
- * failure is kept in the file (io_errno), later writes are dropped, and our functions report it; HDF5 1.10
- * crashes or hangs at the end of the process when it could not write what it holds. Source: HDF5 Virtual File
- * Layer, H5FDpublic.h.
+ * zeros there), and so is a call that reads metadata in circles. A read that fails is tried again here and
+ * nowhere above: HDF5 takes a block that it failed to read for one that it holds, and gives what lay in
+ * memory. A write never fails for HDF5: the first failure is kept in the file (io_errno), later writes are
+ * dropped, and our functions report it; HDF5 1.10 crashes or hangs at the end of the process when it could
+ * not write what it holds. Source: HDF5 Virtual File Layer, H5FDpublic.h.
  */
 #include "io/h5_private.h"
+#include "io/patience.h"
 #include "runtime/memory.h"
 #include <errno.h>
 #include <string.h>
@@ -76,16 +78,10 @@ static herr_t driver_read(H5FD_t *driver, H5FD_mem_t type, hid_t transfer, haddr
     if (f->partial) return read_back(f, address, size, buffer);
     if (address > (haddr_t)f->bytes || size > (haddr_t)f->bytes - address) return -1;
     if (type != H5FD_MEM_DRAW && (f->metadata_left -= (int64_t)size) < 0) return -1;
-    for (size_t done = 0; done < size;) {
-        ssize_t got = pread(f->fd, (char *)buffer + done, size - done, (off_t)(address + done));
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) {
-            f->io_errno = got < 0 ? errno : EIO; /* the file has become shorter since it was opened */
-            return -1;
-        }
-        done += (size_t)got;
-    }
-    return 0;
+    int64_t got = un_patience_pread(f->path, f->fd, buffer, size, (int64_t)address, f->tries);
+    if (got == (int64_t)size) return 0;
+    f->io_errno = got < 0 ? errno : EIO; /* the file has become shorter since it was opened */
+    return -1;
 }
 
 static herr_t driver_write(H5FD_t *driver, H5FD_mem_t type, hid_t transfer, haddr_t address, size_t size,

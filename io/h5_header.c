@@ -7,7 +7,9 @@
  * attribute, continuation).
  */
 #include "io/h5_private.h"
+#include "io/patience.h"
 #include "runtime/memory.h"
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -137,10 +139,16 @@ static void walk_messages(struct header *h, struct cursor c) {
     }
 }
 
+static int64_t read_bytes(struct un_h5 *f, void *out, size_t bytes, uint64_t at) {
+    int64_t got = un_patience_pread(f->path, f->fd, out, bytes, (int64_t)at, f->tries);
+    if (got < 0) f->io_errno = errno;
+    return got;
+}
+
 /* The first message area from the prefix at `address`. */
 static void read_prefix(struct header *h, uint64_t address) {
     unsigned char bytes[48];
-    ssize_t got = pread(h->file->fd, bytes, sizeof bytes, (off_t)address);
+    int64_t got = read_bytes(h->file, bytes, sizeof bytes, address);
     struct cursor c = {bytes, bytes + (got > 0 ? got : 0), false};
     h->version = got >= 4 && memcmp(bytes, "OHDR", 4) == 0 ? 2 : 1;
     if (h->version == 1) {
@@ -162,8 +170,8 @@ static void read_prefix(struct header *h, uint64_t address) {
 static enum un_status walk_chunk(struct header *h, const struct chunk *chunk) {
     unsigned char *bytes = un_alloc(chunk->bytes + 1, 1, "an object header");
     if (!bytes) return UN_MEMORY;
-    ssize_t got = pread(h->file->fd, bytes, chunk->bytes, (off_t)chunk->address);
-    if (got == (ssize_t)chunk->bytes)
+    int64_t got = read_bytes(h->file, bytes, chunk->bytes, chunk->address);
+    if (got == (int64_t)chunk->bytes)
         walk_messages(h, (struct cursor){bytes, bytes + got, false});
     else
         h->fault = "that cannot be read";

@@ -13,6 +13,7 @@ struct un_h5 {
     int64_t bytes;         /* the file's length */
     int64_t metadata_left; /* bytes of metadata that the present call may still read */
     int io_errno;          /* first failure of the system, 0: none */
+    int tries;             /* of a read that fails */
     bool dropped;          /* nothing more is written: the file will be removed */
 };
 

@@ -101,11 +101,19 @@ static void finish_slot(struct un_loader *loader, struct slot *slot) {
     pthread_mutex_unlock(&loader->lock);
 }
 
+/* The features of all samples are on their way while the first ones are packed. */
+static void expect(const struct un_loader *loader, const struct slot *slot) {
+    for (int64_t i = 0; i < slot->n_samples; ++i)
+        un_dataset_expect(un_plan_dataset(loader->setup.plan, slot->samples[i].dataset),
+                          slot->samples[i].image);
+}
+
 static void *work(void *context) {
     struct worker *worker = context;
     struct un_loader *loader = worker->loader;
     un_memory_freeze(true);
     for (struct slot *slot; (slot = take_slot(loader)) != NULL; finish_slot(loader, slot)) {
+        if (slot->error.status == UN_OK) expect(loader, slot);
         if (slot->error.status == UN_OK &&
             un_pack(worker->packer, &slot->batch, slot->samples, slot->n_samples, (uint32_t)slot->step,
                     (uint32_t)slot->lane, loader->setup.purpose) != UN_OK)

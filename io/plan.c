@@ -1,5 +1,6 @@
 /* The plan as a thing: its streams, the bounds of its micro-batches, its weights.
  * What it yields stands in io/plan_next.c, its digest in io/plan_digest.c. */
+#include "io/checkpoint.h"
 #include "io/plan_private.h"
 
 #include <math.h>
@@ -114,6 +115,24 @@ enum un_status un_plan_open(struct un_plan **out, struct un_dataset *const *data
 failed:
     un_plan_close(plan);
     return status;
+}
+
+static bool needs_all(const struct un_dataset *d, int64_t begin, int64_t end) {
+    for (int64_t lane = begin; lane < end; ++lane)
+        if (un_plan_part(d, lane).images == 1) return true;
+    return false;
+}
+
+enum un_status un_plan_keep(struct un_plan *plan, int64_t begin, int64_t end) {
+    plan->digest = un_plan_digest(plan);
+    plan->kept = true;
+    for (int64_t i = 0; i < plan->n_datasets; ++i) {
+        struct un_dataset *d = plan->datasets[i];
+        if (needs_all(d, begin, end)) continue;
+        UN_TRY(un_dataset_keep(d, un_dataset_lane_image(d, begin), un_dataset_lane_image(d, end)));
+    }
+    un_memory_trim();
+    return UN_OK;
 }
 
 void un_plan_close(struct un_plan *plan) {

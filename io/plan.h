@@ -53,6 +53,9 @@ enum un_status un_plan_open(struct un_plan **plan, struct un_dataset *const *dat
                             const struct un_dataset_keys *keys, int64_t n_datasets,
                             const struct un_plan_keys *how, bool valid);
 void un_plan_close(struct un_plan *plan);
+/* From here on only lanes [begin, end) will be asked for: each data set keeps their part of its index, unless
+ * one of these lanes has a single image, whose false pairs are drawn from all. */
+enum un_status un_plan_keep(struct un_plan *plan, int64_t begin, int64_t end);
 const struct un_stream *un_plan_streams(const struct un_plan *plan, int64_t *n);
 const struct un_plan_keys *un_plan_keys(const struct un_plan *plan);
 struct un_dataset *un_plan_dataset(const struct un_plan *plan, int dataset);

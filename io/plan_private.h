@@ -13,6 +13,8 @@ struct un_plan {
     double mix_end[UN_MAX_STREAMS]; /* running sum of the mixes */
     int64_t n_streams;
     struct un_plan_extent extent;
+    bool kept;       /* un_plan_keep has been called; */
+    uint64_t digest; /* it took this when the index was still whole */
 };
 
 /* A lane's part of a data set: its images [image, image + images) and all their texts. */

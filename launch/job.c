@@ -1,6 +1,9 @@
 /* The device stage of a job: device, network, buffers, loader; and closing. */
 #include "launch/job.h"
 
+#include "launch/job_part.h"
+#include "launch/topology.h"
+
 int64_t un_job_most_lanes(const struct un_job *job) {
     int64_t most = 0;
     for (int r = 0; r < job->comm->size; ++r) {
@@ -69,13 +72,14 @@ enum un_status un_job_memory(const struct un_job *job, struct un_memory_plan *pl
     plan->batches = un_loader_bytes(&loader);
     for (int64_t i = 0; i < job->train.n; ++i) plan->index += un_dataset_bytes(job->train.sets[i]);
     for (int64_t i = 0; i < job->valid.n; ++i) plan->index += un_dataset_bytes(job->valid.sets[i]);
+    plan->cache = (size_t)un_job_cache_plan(job).taken;
     if (job->device) {
         struct un_limits limits;
         un_model_limits(&setup, &limits);
         plan->scratch = job->device->mem->scratch_bytes(job->device, &limits);
     }
     plan->total = plan->params + plan->moments + plan->grads + plan->activations + plan->scratch +
-                  plan->batches + plan->index;
+                  plan->batches + plan->index + plan->cache;
     return UN_OK;
 }
 
@@ -134,9 +138,11 @@ static enum un_status init_params(struct un_job *job) {
 enum un_status un_job_find_device(struct un_job *job) {
     const struct un_run_config *c = &job->config;
     int threads = (int)c->run.threads;
-    if (threads == 0) threads = un_device_cores() / job->comm->local_size;
-    return un_device_open(un_device_names[c->top.device], threads > 0 ? threads : 1, job->comm->local_rank,
-                          &job->device);
+    UN_TRY(un_topology_bind(job));
+    if (threads == 0) threads = un_topology_threads(job);
+    UN_TRY(un_device_open(un_device_names[c->top.device], threads, job->comm->local_rank, &job->device));
+    un_topology_place_threads(job);
+    return UN_OK;
 }
 
 static enum un_status open_network(struct un_job *job) {

@@ -12,6 +12,7 @@
 #include "launch/watchdog.h"
 #include "model/optim.h"
 #include "model/stats.h"
+#include "runtime/cores.h"
 
 /* Data sets of one split and the plan over them. */
 struct un_split {
@@ -24,7 +25,7 @@ struct un_split {
 enum { UN_GRAD_DEPTH = 18 }; /* log2 of the most lanes, plus two */
 
 struct un_memory_plan {
-    size_t params, moments, grads, activations, scratch, batches, index, total;
+    size_t params, moments, grads, activations, scratch, batches, index, cache, total;
 };
 
 struct un_job {
@@ -32,6 +33,8 @@ struct un_job {
     struct un_run_config config;
     struct un_watchdog *watchdog; /* NULL: none */
     struct un_owner owner;        /* of the run's folder, on all ranks; token "": not taken */
+    struct un_cores cores;        /* this rank may use */
+    bool bound;                   /* they are its own: no other rank of this host runs there */
     bool agreed;                  /* the status that ended the job is known to all ranks */
 
     /* data stage */

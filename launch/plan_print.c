@@ -2,6 +2,7 @@
 #include "launch/plan_print.h"
 
 #include "launch/init_weights.h"
+#include "launch/job_part.h"
 
 static double mib(size_t bytes) {
     return (double)bytes / (1 << 20);
@@ -79,6 +80,12 @@ static enum un_status print_memory(const struct un_job *job, FILE *out) {
             "%.0f, micro-batches %.0f, index of the data %.0f\n",
             mib(m.total), mib(m.params), mib(m.moments), mib(m.grads), mib(m.activations), mib(m.scratch),
             mib(m.batches), mib(m.index));
+    struct un_job_cache cache = un_job_cache_plan(job);
+    fprintf(out,
+            "cache       %.0f MiB a rank (loader.cache_mb %lld): %.0f %% of its part of the training data, "
+            "%.1f MiB\n",
+            mib((size_t)cache.taken), (long long)job->config.loader.cache_mb,
+            cache.need > 0 ? 100.0 * (double)cache.taken / (double)cache.need : 0.0, mib((size_t)cache.need));
     return UN_OK;
 }
 

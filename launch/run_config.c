@@ -4,6 +4,7 @@
 #include <string.h>
 
 const char *const un_device_names[] = {"auto", "cpu", "cuda", NULL};
+static const char *const bind_names[] = {"auto", "none", NULL};
 static const char *const mixing_names[] = {"sample", "batch", NULL};
 static const char *const precision_names[] = {"auto", "fp32", "bf16", NULL};
 static const char *const solver_names[] = {"ipot", "sinkhorn", NULL};
@@ -44,6 +45,12 @@ static const struct un_key run_keys[] = {
      .max = 1024,
      .unit = "threads",
      .meaning = "CPU threads of a rank; 0: allowed cores / ranks on the host"},
+    {.name = "bind",
+     .type = UN_KEY_CHOICE,
+     .offset = AT(un_run_keys, bind),
+     .fallback = "auto",
+     .choices = bind_names,
+     .meaning = "auto: ranks that share cores which no launcher divided among them divide these"},
     {.name = "timeout",
      .type = UN_KEY_FLOAT,
      .offset = AT(un_run_keys, timeout),
@@ -257,6 +264,15 @@ static const struct un_key loader_keys[] = {
      .max = 4096,
      .unit = "micro-batches",
      .meaning = "kept ready beyond those of the running step"},
+    {.name = "cache_mb",
+     .type = UN_KEY_INT,
+     .offset = AT(un_loader_keys, cache_mb),
+     .fallback = "0",
+     .min = 0,
+     .max = 1e8,
+     .unit = "MiB",
+     .meaning =
+         "host memory of a rank for rows of its training data, which are then read only once; 0: none"},
 };
 
 static const struct un_key_table top_table = TABLE("", top_keys);

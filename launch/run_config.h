@@ -18,10 +18,13 @@ extern const char *const un_device_names[];
 enum un_backend { UN_BACKEND_AUTO, UN_BACKEND_SELF, UN_BACKEND_MPI };
 extern const char *const un_backend_names[];
 
+enum un_bind { UN_BIND_AUTO, UN_BIND_NONE };
+
 struct un_run_keys {
     char dir[256];
     int64_t seed, threads;
     double timeout, patience; /* seconds */
+    int bind;
 };
 struct un_train_keys {
     int64_t steps, lanes, tokens_per_lane;
@@ -44,7 +47,7 @@ struct un_rhythm_keys { /* valid, checkpoint, log */
     int64_t keep;
 };
 struct un_loader_keys {
-    int64_t threads, ahead;
+    int64_t threads, ahead, cache_mb;
 };
 
 struct un_run_config {

@@ -5,6 +5,7 @@
 #include "launch/init_weights.h"
 #include "launch/signals.h"
 #include "launch/step.h"
+#include "launch/topology.h"
 #include "launch/validate.h"
 
 #include <math.h>
@@ -309,6 +310,7 @@ static void say_start(const struct run *r) {
            job->config.run.dir, (long long)job->table->trained, (long long)job->config.train.lanes,
            (long long)job->config.train.tokens_per_lane, job->comm->size, job->comm->size > 1 ? "s" : "",
            job->device->name, (double)memory.total / (1 << 30));
+    un_topology_say(job);
     int64_t n = job->comm->size;
     bool tree = (n & (n - 1)) == 0 && (job->config.train.lanes & (job->config.train.lanes - 1)) == 0;
     if (job->config.train.exact && n > 1 && !tree)

@@ -2,6 +2,7 @@
 #include "launch/bench.h"
 #include "launch/end.h"
 #include "launch/folder.h"
+#include "launch/job_part.h"
 #include "launch/plan_print.h"
 #include "launch/train.h"
 
@@ -132,6 +133,7 @@ static enum un_status run(struct un_job *job, struct un_comm *comm, const struct
     if (status == UN_OK) status = un_job_find_device(job);
     UN_TRY(agree(job, status));
     if (c->check) return comm->rank == 0 ? un_plan_print(job, stdout) : UN_OK;
+    UN_TRY(agree(job, un_job_keep_part(job)));
     UN_TRY(agree(job, un_job_open_device(job)));
     if (c->bench) return un_bench_run(job, c->bench, stdout);
     return un_train_run(job, c->resume, c->quiet);
@@ -168,7 +170,10 @@ int main(int argc, char **argv) {
     bool alone = status != UN_OK && !job.agreed; /* what all ranks know is said once */
     if (alone || comm->rank == 0) un_say(status);
     un_watchdog_phase(job.watchdog, "end", job.step);
-    if (alone && comm->size > 1) comm->ops->abort(comm, status);
+    if (alone && comm->size > 1) {
+        un_watchdog_hurry(job.watchdog, "abort", job.step, 30);
+        comm->ops->abort(comm, status);
+    }
     un_folder_close(&job);
     un_job_close(&job);
     un_free(command.overrides);

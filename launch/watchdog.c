@@ -152,11 +152,11 @@ static void end(struct un_watchdog *w, struct un_verdict *v) {
 
 static void *run_clock(void *context) {
     struct un_watchdog *w = context;
-    double pause = clamp(w->timeout / 50, 0.02, 1);
     w->ticked = un_clock();
     pthread_mutex_lock(&w->lock);
     while (!w->stop_clock) {
         struct un_verdict v;
+        double pause = clamp(w->timeout / 50, 0.02, 1);
         wait_changed(w, pause);
         tick(w, pause);
         double longest = measure(w, &v);
@@ -323,6 +323,14 @@ enum un_status un_watchdog_publish(struct un_watchdog *w, const struct un_owner 
     w->publisher_runs = true;
     pthread_mutex_unlock(&w->lock);
     return UN_OK;
+}
+
+void un_watchdog_hurry(struct un_watchdog *w, const char *phase, int64_t step, double seconds) {
+    if (!w) return;
+    pthread_mutex_lock(&w->lock);
+    if (w->timeout > seconds) w->timeout = seconds;
+    pthread_mutex_unlock(&w->lock);
+    un_watchdog_phase(w, phase, step);
 }
 
 void un_watchdog_silence(struct un_watchdog *w) {

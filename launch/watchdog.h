@@ -27,6 +27,8 @@ enum un_status un_watchdog_publish(struct un_watchdog *watchdog, const struct un
 /* A new phase begins: the clock starts anew. phase: a literal. step: of the update under way or to come. Two
  * stores. NULL: nobody watches. */
 void un_watchdog_phase(struct un_watchdog *watchdog, const char *phase, int64_t step);
+/* From here on at most so many seconds, in phase `phase`: for calls that should be short and may hang. */
+void un_watchdog_hurry(struct un_watchdog *watchdog, const char *phase, int64_t step, double seconds);
 /* The line in RUN/log/beats is kept no longer; after this the folder may change hands. */
 void un_watchdog_silence(struct un_watchdog *watchdog);
 void un_watchdog_close(struct un_watchdog *watchdog);

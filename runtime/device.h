@@ -70,6 +70,8 @@ struct un_device {
 enum un_status un_device_open(const char *name, int threads, int ordinal, struct un_device **device);
 void un_device_close(struct un_device *device);
 
+/* The threads of the ops of a CPU device, one to a core; cores [device->threads]. Others: nothing. */
+void un_device_place_threads(const struct un_device *device, const int *cores);
 /* Cores this process may really use: affinity mask and cgroup quota, at least 1. */
 int un_device_cores(void);
 /* The smallest CPU quota, in cores, of the cgroups that the file `groups` (/proc/self/cgroup) lists and of

@@ -5,6 +5,7 @@
  * middle. All counters are atomic; any thread may allocate and free.
  */
 #include "runtime/memory.h"
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -64,6 +65,10 @@ void un_free(void *ptr) {
     atomic_fetch_sub(&live_blocks, 1);
     header->magic = MAGIC_FREED;
     free(header);
+}
+
+void un_memory_trim(void) {
+    malloc_trim(0);
 }
 
 enum un_status un_grow(void **ptr, size_t old_count, size_t count, size_t size, const char *what) {

@@ -21,6 +21,8 @@ void *un_alloc(size_t count, size_t size, const char *what);
 /* Grows *ptr (old_count -> count elements), keeps the content, zero-fills the rest. */
 enum un_status un_grow(void **ptr, size_t old_count, size_t count, size_t size, const char *what);
 void un_free(void *ptr);
+/* Gives freed pages back to the system: after much was freed that will not be taken again. */
+void un_memory_trim(void);
 char *un_strdup(const char *text);
 /* printf into fresh memory, owned by the caller. */
 char *un_format(const char *format, ...) __attribute__((format(printf, 1, 2)));

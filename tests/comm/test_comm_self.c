@@ -105,6 +105,18 @@ static void test_launchers(void **state) {
     assert_int_equal(un_launcher_find().size, 0);
     no_launcher(state);
     assert_true(un_launcher_cores() >= 1);
+    setenv("PMIX_RANK", "0", 1);
+    setenv("SLURM_NTASKS", "8", 1); /* with a launcher, what Slurm was asked for must be there */
+    struct un_launcher l = un_launcher_find();
+    assert_int_equal(l.tasks, 8);
+    assert_int_equal(un_launcher_check(&l, 8), UN_OK);
+    assert_int_equal(un_launcher_check(&l, 1), UN_USAGE);
+    assert_non_null(strstr(un_error_get()->text, "SLURM_NTASKS"));
+    un_error_clear();
+    unsetenv("PMIX_RANK");
+    l = un_launcher_find(); /* a plain start in a batch script */
+    assert_int_equal(un_launcher_check(&l, 1), UN_OK);
+    no_launcher(state);
 }
 
 static void test_lanes_tile(void **state) {
