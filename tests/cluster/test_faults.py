@@ -94,11 +94,16 @@ def half_broken(bench):
 
 
 def stopped_at(command, run_dir, log, step, **environment):
-    """Runs until the step and asks for a stop; the launcher passes the signal on."""
-    p = R.start(command, log, **environment)
-    R.wait_for_step(p, run_dir, step)
-    p.send_signal(signal.SIGUSR1)
-    code = p.wait(timeout=60)
+    """Runs until the step and asks for a stop; the launcher passes the signal on. A launcher that takes a host for dead because the
+    machine is full (205) is started again, as launch/slurm.sh would do it."""
+    for _ in range(3):
+        p = R.start(command, log, **environment)
+        R.wait_for_step(p, run_dir, step)
+        if p.poll() is None:
+            p.send_signal(signal.SIGUSR1)
+        code = p.wait(timeout=60)
+        if code != 205:
+            break
     if code != 75:
         print(log.read_text(errors="replace")[-3000:])
     R.expect(code == 75, f"{run_dir.name}: stopped by a signal with 75 (got {code}) after step {R.last_logged_step(run_dir)}")

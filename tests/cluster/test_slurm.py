@@ -1,5 +1,5 @@
 """Runs under a real Slurm, by srun and by mpirun inside launch/slurm.sh, each disturbed in one of the ways a cluster knows: the signal
-before the time limit, scancel, scontrol requeue, an array job. All at once on three hosts. Whatever came between, every run ends with
+before the time limit, scancel, scontrol requeue, an array job; several at once on three hosts. Whatever came between, every run ends with
 the parameters, moments and losses of an undisturbed one, and no step stands twice in its log."""
 import concurrent.futures
 
@@ -32,7 +32,7 @@ class Case:
 
 def time_limit(case):
     job = case.submit(*TWO_HOSTS, "--time=1", "--signal=B:USR1@48")
-    case.slurm.finish([job])
+    case.slurm.finish([job], 300)
     log, restarts = case.slurm.log(job), int(case.slurm.job(job)["Restarts"])
     R.expect(restarts > 0 and log.count("signal USR1") > 0 and "ended with 75" in log,
              f"{case.name}: signal before the time limit, requeued {restarts} times")
@@ -68,6 +68,15 @@ def array(slurm, folder, cfg):
     return [folder / "array_1", folder / "array_2"]
 
 
+def mismatch(slurm, folder, cfg):
+    """srun without what the MPI library needs: every rank would believe to be alone. Refused before anything is written."""
+    run_dir = folder / "mismatch"
+    job = slurm.submit("-N1", "--ntasks-per-node=2", words=["--cfg", cfg, f"run.dir={run_dir}", "--quiet"], UNITER_MPI="none",
+                       UNITER_MAX_RESTARTS="0")
+    took = C.wait_until(lambda: slurm.state(job) not in ("PENDING", "RUNNING", "COMPLETING"), 60, "the job to end")
+    R.expect(slurm.state(job) == "FAILED" and not run_dir.exists(), f"--mpi=none: refused after {took:.1f} s, nothing written")
+
+
 def main():
     S.need()
     with R.Folder() as folder, S.Slurm(folder / "cluster") as slurm:
@@ -78,15 +87,18 @@ def main():
         slurm.tell("all delay 1")
         runs = []
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            futures = []
-            for scenario in (time_limit, cancelled, requeued):
-                for launcher in LAUNCHERS:
-                    case = Case(slurm, folder, cfg, scenario.__name__, launcher)
-                    runs.append(case.run_dir)
-                    futures.append(pool.submit(scenario, case))
+            # the signal before the time limit comes when it wants to: those runs get the machine for themselves
+            for scenarios in ((time_limit,), (cancelled, requeued)):
+                futures = []
+                for scenario in scenarios:
+                    for launcher in LAUNCHERS:
+                        case = Case(slurm, folder, cfg, scenario.__name__, launcher)
+                        runs.append(case.run_dir)
+                        futures.append(pool.submit(scenario, case))
+                for future in futures:
+                    future.result()
             members = pool.submit(array, slurm, folder, cfg)
-            for future in futures:
-                future.result()
+            pool.submit(mismatch, slurm, folder, cfg).result()
             runs += members.result()
         for run_dir in runs:
             R.expect([x["step"] for x in R.metrics(run_dir)] == list(range(1, STEPS + 1)), f"{run_dir.name}: every step once")
