@@ -12,8 +12,6 @@ add_library(dep::xxhash ALIAS PkgConfig::XXHASH)
 # For `uniter`: the formats that data come in, and Unicode.
 pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb)
 add_library(dep::lmdb ALIAS PkgConfig::LMDB)
-pkg_search_module(MSGPACK REQUIRED IMPORTED_TARGET msgpack-c msgpack)
-add_library(dep::msgpack ALIAS PkgConfig::MSGPACK)
 pkg_check_modules(LZ4 REQUIRED IMPORTED_TARGET liblz4)
 add_library(dep::lz4 ALIAS PkgConfig::LZ4)
 pkg_check_modules(ZIP REQUIRED IMPORTED_TARGET libzip)

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A number in [1, 2^24], else 0. */
 static int count_of(const char *name) {
@@ -17,21 +18,34 @@ static int count_of(const char *name) {
     return *end == '\0' && value >= 1 && value <= 1 << 24 ? (int)value : 0;
 }
 
+static int rank_of(const char *name) {
+    const char *text = getenv(name);
+    return text && strcmp(text, "0") == 0 ? 0 : count_of(name) > 0 ? count_of(name) : -1;
+}
+
+/* What Slurm was asked for. mpirun starts its helper on the other nodes as a step of one task a node, and the
+ * ranks there inherit that step's numbers, which say nothing about the job. */
+static int tasks_of(const char *mark) {
+    bool of_helper = strcmp(mark, "SLURM_STEP_ID") != 0 && getenv("SLURM_STEP_ID");
+    return of_helper ? 0 : count_of("SLURM_NTASKS");
+}
+
 struct un_launcher un_launcher_find(void) {
     static const struct {
-        const char *mark, *size, *local_size;
+        const char *mark, *size, *local_size, *rank;
     } known[] = {
-        {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE"},
-        {"MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE"},
-        {"PMI_RANK", "PMI_SIZE", "MPI_LOCALNRANKS"},
-        {"SLURM_STEP_ID", "SLURM_STEP_NUM_TASKS", NULL},
-        {"PMIX_RANK", NULL, NULL},
+        {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE",
+         "OMPI_COMM_WORLD_RANK"},
+        {"MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE", "MV2_COMM_WORLD_RANK"},
+        {"PMI_RANK", "PMI_SIZE", "MPI_LOCALNRANKS", "PMI_RANK"},
+        {"SLURM_STEP_ID", "SLURM_STEP_NUM_TASKS", NULL, "SLURM_PROCID"},
+        {"PMIX_RANK", NULL, NULL, "PMIX_RANK"},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; ++i)
         if (getenv(known[i].mark))
             return (struct un_launcher){known[i].mark, count_of(known[i].size), count_of(known[i].local_size),
-                                        count_of("SLURM_NTASKS")};
-    return (struct un_launcher){NULL, 1, 1, 0};
+                                        rank_of(known[i].rank), tasks_of(known[i].mark)};
+    return (struct un_launcher){NULL, 1, 1, 0, 0};
 }
 
 enum un_status un_launcher_check(const struct un_launcher *l, int size) {

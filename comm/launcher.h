@@ -13,6 +13,7 @@ struct un_launcher {
     const char *name; /* the variable that gave it away; NULL: not started by a launcher */
     int size;         /* processes of the job step; 0: unknown */
     int local_size;   /* of them on this host; 0: unknown */
+    int rank;         /* of this process among them, before the library tells; -1: unknown */
     int tasks;        /* that Slurm was asked for, when a launcher started this process; 0: unknown */
 };
 

@@ -90,7 +90,7 @@ enum un_status un_column_open(struct un_column *c, const struct un_column_source
                               const struct un_field *field, int type) {
     struct un_h5_shape shape;
     *c =
-        (struct un_column){.path = source->path, .name = field->name, .fd = source->fd, .tries = 1, .at = -1};
+        (struct un_column){.path = source->path, .name = field->name, .fd = source->fd, .tries = 3, .at = -1};
     UN_TRY(un_h5_data_open(source->h5, field->name, &c->data, &shape));
     UN_TRY(check_field(c->path, field, &shape));
     if (type == UN_AS_STORED && shape.element_bytes != 2 && shape.element_bytes != 4)

@@ -29,7 +29,7 @@ struct un_column {
     enum un_type type;       /* in memory */
     int64_t rows, width;     /* elements of a row */
     int fd;                  /* borrowed */
-    int tries;               /* of a read that fails; 1 when opened */
+    int tries;               /* of a read that fails; 3 when opened */
     int64_t at;              /* byte offset of row 0, -1: through HDF5 */
     struct un_h5_data *data; /* NULL when `at` serves */
 };

@@ -3,6 +3,7 @@
 #define UN_DATASET_PRIVATE_H
 
 #include "io/data_file.h"
+#include "io/paths.h"
 
 /* A used image or text: where its rows lie. */
 struct un_image_ref {
@@ -62,10 +63,6 @@ const int32_t *un_dataset_cached_pairs(const struct un_dataset *d, int64_t text)
 int32_t *un_dataset_begin_pairs(const struct un_dataset *d, int64_t text);
 void un_dataset_done_pairs(const struct un_dataset *d, int64_t text, bool good);
 
-/* The files that a list of paths and patterns names; freed by un_paths_free. `what`: for the message. */
-enum un_status un_paths_expand(char ***paths, int64_t *n, const struct un_strings *patterns,
-                               const char *what);
-void un_paths_free(char **paths, int64_t n);
 /* Regions each image of the file gives: those above conf_th, at least min_bb, at most max_bb, never more than
  * stored; exactly num_bb (or what is stored) under conf_th -1. Confidences must fall inside an image. regions
  * [file->images]. */

@@ -59,6 +59,7 @@ enum un_status un_h5_error_at(const char *source, int line, const struct un_h5 *
 struct superblock {
     int version;
     uint64_t base, end, driver;
+    uint64_t root, extension; /* addresses of object headers; UINT64_MAX: none */
 };
 
 static uint64_t get_u64(const unsigned char *p) {
@@ -82,14 +83,18 @@ static enum un_status parse_superblock(const char *path, const unsigned char *p,
     s->base = get_u64(p + addresses);
     s->end = get_u64(p + addresses + 16);
     if (s->version <= 1) s->driver = get_u64(p + addresses + 24);
+    s->root = get_u64(p + addresses + (s->version <= 1 ? 40 : 24));
+    s->extension = s->version <= 1 ? UINT64_MAX : get_u64(p + addresses + 8);
     return UN_OK;
 }
 
-static enum un_status check_superblock(const char *path, int fd, int64_t bytes, int tries) {
+static enum un_status check_superblock(struct un_h5 *f) {
+    const char *path = f->path;
+    int64_t bytes = f->bytes;
     static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
     unsigned char head[96] = {0};
     struct superblock s = {0};
-    int64_t got = un_patience_pread(path, fd, head, sizeof head, 0, tries);
+    int64_t got = un_patience_pread(path, f->fd, head, sizeof head, 0, f->tries);
     if (got < 0) return un_fail(UN_IO, "%s: cannot read: %s", path, strerror(errno));
     if (got < (int64_t)sizeof head)
         return un_fail(UN_DATA, "%s: %lld bytes are too few for an HDF5 file", path, (long long)bytes);
@@ -101,7 +106,9 @@ static enum un_status check_superblock(const char *path, int fd, int64_t bytes, 
     if (s.end > (uint64_t)bytes)
         return un_fail(UN_DATA, "%s: truncated: %lld bytes long, its superblock says %llu", path,
                        (long long)bytes, (unsigned long long)s.end);
-    return UN_OK;
+    /* HDF5 takes the memory that these headers ask for */
+    if (s.extension != UINT64_MAX) UN_TRY(un_h5_check_header(f, "superblock", s.extension));
+    return un_h5_check_header(f, "/", s.root);
 }
 
 /* O_NONBLOCK: a fifo in the place of a file must not hang us. */
@@ -115,7 +122,7 @@ static enum un_status open_for_reading(struct un_h5 *f) {
                        S_ISDIR(st.st_mode) ? "a folder, not a file" : "not a regular file");
     f->bytes = (int64_t)st.st_size;
     un_h5_refill(f);
-    return check_superblock(f->path, f->fd, f->bytes, f->tries);
+    return check_superblock(f);
 }
 
 enum un_status un_h5_new(struct un_h5 **file, const char *path, bool write) {
@@ -159,13 +166,17 @@ enum un_status un_h5_open(struct un_h5 **file, const char *path, bool need_compl
     return status;
 }
 
+/* The root without its time of change: the same content makes the same bytes. */
 static enum un_status open_for_writing(struct un_h5 *f) {
     f->fd = open(f->partial, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (f->fd < 0) return un_fail(UN_IO, "%s: cannot create: %s", f->partial, strerror(errno));
-    hid_t fapl = un_h5_access_list(f);
-    if (fapl >= 0) f->id = H5Fcreate(f->partial, H5F_ACC_TRUNC, H5P_DEFAULT, fapl);
+    hid_t fapl = un_h5_access_list(f), fcpl = H5Pcreate(H5P_FILE_CREATE);
+    /* no times inside: equal content, equal bytes */
+    if (fapl >= 0 && fcpl >= 0 && H5Pset_obj_track_times(fcpl, false) >= 0)
+        f->id = H5Fcreate(f->partial, H5F_ACC_TRUNC, fcpl, fapl);
     enum un_status status = f->id < 0 ? un_h5_error(f, "", "cannot create") : UN_OK;
     if (fapl >= 0) H5Pclose(fapl);
+    if (fcpl >= 0) H5Pclose(fcpl);
     return status;
 }
 
@@ -227,6 +238,7 @@ enum un_status un_h5_object(struct un_h5 *f, const char *name, hid_t *object) {
     if (link == UN_H5_ABSENT) return un_fail(UN_DATA, "%s: %s is missing", f->path, name);
     if (link == UN_H5_FOREIGN)
         return un_fail(UN_DATA, "%s: %s is a soft or external link, which is refused", f->path, name);
+    if (!root) UN_TRY(un_h5_check_filters(f, name));
     *object = H5Oopen(f->id, root ? "/" : name, H5P_DEFAULT);
     return *object < 0 ? un_h5_error(f, name, "cannot open") : UN_OK;
 }

@@ -82,7 +82,10 @@ enum un_status un_h5_attr_f64(struct un_h5 *f, const char *object, const char *n
 static enum un_status read_variable_text(struct un_h5 *f, const char *object, const char *name,
                                          const struct attr *a, char *text, size_t size) {
     char *stored = NULL;
-    if (H5Aread(a->id, a->type, &stored) < 0) return un_h5_error(f, object, "cannot read attribute %s", name);
+    f->texts = true;
+    herr_t failed = H5Aread(a->id, a->type, &stored);
+    f->texts = false;
+    if (failed < 0) return un_h5_error(f, object, "cannot read attribute %s", name);
     size_t length = stored ? strlen(stored) : 0;
     if (length < size) memcpy(text, stored ? stored : "", length + 1);
     if (stored) H5free_memory(stored);

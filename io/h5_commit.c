@@ -2,11 +2,11 @@
  *
  * Law: PATH is complete or absent; what has the name was on the disk before.
  */
+#include "io/files.h"
 #include "io/h5_private.h"
 #include "runtime/memory.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,21 +16,8 @@ enum un_status un_h5_written(const struct un_h5 *f, const char *object) {
 }
 
 static enum un_status sync_file(int fd, const char *path) {
-    if (fsync(fd) == 0 || errno == EINVAL)
-        return UN_OK; /* EINVAL: a file system whose folders cannot be synced */
+    if (fsync(fd) == 0 || errno == EINVAL) return UN_OK; /* EINVAL: what cannot be synced has no need of it */
     return un_fail(UN_IO, "%s: fsync: %s", path, strerror(errno));
-}
-
-static enum un_status sync_folder_of(const char *path) {
-    char *copy = un_strdup(path);
-    if (!copy) return UN_MEMORY;
-    const char *folder = dirname(copy);
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    enum un_status status =
-        fd < 0 ? un_fail(UN_IO, "%s: cannot open: %s", folder, strerror(errno)) : sync_file(fd, folder);
-    if (fd >= 0) close(fd);
-    un_free(copy);
-    return status;
 }
 
 enum un_status un_h5_set_aside(struct un_h5 *f) {
@@ -89,5 +76,5 @@ enum un_status un_h5_commit(struct un_h5 *f) {
         return un_fail(UN_IO, "%s: cannot rename to %s: %s", f->partial, f->path, strerror(errno));
     un_free(f->partial);
     f->partial = NULL;
-    return sync_folder_of(f->path);
+    return un_files_sync_folder_of(f->path);
 }

@@ -1,10 +1,10 @@
-/* Attribute messages of an object header, checked before HDF5 decodes them: HDF5 1.10 copies as many bytes as
- * the sizes inside such a message say, past the end of its buffers. It is the one decoder that a flipped bit
- * was seen to crash, and files of the older format carry no checksums. Dense storage of attributes (newer
- * format only) has checksums and is left to HDF5.
+/* Attribute and filter messages of an object header, checked before HDF5 decodes them: HDF5 1.10 reads as
+ * many bytes as the sizes inside such a message say, past the end of its buffers. These are the decoders that
+ * flipped bits were seen to crash, and files of the older format carry no checksums. Dense storage of
+ * attributes (newer format only) has checksums and is left to HDF5.
  *
- * Source: HDF5 File Format Specification 3.0, IV.A.1 (headers), IV.A.2.b, d, m, q (dataspace, datatype,
- * attribute, continuation).
+ * Source: HDF5 File Format Specification 3.0, IV.A.1 (headers), IV.A.2.b, d, l, m, q (dataspace, datatype,
+ * filters, attribute, continuation).
  */
 #include "io/h5_private.h"
 #include "io/patience.h"
@@ -15,11 +15,22 @@
 
 #if H5_VERSION_GE(1, 12, 0)
 typedef H5O_info1_t object_info;
+typedef H5L_info1_t link_info;
+#define get_link_info H5Lget_info1
 #else
 typedef H5O_info_t object_info;
+typedef H5L_info_t link_info;
+#define get_link_info H5Lget_info
 #endif
 
-enum { MESSAGE_ATTRIBUTE = 0x0C, MESSAGE_CONTINUATION = 0x10, CHUNKS_MAX = 64, CHUNK_BYTES_MAX = 1 << 24 };
+enum {
+    MESSAGE_FILTERS = 0x0B,
+    MESSAGE_ATTRIBUTE = 0x0C,
+    FILTERS_MAX = 32,
+    MESSAGE_CONTINUATION = 0x10,
+    CHUNKS_MAX = 64,
+    CHUNK_BYTES_MAX = 1 << 24
+};
 
 /* Bytes not yet read; taking more than there are sets `short_` and gives zero. */
 struct cursor {
@@ -49,13 +60,18 @@ static struct cursor part(struct cursor *c, uint64_t bytes) {
 
 /* Sizes of the properties that follow the class, bits and size of a datatype, for the classes an attribute of
  * ours has. */
-static bool datatype_fits(struct cursor type, uint64_t *element_bytes) {
-    unsigned class_ = (unsigned)number(&type, 1) & 15u;
-    number(&type, 3);
+static bool datatype_fits(struct cursor type, uint64_t *element_bytes, bool *text) {
+    unsigned class_ = (unsigned)number(&type, 1) & 15u, kind = (unsigned)number(&type, 1) & 15u;
+    number(&type, 2);
     *element_bytes = number(&type, 4);
     if (class_ == H5T_INTEGER) number(&type, 4);
     if (class_ == H5T_FLOAT) number(&type, 12);
-    if (class_ == H5T_VLEN) number(&type, 8);
+    *text = class_ == H5T_VLEN && kind == 1; /* 0: a sequence of anything */
+    if (class_ == H5T_VLEN) {
+        number(&type, 4);
+        uint64_t base_bytes = number(&type, 4);
+        if (*text && (base_bytes != 1 || *element_bytes != UN_H5_REFERENCE)) return false;
+    }
     return !type.short_ && *element_bytes > 0;
 }
 
@@ -75,9 +91,18 @@ static uint64_t padded(uint64_t bytes, unsigned version) {
     return version == 1 ? (bytes + 7) & ~(uint64_t)7 : bytes;
 }
 
+static bool references_fit(const struct un_h5 *f, const unsigned char *references, uint64_t n) {
+    struct un_h5_heap *heap;
+    if (un_h5_heap_open(&heap, f) != UN_OK) return false;
+    bool good = un_h5_heap_find_bad(heap, references, (int64_t)n) < 0;
+    un_h5_heap_close(heap);
+    return good;
+}
+
 /* Why the message is refused, NULL when it is good. */
-static const char *attribute_fault(struct cursor m) {
+static const char *attribute_fault(const struct un_h5 *f, struct cursor m) {
     uint64_t element_bytes, elements, bytes;
+    bool text;
     unsigned version = (unsigned)number(&m, 1), flags = (unsigned)number(&m, 1);
     uint64_t name_bytes = number(&m, 2), type_bytes = number(&m, 2), space_bytes = number(&m, 2);
     if (version < 1 || version > 3) return "of unknown version";
@@ -86,10 +111,30 @@ static const char *attribute_fault(struct cursor m) {
     struct cursor name = part(&m, padded(name_bytes, version)), type = part(&m, padded(type_bytes, version));
     struct cursor space = part(&m, padded(space_bytes, version));
     if (m.short_ || name_bytes == 0 || !memchr(name.p, 0, name_bytes)) return "with parts outside it";
-    if (!datatype_fits(type, &element_bytes) || !dataspace_fits(space, &elements))
+    if (!datatype_fits(type, &element_bytes, &text) || !dataspace_fits(space, &elements))
         return "of a broken type or extent";
-    if (__builtin_mul_overflow(element_bytes, elements, &bytes) || !take(&m, bytes))
-        return "with its value outside it";
+    if (__builtin_mul_overflow(element_bytes, elements, &bytes)) return "with its value outside it";
+    const unsigned char *value = take(&m, bytes);
+    if (m.short_) return "with its value outside it";
+    return text && !references_fit(f, value, elements) ? "with a text that is not there" : NULL;
+}
+
+static bool filter_fits(struct cursor *m, unsigned version) {
+    unsigned id = (unsigned)number(m, 2);
+    uint64_t name_bytes = version == 1 || id >= 256 ? number(m, 2) : 0;
+    number(m, 2);
+    uint64_t values = number(m, 2);
+    const unsigned char *name = take(m, name_bytes);
+    take(m, 4 * (values + (version == 1 ? values & 1u : 0)));
+    return !m->short_ && (name_bytes == 0 || memchr(name, 0, name_bytes));
+}
+
+static const char *filters_fault(struct cursor m) {
+    unsigned version = (unsigned)number(&m, 1), n = (unsigned)number(&m, 1);
+    if (version < 1 || version > 2 || n > FILTERS_MAX) return "with filters of an unknown kind";
+    if (version == 1) take(&m, 6);
+    for (unsigned i = 0; i < n; ++i)
+        if (!filter_fits(&m, version)) return "with a filter outside it";
     return NULL;
 }
 
@@ -98,8 +143,9 @@ struct chunk {
 };
 struct header {
     struct un_h5 *file;
-    int version;  /* of the format: 1 or 2 */
-    bool ordered; /* messages carry the order of creation */
+    bool attributes; /* they are about to be decoded too */
+    int version;     /* of the format: 1 or 2 */
+    bool ordered;    /* messages carry the order of creation */
     int64_t chunks_count;
     struct chunk chunks[CHUNKS_MAX]; /* message areas, found and still to walk */
     const char *fault;
@@ -115,7 +161,9 @@ static void add_chunk(struct header *h, uint64_t address, uint64_t bytes) {
 }
 
 static void walk_message(struct header *h, unsigned type, unsigned flags, struct cursor body) {
-    if (type == MESSAGE_ATTRIBUTE) h->fault = flags & 2u ? "with a shared attribute" : attribute_fault(body);
+    if (type == MESSAGE_FILTERS) h->fault = flags & 2u ? "with shared filters" : filters_fault(body);
+    if (type == MESSAGE_ATTRIBUTE && h->attributes)
+        h->fault = flags & 2u ? "with a shared attribute" : attribute_fault(h->file, body);
     if (type == MESSAGE_CONTINUATION) {
         uint64_t address = number(&body, 8), bytes = number(&body, 8);
         int ends = h->version == 2 ? 4 : 0; /* signature before, checksum behind */
@@ -179,13 +227,29 @@ static enum un_status walk_chunk(struct header *h, const struct chunk *chunk) {
     return UN_OK;
 }
 
-enum un_status un_h5_check_attributes(struct un_h5 *f, const char *object, hid_t id) {
-    object_info info;
-    struct header h = {.file = f};
-    if (f->partial) return UN_OK; /* our own, in work */
-    if (H5Oget_info2(id, &info, H5O_INFO_BASIC) < 0) return un_h5_error(f, object, "cannot find its header");
-    if (info.addr > (haddr_t)f->bytes) return un_h5_error(f, object, "its header lies outside the file");
-    read_prefix(&h, info.addr);
+static enum un_status check_header(struct un_h5 *f, const char *object, uint64_t address, bool attributes) {
+    struct header h = {.file = f, .attributes = attributes};
+    if (address > (uint64_t)f->bytes) return un_h5_error(f, object, "its header lies outside the file");
+    read_prefix(&h, address);
     for (int64_t i = 0; i < h.chunks_count && !h.fault; ++i) UN_TRY(walk_chunk(&h, h.chunks + i));
     return h.fault ? un_h5_error(f, object, "an attribute or header %s", h.fault) : UN_OK;
+}
+
+enum un_status un_h5_check_header(struct un_h5 *f, const char *object, uint64_t address) {
+    return check_header(f, object, address, false);
+}
+
+enum un_status un_h5_check_attributes(struct un_h5 *f, const char *object, hid_t id) {
+    object_info info;
+    if (f->partial) return UN_OK; /* our own, in work */
+    if (H5Oget_info2(id, &info, H5O_INFO_BASIC) < 0) return un_h5_error(f, object, "cannot find its header");
+    return check_header(f, object, info.addr, true);
+}
+
+enum un_status un_h5_check_filters(struct un_h5 *f, const char *object) {
+    link_info info;
+    if (f->partial) return UN_OK;
+    if (get_link_info(f->id, object, &info, H5P_DEFAULT) < 0 || info.type != H5L_TYPE_HARD)
+        return un_h5_error(f, object, "cannot find its header");
+    return un_h5_check_header(f, object, info.u.address);
 }

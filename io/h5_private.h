@@ -14,6 +14,7 @@ struct un_h5 {
     int64_t metadata_left; /* bytes of metadata that the present call may still read */
     int io_errno;          /* first failure of the system, 0: none */
     int tries;             /* of a read that fails */
+    bool texts;            /* variable-length texts are being read */
     bool dropped;          /* nothing more is written: the file will be removed */
 };
 
@@ -61,6 +62,26 @@ enum un_status un_h5_object(struct un_h5 *file, const char *name, hid_t *object)
 
 /* Must stand before any look at the attributes of an object from a file. */
 enum un_status un_h5_check_attributes(struct un_h5 *file, const char *name, hid_t object);
+
+/* The sizes in the object header at `address` hold together and lie inside the file; `object` for messages.
+ */
+enum un_status un_h5_check_header(struct un_h5 *file, const char *object, uint64_t address);
+
+/* Must stand before an object of a file behind a hard link is opened. */
+enum un_status un_h5_check_filters(struct un_h5 *file, const char *object);
+
+/* Does the collection of the global heap at `address`, whose first 16 bytes are `head`, hold together? */
+bool un_h5_heap_fits(const struct un_h5 *file, uint64_t address, const unsigned char *head);
+/* Does the local heap with this head (32 bytes), which holds a group's names, lie inside the file? */
+bool un_h5_names_fit(const struct un_h5 *file, const unsigned char *head);
+/* References to variable-length texts as they stand in the file (length, collection, index), checked against
+ * the collections they name. */
+enum { UN_H5_REFERENCE = 16 };
+struct un_h5_heap;
+enum un_status un_h5_heap_open(struct un_h5_heap **heap, const struct un_h5 *file);
+void un_h5_heap_close(struct un_h5_heap *heap);
+/* The first of n references that names no object of exactly its length, -1: none. */
+int64_t un_h5_heap_find_bad(struct un_h5_heap *heap, const unsigned char *references, int64_t n);
 
 /* Memory type; the caller closes it. < 0 for types HDF5 files do not hold. */
 hid_t un_h5_memory_type(enum un_type type);

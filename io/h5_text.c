@@ -2,6 +2,7 @@
 #include "io/h5_private.h"
 #include "runtime/memory.h"
 #include <string.h>
+#include <unistd.h>
 
 /* Fixed length: HDF5 copies into cells one byte wider, which it ends with NUL whatever the padding in the
  * file. */
@@ -43,13 +44,84 @@ static enum un_status copy_variable(char *const *texts, int64_t n, const struct 
     return UN_OK;
 }
 
+static enum un_status check_references(struct un_h5_data *d, struct un_h5_heap *heap,
+                                       const unsigned char *references, int64_t first, int64_t n) {
+    int64_t bad = un_h5_heap_find_bad(heap, references, n);
+    return bad < 0
+               ? UN_OK
+               : un_h5_error(d->file, d->name, "row %lld: its text is not there", (long long)(first + bad));
+}
+
+static enum un_status check_contiguous(struct un_h5_data *d, struct un_h5_heap *heap, int64_t n) {
+    enum { BLOCK = 1024 };
+    unsigned char references[BLOCK * UN_H5_REFERENCE];
+    haddr_t offset = H5Dget_offset(d->id);
+    if (offset == HADDR_UNDEF) return un_h5_error(d->file, d->name, "has no texts in it");
+    for (int64_t at = 0; at < n; at += BLOCK) {
+        int64_t rows = n - at < BLOCK ? n - at : BLOCK;
+        ssize_t bytes = (ssize_t)(rows * UN_H5_REFERENCE);
+        if (pread(d->file->fd, references, (size_t)bytes, (off_t)(offset + (haddr_t)at * UN_H5_REFERENCE)) !=
+            bytes)
+            return un_h5_error(d->file, d->name, "lies outside the file");
+        UN_TRY(check_references(d, heap, references, at, rows));
+    }
+    return UN_OK;
+}
+
+static enum un_status check_chunks(struct un_h5_data *d, struct un_h5_heap *heap, int64_t n, hid_t plist) {
+    hsize_t rows = 0, stored;
+    if (H5Pget_chunk(plist, 1, &rows) != 1 || rows < 1 || H5Pget_nfilters(plist) != 0)
+        return un_h5_error(d->file, d->name, "texts of variable length in compressed pieces are not read");
+    hsize_t bytes = rows * UN_H5_REFERENCE;
+    if (rows > (hsize_t)d->file->bytes || bytes > (hsize_t)d->file->bytes)
+        return un_h5_error(d->file, d->name, "its pieces are larger than the file");
+    unsigned char *references = un_alloc(bytes, 1, d->name);
+    enum un_status status = references ? UN_OK : UN_MEMORY;
+    for (hsize_t at = 0; at < (hsize_t)n && status == UN_OK; at += rows) {
+        uint32_t filters = 0;
+        if (H5Dget_chunk_storage_size(d->id, &at, &stored) < 0 || stored != bytes ||
+            H5Dread_chunk(d->id, H5P_DEFAULT, &at, &filters, references) < 0 || filters)
+            status = un_h5_error(d->file, d->name, "row %lld: the piece is not there", (long long)at);
+        hsize_t left = (hsize_t)n - at;
+        if (status == UN_OK)
+            status = check_references(d, heap, references, (int64_t)at, (int64_t)(left < rows ? left : rows));
+    }
+    un_free(references);
+    return status;
+}
+
+/* HDF5 follows references blindly, so they are read as they stand and checked first. */
+static enum un_status check_variable(struct un_h5_data *d, int64_t n) {
+    struct un_h5_heap *heap;
+    if (n == 0) return UN_OK;
+    hid_t base = H5Tget_super(d->type), plist = H5Dget_create_plist(d->id);
+    bool bytes = base >= 0 && H5Tget_size(base) == 1;
+    if (base >= 0) H5Tclose(base);
+    if (plist < 0) return un_h5_error(d->file, d->name, "cannot find how it is stored");
+    H5D_layout_t layout = H5Pget_layout(plist);
+    enum un_status status = un_h5_heap_open(&heap, d->file);
+    if (status == UN_OK && !bytes) status = un_h5_error(d->file, d->name, "its texts are not made of bytes");
+    if (status == UN_OK && layout == H5D_CONTIGUOUS)
+        status = check_contiguous(d, heap, n);
+    else if (status == UN_OK && layout == H5D_CHUNKED)
+        status = check_chunks(d, heap, n, plist);
+    else if (status == UN_OK)
+        status = un_h5_error(d->file, d->name, "texts of variable length are stored in an unknown way");
+    un_h5_heap_close(heap);
+    H5Pclose(plist);
+    return status;
+}
+
 static enum un_status read_variable(struct un_h5_data *d, int64_t n, int64_t *stride, char **cells) {
+    UN_TRY(check_variable(d, n));
     char **texts = un_alloc((size_t)n + 1, sizeof *texts, d->name);
     if (!texts) return UN_MEMORY;
     hid_t plist = H5Pcreate(H5P_DATASET_XFER), space = H5Dget_space(d->id);
+    d->file->texts = true;
     bool ok = plist >= 0 && space >= 0 &&
               H5Pset_vlen_mem_manager(plist, text_alloc, NULL, text_free, NULL) >= 0 &&
               H5Dread(d->id, d->type, H5S_ALL, H5S_ALL, plist, texts) >= 0;
+    d->file->texts = false;
     enum un_status status =
         ok ? copy_variable(texts, n, d, stride, cells)
            : un_h5_error(d->file, d->name, "cannot read its texts (each at most %d bytes)", UN_H5_TEXT_MAX);

@@ -42,6 +42,32 @@ enum un_status un_idmap_open(struct un_idmap *map, const char *const *ids, int64
     return UN_OK;
 }
 
+static enum un_status rebuild(struct un_idmap *map, const char *const *ids, int64_t n, uint64_t slots) {
+    uint32_t tag;
+    struct un_idmap grown = {.ids = ids, .mask = slots - 1};
+    grown.slots = un_alloc(slots, sizeof *grown.slots, "a table of ids");
+    if (!grown.slots) return UN_MEMORY;
+    for (int64_t i = 0; i < n; ++i) {
+        struct un_idmap_slot *slot = probe(&grown, ids[i], &tag);
+        *slot = (struct un_idmap_slot){tag, (uint32_t)i + 1};
+    }
+    un_free(map->slots);
+    *map = grown;
+    return UN_OK;
+}
+
+enum un_status un_idmap_add(struct un_idmap *map, const char *const *ids, int64_t index, int64_t *found) {
+    uint64_t slots = map->slots ? map->mask + 1 : 0;
+    uint32_t tag;
+    map->ids = ids;
+    if (index >= UINT32_MAX - 1) return un_fail(UN_DATA, "more ids than the table holds");
+    if (2 * ((uint64_t)index + 1) > slots) UN_TRY(rebuild(map, ids, index, slots ? 2 * slots : 16));
+    struct un_idmap_slot *slot = probe(map, ids[index], &tag);
+    *found = (int64_t)slot->index_plus_1 - 1;
+    if (*found < 0) *slot = (struct un_idmap_slot){tag, (uint32_t)index + 1};
+    return UN_OK;
+}
+
 void un_idmap_close(struct un_idmap *map) {
     un_free(map->slots);
     map->slots = NULL;

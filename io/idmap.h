@@ -13,8 +13,12 @@ struct un_idmap {
 /* *first, *second: the indices of the first id that stands twice; -1 when all differ. */
 enum un_status un_idmap_open(struct un_idmap *map, const char *const *ids, int64_t n, int64_t *first,
                              int64_t *second);
+/* One more: ids[index], where index is how many there are and ids (which may have moved) holds them all; the
+ * table grows. *found: the index of an equal id, which is not added again; else -1. Begins with a zeroed map.
+ */
+enum un_status un_idmap_add(struct un_idmap *map, const char *const *ids, int64_t index, int64_t *found);
 void un_idmap_close(struct un_idmap *map);
-/* Index of `id`, or -1. */
+/* Index of `id`, or -1. Not with a zeroed map. */
 int64_t un_idmap_find(const struct un_idmap *map, const char *id);
 
 #endif

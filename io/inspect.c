@@ -4,7 +4,6 @@
 #include "io/data_file.h"
 #include "io/half.h"
 #include "io/histogram.h"
-#include "io/inspect_private.h"
 #include "runtime/memory.h"
 #include <math.h>
 #include <string.h>

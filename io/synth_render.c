@@ -41,9 +41,8 @@ static inline float bell(uint32_t word) {
     return (float)sum * 6.76598e-3f; /* 1 / sqrt(21845) */
 }
 
-/* row += weight * e, e the numbers at (step, lane, sample, 0 ..). */
-static void add_bell(float *restrict row, float weight, int64_t f4, uint64_t seed, uint32_t step,
-                     uint32_t lane, uint32_t sample) {
+void un_synth_add_bell(float *restrict row, float weight, int64_t f4, uint64_t seed, uint32_t step,
+                       uint32_t lane, uint32_t sample) {
     for (int64_t i = 0; i < f4 / 4; ++i) {
         struct un_rng4 r = un_rng(seed, UN_RNG_SYNTH, step, lane, sample, (uint32_t)i);
         for (int j = 0; j < 4; ++j) row[4 * i + j] += weight * bell(r.v[j]);
@@ -52,8 +51,8 @@ static void add_bell(float *restrict row, float weight, int64_t f4, uint64_t see
 
 static void make_prototypes(struct un_synth_renderer *r, uint64_t seed) {
     for (uint32_t row = 0; row < ROWS; ++row)
-        add_bell(r->prototype + row * r->f4, row < ROW_COLOUR ? own_weight : 1.0f, r->f4, seed,
-                 PROTOTYPE_STEP, UN_SYNTH_PROTOTYPE, row);
+        un_synth_add_bell(r->prototype + row * r->f4, row < ROW_COLOUR ? own_weight : 1.0f, r->f4, seed,
+                          PROTOTYPE_STEP, UN_SYNTH_PROTOTYPE, row);
     for (int c = 1; c < UN_SYNTH_CLASSES; ++c) {
         const float *kind = r->prototype + (ROW_KIND + un_synth_classes[c].kind) * r->f4;
         float *own = r->prototype + (ROW_CLASS + c) * r->f4;
@@ -124,8 +123,8 @@ void un_synth_feature(struct un_synth_renderer *r, const struct un_synth_scene *
         float weight = term[t].weight;
         for (int64_t i = 0; i < r->f4; ++i) sum[i] += weight * p[i];
     }
-    add_bell(sum, r->noise, r->f4, s->place.seed, un_synth_step(&s->place),
-             UN_SYNTH_NOISE | (uint32_t)shown->id << 8, s->place.image);
+    un_synth_add_bell(sum, r->noise, r->f4, s->place.seed, un_synth_step(&s->place),
+                      UN_SYNTH_NOISE | (uint32_t)shown->id << 8, s->place.image);
     for (int64_t i = 0; i < r->f; ++i) feature[i] = un_half_from(sum[i] > 0 ? sum[i] : 0);
 }
 

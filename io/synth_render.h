@@ -26,4 +26,8 @@ void un_synth_feature(struct un_synth_renderer *renderer, const struct un_synth_
 void un_synth_soft_label(struct un_synth_renderer *renderer, const struct un_synth_scene *scene, int region,
                          uint16_t *soft_label);
 
+/* row [f4] += weight * e, e the near-normal numbers at (step, lane, sample, 0 ..); f4 is a multiple of 4. */
+void un_synth_add_bell(float *row, float weight, int64_t f4, uint64_t seed, uint32_t step, uint32_t lane,
+                       uint32_t sample);
+
 #endif

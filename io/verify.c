@@ -3,7 +3,6 @@
 #include "io/half.h"
 #include "io/idmap.h"
 #include "io/inspect.h"
-#include "io/inspect_private.h"
 #include "runtime/memory.h"
 #include <math.h>
 

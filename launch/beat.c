@@ -197,6 +197,10 @@ void un_beat_verdict(const struct un_verdict *v, char *text, size_t size) {
             v->mine->what[v->line], line_names[v->line], v->collective_time);
     add(&t, "phase %s of update %" PRId64 " has lasted %.1f s; run.timeout is %.6g s", v->mine->phase,
         v->mine->step, v->phase_time, v->timeout);
+    if (strcmp(v->mine->phase, UN_BEAT_UNKNOWN) == 0) {
+        add(&t, "; the ranks do not know each other yet, so which one is missing is unknown");
+        return;
+    }
     if (v->line < 0)
         add(&t, "; this rank waits for no other: it is stuck, or slower than run.timeout allows");
     if (v->size > 1) name_others(v, &t);

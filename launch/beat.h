@@ -10,6 +10,8 @@
 enum { UN_BEAT_WORD = 32 };
 /* Phase of a rank that its watchdog has ended; the others then need not say why. */
 #define UN_BEAT_ENDED "ended"
+/* Phase before the ranks know each other. */
+#define UN_BEAT_UNKNOWN "start of MPI"
 
 struct un_beat {
     bool present; /* a line of this run */

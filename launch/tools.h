@@ -18,6 +18,9 @@ struct un_tools {
 extern const struct un_tools un_tools_data, un_tools_images, un_tools_texts, un_tools_select,
     un_tools_weights;
 
+/* The half of `import lmdb` for img_dbs; names [n]: their folders, then OUT. */
+enum un_status un_tools_images_lmdb(const char *const *names, int n, int64_t threads, bool quiet);
+
 /* The words of a command, sorted: names (files, folders) in order, and the keys bound to `out`. Keys may be
  * written key=value, --key=value or --key value, anywhere; a word with "=" whose front is no key is a name
  * when such a file exists. `--` ends the keys. Strings and lists live as long as the document. */

@@ -46,6 +46,9 @@ static const struct form {
     open_source *open; /* NULL: h5, which takes ids */
 } forms[] = {
     {"h5", NULL},
+    {"lmdb", un_image_source_lmdb}, /* the authors' img_db; its command is that of their txt_db too */
+    {"npz", un_image_source_npz},   /* an image a file */
+    {"tsv", un_image_source_tsv},   /* an image a line, base64 */
 };
 
 static enum un_status open_form(struct un_image_source **source, const char *form, const char *const *paths,
@@ -57,18 +60,27 @@ static enum un_status open_form(struct un_image_source **source, const char *for
     return un_fail(UN_INTERNAL, "no source of form %s", form);
 }
 
-/* Names: the source's files, then OUT. */
+/* names [n]: the source's files, then OUT. */
+static enum un_status import_form(const char *form, const char *const *names, int n, const struct keys *k) {
+    struct un_image_source *source = NULL;
+    const struct un_image_import how = {
+        .threads = k->threads, .quiet = k->quiet, .stop = un_signals_stop_wanted};
+    un_signals_install();
+    enum un_status status = open_form(&source, form, names, n - 1, k);
+    if (status == UN_OK) status = un_image_import(source, names[n - 1], &how);
+    un_image_source_close(source);
+    return status;
+}
+
+enum un_status un_tools_images_lmdb(const char *const *names, int n, int64_t threads, bool quiet) {
+    return import_form("lmdb", names, n, &(struct keys){.threads = threads, .quiet = quiet});
+}
+
 static enum un_status run_import(const struct un_tool *tool, int n, char **words) {
     struct keys k = {0};
     struct un_arguments a;
-    struct un_image_source *source = NULL;
     UN_TRY(un_arguments_read(&a, tool, n, words, 2, -1, &k));
-    un_signals_install();
-    const struct un_image_import how = {
-        .threads = k.threads, .quiet = k.quiet, .stop = un_signals_stop_wanted};
-    enum un_status status = open_form(&source, tool->form, a.names, a.n - 1, &k);
-    if (status == UN_OK) status = un_image_import(source, a.names[a.n - 1], &how);
-    un_image_source_close(source);
+    enum un_status status = import_form(tool->form, a.names, a.n, &k);
     un_arguments_free(&a);
     return status;
 }
@@ -76,5 +88,9 @@ static enum un_status run_import(const struct un_tool *tool, int n, char **words
 static const struct un_tool list[] = {
     {"data", "import", "h5", "FILE ... OUT.img.h5 [key=value ...]", "features in HDF5, the common forms",
      &key_tables[WITH_IDS], run_import},
+    {"data", "import", "npz", "FOLDER|FILE.npz ... OUT.img.h5 [key=value ...]",
+     "features, an .npz an image, as detectors write them", &key_tables[PLAIN], run_import},
+    {"data", "import", "tsv", "FILE ... OUT.img.h5 [key=value ...]",
+     "features in TSV, base64: bottom-up-attention, LXMERT", &key_tables[PLAIN], run_import},
 };
 const struct un_tools un_tools_images = {list, sizeof list / sizeof *list};

@@ -12,9 +12,7 @@
 
 /* One row a topic: launch/tools_<topic>.c. */
 static const struct un_tools *const topics[] = {
-    &un_tools_data,
-    &un_tools_images,
-    &un_tools_weights,
+    &un_tools_data, &un_tools_images, &un_tools_select, &un_tools_texts, &un_tools_weights,
 };
 enum { TOPICS = sizeof topics / sizeof *topics };
 

@@ -2,6 +2,7 @@
  * during input or output; phase and pulses are atomics written by the threads that are watched. */
 #include "launch/watchdog.h"
 
+#include "comm/launcher.h"
 #include "io/metrics.h"
 #include "launch/beat.h"
 #include "launch/end.h"
@@ -274,9 +275,11 @@ enum un_status un_watchdog_open(struct un_watchdog **watchdog, double timeout) {
     struct un_watchdog *w = un_alloc(1, sizeof *w, "watchdog");
     if (!w) return UN_MEMORY;
     w->timeout = timeout;
-    w->size = 1;
+    struct un_launcher launcher = un_launcher_find();
+    w->rank = launcher.rank > 0 ? launcher.rank : 0;
+    w->size = launcher.size > w->rank ? launcher.size : w->rank + 1;
     w->fd = -1;
-    atomic_store(&w->phase, "start");
+    atomic_store(&w->phase, w->size > 1 ? UN_BEAT_UNKNOWN : "start");
     pthread_mutex_init(&w->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -298,6 +301,7 @@ void un_watchdog_attach(struct un_watchdog *w, struct un_comm *comm) {
     w->size = comm->size;
     pthread_mutex_unlock(&w->lock);
     un_pulse_watch(comm, w->pulses);
+    un_watchdog_phase(w, "start", 0);
 }
 
 enum un_status un_watchdog_publish(struct un_watchdog *w, const struct un_owner *owner) {

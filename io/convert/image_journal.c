@@ -78,9 +78,12 @@ enum un_status un_image_journal_open(struct un_image_journal *j, const char *out
     *done = (struct un_image_done){0};
     *j = (struct un_image_journal){un_format("%s.partial.done", out), -1};
     enum un_status status = j->path ? open_locked(j, out) : UN_MEMORY;
-    if (status == UN_OK) status = un_files_read(j->path, JOURNAL_LIMIT, &text, &bytes);
-    if (status != UN_OK) {
-        un_image_journal_close(j, true); /* not ours */
+    bool locked = status == UN_OK;
+    if (locked) status = un_files_read(j->path, JOURNAL_LIMIT, &text, &bytes);
+    if (status != UN_OK) { /* what another process holds, or has written, stays */
+        struct stat st;
+        bool empty = locked && fstat(j->fd, &st) == 0 && st.st_size == 0;
+        un_image_journal_close(j, !empty);
         return status;
     }
     size_t length = (size_t)head_of(head, digest);

@@ -1,5 +1,6 @@
 /* Which image of the feature files a text speaks of: by its id as written, else without folder, extensions
- * and case, else by the number it ends in, as long as only one image fits.
+ * and case, else by the number it ends in, as long as only one image fits. By number two ids fit when one of
+ * them is the bare number or the words before it are the same: "vg_5" is never "flickr_5".
  *
  *   COCO_val2014_000000000042.jpg   coco_val2014_000000000042.npz   000000000042   42
  */
@@ -10,10 +11,14 @@
 
 struct un_image_names;
 
-/* Ids of n feature files; UN_DATA when an id stands twice. */
+/* Ids of n feature files (*.img.h5); UN_DATA when an id stands twice, in one file or in two. */
 enum un_status un_image_names_open(struct un_image_names **names, const char *const *paths, int n);
+/* The same over ids in memory, which are copied; `name` stands for the file. */
+enum un_status un_image_names_make(struct un_image_names **names, const char *name, const char *const *ids,
+                                   int64_t n);
 void un_image_names_close(struct un_image_names *names);
-/* The id as the feature file writes it; NULL when none fits; *ambiguous when several fit a number.
+int64_t un_image_names_count(const struct un_image_names *names);
+/* The id as the feature file writes it; NULL when none fits; *ambiguous when several fit.
  * Thread-safe. */
 const char *un_image_names_find(const struct un_image_names *names, const char *id, bool *ambiguous);
 

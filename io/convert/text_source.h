@@ -6,9 +6,12 @@
 
 /* Memory of the source, valid until the next call. */
 struct un_caption {
-    const char *text_id; /* NULL: the source numbers none; the importer makes one of the running number */
-    const char
-        *image_id; /* as the source writes it: "42", "COCO_val2014_000000000042.jpg", a URL's last part ... */
+    const char *why; /* not NULL: no text to be used ("not UTF-8"): to be counted and listed; the ids may be
+                        missing then */
+    const char *text_id;  /* NULL: the source numbers none; the importer makes one of the running number */
+    const char *image_id; /* as the source writes it: "42", "COCO_val2014_000000000042.jpg"; of cc, sbu and
+                             lines without ids the line's number, from 1 */
+    const char *url;      /* the image's, or NULL */
     const char *sentence; /* UTF-8; NULL when only tokens are known */
     size_t sentence_bytes;
     const int32_t *token; /* already tokenised (LMDB), or NULL */
@@ -28,20 +31,25 @@ struct un_text_source {
     char name[256];                  /* for messages: kind and path */
     int64_t bytes_total, bytes_done; /* for progress; 0 unknown */
     const struct un_vocab *vocab;    /* of a source that is already tokenised; else NULL */
+    bool sentences;                  /* its captions have sentences */
 };
 void un_text_source_close(struct un_text_source *source); /* NULL allowed */
 
-/* The authors' txt_db: a folder with data.mdb and meta.json. */
+/* The authors' txt_db: a folder with data.mdb and meta.json. The text's id is its key, the image's img_fname
+ * or else what txt2img.json says; lengths must be those of id2len.json, if it is there. */
 enum un_status un_text_source_lmdb(struct un_text_source **source, const char *path);
-/* COCO's captions_*.json, the Karpathy split (dataset_coco.json), one object with image and captions. */
+/* COCO's captions_*.json, the Karpathy split (dataset_coco.json), one object with image and captions, or an
+ * array of objects with image and caption(s). */
 enum un_status un_text_source_coco(struct un_text_source **source, const char *path);
-/* Visual Genome's region_descriptions.json. */
+/* Visual Genome's region_descriptions.json: an array of images, or one of them. */
 enum un_status un_text_source_vg(struct un_text_source **source, const char *path);
-/* Conceptual Captions: caption TAB url a line; image_id = ids file or line number, see text_import.h. */
+/* Conceptual Captions: caption TAB url a line. */
 enum un_status un_text_source_cc(struct un_text_source **source, const char *path);
-/* SBU: two parallel files (urls, captions), or its JSON (image_urls, captions). second may be NULL. */
+/* SBU: two parallel files (urls, captions, in any order), or its JSON (image_urls, captions) with second
+ * NULL. */
 enum un_status un_text_source_sbu(struct un_text_source **source, const char *path, const char *second);
-/* image id TAB caption a line. */
+/* image id TAB caption a line; "name#0 TAB caption" (Flickr30k) names the text too; without a TAB in the
+ * first line every line is a caption and no line may have one. */
 enum un_status un_text_source_lines(struct un_text_source **source, const char *path);
 
 #endif

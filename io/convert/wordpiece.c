@@ -28,6 +28,8 @@ struct run {
     bool cased_before; /* the last character that is not case-ignorable in this token is cased */
     int32_t *ids;
     int64_t n, capacity;
+    void (*each)(void *context, const char *word, int bytes); /* not NULL: words are wanted, not pieces */
+    void *context;
 };
 
 static void put(struct run *r, int32_t id) {
@@ -51,6 +53,11 @@ static void end_word(struct run *r) {
     struct word *word = &r->word;
     int64_t before = r->n;
     int at = 0;
+    if (r->each) {
+        if (word->length > 0 && word->chars <= WORD_CHARS) r->each(r->context, word->bytes, word->length);
+        word->length = word->chars = word->last_class = 0;
+        return;
+    }
     if (word->chars > WORD_CHARS) put(r, (int32_t)r->w->vocab.unk_id);
     while (word->chars <= WORD_CHARS && at < word->length) {
         int used = 0;
@@ -276,4 +283,11 @@ int64_t un_wordpiece_encode(const struct un_wordpiece *w, const char *text, size
     struct run r = {.w = w, .text = text, .bytes = bytes, .ids = ids, .capacity = capacity};
     tokenize(&r);
     return r.n;
+}
+
+void un_wordpiece_words(bool cased, const char *text, size_t bytes,
+                        void (*each)(void *context, const char *word, int bytes), void *context) {
+    const struct un_wordpiece none = {.cased = cased};
+    struct run r = {.w = &none, .text = text, .bytes = bytes, .each = each, .context = context};
+    tokenize(&r);
 }

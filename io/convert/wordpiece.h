@@ -27,6 +27,9 @@ void un_wordpiece_close(struct un_wordpiece *wordpiece);
  * returns how many there are. Thread-safe, takes no memory. ids may be NULL with capacity 0. */
 int64_t un_wordpiece_encode(const struct un_wordpiece *wordpiece, const char *text, size_t bytes,
                             int32_t *ids, int64_t capacity);
+/* The words that encode would cut into pieces, cleaned and split, not those of more than 100 characters. */
+void un_wordpiece_words(bool cased, const char *text, size_t bytes,
+                        void (*each)(void *context, const char *word, int bytes), void *context);
 const char *un_wordpiece_piece(const struct un_wordpiece *wordpiece, int32_t id);
 /* Attributes of a text file made with it: tokenizer = the vocabulary file's name without folder, ".txt" and
  * "-vocab" (bert-base-cased); random_lo = the first id after the last reserved piece ("[" letters or digits

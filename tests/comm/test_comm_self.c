@@ -96,6 +96,7 @@ static void test_launchers(void **state) {
     setenv("OMPI_COMM_WORLD_SIZE", "4", 1);
     setenv("OMPI_COMM_WORLD_LOCAL_SIZE", "2", 1);
     assert_int_equal(un_launcher_find().size, 4);
+    assert_int_equal(un_launcher_find().tasks, 0); /* the step is that of mpirun's helper on this node */
     assert_int_equal(un_launcher_find().local_size, 2);
     setenv("OMPI_COMM_WORLD_SIZE", "4x", 1);
     assert_int_equal(un_launcher_find().size, 0);
@@ -109,6 +110,7 @@ static void test_launchers(void **state) {
     setenv("SLURM_NTASKS", "8", 1); /* with a launcher, what Slurm was asked for must be there */
     struct un_launcher l = un_launcher_find();
     assert_int_equal(l.tasks, 8);
+    assert_int_equal(l.rank, 0);
     assert_int_equal(un_launcher_check(&l, 8), UN_OK);
     assert_int_equal(un_launcher_check(&l, 1), UN_USAGE);
     assert_non_null(strstr(un_error_get()->text, "SLURM_NTASKS"));

@@ -140,6 +140,11 @@ static void test_unreadable(void **state) {
     char text[4000], small[60];
     un_beat_verdict(&v, text, sizeof text);
     has(text, "could not be read");
+    snprintf(mine.phase, sizeof mine.phase, UN_BEAT_UNKNOWN);
+    v.line = -1;
+    un_beat_verdict(&v, text, sizeof text);
+    has(text, "phase start of MPI");
+    has(text, "do not know each other yet");
     un_beat_verdict(&v, small, sizeof small); /* cut, not overrun */
     assert_int_equal(strlen(small), sizeof small - 1);
 }

@@ -42,7 +42,7 @@ def second_is_refused(folder, cfg):
     record = owner(run_dir)
     record.update(boot="elsewhere", host="node9")  # even if it ran on another host: nothing to wait for
     (run_dir / "log/owner.json").write_text(json.dumps(record))
-    R.run_ok(R.command(1, "--cfg", cfg, f"run.dir={run_dir}", f"train.steps={at + 400}"))
+    R.run_ok(R.command(1, "--cfg", cfg, f"run.dir={run_dir}", f"train.steps={R.last_logged_step(run_dir) + 10}"))
     R.expect(owner(run_dir)["start"] == record["start"] + 1, "the next start counts on")
 
 

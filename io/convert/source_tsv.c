@@ -1,0 +1,235 @@
+/* TSV files of features, base64 (tsv_line.h), an image a line. The survey reads a file once from front to
+ * back and keeps where each line is; readers fetch lines by pread. A first line of column names is allowed.
+ */
+#include "io/convert/tsv_line.h"
+#include "io/files.h"
+#include "runtime/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { BLOCK = 1 << 20, LINE_MOST = 1 << 30 };
+
+struct file {
+    char *path;
+    int fd;
+    int64_t bytes;
+    int64_t first, head; /* number of its first image; lines before it */
+};
+struct source_tsv {
+    struct un_image_source source; /* first */
+    struct file *file;
+    int n;
+};
+struct un_image_reader {
+    const struct source_tsv *source;
+    struct un_base64 base64;
+    struct un_image_room room;
+    char *line;
+    size_t line_bytes;
+};
+/* A survey's window into a file. */
+struct window {
+    char *text;
+    size_t start, end, capacity; /* [start, end) is not used yet */
+    int64_t at;                  /* of text[start] in the file */
+    int64_t line;                /* number of the line that starts there, from 1 */
+};
+
+/* More bytes behind those that are there. *got 0: the end. */
+static enum un_status fill(const struct file *f, struct window *w, size_t *got) {
+    if (w->start > 0) {
+        memmove(w->text, w->text + w->start, w->end - w->start);
+        w->end -= w->start;
+        w->start = 0;
+    }
+    int64_t left = f->bytes - w->at - (int64_t)w->end + 1; /* one more, to meet the end */
+    size_t block = left > BLOCK ? BLOCK : left > 0 ? (size_t)left : 1;
+    if (w->capacity - w->end < block) {
+        void *text = w->text;
+        size_t more = 2 * w->capacity + 2 * block;
+        if (w->end > LINE_MOST)
+            return un_fail(UN_DATA, "%s: line %lld is longer than %d bytes", f->path, (long long)w->line,
+                           LINE_MOST);
+        UN_TRY(un_grow(&text, w->end, more, 1, "a line"));
+        w->text = text;
+        w->capacity = more;
+    }
+    ssize_t n;
+    do n = pread(f->fd, w->text + w->end, block, (off_t)(w->at + (int64_t)w->end));
+    while (n < 0 && errno == EINTR);
+    if (n < 0) return un_fail(UN_IO, "%s: cannot read: %s", f->path, strerror(errno));
+    *got = (size_t)n;
+    w->end += (size_t)n;
+    return UN_OK;
+}
+
+/* The next line, without its end; *text NULL: there is none. It stays until the next call. */
+static enum un_status next_line(const struct file *f, struct window *w, const char **text, size_t *bytes) {
+    size_t seen = 0, got = 1;
+    char *end = NULL;
+    for (;;) {
+        if (w->end - w->start > seen) end = memchr(w->text + w->start + seen, '\n', w->end - w->start - seen);
+        if (end || got == 0) break;
+        seen = w->end - w->start;
+        UN_TRY(fill(f, w, &got));
+    }
+    *text = w->end > w->start ? w->text + w->start : NULL;
+    *bytes = end ? (size_t)(end - *text) : w->end - w->start;
+    return UN_OK;
+}
+
+static void pass(struct window *w, size_t bytes) {
+    size_t with_end = bytes + (w->start + bytes < w->end);
+    w->start += with_end;
+    w->at += (int64_t)with_end;
+    ++w->line;
+}
+
+static size_t without_return(const char *text, size_t bytes) {
+    return bytes > 0 && text[bytes - 1] == '\r' ? bytes - 1 : bytes;
+}
+
+static enum un_status add_line(struct un_image_list *list, const char *where, const char *text, size_t bytes,
+                               int64_t at) {
+    struct un_tsv_line line;
+    struct un_image_shape shape;
+    UN_TRY(un_tsv_parse(&line, where, text, bytes));
+    un_tsv_shape(&line, &shape);
+    UN_TRY(un_image_arrays_agree(list, where, &shape));
+    return un_image_list_add(list, where, line.id, line.regions, at, (int64_t)bytes);
+}
+
+static enum un_status survey_lines(struct file *f, struct window *w, struct un_image_list *list) {
+    char where[UN_PATH_MAX + 32];
+    const char *text;
+    size_t bytes;
+    int64_t empty = 0; /* an empty line may only be the last: lines are counted by images */
+    for (;; pass(w, bytes)) {
+        UN_TRY(next_line(f, w, &text, &bytes));
+        if (!text) return UN_OK;
+        size_t length = without_return(text, bytes);
+        snprintf(where, sizeof where, "%s:%lld", f->path, (long long)w->line);
+        if (length == 0 && empty == 0) {
+            empty = w->line;
+        } else if (empty > 0) {
+            return un_fail(UN_DATA, "%s:%lld: an empty line", f->path, (long long)empty);
+        } else if (w->line == 1 && un_tsv_is_head(text, length)) {
+            f->head = 1;
+        } else {
+            UN_TRY(add_line(list, where, text, length, w->at));
+        }
+    }
+}
+
+static enum un_status survey(struct un_image_source *source, struct un_image_list *list) {
+    struct source_tsv *s = (struct source_tsv *)source;
+    for (int i = 0; i < s->n; ++i) {
+        struct window w = {.line = 1};
+        s->file[i].first = list->n;
+        posix_fadvise(s->file[i].fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+        enum un_status status = survey_lines(s->file + i, &w, list);
+        un_free(w.text);
+        UN_TRY(status);
+        if (list->n == s->file[i].first) return un_fail(UN_DATA, "%s: no images in it", s->file[i].path);
+    }
+    return UN_OK;
+}
+
+static enum un_status reader_open(struct un_image_source *source, struct un_image_reader **reader) {
+    struct un_image_reader *r = *reader = un_alloc(1, sizeof *r, "a reader");
+    if (!r) return UN_MEMORY;
+    r->source = (struct source_tsv *)source;
+    un_base64_init(&r->base64);
+    return UN_OK;
+}
+
+static void reader_close(struct un_image_reader *r) {
+    un_image_room_free(&r->room);
+    un_free(r->line);
+    un_free(r);
+}
+
+static enum un_status read_line(struct un_image_reader *r, const struct file *f, const char *where,
+                                const struct un_image_entry *entry) {
+    if ((size_t)entry->bytes > r->line_bytes) {
+        un_free(r->line);
+        r->line_bytes = 0;
+        if (!(r->line = un_alloc((size_t)entry->bytes, 1, "a line"))) return UN_MEMORY;
+        r->line_bytes = (size_t)entry->bytes;
+    }
+    for (int64_t done = 0; done < entry->bytes;) {
+        ssize_t n = pread(f->fd, r->line + done, (size_t)(entry->bytes - done), (off_t)(entry->at + done));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return un_fail(UN_IO, "%s: cannot read: %s", where, strerror(errno));
+        if (n == 0) return un_fail(UN_DATA, "%s: has become shorter since the survey", where);
+        done += n;
+    }
+    return UN_OK;
+}
+
+static enum un_status read_image(struct un_image_reader *r, const struct un_image_list *list, int64_t index,
+                                 struct un_image_record *record) {
+    const struct un_image_entry *entry = list->list + index;
+    const struct file *f = r->source->file;
+    char where[UN_PATH_MAX + 32];
+    struct un_tsv_line line;
+    struct un_image_arrays arrays;
+    while (f + 1 < r->source->file + r->source->n && f[1].first <= index) ++f;
+    snprintf(where, sizeof where, "%s:%lld", f->path, (long long)(index - f->first + f->head + 1));
+    UN_TRY(read_line(r, f, where, entry));
+    UN_TRY(un_tsv_parse(&line, where, r->line, (size_t)entry->bytes));
+    UN_TRY(un_tsv_arrays(&line, where, &r->base64, &r->room, &arrays));
+    return un_image_arrays_record(&arrays, where, list, index, &r->room, record);
+}
+
+static void close_source(struct un_image_source *source) {
+    struct source_tsv *s = (struct source_tsv *)source;
+    for (int i = 0; s->file && i < s->n; ++i) {
+        if (s->file[i].path && s->file[i].fd >= 0) close(s->file[i].fd);
+        un_free(s->file[i].path);
+    }
+    un_free(s->file);
+    un_free(s);
+}
+
+static enum un_status open_source(struct source_tsv *s, const char *const *paths, int n) {
+    s->file = un_alloc((size_t)n, sizeof *s->file, "TSV files");
+    if (!s->file) return UN_MEMORY;
+    s->n = n;
+    for (int i = 0; i < n; ++i) {
+        struct file *f = s->file + i;
+        f->fd = -1;
+        if (!(f->path = un_strdup(paths[i]))) return UN_MEMORY;
+        f->fd = open(paths[i], O_RDONLY | O_CLOEXEC);
+        if (f->fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", paths[i], strerror(errno));
+        struct stat st;
+        if (fstat(f->fd, &st) != 0) return un_fail(UN_IO, "%s: %s", paths[i], strerror(errno));
+        f->bytes = (int64_t)st.st_size;
+        UN_TRY(un_image_stamp(&s->source.stamp, paths[i]));
+    }
+    if (n == 1)
+        snprintf(s->source.name, sizeof s->source.name, "tsv %s", paths[0]);
+    else
+        snprintf(s->source.name, sizeof s->source.name, "tsv %.200s and %d more", paths[0], n - 1);
+    return UN_OK;
+}
+
+enum un_status un_image_source_tsv(struct un_image_source **source, const char *const *paths, int n) {
+    static const struct un_image_source_ops ops = {survey, reader_open, read_image, reader_close,
+                                                   close_source};
+    struct source_tsv *s = un_alloc(1, sizeof *s, "a source of TSV");
+    *source = NULL;
+    if (!s) return UN_MEMORY;
+    s->source.ops = &ops;
+    enum un_status status = open_source(s, paths, n);
+    if (status == UN_OK)
+        *source = &s->source;
+    else
+        close_source(&s->source);
+    return status;
+}

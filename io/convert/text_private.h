@@ -1,0 +1,16 @@
+/* What the sources of captions (source_*.c) share. */
+#ifndef UN_TEXT_PRIVATE_H
+#define UN_TEXT_PRIVATE_H
+
+#include "io/convert/text_source.h"
+
+enum { UN_ID_MAX = 255 };
+
+/* "KIND PATH" into source->name. */
+void un_text_source_name(struct un_text_source *source, const char *kind, const char *path);
+/* No text: sets why, without a sentence. */
+void un_caption_reject(struct un_caption *caption, const char *why);
+/* SBU's two files of lines, in any order. */
+enum un_status un_text_source_parallel(struct un_text_source **source, const char *path, const char *second);
+
+#endif

@@ -1,0 +1,156 @@
+/* uniter data split | merge | subset: parts of feature and text files, by image. */
+#include "io/convert/select.h"
+#include "io/dataset.h"
+#include "io/paths.h"
+#include "launch/signals.h"
+#include "launch/tools.h"
+#include "runtime/memory.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+struct keys {
+    int64_t threads;
+    bool quiet;
+    char ids[256], out[256];
+    int64_t seed, first;
+    double fraction, valid;
+};
+#define KEY(type, field, fallback, min, max, unit, meaning)                                                  \
+    { #field, type, offsetof(struct keys, field), fallback, min, max, unit, meaning, NULL, NULL, 0 }
+#define RUN                                                                                                  \
+    KEY(UN_KEY_INT, threads, "0", 0, 1024, "threads", "0: as many as the process may use"),                  \
+        KEY(UN_KEY_BOOL, quiet, "false", 0, 0, "", "neither progress nor summary")
+#define SEED KEY(UN_KEY_INT, seed, "1", 0, 9007199254740992.0, "", "another seed chooses other images")
+
+static const struct un_key merge_keys[] = {RUN};
+static const struct un_key subset_keys[] = {
+    RUN,
+    SEED,
+    KEY(UN_KEY_FLOAT, fraction, "0", 0, 1, "of the images",
+        "a random part of the images, the same in every file"),
+    KEY(UN_KEY_INT, first, "0", 0, 1e15, "images", "the first images that the files name"),
+    KEY(UN_KEY_STRING, ids, "", 0, 0, "",
+        "file with an image id a line, or a feature or text file whose images are meant"),
+};
+static const struct un_key split_keys[] = {
+    RUN,
+    SEED,
+    KEY(UN_KEY_STRING, out, NULL, 0, 0, "", "folder of the new files"),
+    KEY(UN_KEY_FLOAT, valid, "0", 0, 1, "of the images",
+        "a random part of the images, the same in every file"),
+    KEY(UN_KEY_STRING, ids, "", 0, 0, "",
+        "the images of the validation part: an id a line, or a feature or text file"),
+};
+#define TABLE(list)                                                                                          \
+    { "", list, sizeof list / sizeof *list, sizeof(struct keys) }
+static const struct un_key_table merge_table = TABLE(merge_keys), subset_table = TABLE(subset_keys),
+                                 split_table = TABLE(split_keys);
+
+/* One command at work. */
+struct work {
+    struct keys keys;
+    struct un_arguments arguments;
+    char **paths; /* [n] the names, patterns resolved */
+    int64_t n;
+    struct un_select select;
+    struct un_image_import how;
+};
+
+/* The last `others` names are not inputs. */
+static enum un_status open_work(struct work *w, const struct un_tool *tool, int n, char **words, int others) {
+    UN_TRY(un_arguments_read(&w->arguments, tool, n, words, 1 + others, -1, &w->keys));
+    const struct un_strings patterns = {(char **)(uintptr_t)w->arguments.names, w->arguments.n - others};
+    UN_TRY(un_paths_expand(&w->paths, &w->n, &patterns, "the files"));
+    if (w->n > 65536) return un_fail(UN_USAGE, "%lld files, at most 65536", (long long)w->n);
+    un_signals_install();
+    w->how = (struct un_image_import){
+        .threads = w->keys.threads, .quiet = w->keys.quiet, .stop = un_signals_stop_wanted};
+    return UN_OK;
+}
+
+static void close_work(struct work *w) {
+    un_select_free(&w->select);
+    un_paths_free(w->paths, w->n);
+    un_arguments_free(&w->arguments);
+}
+
+static const char *const *inputs(const struct work *w) {
+    return (const char *const *)w->paths;
+}
+static const char *output(const struct work *w) {
+    return w->arguments.names[w->arguments.n - 1];
+}
+
+static enum un_status run_merge(const struct un_tool *tool, int n, char **words) {
+    struct work w = {0};
+    enum un_status status = open_work(&w, tool, n, words, 1);
+    if (status == UN_OK)
+        status = un_select_merge(inputs(&w), (int)w.n, output(&w), &w.select, "uniter data merge", &w.how);
+    close_work(&w);
+    return status;
+}
+
+static enum un_status one_rule(const struct un_tool *tool, int rules, const char *names) {
+    return rules == 1 ? UN_OK
+                      : un_fail(UN_USAGE, "uniter data %s: exactly one of %s is wanted", tool->name, names);
+}
+
+static enum un_status subset(struct work *w, const struct un_tool *tool) {
+    const struct keys *k = &w->keys;
+    char what[256];
+    UN_TRY(one_rule(tool, (k->fraction > 0) + (k->first > 0) + (k->ids[0] != '\0'),
+                    "ids=FILE, fraction=0.1 (above 0), first=N (above 0)"));
+    if (k->ids[0]) {
+        UN_TRY(un_select_ids(&w->select, k->ids));
+        snprintf(what, sizeof what, "uniter data subset ids=%.200s", k->ids);
+    } else if (k->first > 0) {
+        UN_TRY(un_select_first(&w->select, inputs(w), (int)w->n, k->first));
+        snprintf(what, sizeof what, "uniter data subset first=%lld", (long long)k->first);
+    } else {
+        w->select = un_select_fraction(k->fraction, k->seed, UN_SELECT_SUBSET);
+        snprintf(what, sizeof what, "uniter data subset fraction=%.17g seed=%lld", k->fraction,
+                 (long long)k->seed);
+    }
+    return un_select_merge(inputs(w), (int)w->n, output(w), &w->select, what, &w->how);
+}
+static enum un_status run_subset(const struct un_tool *tool, int n, char **words) {
+    struct work w = {0};
+    enum un_status status = open_work(&w, tool, n, words, 1);
+    if (status == UN_OK) status = subset(&w, tool);
+    close_work(&w);
+    return status;
+}
+
+static enum un_status split(struct work *w, const struct un_tool *tool) {
+    const struct keys *k = &w->keys;
+    char what[128];
+    UN_TRY(one_rule(tool, (k->valid > 0) + (k->ids[0] != '\0'), "valid=0.05 (above 0), ids=FILE"));
+    if (k->ids[0]) {
+        UN_TRY(un_select_ids(&w->select, k->ids));
+        snprintf(what, sizeof what, "uniter data split ids=%.80s", k->ids);
+    } else {
+        w->select = un_select_fraction(k->valid, k->seed, UN_SELECT_SPLIT);
+        snprintf(what, sizeof what, "uniter data split valid=%.17g seed=%lld", k->valid, (long long)k->seed);
+    }
+    return un_select_split(inputs(w), (int)w->n, k->out, &w->select, what, &w->how);
+}
+static enum un_status run_split(const struct un_tool *tool, int n, char **words) {
+    struct work w = {0};
+    enum un_status status = open_work(&w, tool, n, words, 0);
+    if (status == UN_OK) status = split(&w, tool);
+    close_work(&w);
+    return status;
+}
+
+static const struct un_tool list[] = {
+    {"data", "split", NULL, "FILE ... out=FOLDER valid=0.05|ids=FILE [key=value ...]",
+     "each NAME.img.h5 and NAME.txt.h5 into NAME_train and NAME_valid; an image goes one way", &split_table,
+     run_split},
+    {"data", "merge", NULL, "FILE ... OUT [key=value ...]", "feature files, or text files, into one",
+     &merge_table, run_merge},
+    {"data", "subset", NULL, "FILE ... OUT ids=FILE|fraction=0.1|first=N [key=value ...]",
+     "some images of feature files, or the texts of some images", &subset_table, run_subset},
+};
+const struct un_tools un_tools_select = {list, sizeof list / sizeof *list};

@@ -1,0 +1,397 @@
+"""Features of every form into *.img.h5, read back with h5py and compared value for value with what numpy and lmdb read from
+the source; then a kill, signals, a full disk and bad input: exit code, message, nothing left behind."""
+import base64
+import io
+import os
+import resource
+import signal
+import subprocess
+import time
+
+import runlib as R
+
+try:
+    import h5py
+    import lmdb
+    import msgpack
+    import numpy as np
+except ImportError as error:
+    R.skip(f"no python module: {error}")
+
+CLASSES = 11
+
+
+# ---- made images ---------------------------------------------------------------------------------------------------
+
+def draw(rng, width, regions=None, kind=np.float32):
+    """One image: features, unit boxes of float32 that are kept as they stand, falling confidences, soft labels."""
+    n = regions or int(rng.integers(1, 9))
+    x1, y1, w, h = (rng.random((4, n), np.float32) * np.float32(0.5)).astype(kind)
+    box = np.stack([x1, y1, x1 + w, y1 + h, w, h, w * h], axis=1)
+    return {"features": rng.standard_normal((n, width), np.float32).astype(kind), "norm_bb": box.astype(kind),
+            "conf": -np.sort(-rng.random(n, np.float32)).astype(kind),
+            "soft_labels": rng.random((n, CLASSES), np.float32).astype(kind)}
+
+
+def made(n, width=24, kind=np.float32, seed=1):
+    rng = np.random.default_rng(seed)
+    return {f"coco_val2014_{i:012}": draw(rng, width, kind=kind) for i in range(n)}
+
+
+def pixels(image, width=640, height=480):
+    """The same boxes in pixels, and what the program makes of them: quotients in double, rounded once."""
+    corners = image["norm_bb"][:, :4].astype(np.float32) * np.array([width, height, width, height], np.float32)
+    return corners, unit(corners, width, height)
+
+
+def unit(corners, width, height):
+    box = (corners.astype(np.float64) / np.array([width, height, width, height])).astype(np.float32)
+    return np.concatenate([box, box[:, 2:3] - box[:, 0:1], box[:, 3:4] - box[:, 1:2]], axis=1)
+
+
+def b64(array):
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+
+
+# ---- reading back --------------------------------------------------------------------------------------------------
+
+def bits(a):
+    return a.view({2: np.uint16, 4: np.uint32}[a.dtype.itemsize])
+
+
+def compare(path, want, what):
+    """want: id -> (features, box [n,6], confidences or None, soft labels or None), in the file's order."""
+    with h5py.File(path) as f:
+        ids = [x.decode() for x in f["image_id"][()]]
+        offset, feature, box, conf = (f[k][()] for k in ("region_offset", "feature", "box", "confidence"))
+        soft = f["soft_label"][()] if "soft_label" in f else None
+    assert ids == list(want), f"{what}: ids {ids[:3]} ... are not {list(want)[:3]} ..."
+    for i, (key, (w_feature, w_box, w_conf, w_soft)) in enumerate(want.items()):
+        rows = slice(offset[i], offset[i + 1])
+        n = len(w_feature)
+        assert offset[i + 1] - offset[i] == n, f"{what}: {key}: regions"
+        order = np.arange(n) if w_conf is None else np.argsort(-w_conf.astype(np.float64), kind="stable")
+        assert feature.dtype == w_feature.dtype, f"{what}: feature type {feature.dtype}"
+        assert np.array_equal(bits(feature[rows]), bits(np.ascontiguousarray(w_feature[order]))), f"{what}: {key}: features"
+        assert np.array_equal(box[rows], w_box[order].astype(np.float32)), f"{what}: {key}: boxes"
+        w_conf = np.ones(n, np.float32) if w_conf is None else w_conf
+        assert np.array_equal(conf[rows].astype(np.float64), w_conf[order].astype(np.float64)), f"{what}: {key}: conf"
+        assert (soft is None) == (w_soft is None), f"{what}: soft labels"
+        if soft is not None:
+            assert soft.dtype == w_soft.dtype, f"{what}: soft type {soft.dtype}"
+            assert np.array_equal(bits(soft[rows]), bits(np.ascontiguousarray(w_soft[order]))), f"{what}: {key}: soft labels"
+    print(f"ok: {what}: {len(want)} images, {int(offset[-1])} regions equal to the source")
+
+
+def record(image, box=None):
+    return (image["features"], image["norm_bb"][:, :6] if box is None else box, image.get("conf"), image.get("soft_labels"))
+
+
+def importing(form, sources, out, *keys, code=0, words=(), **kw):
+    got, text = R.run([R.BUILD / "uniter", "data", "import", form, *sources, out, *keys], **kw)
+    if got != code or any(w not in text for w in words):
+        print(text[-3000:])
+        R.fail(f"import {form} {sources[0]}: exit code {got}, not {code}, or a word of {words} is missing")
+    left = sorted(out.parent.glob(out.name + "*"))
+    if code in (0, 75):
+        assert out in left or code == 75
+    elif left:
+        R.fail(f"import {form} {sources[0]} left {left}")
+    return text
+
+
+# ---- forms ---------------------------------------------------------------------------------------------------------
+
+def write_lmdb(folder, items):
+    folder.mkdir(parents=True)
+    env = lmdb.open(str(folder), map_size=1 << 28)
+    with env.begin(write=True) as t:
+        for key, value in items.items():
+            t.put(key.encode(), value)
+        t.put(b"__keys__", b"[]")
+    env.close()
+
+
+def packed(array, binary=True):
+    key = (lambda k: k.encode()) if binary else (lambda k: k)
+    return {key("nd"): True, key("type"): array.dtype.str, key("kind"): b"", key("shape"): list(array.shape),
+            key("data"): np.ascontiguousarray(array).tobytes()}
+
+
+def msgpacked(image, binary=True):
+    names = {"features": "features", "norm_bb": "norm_bb", "conf": "conf", "soft_labels": "soft_label"}
+    body = {names[k]: packed(v, binary) for k, v in image.items()}
+    return msgpack.packb(body, use_bin_type=True)
+
+
+def npz_bytes(image, compressed=True):
+    out = io.BytesIO()
+    (np.savez_compressed if compressed else np.savez)(out, allow_pickle=True, **image)
+    return out.getvalue()
+
+
+def test_npz(folder):
+    images = made(23)
+    for name, save in (("stored", np.savez), ("deflated", np.savez_compressed)):
+        (folder / name).mkdir()
+        for key, image in images.items():
+            save(folder / name / key, note=np.array({"a": 1}, dtype=object), **image)
+        text = importing("npz", [folder / name], folder / f"{name}.img.h5")
+        R.expect(text.count("pickled") == 1, "a pickled member is told once")
+        compare(folder / f"{name}.img.h5", {k: record(v) for k, v in images.items()}, f"npz, {name}")
+    halves = made(7, kind=np.float16)
+    (folder / "half").mkdir()
+    want = {}
+    for key, image in halves.items(): # features turned, boxes in Fortran order, one row more than counts
+        n = len(image["features"])
+        corners, box = pixels(image)
+        more = np.concatenate([corners, corners[:1]])
+        feature = np.concatenate([image["features"], image["features"][:1]])
+        np.savez(folder / "half" / f"{key}.npz", x=np.asfortranarray(feature) if n % 2 else np.ascontiguousarray(feature.T),
+                 bbox=np.asfortranarray(more), num_bbox=n, image_w=640, image_h=480)
+        want[key] = (image["features"], box, None, None)
+    importing("npz", [folder / "half"], folder / "half.img.h5")
+    compare(folder / "half.img.h5", want, "npz, f16, turned, boxes in pixels")
+
+
+def test_lmdb(folder):
+    for kind, binary in ((np.float16, True), (np.float32, False)):
+        name = np.dtype(kind).name
+        images = {f"{k}.npz": v for k, v in made(31, kind=kind).items()}
+        want = {k: record(v) for k, v in images.items()}
+        write_lmdb(folder / name / "feat_th0.2_max100_min10", {k: msgpacked(v, binary) for k, v in images.items()})
+        write_lmdb(folder / name / "all_compressed", {k: npz_bytes(v) for k, v in images.items()})
+        (folder / name / "nbb_th0.2_max100_min10.json").write_text('{"coco_val2014_000000000001.npz": 99}')
+        text = importing("lmdb", [folder / name / "feat_th0.2_max100_min10"], folder / f"{name}.img.h5")
+        R.expect("1 of 1 images have other numbers of regions" in text, "numbers that differ from nbb_*.json are told")
+        compare(folder / f"{name}.img.h5", want, f"lmdb, msgpack, {name}")
+        importing("lmdb", [folder / name / "all_compressed"], folder / f"{name}_c.img.h5")
+        compare(folder / f"{name}_c.img.h5", want, f"lmdb, compressed, {name}")
+    (folder / "float16" / "nbb_th0.2_max100_min10.json").write_text('{"nobody.npz": 3}')
+    importing("lmdb", [folder / "float16" / "feat_th0.2_max100_min10"], folder / "no.img.h5", code=65,
+              words=["nbb_th0.2_max100_min10.json", "nobody.npz", "not in the database"])
+
+
+def tsv_lines(images, lxmert):
+    for key, image in images.items():
+        corners, _ = pixels(image)
+        n = len(corners)
+        ids, conf = np.arange(n, dtype=np.int64), image["conf"]
+        tail = [str(n), b64(corners), b64(image["features"])]
+        yield "\t".join([key, "480", "640", b64(ids), b64(conf), b64(ids), b64(conf), *tail] if lxmert else
+                        [key, "640", "480", *tail])
+
+
+def test_tsv(folder):
+    images = made(19)
+    for name, lxmert in (("butd", False), ("lxmert", True)):
+        head = "img_id\timg_h\timg_w\n" if lxmert else ""
+        end = "\n" if lxmert else "\r\n"
+        (folder / f"{name}.tsv").write_text(head + "".join(x + end for x in tsv_lines(images, lxmert)), newline="")
+        importing("tsv", [folder / f"{name}.tsv"], folder / f"{name}.img.h5")
+        compare(folder / f"{name}.img.h5", {k: (v["features"], pixels(v)[1], v["conf"] if lxmert else None, None)
+                                            for k, v in images.items()}, f"tsv, {name}")
+
+
+def read_real_npz(path):
+    with np.load(path) as z:
+        corners = z["boxes" if "boxes" in z else "bbox"]
+        return z["x"], unit(corners, int(z["image_w"]), int(z["image_h"])), None, None
+
+
+def read_real_lmdb(folder):
+    env = lmdb.open(str(folder), readonly=True, lock=False)
+    want = {}
+    with env.begin() as t:
+        for key, value in t.cursor():
+            if key == b"__keys__":
+                continue
+            if value[:2] == b"PK":
+                with np.load(io.BytesIO(value)) as z:
+                    a = {k: z[k] for k in ("features", "norm_bb", "conf", "soft_labels")}
+            else:
+                raw = msgpack.unpackb(value, raw=True)
+                a = {k.decode(): np.frombuffer(v[b"data"], v[b"type"].decode()).reshape(v[b"shape"]) for k, v in raw.items()
+                     if isinstance(v, dict)}
+            soft = a["soft_labels"] if "soft_labels" in a else a["soft_label"]
+            want[key.decode()] = (a["features"], a["norm_bb"][:, :6], a["conf"], soft)
+    return want
+
+
+def read_real_tsv(path):
+    want = {}
+    for line in path.read_text().splitlines():
+        f = line.split("\t")
+        wide = len(f) == 10
+        n = int(f[7] if wide else f[3])
+        array = lambda i: np.frombuffer(base64.b64decode(f[i]), np.float32)
+        w, h = (int(f[2]), int(f[1])) if wide else (int(f[1]), int(f[2]))
+        want[f[0]] = (array(-1).reshape(n, -1), unit(array(-2).reshape(n, 4), w, h), array(4) if wide else None, None)
+    return want
+
+
+def test_real(folder):
+    data = R.SHARED / "data"
+    if not data.exists():
+        print("skipped: real data (no ../shared beside the checkout)")
+        return
+    importing("npz", [data / "butd_npz"], folder / "npz.img.h5")
+    compare(folder / "npz.img.h5", {p.name[:-4]: read_real_npz(p) for p in sorted((data / "butd_npz").glob("*.npz"))},
+            "real npz")
+    for path in sorted((data / "tsv").glob("*.tsv")):
+        importing("tsv", [path], folder / f"{path.name}.img.h5")
+        compare(folder / f"{path.name}.img.h5", read_real_tsv(path), f"real {path.name}")
+    for path in sorted((data / "lmdb").glob("*/img_db/*/feat*")):
+        importing("lmdb", [path], folder / f"{path.name}.img.h5")
+        compare(folder / f"{path.name}.img.h5", read_real_lmdb(path), f"real {path.name}")
+
+
+# ---- interruptions -------------------------------------------------------------------------------------------------
+
+def big_tsv(path, n):
+    images = made(8, width=2048)
+    lines = list(tsv_lines(images, True))
+    with open(path, "w") as f:
+        for i in range(n):
+            f.write(f"image_{i}\t" + lines[i % 8].split("\t", 1)[1] + "\n")
+
+
+def test_interruptions(folder):
+    source = folder / "big.tsv"
+    big_tsv(source, 600 if R.sanitized() else 6000)
+    whole, out = folder / "whole.img.h5", folder / "out.img.h5"
+    importing("tsv", [source], whole, "threads=2")
+    for kind in (signal.SIGKILL, signal.SIGTERM):
+        stopped = 0
+        for attempt in range(12):
+            log = folder / f"log_{kind.name}_{attempt}"
+            p = R.start([str(R.BUILD / "uniter"), "data", "import", "tsv", str(source), str(out), "threads=1"],
+                        log)
+            end = time.monotonic() + 60
+            while log.stat().st_size == 0 and p.poll() is None and time.monotonic() < end: # its first progress
+                time.sleep(0.001)
+            time.sleep(0.002 * attempt)
+            if p.poll() is None:
+                os.kill(p.pid, kind)
+            code = p.wait(60)
+            stopped += code == (-9 if kind == signal.SIGKILL else 75)
+            assert code in (0, 75, -9), f"exit code {code}"
+            if code == 0:
+                break
+            assert not out.exists(), "a half-made file under the final name"
+            if stopped == 3:
+                break
+        R.expect(stopped > 0, f"{stopped} runs were stopped by {kind.name} while writing")
+        if not out.exists():
+            importing("tsv", [source], out)
+        R.expect(out.read_bytes() == whole.read_bytes(), f"the same command goes on after {kind.name}; equal bytes")
+        left = sorted(p.name for p in folder.glob("out.img.h5*"))
+        R.expect(left == ["out.img.h5"], "nothing half-made is left")
+        out.unlink()
+    full_disk(folder, source)
+
+
+def full_disk(folder, source):
+    """A file size limit for the program; what the system says of it differs, the end does not."""
+    out = folder / "full.img.h5"
+    p = subprocess.run([str(R.BUILD / "uniter"), "data", "import", "tsv", str(source), str(out)], env=R.ENV,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=240,
+                       preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)))
+    R.expect(p.returncode == 74 and "full.img.h5" in p.stdout, f"no room: exit code {p.returncode}, the file is named")
+    R.expect(not list(folder.glob("full.img.h5*")), "no room: nothing is left")
+
+
+# ---- bad input -----------------------------------------------------------------------------------------------------
+
+def changed(image, **arrays):
+    return {**image, **arrays}
+
+
+def test_bad(folder):
+    good = next(iter(made(1).values()))
+    out = folder / "bad.img.h5"
+    nan = good["features"].copy()
+    nan[-1, -1] = np.nan
+    cases = [
+        ("nan", changed(good, features=nan), ["nan", "is not a finite number"]),
+        ("zero", {k: v[:0] for k, v in good.items()}, ["0 regions"]),
+        ("wide", changed(good, norm_bb=good["norm_bb"][:, :3]), ["norm_bb", "4 to 7"]),
+        ("short", changed(good, conf=np.ones(len(good["conf"]) + 1, np.float32)), ["conf", "one number a region"]),
+        ("size", {"x": good["features"], "boxes": pixels(good)[0] + 2}, ["image_w", "not known"]),
+        ("none", {"y": good["features"]}, ["no features"]),
+        ("pickle", changed(good, features=np.array({"a": 1}, dtype=object)), ["no features"]),
+        ("box", changed(good, norm_bb=good["norm_bb"] + 1), ["is no box"]),
+        ("conf", changed(good, conf=good["conf"] + 2), ["confidence", "outside [0, 1]"]),
+    ]
+    for name, image, words in cases:
+        np.savez(folder / f"{name}.npz", **image)
+        importing("npz", [folder / f"{name}.npz"], out, code=65, words=[name, *words])
+    (folder / "empty.npz").write_bytes(b"")
+    importing("npz", [folder / "empty.npz"], out, code=65, words=["empty.npz"])
+    body = (folder / "nan.npz").read_bytes()
+    (folder / "cut.npz").write_bytes(body[:len(body) // 2])
+    importing("npz", [folder / "cut.npz"], out, code=65, words=["cut.npz", "cut short"])
+    at = body.index(nan.tobytes()[:64])
+    (folder / "flip.npz").write_bytes(body[:at] + bytes([body[at] ^ 1]) + body[at + 1:])
+    importing("npz", [folder / "flip.npz"], out, code=65, words=["flip.npz", "features", "CRC"])
+    np.savez(folder / "width.npz", **draw(np.random.default_rng(3), 25))
+    np.savez(folder / "ok.npz", **good)
+    importing("npz", [folder / "ok.npz", folder / "width.npz"], out, code=65, words=["width.npz", "25 wide", "24"])
+    (folder / "again").mkdir()
+    np.savez(folder / "again" / "ok.npz", **good)
+    importing("npz", [folder / "ok.npz", folder / "again"], out, code=65, words=["ok stands twice"])
+    (folder / "nothing").mkdir()
+    importing("npz", [folder / "nothing"], out, code=65, words=["no .npz files"])
+    importing("npz", [folder / "nowhere"], out, code=74, words=["nowhere"])
+    bad_tsv(folder, out)
+    bad_lmdb(folder, out)
+
+
+def bad_tsv(folder, out):
+    lines = list(tsv_lines(made(3), False))
+    f = [x.split("\t") for x in lines]
+    tsv = folder / "x.tsv"
+    cases = [
+        (lines[0] + "\n" + lines[1][:-1], ["x.tsv:2", "no base64"]),
+        (lines[0] + "\n" + "\t".join(f[1][:4]), ["x.tsv:2", "4 columns", "cut short"]),
+        (lines[0] + "\n" + "\t".join([*f[1][:5], f[1][5][:-4]]), ["x.tsv:2", "features", "regions"]),
+        (lines[0] + "\n" + "\t".join([*f[1][:5], "*" + f[1][5][1:]]), ["x.tsv:2", "no base64 at its character 0"]),
+        (lines[0] + "\n" + "\t".join([*f[1][:3], "0", *f[1][4:]]), ["x.tsv:2", "num_boxes", '"0"']),
+        (lines[0] + "\n\n" + lines[1], ["x.tsv:2", "empty line"]),
+        (lines[0] + "\n" + lines[0], ["stands twice"]),
+        ("", ["x.tsv", "no images"]),
+    ]
+    for text, words in cases:
+        tsv.write_text(text)
+        importing("tsv", [tsv], out, code=65, words=words)
+
+
+def bad_lmdb(folder, out):
+    good = msgpacked(next(iter(made(1).values())))
+    for name, value, words in (("cut", good[:-3], ["cut", "cut short"]), ("text", b"hello", ["text", "neither"]),
+                               ("more", good + b"x", ["1 bytes behind"]), ("zip", b"PK\3\4", ["zip"])):
+        write_lmdb(folder / name, {f"{name}.npz": value})
+        importing("lmdb", [folder / name], out, code=65, words=words)
+    whole = (folder / "text" / "data.mdb").read_bytes()
+    for name, content in (("half", whole[:len(whole) // 2]), ("zero", b"")):
+        (folder / name).mkdir()
+        (folder / name / "data.mdb").write_bytes(content)
+        importing("lmdb", [folder / name], out, code=65, words=[f"{name}/data.mdb"])
+    (folder / "txt").mkdir()
+    (folder / "txt" / "meta.json").write_text("{}")
+    importing("lmdb", [folder / "txt"], out, code=64, words=["txt_db"])
+
+
+def main():
+    with R.Folder() as folder:
+        for test in (test_npz, test_lmdb, test_tsv, test_real, test_bad, test_interruptions):
+            own = folder / test.__name__
+            own.mkdir()
+            try:
+                test(own)
+            except AssertionError as error:
+                R.fail(str(error))
+    print("ok: every form")
+
+
+main()

@@ -1,0 +1,104 @@
+"""README's "Bring your data", line by line: every command of the table is run as it stands there, in a folder that holds what
+"you have" says, real files where the shared data are present. Skipped without them.
+"""
+import json
+import os
+import re
+import shlex
+import shutil
+
+import runlib as R
+
+try:
+    import h5py
+    import numpy as np
+except ImportError as error:
+    R.skip(f"no {error.name}")
+
+DATA = R.SHARED / "data"
+
+
+def commands():
+    text = (R.ROOT / "README.md").read_text()
+    section = text[text.index("## Bring your data"):]
+    section = section[:section.index("\n## ", 4)]
+    return [c for c in re.findall(r"`([^`]+)`", section) if c.startswith("uniter ")]
+
+
+def vqa(path):
+    rng = np.random.default_rng(1)
+    corner = rng.random((12, 2)) * 0.5
+    with h5py.File(path, "w") as f:
+        f["image_features"] = rng.normal(size=(12, 64)).astype("<f4")
+        f["spatial_features"] = np.hstack([corner, corner + 0.3, np.full((12, 2), 0.3)]).astype("<f4")
+        f["pos_boxes"] = np.array([[0, 5], [5, 12]])
+        f["image_id"] = np.array([7, 9])
+
+
+def bert(path):
+    import struct
+    width, rng = 32, np.random.default_rng(2)
+    shapes = {"embeddings.word_embeddings.weight": (40, width), "embeddings.position_embeddings.weight": (16, width),
+              "embeddings.token_type_embeddings.weight": (2, width), "encoder.layer.0.intermediate.dense.weight": (64, width)}
+    header, body = {}, b""
+    for name, shape in shapes.items():
+        value = rng.normal(size=shape).astype("<f4").tobytes()
+        header["bert." + name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(body), len(body) + len(value)]}
+        body += value
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + body)
+
+
+def run_folder(folder):
+    data = R.synth(folder / "synth")
+    cfg = R.write_config(folder / "c.yaml", data, folder / "runs/x", steps=4, lanes=4)
+    R.run_ok([R.BUILD / "uniter_dist", "--cfg", cfg, "--quiet"])
+
+
+def what_you_have(folder):
+    (folder / "features").symlink_to(DATA / "butd_npz")
+    for name in ("img_db", "txt_db"):
+        (folder / name).symlink_to(DATA / "lmdb/msgpack" / name)
+    for name, source in (("butd.tsv", "tsv/butd.tsv"), ("captions_val2017.json", "captions/coco_captions_val2017.json"),
+                         ("region_descriptions.json", "captions/vg_region_description_image1.json"),
+                         ("conceptual_captions.tsv", "captions/conceptual_captions_validation.tsv"),
+                         ("objects_vocab.txt", "vocab/objects_vocab.txt"),
+                         ("bert-base-cased-vocab.txt", "vocab/bert-base-cased-vocab.txt"),
+                         ("bert-base-uncased-vocab.txt", "vocab/bert-base-uncased-vocab.txt")):
+        (folder / name).symlink_to(DATA / source)
+    lines = (DATA / "captions/flickr_one_per_line.txt").read_text().splitlines()[:400]
+    captions = [line.split("\t")[-1] for line in lines]
+    numbers = [42, 58350, 124629, 268556, 399879, 409241, 437564, 504810, 562150]
+    (folder / "own.tsv").write_text("".join(f"{n}\t{c}\n" for n, c in zip(numbers * 5, captions)))
+    (folder / "corpus.txt").write_text("\n".join(captions) + "\n")
+    (folder / "sbu_captions.txt").write_text("\n".join(captions[:50]) + "\n")
+    (folder / "sbu_urls.txt").write_text("".join(f"http://images.example/{i}.jpg\n" for i in range(50)))
+    (folder / "dataset_coco.json").write_text(json.dumps({"images": [
+        {"filename": "COCO_val2014_000000000042.jpg", "cocoid": 42, "split": "train" if i % 2 else "val",
+         "sentences": [{"raw": c, "sentid": i}]} for i, c in enumerate(captions[:20])]}))
+    vqa(folder / "vqa.h5")
+    bert(folder / "bert.safetensors")
+    run_folder(folder)
+
+
+def main():
+    if not DATA.exists():
+        R.skip("no shared data")
+    with R.Folder() as folder:
+        what_you_have(folder)
+        bin_folder = folder / "bin"
+        bin_folder.mkdir()
+        shutil.copy(R.BUILD / "uniter", bin_folder / "uniter")
+        os.chdir(folder)
+        path = f"{bin_folder}:{os.environ['PATH']}"
+        found = commands()
+        R.expect(len(found) >= 22, f"{len(found)} commands in the table")
+        for command in found:
+            code, out = R.run(["bash", "-c", f"cd {shlex.quote(str(folder))} && {command}"], PATH=path)
+            if code != 0:
+                print(out[-2000:])
+            R.expect(code == 0, command)
+
+
+if __name__ == "__main__":
+    main()
