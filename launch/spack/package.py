@@ -24,7 +24,6 @@ class UniterDist(CMakePackage):
     depends_on("jansson")
     depends_on("xxhash")
     depends_on("lmdb")
-    depends_on("msgpack-c")
     depends_on("lz4")
     depends_on("libzip")
     depends_on("utf8proc")

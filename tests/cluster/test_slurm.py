@@ -84,11 +84,12 @@ def main():
         straight = folder / "straight"
         cfg = R.write_config(folder / "run.yaml", data, straight, steps=STEPS, lanes=8, checkpoint=10)
         R.run_ok(R.command(1, "--cfg", cfg))
-        slurm.tell("all delay 1")
         runs = []
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            # the signal before the time limit comes when it wants to: those runs get the machine for themselves
-            for scenarios in ((time_limit,), (cancelled, requeued)):
+            # the signal before the time limit comes when Slurm looks, every 30 s: those runs have the machine for themselves and a
+            # network on which they last longer than that
+            for scenarios, delay in (((time_limit,), 30), ((cancelled, requeued), 1)):
+                slurm.tell(f"all delay {delay}")
                 futures = []
                 for scenario in scenarios:
                     for launcher in LAUNCHERS:
