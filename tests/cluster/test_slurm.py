@@ -88,7 +88,7 @@ def main():
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             # the signal before the time limit comes when Slurm looks, every 30 s: those runs have the machine for themselves and a
             # network on which they last longer than that
-            for scenarios, delay in (((time_limit,), 30), ((cancelled, requeued), 1)):
+            for scenarios, delay in (((time_limit,), 15), ((cancelled, requeued), 1)):
                 slurm.tell(f"all delay {delay}")
                 futures = []
                 for scenario in scenarios:
