@@ -19,10 +19,10 @@ sys.path.insert(0, str(HERE.parent / "runs"))
 import runlib as R  # noqa: E402
 
 NETWORK = "10.77.0"
-# A launcher that takes a host for dead after 14 s without an answer, not 8 as in launch/slurm.sh: all hosts share this machine's
+# A launcher that takes a host for dead after 20 s without an answer, not 8 as in launch/slurm.sh: all hosts share this machine's
 # cores, and one that is full can be silent for seconds. run.timeout has to be longer: an mpirun that already ends a job waits for
 # ever for a host that is cut off.
-KEEPALIVE = {"OMPI_MCA_oob_tcp_keepalive_time": "5", "OMPI_MCA_oob_tcp_keepalive_intvl": "1", "OMPI_MCA_oob_tcp_keepalive_probes": "9"}
+KEEPALIVE = {"OMPI_MCA_oob_tcp_keepalive_time": "5", "OMPI_MCA_oob_tcp_keepalive_intvl": "1", "OMPI_MCA_oob_tcp_keepalive_probes": "15"}
 # what Open MPI keeps lies in the hosts' own tmpfs
 MPI_ENV = {"OMPI_MCA_orte_tmpdir_base": "/var/tmp", "OMPI_MCA_btl": "tcp,vader,self", "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
            "OMP_NUM_THREADS": "1"}

@@ -29,9 +29,12 @@ class Bench:
 
     def start(self, name):
         run_dir, log = self.folder / name, self.folder / f"{name}.log"
-        p = R.start(self.command(run_dir), log, **self.cluster.env)
-        R.wait_for_step(p, run_dir, 3)
-        time.sleep(self.rng.uniform(0, 0.3))
+        for _ in range(3):
+            p = R.start(self.command(run_dir), log, **self.cluster.env)
+            R.wait_for_step(p, run_dir, 3)
+            time.sleep(self.rng.uniform(0, 0.3))
+            if p.poll() != 205:  # else the launcher took a host for dead because the machine is full: once more
+                break
         pids = sum(self.cluster.ranks().values(), [])
         if len(pids) != RANKS:
             print(log.read_text(errors="replace")[-3000:])
@@ -132,7 +135,7 @@ def main():
         data = R.synth(folder / "data")
         cfg = R.write_config(folder / "c.yaml", data, folder / "run", steps=100000, lanes=8, tokens=120, checkpoint=3, valid=False)
         cluster.tell("all delay 2")
-        bench = Bench(folder, cluster, cfg, 30 if R.sanitized() else 20, random.Random(seed))
+        bench = Bench(folder, cluster, cfg, 40 if R.sanitized() else 26, random.Random(seed))
         signals(bench)
         launcher_killed(bench)
         link_cut(bench)
