@@ -317,7 +317,12 @@ static enum un_status enter(struct un_comm *c, struct mpi_state *s, const struct
     MPI_Comm_rank(s->world, &c->rank);
     MPI_Comm_size(s->world, &c->size);
     UN_TRY(lists_open(s, c->size));
-    UN_TRY(un_launcher_check(launcher, c->size));
+    enum un_status status = un_launcher_check(launcher, c->size);
+    int refused = status != UN_OK; /* not all ranks need to know what Slurm was asked for, but all end */
+    UN_TRY(mpi_check(MPI_Allreduce(MPI_IN_PLACE, &refused, 1, MPI_INT, MPI_MAX, s->world), "start", 0));
+    if (refused && status == UN_OK)
+        return un_fail(UN_USAGE, "another rank was not started as Slurm was asked to");
+    UN_TRY(status);
     return mpi_check(look_around(c, s), "start", 0);
 }
 

@@ -23,6 +23,13 @@ static int rank_of(const char *name) {
     return text && strcmp(text, "0") == 0 ? 0 : count_of(name) > 0 ? count_of(name) : -1;
 }
 
+/* What Slurm was asked for. mpirun starts its helper on the other nodes as a step of one task a node, and the
+ * ranks there inherit that step's numbers, which say nothing about the job. */
+static int tasks_of(const char *mark) {
+    bool of_helper = strcmp(mark, "SLURM_STEP_ID") != 0 && getenv("SLURM_STEP_ID");
+    return of_helper ? 0 : count_of("SLURM_NTASKS");
+}
+
 struct un_launcher un_launcher_find(void) {
     static const struct {
         const char *mark, *size, *local_size, *rank;
@@ -37,7 +44,7 @@ struct un_launcher un_launcher_find(void) {
     for (size_t i = 0; i < sizeof known / sizeof *known; ++i)
         if (getenv(known[i].mark))
             return (struct un_launcher){known[i].mark, count_of(known[i].size), count_of(known[i].local_size),
-                                        rank_of(known[i].rank), count_of("SLURM_NTASKS")};
+                                        rank_of(known[i].rank), tasks_of(known[i].mark)};
     return (struct un_launcher){NULL, 1, 1, 0, 0};
 }
 

@@ -294,8 +294,8 @@ static void finish(const struct run *r) {
 enum un_status un_train_run(struct un_job *job, const char *resume, bool quiet) {
     struct run r = {.job = job};
     enum un_status status;
+    un_signals_install(); /* a stop that is asked for early, while data are opened, comes at the first step */
     UN_TRY_GOTO(start(&r, resume), out);
-    un_signals_install();
     un_progress_open(&r.progress, job->step, job->config.train.steps, leads(&r) && !quiet);
     r.interval.since = un_clock();
     if (job->step >= job->config.train.steps)

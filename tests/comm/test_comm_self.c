@@ -111,6 +111,7 @@ static void test_launchers(void **state) {
     setenv("OMPI_COMM_WORLD_SIZE", "4", 1);
     setenv("OMPI_COMM_WORLD_LOCAL_SIZE", "2", 1);
     assert_int_equal(un_launcher_find().size, 4);
+    assert_int_equal(un_launcher_find().tasks, 0); /* the step is that of mpirun's helper on this node */
     assert_int_equal(un_launcher_find().local_size, 2);
     setenv("OMPI_COMM_WORLD_SIZE", "4x", 1);
     assert_int_equal(un_launcher_find().size, 0);

@@ -1,0 +1,39 @@
+# Spack recipe. In a checkout:   spack repo create uniter-repo && mkdir -p uniter-repo/packages/uniter-dist
+#                                cp launch/spack/package.py uniter-repo/packages/uniter-dist/ && spack repo add uniter-repo
+#                                spack dev-build uniter-dist@main        # builds this checkout
+from spack.package import *
+
+
+class UniterDist(CMakePackage):
+    """UNITER vision-language pretraining as an HPC program in C: MPI ranks, HDF5 features, packed batches."""
+
+    version("main", branch="main")
+
+    variant("mpi", default=True, description="Many ranks")
+    variant("tests", default=False, description="Build the tests")
+
+    depends_on("c", type="build")
+    depends_on("cmake@3.22:", type="build")
+    depends_on("pkgconfig", type="build")
+    depends_on("mpi@3:", when="+mpi")
+    # the serial build that threads may share
+    depends_on("hdf5~mpi+threadsafe")
+    # called from several threads at once, one tile each
+    depends_on("openblas threads=openmp")
+    depends_on("libyaml")
+    depends_on("jansson")
+    depends_on("xxhash")
+    depends_on("lmdb")
+    depends_on("lz4")
+    depends_on("libzip")
+    depends_on("utf8proc")
+    depends_on("cmocka", when="+tests")
+    depends_on("random123", when="+tests")
+
+    def cmake_args(self):
+        # Spack's compiler wrapper names the processor itself
+        return [
+            self.define_from_variant("UN_MPI", "mpi"),
+            self.define_from_variant("UN_TESTS", "tests"),
+            self.define("UN_ARCH", ""),
+        ]
