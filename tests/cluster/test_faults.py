@@ -25,7 +25,7 @@ class Bench:
 
     def command(self, run_dir, *more):
         return self.cluster.mpirun(PER_HOST, "--cfg", self.cfg, f"run.dir={run_dir}", f"run.timeout={self.timeout}",
-                                   "run.patience=5", "--quiet", *more)
+                                   "run.patience=5", "run.bind=none", "--quiet", *more)
 
     def start(self, name):
         run_dir, log = self.folder / name, self.folder / f"{name}.log"
