@@ -36,7 +36,7 @@ def need(*programs):
     """Skips the test where hosts cannot be made or a program is missing."""
     if os.geteuid() != 0:
         R.skip("namespaces need root")
-    for program in ("unshare", "nsenter", "ip", *programs):
+    for program in ("unshare", "nsenter", "chrt", "ip", *programs):
         if not tool(program):
             R.skip(f"{program} is not installed")
     trial = subprocess.run(["unshare", "-n", "-m", "-u", "-i", "-p", "-f", "--propagation", "private", "sh", "-c",
@@ -86,8 +86,8 @@ class Cluster:
             self._ip("ctl", f"link set v{i} up")
             self._ip(name, f"addr add {NETWORK}.{i or 254}/24 dev eth0")
             self._ip(name, "link set eth0 up")
-        # every frame passes through this one process: it goes before the ranks
-        self.link = subprocess.Popen(["nice", "-n", "-10", "nsenter", "-t", str(self.net["ctl"].pid), "-n", "--", R.BUILD / "tests/link",
+        # every frame passes through this one process: it goes before ranks that wait by yielding
+        self.link = subprocess.Popen(["chrt", "-f", "1", "nsenter", "-t", str(self.net["ctl"].pid), "-n", "--", R.BUILD / "tests/link",
                                       *(f"v{i}" for i in range(len(self.names)))],
                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
         for name in self.names:
