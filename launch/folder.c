@@ -9,6 +9,11 @@ enum un_status un_folder_open(struct un_job *job) {
     struct un_comm *comm = job->comm;
     const struct un_run_keys *run = &job->config.run;
     enum un_status status = UN_OK;
+    if (comm->rank == 0 && run->timeout > 0 && run->patience >= run->timeout)
+        un_log(UN_LOG_WARN,
+               "run.patience (%g s) is not below run.timeout (%g s): should the folder be held, the watchdog "
+               "ends this start before its wait is over",
+               run->patience, run->timeout);
     if (comm->rank == 0) status = un_owner_take(&job->owner, run->dir, run->patience, comm->size);
     UN_TRY(un_comm_agree(comm, status));
     int lock = job->owner.lock;
