@@ -8,14 +8,21 @@ import runlib as R
 STEPS = 40
 
 
+def config(folder, name, data):
+    """Steps long enough for a signal to come in time."""
+    size = {} if R.sanitized() else {"width": 96}
+    return R.write_config(folder / f"{name}.yaml", data, folder / name, steps=STEPS, every=16, tokens=960, **size)
+
+
 def stopped_run(folder, data, name, ranks, number):
     run_dir = folder / name
-    cfg = R.write_config(folder / f"{name}.yaml", data, run_dir, steps=STEPS, every=16, tokens=960)
+    cfg = config(folder, name, data)
     p = R.start(R.command(ranks, "--cfg", cfg), folder / f"{name}.log")
+    R.wait_for_step(p, run_dir, 3)
+    pids = R.ranks_of(p)  # now, as it takes a while on a busy machine
     R.wait_for_step(p, run_dir, 20)
-    pids = R.ranks_of(p)
-    R.expect(len(pids) == ranks, f"{name}: {ranks} ranks are running")
     os.kill(pids[-1], number)  # one rank only: the others learn of it
+    R.expect(len(pids) == ranks, f"{name}: {ranks} ranks are running")
     code = p.wait(timeout=60)
     at = R.last_logged_step(run_dir)
     R.expect(code == 75 and 20 <= at < STEPS, f"{name}: signal {number} stops it with 75 (got {code}) after step {at}")
@@ -30,7 +37,8 @@ def main():
     with R.Folder() as folder:
         data = R.synth(folder / "data")
         straight = folder / "straight"
-        R.run_ok(R.command(1, "--cfg", R.write_config(folder / "s.yaml", data, straight, steps=STEPS, every=16, tokens=960)))
+        cfg = config(folder, "straight", data)
+        R.run_ok(R.command(1, "--cfg", cfg))
         for first, second, number in plans:
             name = f"stop_{first}_{second}"
             cfg, run_dir = stopped_run(folder, data, name, first, number)
@@ -40,11 +48,11 @@ def main():
             R.expect(R.metrics(run_dir) == R.metrics(straight), f"{name}: all losses and norms equal")
             R.expect(R.metrics(run_dir, "valid") == R.metrics(straight, "valid"), f"{name}: validations equal")
             R.expect(R.digests(run_dir, STEPS) == R.digests(straight, STEPS), f"{name}: parameters and moments equal")
-        out = R.run_ok(R.command(1, "--cfg", folder / "s.yaml"))
+        out = R.run_ok(R.command(1, "--cfg", folder / "straight.yaml"))
         R.expect("is complete" in out, "a finished run says so and does nothing")
-        code, out = R.run(R.command(1, "--cfg", folder / "s.yaml", "--resume", "none"))
+        code, out = R.run(R.command(1, "--cfg", folder / "straight.yaml", "--resume", "none"))
         R.expect(code == 64 and "holds checkpoints" in out, "--resume none does not trample on a run")
-        code, out = R.run(R.command(1, "--cfg", folder / "s.yaml", "run.seed=6", f"train.steps={STEPS + 1}"))
+        code, out = R.run(R.command(1, "--cfg", folder / "straight.yaml", "run.seed=6", f"train.steps={STEPS + 1}"))
         R.expect(code == 64 and "seed" in out, "another seed is no resume")
 
 
