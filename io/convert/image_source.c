@@ -7,6 +7,7 @@
 #include "runtime/memory.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <xxhash.h>
@@ -87,6 +88,20 @@ void un_image_list_free(struct un_image_list *list) {
 
 void un_image_source_close(struct un_image_source *source) {
     if (source) source->ops->close(source);
+}
+
+void un_image_source_name(struct un_image_source *source, const char *kind, const char *const *paths, int n) {
+    if (n == 1)
+        snprintf(source->name, sizeof source->name, "%s %s", kind, paths[0]);
+    else
+        snprintf(source->name, sizeof source->name, "%s %.200s and %d more", kind, paths[0], n - 1);
+}
+
+enum un_status un_image_source_opened(struct un_image_source *source, enum un_status status,
+                                      struct un_image_source **out) {
+    if (status != UN_OK) source->ops->close(source);
+    *out = status == UN_OK ? source : NULL;
+    return status;
 }
 
 enum un_status un_image_stamp(uint64_t *stamp, const char *path) {

@@ -82,6 +82,12 @@ enum un_status un_image_source_h5(struct un_image_source **source, const char *c
                                   const char *ids);
 void un_image_source_close(struct un_image_source *source); /* NULL allowed */
 
+/* For constructors: the name "KIND PATH" or "KIND PATH and N more"; and their end: *out, or closed again when
+ * it could not be opened. */
+void un_image_source_name(struct un_image_source *source, const char *kind, const char *const *paths, int n);
+enum un_status un_image_source_opened(struct un_image_source *source, enum un_status status,
+                                      struct un_image_source **out);
+
 /* Folds name, size and time of change of a file into a source's stamp. UN_IO. */
 enum un_status un_image_stamp(uint64_t *stamp, const char *path);
 

@@ -235,10 +235,7 @@ static enum un_status open_source(struct un_source_h5 *s, const char *const *pat
         if (!(s->ids = un_strdup(ids))) return UN_MEMORY;
         UN_TRY(un_image_stamp(&s->source.stamp, ids));
     }
-    if (n == 1)
-        snprintf(s->source.name, sizeof s->source.name, "h5 %s", paths[0]);
-    else
-        snprintf(s->source.name, sizeof s->source.name, "h5 %.200s and %d more", paths[0], n - 1);
+    un_image_source_name(&s->source, "h5", paths, n);
     return UN_OK;
 }
 
@@ -250,10 +247,5 @@ enum un_status un_image_source_h5(struct un_image_source **source, const char *c
     *source = NULL;
     if (!s) return UN_MEMORY;
     s->source.ops = &ops;
-    enum un_status status = open_source(s, paths, n, ids);
-    if (status == UN_OK)
-        *source = &s->source;
-    else
-        close_source(&s->source);
-    return status;
+    return un_image_source_opened(&s->source, open_source(s, paths, n, ids), source);
 }

@@ -138,10 +138,7 @@ static enum un_status open_source(struct source_lmdb *s, const char *const *path
         UN_TRY(un_lmdb_open(s->db + i, paths[i]));
         UN_TRY(un_image_stamp(&s->source.stamp, un_lmdb_path(s->db[i])));
     }
-    if (n == 1)
-        snprintf(s->source.name, sizeof s->source.name, "lmdb %s", paths[0]);
-    else
-        snprintf(s->source.name, sizeof s->source.name, "lmdb %.200s and %d more", paths[0], n - 1);
+    un_image_source_name(&s->source, "lmdb", paths, n);
     return UN_OK;
 }
 
@@ -152,10 +149,5 @@ enum un_status un_image_source_lmdb(struct un_image_source **source, const char 
     *source = NULL;
     if (!s) return UN_MEMORY;
     s->source.ops = &ops;
-    enum un_status status = open_source(s, paths, n);
-    if (status == UN_OK)
-        *source = &s->source;
-    else
-        close_source(&s->source);
-    return status;
+    return un_image_source_opened(&s->source, open_source(s, paths, n), source);
 }

@@ -179,10 +179,7 @@ static enum un_status open_source(struct source_npz *s, const char *const *paths
         UN_TRY(S_ISDIR(st.st_mode) ? add_folder(s, paths[i]) : add_path(s, paths[i]));
     }
     for (int64_t i = 0; i < s->n; ++i) UN_TRY(un_image_stamp(&s->source.stamp, s->path[i]));
-    if (n == 1)
-        snprintf(s->source.name, sizeof s->source.name, "npz %s", paths[0]);
-    else
-        snprintf(s->source.name, sizeof s->source.name, "npz %.200s and %d more", paths[0], n - 1);
+    un_image_source_name(&s->source, "npz", paths, n);
     return UN_OK;
 }
 
@@ -193,10 +190,5 @@ enum un_status un_image_source_npz(struct un_image_source **source, const char *
     *source = NULL;
     if (!s) return UN_MEMORY;
     s->source.ops = &ops;
-    enum un_status status = open_source(s, paths, n);
-    if (status == UN_OK)
-        *source = &s->source;
-    else
-        close_source(&s->source);
-    return status;
+    return un_image_source_opened(&s->source, open_source(s, paths, n), source);
 }

@@ -212,10 +212,7 @@ static enum un_status open_source(struct source_tsv *s, const char *const *paths
         f->bytes = (int64_t)st.st_size;
         UN_TRY(un_image_stamp(&s->source.stamp, paths[i]));
     }
-    if (n == 1)
-        snprintf(s->source.name, sizeof s->source.name, "tsv %s", paths[0]);
-    else
-        snprintf(s->source.name, sizeof s->source.name, "tsv %.200s and %d more", paths[0], n - 1);
+    un_image_source_name(&s->source, "tsv", paths, n);
     return UN_OK;
 }
 
@@ -226,10 +223,5 @@ enum un_status un_image_source_tsv(struct un_image_source **source, const char *
     *source = NULL;
     if (!s) return UN_MEMORY;
     s->source.ops = &ops;
-    enum un_status status = open_source(s, paths, n);
-    if (status == UN_OK)
-        *source = &s->source;
-    else
-        close_source(&s->source);
-    return status;
+    return un_image_source_opened(&s->source, open_source(s, paths, n), source);
 }
