@@ -27,29 +27,30 @@ cmake --preset ci >/dev/null
 cmake --build --preset ci -j "$jobs" -- --quiet 2>&1 || cmake --build --preset ci -j "$jobs"
 
 step "tests, release"
-exclude=()
-[ $quick = 1 ] && exclude=(-LE long)
-ctest --test-dir build-ci --no-tests=error --output-on-failure "${exclude[@]}"
-
+rm -f build-ci/*.xml build-debug/*.xml
+ctest --test-dir build-ci --no-tests=error --output-on-failure --output-junit junit.xml -LE "cluster$([ $quick = 0 ] || echo '|long')"
 if [ $quick = 0 ]; then
+    # hosts, links and Slurm share two cores here and meet real deadlines: one repeat, in the open, before it counts
+    step "tests on several hosts"
+    ctest --test-dir build-ci --no-tests=error --output-on-failure --output-junit cluster.xml -L cluster --repeat until-pass:2
+
     step "build, sanitizers"
     cmake --preset debug >/dev/null
     cmake --build --preset debug -j "$jobs"
     step "tests, sanitizers"
-    ctest --test-dir build-debug --no-tests=error --output-on-failure -LE 'long|release'
+    ctest --test-dir build-debug --no-tests=error --output-on-failure --output-junit junit.xml -LE 'cluster|long|release'
 fi
 
 # one plain line at the end, counted from what ctest wrote
-python3 - build-ci build-debug <<'PY'
-import pathlib, re, sys
+python3 - build-ci/junit.xml build-ci/cluster.xml build-debug/junit.xml <<'PY'
+import pathlib, sys
+import xml.etree.ElementTree as xml
 passed = failed = skipped = 0
-for folder in sys.argv[1:]:
-    log = pathlib.Path(folder, "Testing/Temporary/LastTest.log")
-    if not log.exists():
-        continue
-    text = log.read_text(errors="replace")
-    passed += len(re.findall(r"^Test Passed\.$", text, re.M))
-    failed += len(re.findall(r"^Test Failed\.$", text, re.M))
-    skipped += len(re.findall(r"^Test Skipped", text, re.M))
+for path in map(pathlib.Path, sys.argv[1:]):
+    for case in xml.parse(path).getroot().iter("testcase") if path.exists() else ():
+        status = case.get("status")
+        passed += status == "run"
+        failed += status == "fail"
+        skipped += status not in ("run", "fail")
 print(f"{passed} passed, {failed} failed, {skipped} skipped")
 PY

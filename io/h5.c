@@ -217,7 +217,7 @@ static enum un_h5_link link_of(const struct un_h5 *f, const char *prefix) {
     return info.type == H5L_TYPE_HARD ? UN_H5_HARD : UN_H5_FOREIGN;
 }
 
-enum un_h5_link un_h5_link(const struct un_h5 *f, const char *name) {
+enum un_h5_link un_h5_link(struct un_h5 *f, const char *name) {
     char prefix[UN_H5_NAME_MAX];
     size_t length = strlen(name);
     if (length == 0 || length >= sizeof prefix) return UN_H5_ABSENT;
@@ -227,6 +227,10 @@ enum un_h5_link un_h5_link(const struct un_h5 *f, const char *name) {
         prefix[i] = '\0';
         enum un_h5_link link = link_of(f, prefix);
         if (link != UN_H5_HARD) return link;
+        if (name[i] == '/' && un_h5_check_filters(f, prefix) != UN_OK) { /* HDF5 would decode it on its way */
+            un_error_clear();
+            return UN_H5_ABSENT;
+        }
     }
     return UN_H5_HARD;
 }

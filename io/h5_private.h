@@ -55,8 +55,9 @@ enum un_status un_h5_error_at(const char *source, int line, const struct un_h5 *
                               const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 enum un_h5_link { UN_H5_ABSENT, UN_H5_HARD, UN_H5_FOREIGN };
-/* Follows `name` link by link without opening anything behind a soft or an external link. */
-enum un_h5_link un_h5_link(const struct un_h5 *file, const char *name);
+/* Follows `name` link by link without opening anything behind a soft or an external link. What lies behind a
+ * group with a broken header is absent. */
+enum un_h5_link un_h5_link(struct un_h5 *file, const char *name);
 /* Opens the object behind hard links ("" and "/": the root). Closed by H5Oclose. */
 enum un_status un_h5_object(struct un_h5 *file, const char *name, hid_t *object);
 
