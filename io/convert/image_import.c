@@ -93,7 +93,7 @@ static void summary(struct import *m, const char *out) {
 }
 
 static enum un_status import_all(struct import *m, const char *out) {
-    if (faccessat(AT_FDCWD, out, F_OK, AT_SYMLINK_NOFOLLOW) == 0) /* before a survey that may take long */
+    if (un_image_sink_stands(out)) /* before a survey that may take long */
         return un_fail(UN_USAGE, "%s exists; it is not overwritten", out);
     UN_TRY(m->source->ops->survey(m->source, &m->list));
     UN_TRY(un_image_list_check(&m->list, m->source->name));

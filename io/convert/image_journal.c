@@ -117,6 +117,18 @@ void un_image_journal_close(struct un_image_journal *j, bool keep) {
     *j = (struct un_image_journal){NULL, -1};
 }
 
+bool un_image_sink_stands(const char *out) {
+    if (faccessat(AT_FDCWD, out, F_OK, AT_SYMLINK_NOFOLLOW) != 0) return false;
+    char *path = un_format("%s.partial.done", out), *partial = un_format("%s.partial", out);
+    int fd = path && partial ? open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW) : -1;
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && access(partial, F_OK) != 0) unlink(path);
+    if (fd >= 0) close(fd);
+    un_free(path);
+    un_free(partial);
+    un_error_clear();
+    return true;
+}
+
 enum un_status un_image_digest(const struct un_image_source *source, const struct un_image_list *list,
                                struct un_digest *digest) {
     const struct un_image_shape *s = &list->shape;

@@ -12,6 +12,9 @@
 
 struct un_image_sink;
 
+/* Is there something at OUT? If so, the journal goes that a kill right after the rename may have left. */
+bool un_image_sink_stands(const char *out);
+
 /* The list and the source's name outlive the sink. UN_USAGE: OUT exists, or another process writes it.
  * *first: images already done (0: a fresh start). UN_IO also when the disk has no room for the whole file. */
 enum un_status un_image_sink_open(struct un_image_sink **sink, const char *out,

@@ -89,7 +89,7 @@ static enum un_status check_parts(const struct part *p, struct un_select *select
 static enum un_status look(struct part *p) {
     struct un_h5 *h5;
     char found[256];
-    if (!stands(p->out)) return UN_OK;
+    if (!un_image_sink_stands(p->out)) return UN_OK;
     enum un_status status = un_h5_open(&h5, p->out, true);
     if (status == UN_OK) {
         status = un_h5_attr_text(h5, "", "source", found, sizeof found);
