@@ -303,8 +303,7 @@ static enum un_status put_sample(struct un_packer *packer, struct un_batch *b, c
 }
 
 static void reset(struct un_batch *b, uint32_t step, uint32_t lane) {
-    b->step = step;
-    b->lane = lane;
+    un_batch_number(b, step, lane);
     b->tokens = b->samples = b->words = b->regions = b->longest = b->masked_count = 0;
     b->longest_words = b->longest_regions = b->alignment.n = 0;
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) b->rows[t].n = 0;

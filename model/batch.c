@@ -38,6 +38,7 @@ static void carve_rows(struct un_batch *batch, const struct un_batch_caps *caps,
 
 static void carve_device(struct un_batch *batch, const struct un_batch_caps *caps, struct un_arena *arena) {
     batch->start = take32(arena, caps->samples + 1);
+    batch->at = un_arena_take(arena, 2, sizeof *batch->at);
     batch->word_id = take32(arena, caps->words);
     batch->word_pos = take32(arena, caps->words);
     batch->word_row = take32(arena, caps->words);
@@ -84,6 +85,11 @@ void un_batch_carve(struct un_batch *batch, const struct un_batch_caps *caps, st
     carve_host(batch, caps, arena);
 }
 
+void un_batch_number(struct un_batch *batch, uint32_t step, uint32_t lane) {
+    batch->at[0] = batch->step = step;
+    batch->at[1] = batch->lane = lane;
+}
+
 size_t un_batch_block_bytes(const struct un_batch_caps *caps) {
     struct un_batch batch;
     struct un_arena measure = {.name = "batch"};
@@ -102,6 +108,7 @@ void un_batch_rebase(struct un_batch *out, const struct un_batch *batch, void *b
     *out = *batch;
     ptrdiff_t by = (unsigned char *)block - (unsigned char *)batch->block;
     void *const fields[] = {&out->start,
+                            &out->at,
                             &out->word_id,
                             &out->word_pos,
                             &out->word_row,

@@ -54,7 +54,8 @@ struct un_alignment {
 };
 
 struct un_batch {
-    uint32_t step, lane; /* of the random numbers */
+    uint32_t step, lane; /* of the random numbers; set by un_batch_number */
+    uint32_t *at;        /* [2] the same two, for the device */
     int64_t tokens, samples, words, regions;
     int64_t longest; /* most tokens of one sample */
 
@@ -96,6 +97,7 @@ int64_t un_batch_row_cap(const struct un_batch_caps *caps, enum un_objective t);
 /* Lays out all arrays of a micro-batch in `arena` in a fixed order (measure with base NULL first). The device
  * part comes first: batch->block, batch->block_bytes; host-only arrays (dataset, alignment) follow. */
 void un_batch_carve(struct un_batch *batch, const struct un_batch_caps *caps, struct un_arena *arena);
+void un_batch_number(struct un_batch *batch, uint32_t step, uint32_t lane);
 /* out = batch with every device pointer moved from batch->block to `block`; host-only pointers kept. */
 void un_batch_rebase(struct un_batch *out, const struct un_batch *batch, void *block);
 /* Bytes of the device part for these caps. */

@@ -94,7 +94,7 @@ static void feed_forward_bwd(const struct un_pass *p, struct un_mat d, const str
     un_norm_bwd(p, d, dbranch, &at->output_norm, d, &kept->output_norm, &drop);
     un_linear_grad(p, &at->down, dbranch, un_mat32(kept->gelu, t, i));
     un_linear_bwd(p, dz, &at->down, dbranch, 0);
-    p->ops->gelu_bwd(p->q, dz, dz, un_mat32(kept->z, t, i));
+    p->ops->gelu_bwd(p->q, dz, NULL, dz, un_mat32(kept->z, t, i));
     un_linear_grad(p, &at->up, dz, un_mat32(kept->middle, t, h));
     un_linear_bwd(p, d, &at->up, dz, 1);
 }

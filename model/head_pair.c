@@ -16,8 +16,8 @@ static void match_fwd(const struct un_pass *p, const struct un_outputs *out, con
     if (out->scores.data) /* tests: the loss below writes its gradient over the scores */
         un_linear_fwd(p, un_mat32(out->scores.data, rows->n, 2), &heads->at.pair, pooled, UN_ACT_NONE,
                       un_no_mat());
-    p->ops->cross_entropy(p->q, out->row_loss[UN_ITM], out->hit[UN_ITM], scores, rows->target,
-                          p->batch->scale + UN_ITM, p->grads != NULL);
+    p->ops->cross_entropy(p->q, out->row_loss[UN_ITM], out->hit[UN_ITM], p->grads ? scores : un_no_mat(),
+                          scores, rows->target, p->batch->scale + UN_ITM);
 }
 
 static void match_bwd(const struct un_pass *p, struct un_mat dx, const struct un_heads *heads) {

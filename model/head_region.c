@@ -10,12 +10,13 @@ static void regress_chunk(const struct un_pass *p, struct un_mat dx, const struc
     int64_t h = p->dims->hidden_size, f = p->dims->img_dim;
     struct un_mat w = un_pass_param(p, heads->at.image_weight, h, f), pred = un_mat32(work->scores, at.n, f);
     struct un_mat y = un_trunk_fwd(p, work, &heads->at.regress, x, rows->row + at.first, at.n);
-    struct un_epilogue after = {p->params + heads->at.regress_bias, UN_ACT_NONE, un_no_mat()};
+    struct un_epilogue after = {.bias = p->params + heads->at.regress_bias};
     p->ops->gemm(p->q, pred, y, false, w, false, 0, &after);
     p->ops->squared_error(p->q, out->row_loss[UN_MRFR] + at.first,
-                          out->unit[UN_MRFR] ? out->unit[UN_MRFR] + at.first * f : NULL, pred,
+                          out->unit[UN_MRFR] ? out->unit[UN_MRFR] + at.first * f : NULL,
+                          p->grads ? pred : un_no_mat(), pred,
                           un_mat(p->batch->feature, p->batch->feature_type, p->batch->regions, f),
-                          rows->region + at.first, p->batch->scale + UN_MRFR, p->grads != NULL);
+                          rows->region + at.first, p->batch->scale + UN_MRFR);
     if (!p->grads) return;
     p->ops->linear_grad(p->q, un_pass_grad(p, heads->at.image_weight, h, f), NULL, y, pred);
     p->ops->col_sum(p->q, p->grads + heads->at.regress_bias, pred);
@@ -34,16 +35,16 @@ void un_head_regress(const struct un_pass *p, struct un_mat dx, const struct un_
 static void class_loss(const struct un_pass *p, const struct un_outputs *out, struct un_mat scores,
                        enum un_objective t, int64_t first) {
     const struct un_batch *b = p->batch;
-    bool grad = p->grads != NULL;
+    struct un_mat dscores = p->grads ? scores : un_no_mat();
     float *row_loss = out->row_loss[t] + first, *hit = out->hit[t] + first;
     if (t == UN_MRC) {
-        p->ops->cross_entropy(p->q, row_loss, hit, scores, b->rows[t].target + first, b->scale + t, grad);
+        p->ops->cross_entropy(p->q, row_loss, hit, dscores, scores, b->rows[t].target + first, b->scale + t);
         return;
     }
     int64_t begin = first * scores.cols;
     void *soft = (unsigned char *)b->soft_label + begin * un_type_bytes(b->soft_type);
-    p->ops->kl_divergence(p->q, row_loss, hit, out->unit[t] ? out->unit[t] + begin : NULL, scores,
-                          un_mat(soft, b->soft_type, scores.rows, scores.cols), b->scale + t, grad);
+    p->ops->kl_divergence(p->q, row_loss, hit, out->unit[t] ? out->unit[t] + begin : NULL, dscores, scores,
+                          un_mat(soft, b->soft_type, scores.rows, scores.cols), b->scale + t);
 }
 
 static void class_chunk(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,

@@ -73,7 +73,7 @@ void un_trunk_bwd(const struct un_pass *p, struct un_mat dx, const struct un_hea
     struct un_mat d = un_mat32(work->dy, n, h),
                   drows = un_mat32(work->y, n, h); /* y is used up: its room is reused */
     un_norm_bwd(p, d, un_no_mat(), &at->norm, d, &work->norm, NULL);
-    p->ops->gelu_bwd(p->q, d, d, un_mat32(work->z, n, h));
+    p->ops->gelu_bwd(p->q, d, NULL, d, un_mat32(work->z, n, h));
     un_linear_grad(p, &at->dense, d, un_mat32(work->x, n, h));
     un_linear_bwd(p, drows, &at->dense, d, 0);
     p->ops->scatter_add_rows(p->q, dx, drows, index);

@@ -7,8 +7,7 @@
 struct un_dropout un_pass_dropout(const struct un_pass *p, uint32_t site) {
     uint32_t threshold = (uint32_t)lround(p->drop_prob * 65536);
     return (struct un_dropout){.seed = p->seed,
-                               .step = p->batch->step,
-                               .lane = p->batch->lane,
+                               .at = p->batch->at,
                                .site = site,
                                .threshold = threshold,
                                .scale = 65536.0f / (float)(65536 - threshold)};
@@ -41,7 +40,7 @@ enum un_status un_linear_add(struct un_params *params, struct un_linear *at, con
 
 void un_linear_fwd(const struct un_pass *p, struct un_mat y, const struct un_linear *at, struct un_mat x,
                    enum un_activation activation, struct un_mat pre) {
-    struct un_epilogue after = {p->params + at->bias, activation, pre};
+    struct un_epilogue after = {.bias = p->params + at->bias, .activation = activation, .pre = pre};
     p->ops->gemm(p->q, y, x, false, un_pass_param(p, at->weight, at->out, at->in), true, 0, &after);
 }
 
@@ -75,7 +74,7 @@ void un_norm_fwd(const struct un_pass *p, struct un_mat y, const struct un_norm_
 
 void un_norm_bwd(const struct un_pass *p, struct un_mat dr, struct un_mat dx, const struct un_norm *at,
                  struct un_mat dy, const struct un_norm_kept *kept, const struct un_dropout *drop) {
-    p->ops->norm_bwd(p->q, dr, dx, p->grads + at->gamma, p->grads + at->beta, dy,
+    p->ops->norm_bwd(p->q, dr, dx, p->grads + at->gamma, p->grads + at->beta, NULL, dy,
                      un_mat32(kept->r, dy.rows, at->width), kept->mean, kept->rstd, p->params + at->gamma,
                      drop);
 }

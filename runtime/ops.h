@@ -24,7 +24,8 @@ enum un_activation { UN_ACT_NONE, UN_ACT_GELU, UN_ACT_TANH };
 
 /* What follows a matrix product in the same op: c = act(product + bias). */
 struct un_epilogue {
-    const float *bias; /* [cols of c] added to every row; NULL: none */
+    const void *bias;       /* [cols of c] added to every row; NULL: none */
+    enum un_type bias_type; /* f32, or as c */
     enum un_activation activation;
     struct un_mat
         pre; /* UN_ACT_GELU: receives product + bias (for gelu_bwd) when pre.data is set; same shape as c */
@@ -90,8 +91,9 @@ struct un_ops {
     /* ---- pointwise --------------------------------------------------------------------------------------
      */
 
-    /* dz = dy * gelu'(z), gelu(z) = z/2 (1 + erf(z/sqrt 2)). In place: dz over dy. */
-    void (*gelu_bwd)(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat z);
+    /* dz = dy * gelu'(z), gelu(z) = z/2 (1 + erf(z/sqrt 2)); dbias (may be NULL) as in col_sum of dz. In
+     * place: dz over dy. */
+    void (*gelu_bwd)(struct un_queue *q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat z);
     /* dz = dy * (1 - y^2), y = tanh(z). In place: dz over dy. */
     void (*tanh_bwd)(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat y);
     /* y = x * factor; factor of element (row, col) is un_dropout_factor(d, row * round_up(cols, 8) + col).
@@ -117,10 +119,10 @@ struct un_ops {
                      struct un_mat x, struct un_mat residual, const float *gamma, const float *beta,
                      const struct un_dropout *drop);
     /* dr = gradient of r (also that of residual); dx = dropout(dr), the gradient of x, when dx.data is set;
-     * dgamma += sum dy * xhat; dbeta += sum dy. In place: dr over dy. Order of the sums over rows as in
-     * col_sum. */
+     * dgamma += sum dy * xhat; dbeta += sum dy; dbias (may be NULL) += sum of dx, or of dr without dx. In
+     * place: dr over dy. Order of the sums over rows as in col_sum. */
     void (*norm_bwd)(struct un_queue *q, struct un_mat dr, struct un_mat dx, float *dgamma, float *dbeta,
-                     struct un_mat dy, struct un_mat r, const float *mean, const float *rstd,
+                     float *dbias, struct un_mat dy, struct un_mat r, const float *mean, const float *rstd,
                      const float *gamma, const struct un_dropout *drop);
 
     /* ---- rows by index -----------------------------------------------------------------------------------
@@ -138,9 +140,9 @@ struct un_ops {
     /* r[i,:] = word[id[i],:] + position[pos[i],:] + type_row. */
     void (*embed_words)(struct un_queue *q, struct un_mat r, const int32_t *id, const int32_t *pos,
                         struct un_mat word, struct un_mat position, const float *type_row);
-    /* x[i,:] = masked[i] ? mask_row : feature[i,:]; feature f16 or f32 [R,F]; x f32 or bf16. */
-    void (*mask_features)(struct un_queue *q, struct un_mat x, struct un_mat feature, const uint8_t *masked,
-                          const float *mask_row);
+    /* x[i,:] = masked[i] ? mask_row : feature[index[i],:]; feature f16 or f32; index NULL: i itself. */
+    void (*mask_features)(struct un_queue *q, struct un_mat x, struct un_mat feature, const int32_t *index,
+                          const uint8_t *masked, const float *mask_row);
 
     /* ---- attention ----------------------------------------------------------------------------------------
      */
@@ -156,24 +158,26 @@ struct un_ops {
                           const float *lse, struct un_mat qkv, const struct un_layout *layout, int64_t heads,
                           const struct un_dropout *drop);
 
-    /* ---- losses: each gives row losses (f32), and over its input the gradient scaled by *scale ------------
+    /* ---- losses: each gives row losses (f32) and, when the gradient's data is set, the gradient of its
+     * input scaled by *scale, of its own type; in place: the gradient over the input when the types agree
+     * --------
      */
 
     /* Softmax cross-entropy. row_loss[i] = lse(logits[i,:]) - logits[i,target[i]]; hit[i] = 1 if target[i] is
-     * the (first) largest logit else 0; grad set: logits = (softmax - onehot) * *scale in place. target -1:
-     * all zero. */
-    void (*cross_entropy)(struct un_queue *q, float *row_loss, float *hit, struct un_mat logits,
-                          const int32_t *target, const float *scale, bool grad);
+     * the (first) largest logit else 0; dlogits = (softmax - onehot) * *scale. target -1: all zero. Logits
+     * f32. */
+    void (*cross_entropy)(struct un_queue *q, float *row_loss, float *hit, struct un_mat dlogits,
+                          struct un_mat logits, const int32_t *target, const float *scale);
     /* KL to soft labels: unit (i,c) = p (log p - log softmax(logits)), 0 where p = 0; row_loss[i] = sum_c;
-     * hit[i] = 1 if argmax p == argmax logits (0 for a row of zeros: "no row"); grad: logits = (softmax *
-     * sum_c p - p) * *scale in place. soft f16 or f32 [N,C]; unit [N,C] is written when not NULL. */
-    void (*kl_divergence)(struct un_queue *q, float *row_loss, float *hit, float *unit, struct un_mat logits,
-                          struct un_mat soft, const float *scale, bool grad);
+     * hit[i] = 1 if argmax p == argmax logits (0 for a row of zeros: "no row"); dlogits = (softmax * sum_c p
+     * - p) * *scale. Logits f32; soft f16 or f32 [N,C]; unit [N,C] is written when not NULL. */
+    void (*kl_divergence)(struct un_queue *q, float *row_loss, float *hit, float *unit, struct un_mat dlogits,
+                          struct un_mat logits, struct un_mat soft, const float *scale);
     /* Squared error: unit (i,f) = (pred - target)^2 with target row = feature[region[i],:] (f16 or f32);
-     * row_loss = sum_f; grad: pred = 2 (pred - target) * *scale in place. unit [N,F] is written when not
-     * NULL. */
-    void (*squared_error)(struct un_queue *q, float *row_loss, float *unit, struct un_mat pred,
-                          struct un_mat feature, const int32_t *region, const float *scale, bool grad);
+     * row_loss = sum_f; dpred = 2 (pred - target) * *scale. pred f32; unit [N,F] is written when not NULL. */
+    void (*squared_error)(struct un_queue *q, float *row_loss, float *unit, struct un_mat dpred,
+                          struct un_mat pred, struct un_mat feature, const int32_t *region,
+                          const float *scale);
 
     /* ---- word-region alignment ----------------------------------------------------------------------------
      */

@@ -77,7 +77,9 @@ UN_INLINE uint32_t un_rng_below(uint32_t word, uint32_t n) {
  * - threshold), so the expectation is exact. The backward draws the same numbers again; no mask is stored. */
 struct un_dropout {
     uint64_t seed;
-    uint32_t step, lane, site;
+    const uint32_t
+        *at; /* device memory: step, lane (a replayed pass reads them anew); NULL without dropout */
+    uint32_t site;
     uint32_t threshold; /* 0: no dropout */
     float scale;
 };
@@ -87,7 +89,8 @@ UN_INLINE uint32_t un_dropout_bits(struct un_rng4 r, int i8) {
 }
 
 UN_INLINE float un_dropout_factor(const struct un_dropout *d, uint32_t i) {
-    struct un_rng4 r = un_philox(i >> 3, d->site, d->lane, d->step, un_rng_key0(d->seed),
+    if (d->threshold == 0) return d->scale;
+    struct un_rng4 r = un_philox(i >> 3, d->site, d->at[1], d->at[0], un_rng_key0(d->seed),
                                  un_rng_key1(d->seed, UN_RNG_DROPOUT));
     return un_dropout_bits(r, (int)(i & 7u)) < d->threshold ? 0.0f : d->scale;
 }

@@ -25,11 +25,13 @@ struct un_mat {
 };
 
 static inline struct un_mat un_mat(void *data, enum un_type type, int64_t rows, int64_t cols) {
-    return (struct un_mat){data, type, rows, cols, cols};
+    struct un_mat m = {data, type, rows, cols, cols};
+    return m;
 }
 /* float32 matrix; drops const: ops that only read say so. */
 static inline struct un_mat un_mat32(const void *data, int64_t rows, int64_t cols) {
-    return (struct un_mat){(void *)(uintptr_t)data, UN_F32, rows, cols, cols};
+    struct un_mat m = {(void *)(uintptr_t)data, UN_F32, rows, cols, cols};
+    return m;
 }
 
 #endif

@@ -99,7 +99,7 @@ static void mix(float *to, int64_t to_stride, float *panel, const struct task *t
 static void draw_bits(uint16_t *bits, const struct task *t, int64_t row) {
     const struct un_dropout *d = t->drop;
     const uint32_t key0 = un_rng_key0(d->seed), key1 = un_rng_key1(d->seed, UN_RNG_DROPOUT);
-    const uint32_t site = d->site, lane = d->lane, step = d->step;
+    const uint32_t site = d->site, step = d->at[0], lane = d->at[1];
     const uint32_t groups_per_query = UN_MAX_SAMPLE_TOKENS / 8,
                    row_step = (uint32_t)t->heads * groups_per_query;
     const uint32_t base = (uint32_t)((t->first + row) * t->heads + t->head) * groups_per_query;

@@ -60,7 +60,7 @@ void un_cpu_col_sum(struct un_queue *q, float *dbias, struct un_mat dy);
 void un_cpu_linear_grad(struct un_queue *q, struct un_mat dw, float *dbias, struct un_mat dy,
                         struct un_mat x);
 
-void un_cpu_gelu_bwd(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat z);
+void un_cpu_gelu_bwd(struct un_queue *q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat z);
 void un_cpu_tanh_bwd(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat y);
 void un_cpu_dropout(struct un_queue *q, struct un_mat y, struct un_mat x, const struct un_dropout *d);
 void un_cpu_add_row(struct un_queue *q, struct un_mat r, struct un_mat a, struct un_mat b, const float *row);
@@ -73,7 +73,7 @@ void un_cpu_norm_fwd(struct un_queue *q, struct un_mat y, struct un_mat r, float
                      struct un_mat x, struct un_mat residual, const float *gamma, const float *beta,
                      const struct un_dropout *drop);
 void un_cpu_norm_bwd(struct un_queue *q, struct un_mat dr, struct un_mat dx, float *dgamma, float *dbeta,
-                     struct un_mat dy, struct un_mat r, const float *mean, const float *rstd,
+                     float *dbias, struct un_mat dy, struct un_mat r, const float *mean, const float *rstd,
                      const float *gamma, const struct un_dropout *drop);
 
 void un_cpu_gather_rows(struct un_queue *q, struct un_mat dst, struct un_mat src, const int32_t *index);
@@ -83,8 +83,8 @@ void un_cpu_segment_add_rows(struct un_queue *q, struct un_mat dst, struct un_ma
                              const struct un_segments *seg);
 void un_cpu_embed_words(struct un_queue *q, struct un_mat r, const int32_t *id, const int32_t *pos,
                         struct un_mat word, struct un_mat position, const float *type_row);
-void un_cpu_mask_features(struct un_queue *q, struct un_mat x, struct un_mat feature, const uint8_t *masked,
-                          const float *mask_row);
+void un_cpu_mask_features(struct un_queue *q, struct un_mat x, struct un_mat feature, const int32_t *index,
+                          const uint8_t *masked, const float *mask_row);
 
 void un_cpu_attention_fwd(struct un_queue *q, struct un_mat out, float *lse, struct un_mat qkv,
                           const struct un_layout *layout, int64_t heads, const struct un_dropout *drop);
@@ -92,12 +92,13 @@ void un_cpu_attention_bwd(struct un_queue *q, struct un_mat dqkv, struct un_mat 
                           const float *lse, struct un_mat qkv, const struct un_layout *layout, int64_t heads,
                           const struct un_dropout *drop);
 
-void un_cpu_cross_entropy(struct un_queue *q, float *row_loss, float *hit, struct un_mat logits,
-                          const int32_t *target, const float *scale, bool grad);
-void un_cpu_kl_divergence(struct un_queue *q, float *row_loss, float *hit, float *unit, struct un_mat logits,
-                          struct un_mat soft, const float *scale, bool grad);
-void un_cpu_squared_error(struct un_queue *q, float *row_loss, float *unit, struct un_mat pred,
-                          struct un_mat feature, const int32_t *region, const float *scale, bool grad);
+void un_cpu_cross_entropy(struct un_queue *q, float *row_loss, float *hit, struct un_mat dlogits,
+                          struct un_mat logits, const int32_t *target, const float *scale);
+void un_cpu_kl_divergence(struct un_queue *q, float *row_loss, float *hit, float *unit, struct un_mat dlogits,
+                          struct un_mat logits, struct un_mat soft, const float *scale);
+void un_cpu_squared_error(struct un_queue *q, float *row_loss, float *unit, struct un_mat dpred,
+                          struct un_mat pred, struct un_mat feature, const int32_t *region,
+                          const float *scale);
 
 void un_cpu_transport_fwd(struct un_queue *q, float *distance, float *plan, float *cost, struct un_mat x,
                           const struct un_pairs *pairs, const struct un_transport *how);

@@ -79,19 +79,20 @@ static void widen_row(float *restrict x, const uint16_t *restrict feature, int64
     for (int64_t j = 0; j < n; ++j) x[j] = un_half_from_f16(feature[j]);
 }
 
-void un_cpu_mask_features(struct un_queue *q, struct un_mat x, struct un_mat feature, const uint8_t *masked,
-                          const float *mask_row) {
+void un_cpu_mask_features(struct un_queue *q, struct un_mat x, struct un_mat feature, const int32_t *index,
+                          const uint8_t *masked, const float *mask_row) {
     if (feature.type != UN_F16 && feature.type != UN_F32) {
         un_cpu_fail(q, UN_INTERNAL, "mask_features: features of type %d, want f16 or f32", (int)feature.type);
         return;
     }
 #pragma omp parallel for schedule(static) num_threads(q->threads) if (parallel(x))
     for (int64_t i = 0; i < x.rows; ++i) {
+        int64_t from = index ? index[i] : i;
         if (masked[i])
             copy_row(un_cpu_row(x, i), mask_row, x.cols);
         else if (feature.type == UN_F16)
-            widen_row(un_cpu_row(x, i), (const uint16_t *)feature.data + i * feature.stride, x.cols);
+            widen_row(un_cpu_row(x, i), (const uint16_t *)feature.data + from * feature.stride, x.cols);
         else
-            copy_row(un_cpu_row(x, i), un_cpu_row(feature, i), x.cols);
+            copy_row(un_cpu_row(x, i), un_cpu_row(feature, from), x.cols);
     }
 }

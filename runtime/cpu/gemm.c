@@ -78,7 +78,7 @@ static void add_bias_keep_gelu(float *restrict c, float *restrict pre, const flo
 
 static void finish_strip(const struct un_epilogue *e, float *c, float *pre, int64_t col, int64_t n) {
     static const float none[STRIP];
-    const float *bias = e->bias ? e->bias + col : none;
+    const float *bias = e->bias ? (const float *)e->bias + col : none;
     if (e->activation == UN_ACT_TANH)
         add_bias_tanh(c, bias, n);
     else if (e->activation == UN_ACT_NONE)

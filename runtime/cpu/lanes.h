@@ -206,7 +206,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
  * side. */
 static inline void un_lanes_drop_bits(uint16_t *restrict bits, const struct un_dropout *d, uint32_t group) {
     const uint32_t key0 = un_rng_key0(d->seed), key1 = un_rng_key1(d->seed, UN_RNG_DROPOUT);
-    const uint32_t site = d->site, lane = d->lane, step = d->step;
+    const uint32_t site = d->site, step = d->at[0], lane = d->at[1];
     uint32_t words[4 * UN_LANES_GROUPS];
     for (uint32_t g = 0; g < UN_LANES_GROUPS; ++g) {
         struct un_rng4 r = un_philox((group + g) & 0x1FFFFFFFu, site, lane, step, key0, key1);

@@ -103,7 +103,7 @@ static void add_blocks(float *restrict sum, float *restrict partial, int64_t blo
 }
 
 void un_cpu_norm_bwd(struct un_queue *q, struct un_mat dr, struct un_mat dx, float *dgamma, float *dbeta,
-                     struct un_mat dy, struct un_mat r, const float *mean, const float *rstd,
+                     float *dbias, struct un_mat dy, struct un_mat r, const float *mean, const float *rstd,
                      const float *gamma, const struct un_dropout *drop) {
     struct norm_grad p = {dr, dx, dy, r, mean, rstd, gamma, drop};
     struct un_arena arena;
@@ -116,4 +116,5 @@ void un_cpu_norm_bwd(struct un_queue *q, struct un_mat dr, struct un_mat dx, flo
                         partial + b * 2 * cols);
     add_blocks(dgamma, partial, blocks, cols);
     add_blocks(dbeta, partial + cols, blocks, cols);
+    if (dbias) un_cpu_col_sum(q, dbias, dx.data ? dx : dr);
 }

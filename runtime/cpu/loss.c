@@ -1,4 +1,4 @@
-/* Losses by rows, each with the gradient over its own input.
+/* Losses by rows, each with its gradient.
  *
  * Law: a row is read in blocks of BLOCK elements; sums inside a block are float lanes, the blocks add up in
  * double in order. The loss of a row is the same with and without the gradient. NaN in a row comes out as
@@ -16,6 +16,10 @@ size_t un_cpu_loss_scratch(const struct un_limits *limits, int threads) {
     return 0; /* blocks live on the stack */
 }
 
+static float *row_or_null(struct un_mat m, int64_t row) {
+    return m.data ? un_cpu_row(m, row) : NULL;
+}
+
 static int64_t block_length(int64_t n, int64_t i) {
     return n - i < BLOCK ? n - i : BLOCK;
 }
@@ -31,45 +35,46 @@ static int64_t first_largest(const float *x, int64_t n, float largest) {
     return 0;
 }
 
-/* sum of e^(x - largest); the terms go over x when `keep`. */
-static double exp_sum(float *x, int64_t n, float largest, bool keep) {
+/* sum of e^(x - largest); the terms go to `keep`, which may be x, unless it is NULL. */
+static double exp_sum(float *keep, const float *x, int64_t n, float largest) {
     double sum = 0.0;
     for (int64_t i = 0; i < n; i += BLOCK) {
         float e[BLOCK];
         const int64_t m = block_length(n, i);
         for (int64_t j = 0; j < m; ++j) e[j] = un_lanes_exp(x[i + j] - largest);
         sum += (double)un_lanes_sum(e, m);
-        if (keep) memcpy(x + i, e, (size_t)m * sizeof *e);
+        if (keep) memcpy(keep + i, e, (size_t)m * sizeof *e);
     }
     return sum;
 }
 
 /* ---- cross-entropy ---- */
 
-static void cross_entropy_row(float *loss, float *hit, float *x, int64_t n, int32_t target, float scale,
-                              bool grad) {
+/* d: the gradient, over x or elsewhere; NULL: not wanted. So in all rows below. */
+static void cross_entropy_row(float *loss, float *hit, float *d, const float *x, int64_t n, int32_t target,
+                              float scale) {
     *loss = *hit = 0.0f;
     if (target < 0) {
-        if (grad) memset(x, 0, (size_t)n * sizeof *x);
+        if (d) memset(d, 0, (size_t)n * sizeof *d);
         return;
     }
     UN_ASSERT(target < n);
     const float largest = un_lanes_max(x, n), wanted = x[target];
     if (wanted == largest) *hit = first_largest(x, n, largest) == target ? 1.0f : 0.0f;
-    const double sum = exp_sum(x, n, largest, grad);
+    const double sum = exp_sum(d, x, n, largest);
     *loss = (float)((double)largest - (double)wanted + log(sum));
-    if (!grad) return;
+    if (!d) return;
     const float factor = (float)((double)scale / sum);
-    for (int64_t j = 0; j < n; ++j) x[j] *= factor;
-    x[target] -= scale;
+    for (int64_t j = 0; j < n; ++j) d[j] *= factor;
+    d[target] -= scale;
 }
 
-void un_cpu_cross_entropy(struct un_queue *q, float *row_loss, float *hit, struct un_mat logits,
-                          const int32_t *target, const float *scale, bool grad) {
+void un_cpu_cross_entropy(struct un_queue *q, float *row_loss, float *hit, struct un_mat dlogits,
+                          struct un_mat logits, const int32_t *target, const float *scale) {
 #pragma omp parallel for schedule(static) num_threads(q->threads) if (worth_threads(logits))
     for (int64_t i = 0; i < logits.rows; ++i)
-        cross_entropy_row(row_loss + i, hit + i, un_cpu_row(logits, i), logits.cols, target[i],
-                          grad ? *scale : 0.0f, grad);
+        cross_entropy_row(row_loss + i, hit + i, row_or_null(dlogits, i), un_cpu_row(logits, i), logits.cols,
+                          target[i], dlogits.data ? *scale : 0.0f);
 }
 
 /* ---- rows of either float type, read by blocks ---- */
@@ -121,12 +126,12 @@ UN_INLINE float kl_unit(float p, float below, float log_sum) {
     return p < 0x1p-126f && p >= 0.0f ? 0.0f : u;
 }
 
-static void kl_row(float *loss, float *hit, float *unit, float *x, struct un_mat soft, int64_t row,
-                   float scale, bool grad) {
+static void kl_row(float *loss, float *hit, float *unit, float *d, const float *x, struct un_mat soft,
+                   int64_t row, float scale) {
     const int64_t n = soft.cols;
     const struct soft_row s = soft_scan(soft, row);
     const float largest = un_lanes_max(x, n);
-    const double sum = exp_sum(x, n, largest, false);
+    const double sum = exp_sum(NULL, x, n, largest);
     const float log_sum = (float)log(sum), factor = (float)(s.sum / sum);
     double total = 0.0;
     /* a row of zeros stands for "no row" and names no class */
@@ -138,25 +143,25 @@ static void kl_row(float *loss, float *hit, float *unit, float *x, struct un_mat
         for (int64_t j = 0; j < m; ++j) u[j] = kl_unit(p[j], x[i + j] - largest, log_sum);
         total += (double)un_lanes_sum(u, m);
         if (unit) memcpy(unit + i, u, (size_t)m * sizeof *u);
-        if (!grad) continue;
-        for (int64_t j = 0; j < m; ++j) x[i + j] = (un_lanes_exp(x[i + j] - largest) * factor - p[j]) * scale;
+        if (!d) continue;
+        for (int64_t j = 0; j < m; ++j) d[i + j] = (un_lanes_exp(x[i + j] - largest) * factor - p[j]) * scale;
     }
     *loss = (float)total;
 }
 
-void un_cpu_kl_divergence(struct un_queue *q, float *row_loss, float *hit, float *unit, struct un_mat logits,
-                          struct un_mat soft, const float *scale, bool grad) {
+void un_cpu_kl_divergence(struct un_queue *q, float *row_loss, float *hit, float *unit, struct un_mat dlogits,
+                          struct un_mat logits, struct un_mat soft, const float *scale) {
     if (!check_type(q, soft, "kl_divergence")) return;
 #pragma omp parallel for schedule(static) num_threads(q->threads) if (worth_threads(logits))
     for (int64_t i = 0; i < logits.rows; ++i)
-        kl_row(row_loss + i, hit + i, unit ? unit + i * logits.cols : NULL, un_cpu_row(logits, i), soft, i,
-               grad ? *scale : 0.0f, grad);
+        kl_row(row_loss + i, hit + i, unit ? unit + i * logits.cols : NULL, row_or_null(dlogits, i),
+               un_cpu_row(logits, i), soft, i, dlogits.data ? *scale : 0.0f);
 }
 
 /* ---- squared error ---- */
 
-static void square_row(float *loss, float *unit, float *x, int64_t n, struct un_mat feature, int32_t region,
-                       float scale, bool grad) {
+static void square_row(float *loss, float *unit, float *slope, const float *x, int64_t n,
+                       struct un_mat feature, int32_t region, float scale) {
     double total = 0.0;
     for (int64_t i = 0; i < n; i += BLOCK) {
         float d[BLOCK], u[BLOCK];
@@ -168,28 +173,29 @@ static void square_row(float *loss, float *unit, float *x, int64_t n, struct un_
         }
         total += (double)un_lanes_sum(u, m);
         if (unit) memcpy(unit + i, u, (size_t)m * sizeof *u);
-        if (!grad) continue;
-        for (int64_t j = 0; j < m; ++j) x[i + j] = 2.0f * d[j] * scale;
+        if (!slope) continue;
+        for (int64_t j = 0; j < m; ++j) slope[i + j] = 2.0f * d[j] * scale;
     }
     *loss = (float)total;
 }
 
-static void no_row(float *loss, float *unit, float *x, int64_t n, bool grad) {
+static void no_row(float *loss, float *unit, float *slope, int64_t n) {
     *loss = 0.0f;
     if (unit) memset(unit, 0, (size_t)n * sizeof *unit);
-    if (grad) memset(x, 0, (size_t)n * sizeof *x);
+    if (slope) memset(slope, 0, (size_t)n * sizeof *slope);
 }
 
-void un_cpu_squared_error(struct un_queue *q, float *row_loss, float *unit, struct un_mat pred,
-                          struct un_mat feature, const int32_t *region, const float *scale, bool grad) {
+void un_cpu_squared_error(struct un_queue *q, float *row_loss, float *unit, struct un_mat dpred,
+                          struct un_mat pred, struct un_mat feature, const int32_t *region,
+                          const float *scale) {
     if (!check_type(q, feature, "squared_error")) return;
 #pragma omp parallel for schedule(static) num_threads(q->threads) if (worth_threads(pred))
     for (int64_t i = 0; i < pred.rows; ++i) {
         float *units = unit ? unit + i * pred.cols : NULL;
         if (region[i] < 0)
-            no_row(row_loss + i, units, un_cpu_row(pred, i), pred.cols, grad);
+            no_row(row_loss + i, units, row_or_null(dpred, i), pred.cols);
         else
-            square_row(row_loss + i, units, un_cpu_row(pred, i), pred.cols, feature, region[i],
-                       grad ? *scale : 0.0f, grad);
+            square_row(row_loss + i, units, row_or_null(dpred, i), un_cpu_row(pred, i), pred.cols, feature,
+                       region[i], dpred.data ? *scale : 0.0f);
     }
 }

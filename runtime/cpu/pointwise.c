@@ -18,7 +18,7 @@ static int64_t span_end(int64_t s, int64_t count) {
     return (s + 1) * SPAN < count ? (s + 1) * SPAN : count;
 }
 
-void un_cpu_gelu_bwd(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat z) {
+void un_cpu_gelu_bwd(struct un_queue *q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat z) {
 #pragma omp parallel for schedule(static) num_threads(q->threads) if (parallel(dz))
     for (int64_t i = 0; i < dz.rows; ++i) {
         float *d = un_cpu_row(dz, i);
@@ -26,6 +26,7 @@ void un_cpu_gelu_bwd(struct un_queue *q, struct un_mat dz, struct un_mat dy, str
 #pragma GCC ivdep
         for (int64_t j = 0; j < dz.cols; ++j) d[j] = g[j] * un_lanes_gelu_slope(x[j]);
     }
+    if (dbias) un_cpu_col_sum(q, dbias, dz);
 }
 
 void un_cpu_tanh_bwd(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat y) {

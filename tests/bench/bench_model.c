@@ -40,7 +40,8 @@ static double now(void) {
     X(col_sum, (struct un_queue * q, float *db, struct un_mat dy), (q, db, dy))                              \
     X(linear_grad, (struct un_queue * q, struct un_mat dw, float *db, struct un_mat dy, struct un_mat x),    \
       (q, dw, db, dy, x))                                                                                    \
-    X(gelu_bwd, (struct un_queue * q, struct un_mat dz, struct un_mat dy, struct un_mat z), (q, dz, dy, z))  \
+    X(gelu_bwd, (struct un_queue * q, struct un_mat dz, float *db, struct un_mat dy, struct un_mat z),       \
+      (q, dz, db, dy, z))                                                                                    \
     X(tanh_bwd, (struct un_queue * q, struct un_mat dz, struct un_mat dy, struct un_mat z), (q, dz, dy, z))  \
     X(dropout, (struct un_queue * q, struct un_mat y, struct un_mat x, const struct un_dropout *d),          \
       (q, y, x, d))                                                                                          \
@@ -52,9 +53,10 @@ static double now(void) {
        struct un_mat res, const float *g, const float *b, const struct un_dropout *d),                       \
       (q, y, r, m, s, x, res, g, b, d))                                                                      \
     X(norm_bwd,                                                                                              \
-      (struct un_queue * q, struct un_mat dr, struct un_mat dx, float *dg, float *db, struct un_mat dy,      \
-       struct un_mat r, const float *m, const float *s, const float *g, const struct un_dropout *d),         \
-      (q, dr, dx, dg, db, dy, r, m, s, g, d))                                                                \
+      (struct un_queue * q, struct un_mat dr, struct un_mat dx, float *dg, float *db, float *dc,             \
+       struct un_mat dy, struct un_mat r, const float *m, const float *s, const float *g,                    \
+       const struct un_dropout *d),                                                                          \
+      (q, dr, dx, dg, db, dc, dy, r, m, s, g, d))                                                            \
     X(gather_rows, (struct un_queue * q, struct un_mat dst, struct un_mat src, const int32_t *i),            \
       (q, dst, src, i))                                                                                      \
     X(scatter_rows, (struct un_queue * q, struct un_mat dst, struct un_mat src, const int32_t *i),           \
@@ -69,8 +71,9 @@ static double now(void) {
        struct un_mat pos, const float *t),                                                                   \
       (q, r, i, p, w, pos, t))                                                                               \
     X(mask_features,                                                                                         \
-      (struct un_queue * q, struct un_mat x, struct un_mat f, const uint8_t *m, const float *row),           \
-      (q, x, f, m, row))                                                                                     \
+      (struct un_queue * q, struct un_mat x, struct un_mat f, const int32_t *i, const uint8_t *m,            \
+       const float *row),                                                                                    \
+      (q, x, f, i, m, row))                                                                                  \
     X(attention_fwd,                                                                                         \
       (struct un_queue * q, struct un_mat out, float *lse, struct un_mat qkv, const struct un_layout *l,     \
        int64_t h, const struct un_dropout *d),                                                               \
@@ -80,16 +83,17 @@ static double now(void) {
        struct un_mat qkv, const struct un_layout *l, int64_t h, const struct un_dropout *d),                 \
       (q, dqkv, dout, out, lse, qkv, l, h, d))                                                               \
     X(cross_entropy,                                                                                         \
-      (struct un_queue * q, float *l, float *h, struct un_mat x, const int32_t *t, const float *s, bool g),  \
-      (q, l, h, x, t, s, g))                                                                                 \
+      (struct un_queue * q, float *l, float *h, struct un_mat dx, struct un_mat x, const int32_t *t,         \
+       const float *s),                                                                                      \
+      (q, l, h, dx, x, t, s))                                                                                \
     X(kl_divergence,                                                                                         \
-      (struct un_queue * q, float *l, float *h, float *u, struct un_mat x, struct un_mat t, const float *s,  \
-       bool g),                                                                                              \
-      (q, l, h, u, x, t, s, g))                                                                              \
+      (struct un_queue * q, float *l, float *h, float *u, struct un_mat dx, struct un_mat x,                 \
+       struct un_mat t, const float *s),                                                                     \
+      (q, l, h, u, dx, x, t, s))                                                                             \
     X(squared_error,                                                                                         \
-      (struct un_queue * q, float *l, float *u, struct un_mat x, struct un_mat f, const int32_t *r,          \
-       const float *s, bool g),                                                                              \
-      (q, l, u, x, f, r, s, g))                                                                              \
+      (struct un_queue * q, float *l, float *u, struct un_mat dx, struct un_mat x, struct un_mat f,          \
+       const int32_t *r, const float *s),                                                                    \
+      (q, l, u, dx, x, f, r, s))                                                                             \
     X(transport_fwd,                                                                                         \
       (struct un_queue * q, float *d, float *p, float *c, struct un_mat x, const struct un_pairs *pairs,     \
        const struct un_transport *how),                                                                      \

@@ -175,13 +175,13 @@ static int32_t *ids, *positions, *order;
 static struct un_segments segments;
 static uint8_t *flags;
 static struct un_dropout drop = {
-    .seed = 1, .step = 2, .lane = 3, .site = 4, .threshold = 6554, .scale = 1.1111f};
+    .seed = 1, .at = (const uint32_t[]){2, 3}, .site = 4, .threshold = 6554, .scale = 1.1111f};
 
 static void run_gelu_bwd(void) {
-    ops->gelu_bwd(queue, wide_a, wide_b, wide_c);
+    ops->gelu_bwd(queue, wide_a, NULL, wide_b, wide_c);
 }
 static void run_gelu_bwd_in_place(void) {
-    ops->gelu_bwd(queue, wide_b, wide_b, wide_c);
+    ops->gelu_bwd(queue, wide_b, NULL, wide_b, wide_c);
 }
 static void run_dropout(void) {
     ops->dropout(queue, tall_a, tall_b, &drop);
@@ -196,11 +196,12 @@ static void run_norm_fwd_bare(void) {
     ops->norm_fwd(queue, tall_c, tall_a, stat_a, stat_b, tall_b, (struct un_mat){0}, row_a, row_b, NULL);
 }
 static void run_norm_bwd(void) {
-    ops->norm_bwd(queue, tall_a, tall_c, row_a, row_b, tall_a, tall_b, stat_a, stat_b, row_a + H, &drop);
+    ops->norm_bwd(queue, tall_a, tall_c, row_a, row_b, NULL, tall_a, tall_b, stat_a, stat_b, row_a + H,
+                  &drop);
 }
 static void run_norm_bwd_bare(void) {
-    ops->norm_bwd(queue, tall_a, (struct un_mat){0}, row_a, row_b, tall_c, tall_b, stat_a, stat_b, row_a + H,
-                  NULL);
+    ops->norm_bwd(queue, tall_a, (struct un_mat){0}, row_a, row_b, NULL, tall_c, tall_b, stat_a, stat_b,
+                  row_a + H, NULL);
 }
 static void run_col_sum_wide(void) {
     ops->col_sum(queue, row_a, wide_a);
@@ -253,7 +254,7 @@ static void run_clip(void) {
     ops->clip_factor(queue, row_b, partial, FLAT / UN_PARAM_BLOCK, 1.0f);
 }
 static void run_mask(void) {
-    ops->mask_features(queue, wide_a, feature, flags, row_a);
+    ops->mask_features(queue, wide_a, feature, NULL, flags, row_a);
 }
 
 /* The tokens grouped by position, as the gradient of the position table wants them. */

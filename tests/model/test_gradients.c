@@ -54,7 +54,7 @@ static void open_bench(struct bench *b, const struct wish *wishes, int64_t n) {
     samples_caps(&setup.caps, b->drawn.list, n, sizes.vocab_size, sizes.img_dim, sizes.img_label_dim);
     check(net_open(&b->net, "cpu", 1, &setup));
     check(samples_pack(&b->batch, b->net.device, b->net.q, &setup.caps, b->drawn.list, n, &b->factors));
-    b->batch.device.step = b->batch.host.step = 3;
+    un_batch_number(&b->batch.device, 3, 0);
     b->batch.device.lane = b->batch.host.lane = 1;
     size_t p = (size_t)b->net.table->total;
     b->base = un_alloc(p, sizeof(float), "base");

@@ -185,7 +185,7 @@ static void run_mask(struct un_harness *h, const void *context) {
             if (masked[i]) *at(want, i, j) = mask_row[j];
         }
     }
-    h->ops->mask_features(h->q, x, feature, masked, mask_row);
+    h->ops->mask_features(h->q, x, feature, NULL, masked, mask_row);
     un_harness_same("mask_features", x, want);
 }
 

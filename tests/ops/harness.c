@@ -241,9 +241,9 @@ void un_harness_slope(const char *what, struct un_mat gradient, un_harness_funct
 
 struct un_dropout un_harness_dropout(double p) {
     uint32_t threshold = (uint32_t)(p * 65536 + 0.5);
+    static const uint32_t at[2] = {5, 2};
     return (struct un_dropout){.seed = 99,
-                               .step = 5,
-                               .lane = 2,
+                               .at = at,
                                .site = 31,
                                .threshold = threshold,
                                .scale = 65536.0f / (65536.0f - (float)threshold)};

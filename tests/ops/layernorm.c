@@ -159,7 +159,10 @@ static void run_bwd(struct un_harness *h, const void *context) {
     oracle(&p, want, want_gamma, want_beta);
     struct un_mat dr = s->in_place ? dy : un_harness_mat(h, n, c);
     struct un_mat dx = s->dx ? un_harness_mat(h, n, c) : (struct un_mat){0};
-    h->ops->norm_bwd(h->q, dr, dx, dgamma, dbeta, dy, r, mean, rstd, gamma, drop);
+    float *dbias = un_harness_random(h, c, -1, 1), *sums = un_harness_copy(h, dbias, c);
+    h->ops->norm_bwd(h->q, dr, dx, dgamma, dbeta, s->drop ? dbias : NULL, dy, r, mean, rstd, gamma, drop);
+    if (s->drop) h->ops->col_sum(h->q, sums, s->dx ? dx : dr);
+    un_harness_same("norm_bwd dbias", un_mat32(dbias, 1, c), un_mat32(sums, 1, c));
     if (c > 1) un_harness_near("norm_bwd dr", dr, want, (struct un_tolerance){2e-6, 5e-6});
     un_harness_near_array("norm_bwd dgamma", dgamma, want_gamma, c, sum_tolerance);
     un_harness_near_array("norm_bwd dbeta", dbeta, want_beta, c, sum_tolerance);
@@ -219,7 +222,7 @@ static void short_scratch(void **state) {
     int64_t n = 3, c = 1 << 22; /* no backend sizes its scratch for 8 wide rows like this */
     struct un_mat dy = un_mat32(un_harness_poison(&h, n * c), n, c);
     float *sums = un_harness_poison(&h, 2 * c), *stats = un_harness_poison(&h, 2 * n);
-    h.ops->norm_bwd(h.q, dy, (struct un_mat){0}, sums, sums + c, dy, dy, stats, stats + n, sums, NULL);
+    h.ops->norm_bwd(h.q, dy, (struct un_mat){0}, sums, sums + c, NULL, dy, dy, stats, stats + n, sums, NULL);
     assert_int_equal(h.device->mem->queue_wait(h.q), UN_INTERNAL);
     assert_non_null(strstr(un_error_get()->text, "scratch"));
     h.device->mem->queue_close(h.q);

@@ -104,8 +104,8 @@ static void run_cross_entropy(struct un_harness *h, const void *context) {
     float *loss = un_harness_poison(h, s->rows), *hit = un_harness_poison(h, s->rows);
     float *loss2 = un_harness_poison(h, s->rows), *hit2 = un_harness_poison(h, s->rows);
     const float *scale = scale_of(h);
-    h->ops->cross_entropy(h->q, loss, hit, kept, target, scale, false);
-    h->ops->cross_entropy(h->q, loss2, hit2, slope, target, scale, true);
+    h->ops->cross_entropy(h->q, loss, hit, (struct un_mat){0}, kept, target, scale);
+    h->ops->cross_entropy(h->q, loss2, hit2, slope, slope, target, scale);
     un_harness_same("logits without gradient", kept, logits);
     un_harness_same("loss with gradient", un_mat32(loss2, 1, s->rows), un_mat32(loss, 1, s->rows));
     un_harness_same("hit with gradient", un_mat32(hit2, 1, s->rows), un_mat32(hit, 1, s->rows));
@@ -142,7 +142,7 @@ static void test_cross_entropy_extremes(void **state) {
     struct un_harness h;
     (void)state;
     un_harness_open(&h, 1, NULL);
-    h.ops->cross_entropy(h.q, loss, hit, un_mat32(x, 4, 3), target, &scale, true);
+    h.ops->cross_entropy(h.q, loss, hit, un_mat32(x, 4, 3), un_mat32(x, 4, 3), target, &scale);
     assert_float_equal(loss[0], log1pf(expf(-1.0f)) + 1.0f, 1e-6);
     assert_float_equal(x[0][0], 1 / (1 + expf(-1.0f)), 1e-6);
     assert_true(x[0][1] == 0.0f && hit[0] == 0.0f);
@@ -228,8 +228,8 @@ static void run_kl(struct un_harness *h, const void *context) {
     float *loss2 = un_harness_poison(h, s->rows), *hit2 = un_harness_poison(h, s->rows);
     float *unit = un_harness_poison(h, s->rows * s->classes);
     const float *scale = scale_of(h);
-    h->ops->kl_divergence(h->q, loss, hit, unit, kept, soft, scale, false);
-    h->ops->kl_divergence(h->q, loss2, hit2, NULL, slope, soft, scale, true);
+    h->ops->kl_divergence(h->q, loss, hit, unit, (struct un_mat){0}, kept, soft, scale);
+    h->ops->kl_divergence(h->q, loss2, hit2, NULL, slope, slope, soft, scale);
     un_harness_same("logits without gradient", kept, logits);
     un_harness_same("loss with gradient", un_mat32(loss2, 1, s->rows), un_mat32(loss, 1, s->rows));
     un_harness_same("hit with gradient", un_mat32(hit2, 1, s->rows), un_mat32(hit, 1, s->rows));
@@ -264,7 +264,8 @@ static void test_kl_odd_labels(void **state) {
     struct un_harness h;
     (void)state;
     un_harness_open(&h, 1, NULL);
-    h.ops->kl_divergence(h.q, loss, hit, unit[0], un_mat32(x, 3, 2), un_mat32(soft, 3, 2), &scale, false);
+    h.ops->kl_divergence(h.q, loss, hit, unit[0], (struct un_mat){0}, un_mat32(x, 3, 2), un_mat32(soft, 3, 2),
+                         &scale);
     assert_true(unit[0][0] == 0.0f && isfinite(loss[0]) && hit[0] == 1.0f);
     assert_true(isnan(loss[1]) && isnan(loss[2]));
     un_harness_close(&h);
@@ -303,8 +304,8 @@ static void run_square(struct un_harness *h, const void *context) {
     float *loss = un_harness_poison(h, s->rows), *loss2 = un_harness_poison(h, s->rows);
     float *unit = un_harness_poison(h, s->rows * s->classes);
     const float *scale = scale_of(h);
-    h->ops->squared_error(h->q, loss, unit, kept, feature, region, scale, false);
-    h->ops->squared_error(h->q, loss2, NULL, slope, feature, region, scale, true);
+    h->ops->squared_error(h->q, loss, unit, (struct un_mat){0}, kept, feature, region, scale);
+    h->ops->squared_error(h->q, loss2, NULL, slope, slope, feature, region, scale);
     un_harness_same("predictions without gradient", kept, pred);
     un_harness_same("loss with gradient", un_mat32(loss2, 1, s->rows), un_mat32(loss, 1, s->rows));
 

@@ -47,8 +47,11 @@ static void run_gelu_bwd(struct un_harness *h, const void *context) {
         want[i] *= 0.5 * (1.0 + erf(x / sqrt(2.0))) + x * exp(-0.5 * x * x) / sqrt(2.0 * acos(-1.0));
         difference[i] *= (gelu(x + 1e-4) - gelu(x - 1e-4)) / 2e-4;
     }
-    h->ops->gelu_bwd(h->q, dz, dy, z);
+    float *dbias = un_harness_random(h, s->cols, -1, 1), *sums = un_harness_copy(h, dbias, s->cols);
+    h->ops->gelu_bwd(h->q, dz, s->no_drop ? NULL : dbias, dy, z);
     un_harness_near("gelu_bwd", dz, want, slope_tolerance);
+    if (!s->no_drop) h->ops->col_sum(h->q, sums, dz);
+    un_harness_same("gelu_bwd dbias", un_mat32(dbias, 1, s->cols), un_mat32(sums, 1, s->cols));
     un_harness_near("gelu_bwd, finite difference", dz, difference, fd_tolerance);
 }
 

@@ -77,7 +77,8 @@ static void limits_of_the_helpers(void **state) {
 
 static struct un_dropout dropout(double p, uint32_t site) {
     uint32_t threshold = (uint32_t)lround(p * 65536);
-    return (struct un_dropout){42, 5, 2, site, threshold, (float)(65536.0 / (65536.0 - threshold))};
+    static const uint32_t at[2] = {5, 2};
+    return (struct un_dropout){42, at, site, threshold, (float)(65536.0 / (65536.0 - threshold))};
 }
 
 static void dropout_keeps_the_expectation(void **state) {

@@ -1,0 +1,129 @@
+/* Inside of the CUDA backend: the queue, its scratch, and one prototype per op (meanings: runtime/ops.h).
+ *
+ * A queue is a stream. An op checks its sizes, launches its kernels and returns; nothing here waits for the
+ * card. Ops allocate nothing: what they need beyond their outputs is the queue's scratch, which the next op
+ * of the queue may overwrite as soon as it runs (a stream runs in order). Laws of every kernel:
+ *  - the grid and who adds what in which order follow from shapes alone, never from the card, the alignment
+ *    of a pointer or timing; no atomics on floats;
+ *  - a row is owned by the same threads whether it is read in vectors of 16 bytes or element by element;
+ *  - f32 inside, whatever the type of the operands; bf16 results are rounded once, to nearest even.
+ */
+#ifndef UN_CUDA_H
+#define UN_CUDA_H
+
+#include "runtime/memory.h"
+#include "runtime/ops.h"
+
+#include <cuda_runtime_api.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct un_cuda_blas; /* blaslt.c: handle, workspace, algorithms found so far */
+
+struct un_queue {
+    struct un_device *device;
+    int ordinal; /* the card */
+    cudaStream_t stream;
+    struct un_error error;  /* the first error that stuck; later ops still run and must stay in bounds */
+    unsigned char *scratch; /* device memory */
+    size_t scratch_bytes;
+    struct un_cuda_blas *blas; /* NULL: only this backend's own products */
+};
+
+/* Scratch of one op; false (and an error on the queue) when there is less than `bytes`. The memory is that of
+ * every other op of the queue. */
+bool un_cuda_scratch(struct un_queue *q, struct un_arena *arena, size_t bytes, const char *op);
+/* The bytes of scratch each file asks for at most; device.c takes the largest. */
+typedef size_t (*un_cuda_scratch_need)(const struct un_limits *limits);
+size_t un_cuda_gemm_scratch(const struct un_limits *limits);
+size_t un_cuda_pointwise_scratch(const struct un_limits *limits);
+size_t un_cuda_layernorm_scratch(const struct un_limits *limits);
+size_t un_cuda_attention_scratch(const struct un_limits *limits);
+size_t un_cuda_loss_scratch(const struct un_limits *limits);
+size_t un_cuda_transport_scratch(const struct un_limits *limits);
+size_t un_cuda_reduce_scratch(const struct un_limits *limits);
+
+/* After every launch or CUDA call: an error sticks to the queue unless one does. */
+void un_cuda_check(struct un_queue *q, cudaError_t error, const char *what);
+/* Lets an error of our own stick. */
+#define un_cuda_fail(q, status, ...)                                                                         \
+    do {                                                                                                     \
+        (void)un_fail((status), __VA_ARGS__);                                                                \
+        un_cuda_stick(q);                                                                                    \
+    } while (0)
+void un_cuda_stick(struct un_queue *q);
+
+extern const struct un_ops un_cuda_ops;
+
+/* cuBLASLt, where it can do a product: c = op(a) op(b) + beta c, with bias when `bias` is set. False: it
+ * can't, nothing was queued. *biased: the bias was added. Defined in blaslt.c; tests without a card answer
+ * false. */
+bool un_cuda_blas_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, bool transpose_a,
+                       struct un_mat b, bool transpose_b, float beta, const void *bias,
+                       enum un_type bias_type, bool *biased);
+
+void un_cuda_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, bool transpose_a, struct un_mat b,
+                  bool transpose_b, float beta, const struct un_epilogue *epilogue);
+void un_cuda_col_sum(struct un_queue *q, float *dbias, struct un_mat dy);
+void un_cuda_linear_grad(struct un_queue *q, struct un_mat dw, float *dbias, struct un_mat dy,
+                         struct un_mat x);
+
+void un_cuda_gelu_bwd(struct un_queue *q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat z);
+void un_cuda_tanh_bwd(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat y);
+void un_cuda_dropout(struct un_queue *q, struct un_mat y, struct un_mat x, const struct un_dropout *d);
+void un_cuda_add_row(struct un_queue *q, struct un_mat r, struct un_mat a, struct un_mat b, const float *row);
+void un_cuda_add(struct un_queue *q, float *dst, const float *src, int64_t count);
+void un_cuda_zero(struct un_queue *q, void *ptr, size_t bytes);
+void un_cuda_cast(struct un_queue *q, void *dst, enum un_type dst_type, const void *src,
+                  enum un_type src_type, int64_t count);
+
+void un_cuda_norm_fwd(struct un_queue *q, struct un_mat y, struct un_mat r, float *mean, float *rstd,
+                      struct un_mat x, struct un_mat residual, const float *gamma, const float *beta,
+                      const struct un_dropout *drop);
+void un_cuda_norm_bwd(struct un_queue *q, struct un_mat dr, struct un_mat dx, float *dgamma, float *dbeta,
+                      float *dbias, struct un_mat dy, struct un_mat r, const float *mean, const float *rstd,
+                      const float *gamma, const struct un_dropout *drop);
+
+void un_cuda_gather_rows(struct un_queue *q, struct un_mat dst, struct un_mat src, const int32_t *index);
+void un_cuda_scatter_rows(struct un_queue *q, struct un_mat dst, struct un_mat src, const int32_t *index);
+void un_cuda_scatter_add_rows(struct un_queue *q, struct un_mat dst, struct un_mat src, const int32_t *index);
+void un_cuda_segment_add_rows(struct un_queue *q, struct un_mat dst, struct un_mat src,
+                              const struct un_segments *seg);
+void un_cuda_embed_words(struct un_queue *q, struct un_mat r, const int32_t *id, const int32_t *pos,
+                         struct un_mat word, struct un_mat position, const float *type_row);
+void un_cuda_mask_features(struct un_queue *q, struct un_mat x, struct un_mat feature, const int32_t *index,
+                           const uint8_t *masked, const float *mask_row);
+
+void un_cuda_attention_fwd(struct un_queue *q, struct un_mat out, float *lse, struct un_mat qkv,
+                           const struct un_layout *layout, int64_t heads, const struct un_dropout *drop);
+void un_cuda_attention_bwd(struct un_queue *q, struct un_mat dqkv, struct un_mat dout, struct un_mat out,
+                           const float *lse, struct un_mat qkv, const struct un_layout *layout, int64_t heads,
+                           const struct un_dropout *drop);
+
+void un_cuda_cross_entropy(struct un_queue *q, float *row_loss, float *hit, struct un_mat dlogits,
+                           struct un_mat logits, const int32_t *target, const float *scale);
+void un_cuda_kl_divergence(struct un_queue *q, float *row_loss, float *hit, float *unit,
+                           struct un_mat dlogits, struct un_mat logits, struct un_mat soft,
+                           const float *scale);
+void un_cuda_squared_error(struct un_queue *q, float *row_loss, float *unit, struct un_mat dpred,
+                           struct un_mat pred, struct un_mat feature, const int32_t *region,
+                           const float *scale);
+
+void un_cuda_transport_fwd(struct un_queue *q, float *distance, float *plan, float *cost, struct un_mat x,
+                           const struct un_pairs *pairs, const struct un_transport *how);
+void un_cuda_transport_bwd(struct un_queue *q, struct un_mat dx, const float *coef, const float *plan,
+                           const float *cost, struct un_mat x, const struct un_pairs *pairs);
+
+void un_cuda_square_sums(struct un_queue *q, double *partial, const float *g, int64_t count);
+void un_cuda_clip_factor(struct un_queue *q, float *out, const double *partial, int64_t chunks,
+                         float max_norm);
+void un_cuda_adamw(struct un_queue *q, float *p, void *low, float *m, float *v, const float *g,
+                   const uint8_t *decay, int64_t count, const struct un_adamw *how, const float *clip,
+                   const float *finite);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

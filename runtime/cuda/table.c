@@ -1,0 +1,33 @@
+/* The table of ops of the CUDA backend. */
+#include "runtime/cuda/cuda.h"
+
+const struct un_ops un_cuda_ops = {
+    .gemm = un_cuda_gemm,
+    .col_sum = un_cuda_col_sum,
+    .linear_grad = un_cuda_linear_grad,
+    .gelu_bwd = un_cuda_gelu_bwd,
+    .tanh_bwd = un_cuda_tanh_bwd,
+    .dropout = un_cuda_dropout,
+    .add_row = un_cuda_add_row,
+    .add = un_cuda_add,
+    .zero = un_cuda_zero,
+    .cast = un_cuda_cast,
+    .norm_fwd = un_cuda_norm_fwd,
+    .norm_bwd = un_cuda_norm_bwd,
+    .gather_rows = un_cuda_gather_rows,
+    .scatter_rows = un_cuda_scatter_rows,
+    .scatter_add_rows = un_cuda_scatter_add_rows,
+    .segment_add_rows = un_cuda_segment_add_rows,
+    .embed_words = un_cuda_embed_words,
+    .mask_features = un_cuda_mask_features,
+    .attention_fwd = un_cuda_attention_fwd,
+    .attention_bwd = un_cuda_attention_bwd,
+    .cross_entropy = un_cuda_cross_entropy,
+    .kl_divergence = un_cuda_kl_divergence,
+    .squared_error = un_cuda_squared_error,
+    .transport_fwd = un_cuda_transport_fwd,
+    .transport_bwd = un_cuda_transport_bwd,
+    .square_sums = un_cuda_square_sums,
+    .clip_factor = un_cuda_clip_factor,
+    .adamw = un_cuda_adamw,
+};
