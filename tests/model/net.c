@@ -43,8 +43,8 @@ void net_set(struct net *net, const float *values) {
 
 enum un_status net_run(struct net *net, const struct packed *batch, bool grad, bool dropout) {
     if (grad) net->device->ops->zero(net->q, net->grads, (size_t)net->table->total * sizeof(float));
-    UN_TRY(un_model_pass(net->model, net->q, &batch->device, net->params, grad ? net->grads : NULL, dropout,
-                         &net->out, NULL));
+    UN_TRY(un_model_pass(net->model, net->q, &batch->device, net->params, NULL, grad ? net->grads : NULL,
+                         dropout, &net->out, NULL));
     un_host_outputs_fetch(&net->host, &net->out, &batch->host, net->device, net->q);
     return net->device->mem->queue_wait(net->q);
 }
