@@ -35,12 +35,15 @@ struct variable {
 struct variable variables[MOST_VARIABLES];
 int variable_count = -1; /* not looked for yet */
 
-/* A variable inside a function of C++, not of a library's own namespace (__asan ...). */
+/* A variable inside a function of C++ ... */
 bool is_local_static(const char *name) {
-    if (strncmp(name, "_ZZ", 3) != 0) return false;
-    name += name[3] == 'N' ? 4 : 3;
-    while (*name >= '0' && *name <= '9') ++name;
-    return strncmp(name, "__", 2) != 0;
+    return !strncmp(name, "_ZZ", 3);
+}
+/* ... of a kernel file. Only symbols that are local to a file stand behind its name; others are of templates
+ * and inline functions. */
+bool is_kernel_file(const char *name) {
+    const size_t n = strlen(name);
+    return n > 3 && !strcmp(name + n - 3, ".cu");
 }
 
 int load_bias(struct dl_phdr_info *info, size_t, void *bias) {
@@ -53,8 +56,11 @@ void add_symbols(const unsigned char *file, const Elf64_Shdr *sections, const El
                  uintptr_t bias) {
     const Elf64_Sym *symbol = (const Elf64_Sym *)(file + table->sh_offset);
     const char *names = (const char *)file + sections[table->sh_link].sh_offset;
+    bool kernels = false;
     for (size_t i = 0; i < table->sh_size / sizeof *symbol; ++i) {
         const Elf64_Sym *s = &symbol[i];
+        if (ELF64_ST_TYPE(s->st_info) == STT_FILE) kernels = is_kernel_file(names + s->st_name);
+        if (ELF64_ST_BIND(s->st_info) == STB_LOCAL && !kernels) continue;
         if (ELF64_ST_TYPE(s->st_info) != STT_OBJECT || s->st_shndx == SHN_UNDEF ||
             s->st_shndx >= SHN_LORESERVE)
             continue;
