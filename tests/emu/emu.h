@@ -543,6 +543,12 @@ inline uint32_t emu_bf(float f) {
 inline uint32_t un_pack_bf16(float lo, float hi) {
     return emu_bf(lo) | emu_bf(hi) << 16;
 }
+inline float un_exp2(float x) {
+    return exp2f(x);
+}
+inline float un_reciprocal(float x) {
+    return 1.0f / x;
+}
 inline float un_unpack_f16(uint16_t h) {
     _Float16 f;
     memcpy(&f, &h, 2);
