@@ -199,7 +199,7 @@ __device__ __forceinline__ float *partial_of(const norm_grad_args &p, int kind, 
 
 template <class T, int held, int blocks_of_sm>
 __global__ void __launch_bounds__(UN_STRIP_THREADS, blocks_of_sm) norm_grad_rows(const norm_grad_args p) {
-    __shared__ float part[UN_STRIP_LANES][UN_STRIP_COLS];
+    __shared__ __align__(16) float part[UN_STRIP_LANES][UN_STRIP_COLS];
     const int64_t lane_col = threadIdx.x * UN_VEC, start = (int64_t)blockIdx.x * p.height;
     const int64_t end = start + p.height < p.rows ? start + p.height : p.rows;
     const un_drawer drawer = un_drawer_of(p.drop);
@@ -247,7 +247,7 @@ __global__ void __launch_bounds__(UN_STRIP_THREADS, blocks_of_sm) norm_grad_rows
  * strip by strip. */
 __global__ void __launch_bounds__(UN_STRIP_THREADS) norm_grad_wide_rows(const norm_grad_args p) {
     UN_DYNAMIC_SHARED(shared);
-    __shared__ float part[UN_STRIP_LANES][UN_STRIP_COLS];
+    __shared__ __align__(16) float part[UN_STRIP_LANES][UN_STRIP_COLS];
     float *of_g = (float *)shared, *of_gx = of_g + p.height;
     const int64_t lane_col = threadIdx.x * UN_VEC, start = (int64_t)blockIdx.x * p.height;
     const int64_t end = start + p.height < p.rows ? start + p.height : p.rows;
@@ -347,7 +347,7 @@ bool are_float(struct un_queue *q, const struct un_mat *m, int count, const char
 } // namespace
 
 size_t un_cuda_layernorm_scratch(const struct un_limits *limits) {
-    return 3 * un_strip_most(limits->max_width) * sizeof(float);
+    return un_strip_most(limits->max_width, 3);
 }
 
 void un_cuda_norm_fwd(struct un_queue *q, struct un_mat y, struct un_mat r, float *mean, float *rstd,
@@ -372,10 +372,8 @@ void un_cuda_norm_bwd(struct un_queue *q, struct un_mat dr, struct un_mat dx, fl
     const struct un_mat all[] = {r, dr, dx, dy};
     if (r.rows == 0 || r.cols == 0 || !are_float(q, all, 4, "norm_bwd")) return;
     const un_strips cut = un_strips_of(r.rows, r.cols);
-    const size_t floats = (size_t)(3 * cut.blocks * r.cols);
-    struct un_arena arena;
-    if (!un_cuda_scratch(q, &arena, floats * sizeof(float), "norm_bwd")) return;
-    float *partial = (float *)un_arena_take(&arena, floats, sizeof(float));
+    float *partial = un_strip_take(q, cut, r.cols, 3, "norm_bwd");
+    if (!partial) return;
     const norm_grad_args p = {dr,        dx,
                               dy,        r,
                               mean,      rstd,

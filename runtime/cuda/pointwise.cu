@@ -5,7 +5,7 @@
 #include "runtime/cuda/strip_walk.cuh"
 
 size_t un_cuda_pointwise_scratch(const struct un_limits *limits) {
-    return un_strip_most(limits->max_width) * sizeof(float);
+    return un_strip_most(limits->max_width, 1);
 }
 
 static un_walk_args walk_of(struct un_mat out, struct un_mat a, struct un_mat b) {

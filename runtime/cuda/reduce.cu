@@ -6,7 +6,7 @@
 #include "runtime/params.h"
 
 size_t un_cuda_reduce_scratch(const struct un_limits *limits) {
-    return un_strip_most(limits->max_width) * sizeof(float);
+    return un_strip_most(limits->max_width, 1);
 }
 
 void un_cuda_col_sum(struct un_queue *q, float *dbias, struct un_mat dy) {

@@ -37,11 +37,23 @@ static inline struct un_strips un_strips_of(int64_t rows, int64_t cols) {
     if (height < UN_STRIP_LEAST) height = UN_STRIP_LEAST;
     return {height, (rows + height - 1) / height};
 }
-/* Floats of partial sums of one kind that any matrix up to `width` columns needs. */
-static inline size_t un_strip_most(int64_t width) {
+/* Bytes of so many partial sums, as the arena counts them. */
+static inline size_t un_strip_bytes(size_t floats) {
+    return (floats * sizeof(float) + UN_ALIGN - 1) / UN_ALIGN * UN_ALIGN;
+}
+/* What any matrix up to `width` columns needs of them. */
+static inline size_t un_strip_most(int64_t width, int kinds) {
     int64_t whole = UN_STRIP_BLOCKS * width, most = UN_STRIP_PARTIAL;
     if (width > most) most = width;
-    return (size_t)(whole < most ? whole : most);
+    return un_strip_bytes((size_t)kinds * (size_t)(whole < most ? whole : most));
+}
+/* The partial sums of an op, from the queue's scratch; NULL when they do not fit (the error sticks). */
+static inline float *un_strip_take(struct un_queue *q, struct un_strips cut, int64_t cols, int kinds,
+                                   const char *op) {
+    const size_t floats = (size_t)kinds * (size_t)(cut.blocks * cols);
+    struct un_arena arena;
+    if (!un_cuda_scratch(q, &arena, un_strip_bytes(floats), op)) return NULL;
+    return (float *)un_arena_take(&arena, floats, sizeof(float));
 }
 
 /* dst[k][j] += sum over blocks of partial[(k * blocks + block) * cols + j], k < kinds; dst[k] NULL: left out.

@@ -96,7 +96,7 @@ __device__ __forceinline__ void un_walk_rows(const un_walk_args &s, int64_t col,
 
 template <un_walk op, bool summed, class T>
 __global__ void __launch_bounds__(UN_STRIP_THREADS) un_walk_strip(const un_walk_args s) {
-    __shared__ float part[summed ? UN_STRIP_LANES : 1][UN_STRIP_COLS];
+    __shared__ __align__(16) float part[summed ? UN_STRIP_LANES : 1][UN_STRIP_COLS];
     const int64_t strip = (int64_t)blockIdx.x * UN_STRIP_COLS, col = strip + threadIdx.x * UN_VEC;
     float line[UN_VEC], sum[UN_VEC];
 #pragma unroll
@@ -120,12 +120,8 @@ static void un_walk_run(struct un_queue *q, un_walk_args s, float *dbias, const 
         return;
     }
     const un_strips cut = un_strips_of(s.rows, s.cols);
-    struct un_arena arena;
-    if (summed) {
-        const size_t floats = (size_t)(cut.blocks * s.cols);
-        if (!un_cuda_scratch(q, &arena, floats * sizeof(float), name)) return;
-        s.partial = (float *)un_arena_take(&arena, floats, sizeof(float));
-    }
+    if (summed) s.partial = un_strip_take(q, cut, s.cols, 1, name);
+    if (summed && !s.partial) return;
     s.height = cut.height;
     const enum un_type type = s.a.type;
     const dim3 grid(un_blocks(s.cols, UN_STRIP_COLS), (unsigned)cut.blocks), block(UN_WARP, UN_STRIP_LANES);
