@@ -13,6 +13,19 @@ enum { HELD = 4 /* vectors of a row that a lane holds at most */, FWD_WARPS = 4,
 
 const float norm_eps = 1e-12f;
 
+template <class T> struct line { using type = float; };
+template <> struct line<un_any> { using type = un_any; };
+template <class T> using line_of = typename line<T>::type;
+
+/* Elements [col, col + 8) of gamma or beta, zeros beyond cols; in vectors when the matrices are (T). */
+template <class T>
+__device__ __forceinline__ void load_line(float v[UN_VEC], const float *line, int64_t col, int64_t cols) {
+    un_raw8<T> raw;
+    const struct un_mat m = {(void *)line, UN_F32, 1, cols, cols};
+    un_fetch8(raw, m, 0, col, col < cols);
+    un_widen8(v, raw);
+}
+
 /* ---- forward ---- */
 
 struct norm_args {
@@ -20,7 +33,6 @@ struct norm_args {
     float *mean, *rstd;
     const float *gamma, *beta;
     un_dropout drop;
-    bool wide_line; /* gamma and beta */
     int64_t rows, cols;
 };
 
@@ -31,11 +43,9 @@ __device__ __forceinline__ void add_residual(float v[UN_VEC], const norm_args &p
                                              int64_t col) {
     float f[UN_VEC];
     un_widen8(v, x);
-    if (drawer.d.threshold != 0) {
-        un_draw8(f, drawer, un_row_group(row, p.cols) + (uint32_t)(col / UN_VEC));
+    un_draw8(f, drawer, un_row_group(row, p.cols) + (uint32_t)(col / UN_VEC));
 #pragma unroll
-        for (int i = 0; i < UN_VEC; ++i) v[i] = un_product(v[i], f[i]);
-    }
+    for (int i = 0; i < UN_VEC; ++i) v[i] = un_product(v[i], f[i]);
     if (!p.residual.data) return;
     un_widen8(f, residual);
 #pragma unroll
@@ -47,8 +57,8 @@ template <class T>
 __device__ __forceinline__ void put_norm(const norm_args &p, float v[UN_VEC], float mean, float rstd,
                                          int64_t row, int64_t col) {
     float gamma[UN_VEC], y[UN_VEC];
-    un_load8(gamma, p.gamma + col, p.cols - col, p.wide_line);
-    un_load8(y, p.beta + col, p.cols - col, p.wide_line);
+    load_line<line_of<T>>(gamma, p.gamma, col, p.cols);
+    load_line<line_of<T>>(y, p.beta, col, p.cols);
 #pragma unroll
     for (int i = 0; i < UN_VEC; ++i) y[i] = (v[i] - mean) * rstd * gamma[i] + y[i];
     un_put8<T>(p.r, row, col, v);
@@ -139,7 +149,6 @@ struct norm_grad_args {
     const float *mean, *rstd, *gamma;
     un_dropout drop;
     float *partial; /* dgamma, dbeta, dbias: [3, blocks, cols] */
-    bool wide_line;
     int64_t rows, cols, height;
 };
 
@@ -180,11 +189,9 @@ __device__ __forceinline__ void put_grad(const norm_grad_args &p, const un_drawe
 #pragma unroll
         for (int i = 0; i < UN_VEC; ++i) f[i] = v[i];
         un_put8<T>(p.dr, row, col, f);
-        if (drawer.d.threshold != 0) {
-            un_draw8(f, drawer, un_row_group(row, p.cols) + (uint32_t)(col / UN_VEC));
+        un_draw8(f, drawer, un_row_group(row, p.cols) + (uint32_t)(col / UN_VEC));
 #pragma unroll
-            for (int i = 0; i < UN_VEC; ++i) v[i] = un_product(v[i], f[i]);
-        }
+        for (int i = 0; i < UN_VEC; ++i) v[i] = un_product(v[i], f[i]);
         un_put8<T>(p.dx, row, col, v);
     } else {
         un_put8<T>(p.dr, row, col, v);
@@ -220,7 +227,7 @@ __global__ void __launch_bounds__(UN_STRIP_THREADS, blocks_of_sm) norm_grad_rows
             const int64_t col = lane_col + k * UN_STRIP_COLS;
             un_widen8(dy, dy_raw[k]);
             un_widen8(r, r_raw[k]);
-            un_load8(gamma, p.gamma + col, p.cols - col, p.wide_line);
+            load_line<line_of<T>>(gamma, p.gamma, col, p.cols);
             measure(dy, r, gamma, m.mean, m.rstd, along, to[TO_GAMMA][k], to[TO_BETA][k]);
         }
         m.of_g = un_warp_sum(along[0]) / (float)p.cols;
@@ -231,7 +238,7 @@ __global__ void __launch_bounds__(UN_STRIP_THREADS, blocks_of_sm) norm_grad_rows
             if (col >= p.cols) continue;
             un_widen8(dy, dy_raw[k]);
             un_widen8(r, r_raw[k]);
-            un_load8(gamma, p.gamma + col, p.cols - col, p.wide_line);
+            load_line<line_of<T>>(gamma, p.gamma, col, p.cols);
             put_grad<T>(p, drawer, dy, r, gamma, m, row, col, to[TO_BIAS][k]);
         }
     }
@@ -263,7 +270,7 @@ __global__ void __launch_bounds__(UN_STRIP_THREADS) norm_grad_wide_rows(const no
             un_fetch8(r_raw, p.r, row, col, true);
             un_widen8(dy, dy_raw);
             un_widen8(r, r_raw);
-            un_load8(gamma, p.gamma + col, p.cols - col, p.wide_line);
+            load_line<un_any>(gamma, p.gamma, col, p.cols);
             measure(dy, r, gamma, p.mean[row], p.rstd[row], along, unused[0], unused[1]);
         }
         along[0] = un_warp_sum(along[0]) / (float)p.cols;
@@ -282,7 +289,7 @@ __global__ void __launch_bounds__(UN_STRIP_THREADS) norm_grad_wide_rows(const no
             un_fetch8(r_raw, p.r, row, col, true);
             un_widen8(dy, dy_raw);
             un_widen8(r, r_raw);
-            un_load8(gamma, p.gamma + col, p.cols - col, p.wide_line);
+            load_line<un_any>(gamma, p.gamma, col, p.cols);
             measure(dy, r, gamma, m.mean, m.rstd, unused, to[TO_GAMMA], to[TO_BETA]);
             put_grad<un_any>(p, drawer, dy, r, gamma, m, row, col, to[TO_BIAS]);
         }
@@ -355,12 +362,12 @@ void un_cuda_norm_fwd(struct un_queue *q, struct un_mat y, struct un_mat r, floa
                       const struct un_dropout *drop) {
     const struct un_mat all[] = {r, y, x, residual};
     if (r.rows == 0 || r.cols == 0 || !are_float(q, all, 4, "norm_fwd")) return;
-    const bool wide_line = un_is_wide_array(gamma) && un_is_wide_array(beta);
-    const norm_args p = {
-        y, r, x, residual, mean, rstd, gamma, beta, un_dropout_or_none(drop), wide_line, r.rows, r.cols};
-    if (agree(all, 4, UN_BF16))
+    const bool wide = un_is_wide_array(gamma) && un_is_wide_array(beta);
+    const norm_args p = {y,      r,     x, residual, mean, rstd, gamma, beta, un_dropout_or_none(drop),
+                         r.rows, r.cols};
+    if (wide && agree(all, 4, UN_BF16))
         launch_fwd<un_bf16>(q, p);
-    else if (agree(all, 4, UN_F32))
+    else if (wide && agree(all, 4, UN_F32))
         launch_fwd<float>(q, p);
     else
         launch_fwd<un_any>(q, p);
@@ -374,16 +381,12 @@ void un_cuda_norm_bwd(struct un_queue *q, struct un_mat dr, struct un_mat dx, fl
     const un_strips cut = un_strips_of(r.rows, r.cols);
     float *partial = un_strip_take(q, cut, r.cols, 3, "norm_bwd");
     if (!partial) return;
-    const norm_grad_args p = {dr,        dx,
-                              dy,        r,
-                              mean,      rstd,
-                              gamma,     un_dropout_or_none(drop),
-                              partial,   un_is_wide_array(gamma),
-                              r.rows,    r.cols,
-                              cut.height};
-    if (agree(all, 4, UN_BF16))
+    const bool wide = un_is_wide_array(gamma);
+    const norm_grad_args p = {dr,      dx,     dy,     r,         mean, rstd, gamma, un_dropout_or_none(drop),
+                              partial, r.rows, r.cols, cut.height};
+    if (wide && agree(all, 4, UN_BF16))
         launch_bwd<un_bf16>(q, p, (unsigned)cut.blocks);
-    else if (agree(all, 4, UN_F32))
+    else if (wide && agree(all, 4, UN_F32))
         launch_bwd<float>(q, p, (unsigned)cut.blocks);
     else
         launch_bwd<un_any>(q, p, (unsigned)cut.blocks);
