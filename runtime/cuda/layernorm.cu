@@ -13,16 +13,18 @@ enum { HELD = 4 /* vectors of a row that a lane holds at most */, FWD_WARPS = 4,
 
 const float norm_eps = 1e-12f;
 
-template <class T> struct line { using type = float; };
-template <> struct line<un_any> { using type = un_any; };
-template <class T> using line_of = typename line<T>::type;
+template <class T> constexpr bool is_any = false;
+template <> constexpr bool is_any<un_any> = true;
 
 /* Elements [col, col + 8) of gamma or beta, zeros beyond cols; in vectors when the matrices are (T). */
 template <class T>
 __device__ __forceinline__ void load_line(float v[UN_VEC], const float *line, int64_t col, int64_t cols) {
-    un_raw8<T> raw;
-    const struct un_mat m = {(void *)line, UN_F32, 1, cols, cols};
-    un_fetch8(raw, m, 0, col, col < cols);
+    if (is_any<T>) {
+        un_load8(v, line + col, cols - col, false);
+        return;
+    }
+    const float4 *p = (const float4 *)(line + col), zero = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+    const un_raw8<float> raw = {col < cols ? p[0] : zero, col < cols ? p[1] : zero};
     un_widen8(v, raw);
 }
 
@@ -57,21 +59,25 @@ template <class T>
 __device__ __forceinline__ void put_norm(const norm_args &p, float v[UN_VEC], float mean, float rstd,
                                          int64_t row, int64_t col) {
     float gamma[UN_VEC], y[UN_VEC];
-    load_line<line_of<T>>(gamma, p.gamma, col, p.cols);
-    load_line<line_of<T>>(y, p.beta, col, p.cols);
+    load_line<T>(gamma, p.gamma, col, p.cols);
+    load_line<T>(y, p.beta, col, p.cols);
 #pragma unroll
     for (int i = 0; i < UN_VEC; ++i) y[i] = (v[i] - mean) * rstd * gamma[i] + y[i];
     un_put8<T>(p.r, row, col, v);
     un_put8<T>(p.y, row, col, y);
 }
 
+/* sum + the squares of the first `left` of v - mean; of vectors that are in the row whole when T is no
+ * un_any. */
+template <class T>
 __device__ __forceinline__ float sum_squares(const float v[UN_VEC], float mean, int64_t left, float sum) {
+    float s = sum;
 #pragma unroll
     for (int i = 0; i < UN_VEC; ++i) {
         const float c = v[i] - mean;
-        if (i < left) sum += c * c;
+        if (!is_any<T> || i < left) s += c * c;
     }
-    return sum;
+    return left > 0 ? s : sum;
 }
 
 template <class T, int held> __global__ void __launch_bounds__(FWD_THREADS) norm_rows(const norm_args p) {
@@ -96,7 +102,7 @@ template <class T, int held> __global__ void __launch_bounds__(FWD_THREADS) norm
     const float mean = un_warp_sum(sum) / (float)p.cols;
 #pragma unroll
     for (int k = 0; k < held; ++k)
-        squares = sum_squares(v[k], mean, p.cols - lane_col - k * UN_STRIP_COLS, squares);
+        squares = sum_squares<T>(v[k], mean, p.cols - lane_col - k * UN_STRIP_COLS, squares);
     const float rstd = 1.0f / sqrtf(un_warp_sum(squares) / (float)p.cols + norm_eps);
 #pragma unroll
     for (int k = 0; k < held; ++k) {
@@ -128,7 +134,7 @@ __global__ void __launch_bounds__(FWD_THREADS) norm_wide_rows(const norm_args p)
             if (pass == 2) {
                 put_norm<un_any>(p, v, mean, rstd, row, col);
             } else if (pass == 1) {
-                sum = sum_squares(v, mean, p.cols - col, sum);
+                sum = sum_squares<un_any>(v, mean, p.cols - col, sum);
             } else {
 #pragma unroll
                 for (int i = 0; i < UN_VEC; ++i) sum += v[i];
@@ -204,30 +210,45 @@ __device__ __forceinline__ float *partial_of(const norm_grad_args &p, int kind, 
     return p.partial + ((int64_t)kind * gridDim.x + blockIdx.x) * p.cols + col;
 }
 
-template <class T, int held, int blocks_of_sm>
-__global__ void __launch_bounds__(UN_STRIP_THREADS, blocks_of_sm) norm_grad_rows(const norm_grad_args p) {
+template <class T, int held>
+__device__ __forceinline__ void fetch_grad(un_raw8<T> dy[held], un_raw8<T> r[held], const norm_grad_args &p,
+                                           int64_t row, int64_t end) {
+#pragma unroll
+    for (int k = 0; k < held; ++k) {
+        const int64_t col = threadIdx.x * UN_VEC + k * UN_STRIP_COLS;
+        un_fetch8(dy[k], p.dy, row, col, row < end && col < p.cols);
+        un_fetch8(r[k], p.r, row, col, row < end && col < p.cols);
+    }
+}
+
+/* ahead: the next row is fetched while one is worked on, where registers leave room for two blocks of a
+ * multiprocessor only. */
+template <class T, int held, bool ahead>
+__global__ void __launch_bounds__(UN_STRIP_THREADS, ahead ? 2 : 3) norm_grad_rows(const norm_grad_args p) {
     __shared__ __align__(16) float part[UN_STRIP_LANES][UN_STRIP_COLS];
     const int64_t lane_col = threadIdx.x * UN_VEC, start = (int64_t)blockIdx.x * p.height;
     const int64_t end = start + p.height < p.rows ? start + p.height : p.rows;
     const un_drawer drawer = un_drawer_of(p.drop);
     float to[3][held][UN_VEC] = {};
+    un_raw8<T> dy_raw[held], r_raw[held], dy_next[held], r_next[held];
+    if (ahead) fetch_grad<T, held>(dy_next, r_next, p, start + threadIdx.y, end);
 #pragma unroll 1
     for (int64_t row = start + threadIdx.y; row < end; row += UN_STRIP_LANES) {
-        un_raw8<T> dy_raw[held], r_raw[held];
         float along[2] = {0.0f, 0.0f}, dy[UN_VEC], r[UN_VEC], gamma[UN_VEC];
         row_means m = {p.mean[row], p.rstd[row], 0.0f, 0.0f};
+        if (ahead) {
 #pragma unroll
-        for (int k = 0; k < held; ++k) {
-            const int64_t col = lane_col + k * UN_STRIP_COLS;
-            un_fetch8(dy_raw[k], p.dy, row, col, col < p.cols);
-            un_fetch8(r_raw[k], p.r, row, col, col < p.cols);
+            for (int k = 0; k < held; ++k) dy_raw[k] = dy_next[k], r_raw[k] = r_next[k];
+            fetch_grad<T, held>(dy_next, r_next, p, row + UN_STRIP_LANES, end);
+        } else {
+            fetch_grad<T, held>(dy_raw, r_raw, p, row, end);
         }
 #pragma unroll
         for (int k = 0; k < held; ++k) { /* dy and gamma are zero beyond the row */
             const int64_t col = lane_col + k * UN_STRIP_COLS;
             un_widen8(dy, dy_raw[k]);
             un_widen8(r, r_raw[k]);
-            load_line<line_of<T>>(gamma, p.gamma, col, p.cols);
+            load_line<T>(gamma, p.gamma, col, p.cols);
             measure(dy, r, gamma, m.mean, m.rstd, along, to[TO_GAMMA][k], to[TO_BETA][k]);
         }
         m.of_g = un_warp_sum(along[0]) / (float)p.cols;
@@ -238,7 +259,7 @@ __global__ void __launch_bounds__(UN_STRIP_THREADS, blocks_of_sm) norm_grad_rows
             if (col >= p.cols) continue;
             un_widen8(dy, dy_raw[k]);
             un_widen8(r, r_raw[k]);
-            load_line<line_of<T>>(gamma, p.gamma, col, p.cols);
+            load_line<T>(gamma, p.gamma, col, p.cols);
             put_grad<T>(p, drawer, dy, r, gamma, m, row, col, to[TO_BIAS][k]);
         }
     }
@@ -319,16 +340,15 @@ template <class T> void launch_bwd(struct un_queue *q, const norm_grad_args &p, 
     const dim3 block(UN_WARP, UN_STRIP_LANES);
     const int64_t held = (p.cols + UN_STRIP_COLS - 1) / UN_STRIP_COLS;
     const size_t means = (size_t)p.height * 2 * sizeof(float);
-    const int few =
-        sizeof(un_raw8<T>) > 16 ? 2 : 3; /* blocks of a multiprocessor: what their registers allow */
+    const bool large = sizeof(un_raw8<T>) > 16; /* f32 */
     if (held == 1)
-        UN_LAUNCH(q, (norm_grad_rows<T, 1, 3>), grid, block, 0, p);
+        UN_LAUNCH(q, (norm_grad_rows<T, 1, false>), grid, block, 0, p);
     else if (held == 2)
-        UN_LAUNCH(q, (norm_grad_rows<T, 2, 3>), grid, block, 0, p);
+        UN_LAUNCH(q, (norm_grad_rows<T, 2, false>), grid, block, 0, p);
     else if (held == 3)
-        UN_LAUNCH(q, (norm_grad_rows<T, 3, few>), grid, block, 0, p);
+        UN_LAUNCH(q, (norm_grad_rows<T, 3, large>), grid, block, 0, p);
     else if (held == HELD)
-        UN_LAUNCH(q, (norm_grad_rows<T, HELD, few>), grid, block, 0, p);
+        UN_LAUNCH(q, (norm_grad_rows<T, HELD, true>), grid, block, 0, p);
     else {
         UN_SHARED_MOST(q, norm_grad_wide_rows, means);
         UN_LAUNCH(q, norm_grad_wide_rows, grid, block, means, p);
