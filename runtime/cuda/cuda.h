@@ -64,6 +64,11 @@ bool un_cuda_blas_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, boo
                        struct un_mat b, bool transpose_b, float beta, const void *bias,
                        enum un_type bias_type, bool *biased);
 
+/* What follows a product that the matrix library can't do itself, in place over c: z = c + bias (NULL: none),
+ * pre = z when pre.data is set, c = activation(z). bias f32, bf16 or f16. */
+void un_cuda_activate(struct un_queue *q, struct un_mat c, struct un_mat pre, const void *bias,
+                      enum un_type bias_type, enum un_activation activation);
+
 void un_cuda_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, bool transpose_a, struct un_mat b,
                   bool transpose_b, float beta, const struct un_epilogue *epilogue);
 void un_cuda_col_sum(struct un_queue *q, float *dbias, struct un_mat dy);
