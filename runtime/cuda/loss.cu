@@ -27,7 +27,7 @@ template <class T> __device__ __forceinline__ T *row_of(view<T> m, int64_t row) 
 template <int WARPS, int VECS, class D>
 __global__ void __launch_bounds__(team<WARPS>::BLOCK)
     cross_entropy(float *row_loss, float *hit, view<D> dlogits, view<const float> logits,
-                  const int32_t *target, const float *scale_at, int64_t rows, int64_t cols, bool wide) {
+                  const int32_t *target, const float *scale_at, int64_t rows, int cols, bool wide) {
     enum { COLS = tile<WARPS, VECS>::COLS, EACH = tile<WARPS, VECS>::EACH };
     const int64_t row = team_row<WARPS>();
     if (row >= rows) return;
@@ -43,7 +43,7 @@ __global__ void __launch_bounds__(team<WARPS>::BLOCK)
     const float wanted = x[at], scale = d ? *scale_at : 0.0f;
     float v[EACH], most = -INFINITY;
 #pragma unroll 1
-    for (int64_t base = 0; base < cols; base += COLS) {
+    for (int base = 0; base < cols; base += COLS) {
         read_tile<WARPS, VECS>(v, x, base, cols, wide, -INFINITY);
         most = tile_most<VECS>(v, most);
     }
@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(team<WARPS>::BLOCK)
     int first = at;
     if (wanted == most) {
 #pragma unroll 1
-        for (int64_t base = 0; base < cols; base += COLS) {
+        for (int base = 0; base < cols; base += COLS) {
             if (!held) read_tile<WARPS, VECS>(v, x, base, cols, wide, -INFINITY);
             first = tile_first<WARPS, VECS>(v, base, cols, most, first);
         }
@@ -59,28 +59,27 @@ __global__ void __launch_bounds__(team<WARPS>::BLOCK)
     }
     double sum = 0.0;
 #pragma unroll 1
-    for (int64_t base = 0; base < cols; base += COLS) {
+    for (int base = 0; base < cols; base += COLS) {
         if (!held) read_tile<WARPS, VECS>(v, x, base, cols, wide, -INFINITY);
         tile_exp<VECS>(v, most);
         sum += (double)tile_sum<VECS>(v);
     }
     sum = fold<WARPS, double, sum_of>(sum);
-    if (is_first<WARPS>()) {
-        row_loss[row] = (float)((double)most - (double)wanted + log(sum));
-        hit[row] = wanted == most && first == at ? 1.0f : 0.0f;
-    }
-    if (!d) return;
     const float factor = scale / (float)sum;
 #pragma unroll 1
-    for (int64_t base = 0; base < cols; base += COLS) {
+    for (int base = 0; d && base < cols; base += COLS) {
         if (!held) {
             read_tile<WARPS, VECS>(v, x, base, cols, wide, -INFINITY);
             tile_exp<VECS>(v, most);
         }
+        const int own = at - first_column<WARPS>(base); /* the target, if it is this thread's */
 #pragma unroll
-        for (int i = 0; i < EACH; ++i) v[i] = v[i] * factor - (column<WARPS>(base, i) == at ? scale : 0.0f);
+        for (int i = 0; i < EACH; ++i) v[i] = v[i] * factor - (offset<WARPS>(i) == own ? scale : 0.0f);
         write_tile<WARPS, VECS>(d, v, base, cols, wide);
     }
+    if (!is_first<WARPS>()) return; /* last: the logarithm wants the registers of the row */
+    row_loss[row] = (float)((double)most - (double)wanted + log(sum));
+    hit[row] = wanted == most && first == at ? 1.0f : 0.0f;
 }
 
 /* ---- KL divergence ---- */
@@ -96,7 +95,7 @@ __device__ __forceinline__ float kl_unit(float p, float below, float log_sum) {
 template <int WARPS, int VECS, class D, class S>
 __global__ void __launch_bounds__(team<WARPS>::BLOCK)
     kl_divergence(float *row_loss, float *hit, float *unit, view<D> dlogits, view<const float> logits,
-                  view<const S> soft, const float *scale_at, int64_t rows, int64_t cols, bool wide) {
+                  view<const S> soft, const float *scale_at, int64_t rows, int cols, bool wide) {
     enum { COLS = tile<WARPS, VECS>::COLS, EACH = tile<WARPS, VECS>::EACH };
     const int64_t row = team_row<WARPS>();
     if (row >= rows) return;
@@ -107,7 +106,7 @@ __global__ void __launch_bounds__(team<WARPS>::BLOCK)
     float v[EACH], p[EACH], most = -INFINITY, label_most = -INFINITY;
     double mass = 0.0, sum = 0.0, total = 0.0;
 #pragma unroll 1
-    for (int64_t base = 0; base < cols; base += COLS) {
+    for (int base = 0; base < cols; base += COLS) {
         read_tile<WARPS, VECS>(v, x, base, cols, wide, -INFINITY);
         read_tile<WARPS, VECS>(p, labels, base, cols, wide, 0.0f);
         most = tile_most<VECS>(v, most);
@@ -119,7 +118,7 @@ __global__ void __launch_bounds__(team<WARPS>::BLOCK)
     mass = fold<WARPS, double, sum_of>(mass);
     int first = INT32_MAX, label_first = INT32_MAX;
 #pragma unroll 1
-    for (int64_t base = 0; base < cols; base += COLS) {
+    for (int base = 0; base < cols; base += COLS) {
         if (!held) {
             read_tile<WARPS, VECS>(v, x, base, cols, wide, -INFINITY);
             read_tile<WARPS, VECS>(p, labels, base, cols, wide, 0.0f);
@@ -136,7 +135,7 @@ __global__ void __launch_bounds__(team<WARPS>::BLOCK)
     sum = fold<WARPS, double, sum_of>(sum);
     const float log_sum = (float)log(sum), factor = (float)(mass / sum), scale = d ? *scale_at : 0.0f;
 #pragma unroll 1
-    for (int64_t base = 0; base < cols; base += COLS) {
+    for (int base = 0; base < cols; base += COLS) {
         if (!held) {
             read_tile<WARPS, VECS>(v, x, base, cols, wide, -INFINITY);
             read_tile<WARPS, VECS>(p, labels, base, cols, wide, 0.0f);
@@ -165,7 +164,7 @@ __global__ void __launch_bounds__(team<WARPS>::BLOCK)
 template <int WARPS, int VECS, class D, class S>
 __global__ void __launch_bounds__(team<WARPS>::BLOCK)
     squared_error(float *row_loss, float *unit, view<D> dpred, view<const float> pred, view<const S> feature,
-                  const int32_t *region, const float *scale_at, int64_t rows, int64_t cols, bool wide) {
+                  const int32_t *region, const float *scale_at, int64_t rows, int cols, bool wide) {
     enum { COLS = tile<WARPS, VECS>::COLS, EACH = tile<WARPS, VECS>::EACH };
     const int64_t row = team_row<WARPS>();
     if (row >= rows) return;
@@ -180,7 +179,7 @@ __global__ void __launch_bounds__(team<WARPS>::BLOCK)
     }
     const float scale = d ? *scale_at : 0.0f;
     double total = 0.0;
-    for (int64_t base = 0; base < cols; base += COLS) {
+    for (int base = 0; base < cols; base += COLS) {
         float v[EACH], w[EACH];
         read_tile<WARPS, VECS>(v, row_of(pred, row), base, cols, wide, 0.0f);
         read_tile<WARPS, VECS>(w, row_of(feature, at), base, cols, wide, 0.0f);
@@ -234,7 +233,7 @@ static void cross_entropy_of(struct un_queue *q, float *row_loss, float *hit, st
                              struct un_mat logits, const int32_t *target, const float *scale) {
     UN_LAUNCH(q, (cross_entropy<WARPS, VECS, D>), team_blocks<WARPS>(logits.rows), team<WARPS>::BLOCK, 0,
               row_loss, hit, view_of<D>(dlogits), view_of<const float>(logits), target, scale, logits.rows,
-              logits.cols, is_tiled(dlogits, logits));
+              (int)logits.cols, is_tiled(dlogits, logits));
 }
 
 template <class D>
@@ -263,7 +262,7 @@ static void kl_divergence_as(struct un_queue *q, float *row_loss, float *hit, fl
                              const float *scale) {
     UN_LAUNCH(q, (kl_divergence<8, 2, D, S>), team_blocks<8>(logits.rows), team<8>::BLOCK, 0, row_loss, hit,
               unit, view_of<D>(dlogits), view_of<const float>(logits), view_of<const S>(soft), scale,
-              logits.rows, logits.cols,
+              logits.rows, (int)logits.cols,
               is_tiled(dlogits, logits) && un_is_wide(soft) && un_is_wide_array(unit));
 }
 
@@ -289,7 +288,8 @@ static void squared_error_as(struct un_queue *q, float *row_loss, float *unit, s
                              const float *scale) {
     UN_LAUNCH(q, (squared_error<8, 2, D, S>), team_blocks<8>(pred.rows), team<8>::BLOCK, 0, row_loss, unit,
               view_of<D>(dpred), view_of<const float>(pred), view_of<const S>(feature), region, scale,
-              pred.rows, pred.cols, is_tiled(dpred, pred) && un_is_wide(feature) && un_is_wide_array(unit));
+              pred.rows, (int)pred.cols,
+              is_tiled(dpred, pred) && un_is_wide(feature) && un_is_wide_array(unit));
 }
 
 void un_cuda_squared_error(struct un_queue *q, float *row_loss, float *unit, struct un_mat dpred,

@@ -12,7 +12,7 @@ namespace {
  * each, PIECE * SLOTS sources at a time, and STRIP threads add the pieces in order. */
 enum { PIECE = 8, SLOT_LANES = 8, SLOTS = 64, ALONE = 4 * PIECE, STRIP = SLOT_LANES * UN_VEC };
 enum { SEGMENT_THREADS = SLOTS * SLOT_LANES };
-enum { SEGMENT_BLOCKS = 512 }; /* enough to fill a card: below, a block takes fewer segments */
+enum { SEGMENT_BLOCKS = 768 }; /* enough to fill a card: below, a block takes fewer segments */
 
 __device__ __forceinline__ int least(int64_t a, int64_t b) {
     return (int)(a < b ? a : b);

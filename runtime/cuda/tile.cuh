@@ -45,7 +45,7 @@ template <int WARPS, class T, T (*op)(T, T)> __device__ __forceinline__ T fold(T
     if (threadIdx.x % UN_WARP == 0) part[threadIdx.x / UN_WARP] = v;
     __syncthreads();
     v = part[0];
-#pragma unroll
+#pragma unroll 4 /* all at once would take the registers of the row */
     for (int w = 1; w < WARPS; ++w) v = op(v, part[w]);
     return v;
 }
@@ -56,53 +56,57 @@ template <int WARPS, int VECS> struct tile {
     enum { COLS = WARPS * (int)UN_WARP * GROUP * VECS, EACH = VECS * GROUP };
 };
 
-/* The column of element i of this thread's tile at base. */
-template <int WARPS> __device__ __forceinline__ int64_t column(int64_t base, int i) {
-    const int me = (int)threadIdx.x % team<WARPS>::THREADS;
-    return base + (int64_t)((i / GROUP) * team<WARPS>::THREADS + me) * GROUP + i % GROUP;
+/* The first column of this thread in the tile at base; its element i is offset<WARPS>(i) columns further. */
+template <int WARPS> __device__ __forceinline__ int first_column(int base) {
+    return base + (int)threadIdx.x % team<WARPS>::THREADS * GROUP;
+}
+template <int WARPS> __device__ __forceinline__ constexpr int offset(int i) {
+    return i / GROUP * team<WARPS>::THREADS * GROUP + i % GROUP;
 }
 
 /* v = the row's elements, `none` beyond its end. wide: rows are aligned and cols is a multiple of GROUP. */
 template <int WARPS, int VECS, class T>
-__device__ __forceinline__ void read_tile(float v[VECS * GROUP], const T *row, int64_t base, int64_t cols,
-                                          bool wide, float none) {
+__device__ __forceinline__ void read_tile(float v[VECS * GROUP], const T *row, int base, int cols, bool wide,
+                                          float none) {
+    const T *p = row + first_column<WARPS>(base);
+    const int left = cols - first_column<WARPS>(base);
     if (wide) {
         un_raw4<T> r[VECS];
 #pragma unroll
         for (int k = 0; k < VECS; ++k) {
-            const int64_t col = column<WARPS>(base, k * GROUP);
             un_raw_zero(r[k]);
-            if (col < cols) un_raw_read(r[k], row + col);
+            if (offset<WARPS>(k * GROUP) < left) un_raw_read(r[k], p + offset<WARPS>(k * GROUP));
         }
 #pragma unroll
         for (int k = 0; k < VECS; ++k) {
             un_raw_floats(v + k * GROUP, r[k]);
-            if (column<WARPS>(base, k * GROUP) < cols) continue;
 #pragma unroll
-            for (int i = 0; i < GROUP; ++i) v[k * GROUP + i] = none;
+            for (int i = 0; i < GROUP; ++i)
+                if (offset<WARPS>(k * GROUP) >= left) v[k * GROUP + i] = none;
         }
         return;
     }
 #pragma unroll
-    for (int i = 0; i < VECS * GROUP; ++i) {
-        const int64_t col = column<WARPS>(base, i);
-        v[i] = col < cols ? un_load(row + col) : none;
-    }
+    for (int i = 0; i < VECS * GROUP; ++i)
+        v[i] = offset<WARPS>(i) < left ? un_load(p + offset<WARPS>(i)) : none;
 }
 template <int WARPS, int VECS, class D>
-__device__ __forceinline__ void write_tile(D *row, const float v[VECS * GROUP], int64_t base, int64_t cols,
+__device__ __forceinline__ void write_tile(D *row, const float v[VECS * GROUP], int base, int cols,
                                            bool wide) {
+    D *p = row + first_column<WARPS>(base);
+    const int left = cols - first_column<WARPS>(base);
+    if (wide) {
 #pragma unroll
-    for (int k = 0; k < VECS; ++k) {
-        const int64_t col = column<WARPS>(base, k * GROUP);
-        if (wide && col < cols) un_store4(row + col, v + k * GROUP);
-#pragma unroll
-        for (int i = 0; i < GROUP; ++i)
-            if (!wide && col + i < cols) un_store(row + col + i, v[k * GROUP + i]);
+        for (int k = 0; k < VECS; ++k)
+            if (offset<WARPS>(k * GROUP) < left) un_store4(p + offset<WARPS>(k * GROUP), v + k * GROUP);
+        return;
     }
+#pragma unroll
+    for (int i = 0; i < VECS * GROUP; ++i)
+        if (offset<WARPS>(i) < left) un_store(p + offset<WARPS>(i), v[i]);
 }
-template <int WARPS, class D> __device__ __forceinline__ void zero_row(D *row, int64_t cols) {
-    for (int64_t j = threadIdx.x % team<WARPS>::THREADS; j < cols; j += team<WARPS>::THREADS)
+template <int WARPS, class D> __device__ __forceinline__ void zero_row(D *row, int cols) {
+    for (int j = (int)threadIdx.x % team<WARPS>::THREADS; j < cols; j += team<WARPS>::THREADS)
         un_store(row + j, 0.0f);
 }
 /* Four running sums, so that no addition waits for the one before. */
@@ -119,13 +123,13 @@ template <int VECS> __device__ __forceinline__ float tile_most(const float v[VEC
 }
 /* The first column where v is `most`, if that is before `first`. */
 template <int WARPS, int VECS>
-__device__ __forceinline__ int tile_first(const float v[VECS * GROUP], int64_t base, int64_t cols, float most,
+__device__ __forceinline__ int tile_first(const float v[VECS * GROUP], int base, int cols, float most,
                                           int first) {
+    const int start = first_column<WARPS>(base);
 #pragma unroll
-    for (int i = 0; i < VECS * GROUP; ++i) {
-        const int64_t col = column<WARPS>(base, i);
-        if (v[i] == most && col < cols) first = smaller_of(first, (int)col);
-    }
+    for (int i = 0; i < VECS * GROUP; ++i)
+        if (v[i] == most && offset<WARPS>(i) < cols - start)
+            first = smaller_of(first, start + offset<WARPS>(i));
     return first;
 }
 template <int VECS> __device__ __forceinline__ void tile_exp(float v[VECS * GROUP], float most) {
