@@ -1,0 +1,239 @@
+/* Plans of one pair: IPOT (Xie et al., UAI 2019) and Sinkhorn in the log domain, in the order of operations
+ * of runtime/cpu/transport.c.
+ *
+ * Law: warp w owns rows w, w + WARPS, ..., lane l of it the columns l, l + UN_WARP, ... of those rows. A sum
+ * along a row stays in its warp, a sum down a column goes through shared memory: each warp writes its part,
+ * and after one barrier every warp adds the parts of its columns in the order of the warps. Two buffers take
+ * turns, so an iteration has that one barrier: whoever writes a buffer has passed the barrier that follows
+ * the last reading of it.
+ *
+ * Up to 64 words and 128 regions kernel and plan stay in registers (a ROWS x COLS piece a lane); beyond, the
+ * plan lies in its output and the kernel is computed anew in each iteration (transport_long.cuh).
+ */
+#ifndef UN_TRANSPORT_SOLVE_CUH
+#define UN_TRANSPORT_SOLVE_CUH
+
+#include "runtime/cuda/transport.cuh"
+
+#define UN_TRANSPORT_NO_MASS 1e30f /* scaled cost of padding: its exponent underflows and stays finite */
+
+static constexpr int UN_SOLVE_COLS = 128;                                /* most regions in registers */
+static constexpr int UN_SOLVE_PART = UN_TRANSPORT_WARPS * UN_SOLVE_COLS; /* one part of each warp */
+static constexpr int UN_DOT_ROWS = 16, UN_DOT_COLS = 64;                 /* a tile of the cost */
+/* 8 more, so that a warp's fragments fall into different banks */
+static constexpr int UN_DOT_STRIDE = UN_DOT_COLS + 8;
+static constexpr int UN_ROOM_PART = UN_TRANSPORT_WARPS * UN_DOT_ROWS * UN_DOT_STRIDE;
+static_assert(UN_ROOM_PART >= 4 * UN_SOLVE_PART &&
+                  UN_ROOM_PART >= 2 * UN_TRANSPORT_WARPS * UN_TRANSPORT_TOKENS,
+              "two buffers of two parts; for long pairs one of two");
+
+/* Shared memory of a block: 43 KiB, so that two blocks and 140 KiB of cache share a multiprocessor. */
+struct un_transport_room {
+    float part[UN_ROOM_PART];           /* what warps add up, one part a warp */
+    float inverse[UN_TRANSPORT_TOKENS]; /* of the lengths */
+    float row[2][UN_TRANSPORT_TOKENS];  /* long pairs: the words' dual and the one being computed */
+    float col[UN_TRANSPORT_TOKENS];     /* long pairs: the regions' dual */
+    double sum[UN_WARP];
+    float off[2][UN_TRANSPORT_WARPS]; /* largest marginal error of a warp's rows */
+};
+
+/* This thread's share of a pair whose kernel is in registers. */
+struct un_share {
+    int warp, lane, n, m;
+};
+__device__ __forceinline__ int un_share_row(const un_share &s, int r) {
+    return s.warp + r * UN_TRANSPORT_WARPS;
+}
+__device__ __forceinline__ int un_share_col(const un_share &s, int c) {
+    return s.lane + c * UN_WARP;
+}
+__device__ __forceinline__ bool un_share_inside(const un_share &s, int r, int c) {
+    return un_share_row(s, r) < s.n && un_share_col(s, c) < s.m;
+}
+
+/* Sum over the warps of part[warp][col]. */
+__device__ __forceinline__ float un_parts_sum(const float *part, int stride, int col) {
+    float sum = part[col];
+#pragma unroll
+    for (int w = 1; w < UN_TRANSPORT_WARPS; ++w) sum += part[w * stride + col];
+    return sum;
+}
+
+/* ln of the sum over the warps of part[warp][col] e^(most[warp][col]). */
+__device__ __forceinline__ float un_parts_log_sum(const float *part, const float *most, int stride, int col) {
+    float largest = most[col], sum = 0.0f;
+#pragma unroll
+    for (int w = 1; w < UN_TRANSPORT_WARPS; ++w) largest = fmaxf(largest, most[w * stride + col]);
+#pragma unroll
+    for (int w = 0; w < UN_TRANSPORT_WARPS; ++w)
+        sum += part[w * stride + col] * expf(most[w * stride + col] - largest);
+    return largest + logf(sum);
+}
+
+/* q = a t in place of t; delta_j = 1 / (m sum_i sigma_i q_ij); sigma_i = 1 / (n sum_j q_ij delta_j);
+ * t = sigma q delta. Padding has a = 0 and duals of 0. */
+template <int ROWS, int COLS>
+__device__ __forceinline__ void un_ipot_iterate(float t[ROWS][COLS], const float a[ROWS][COLS],
+                                                float sigma[ROWS], const un_share &s, float *part) {
+    float delta[COLS];
+#pragma unroll
+    for (int c = 0; c < COLS; ++c) {
+        float sum = 0.0f;
+#pragma unroll
+        for (int r = 0; r < ROWS; ++r) {
+            t[r][c] *= a[r][c];
+            sum += sigma[r] * t[r][c];
+        }
+        part[s.warp * UN_SOLVE_COLS + un_share_col(s, c)] = sum;
+    }
+    __syncthreads();
+#pragma unroll
+    for (int c = 0; c < COLS; ++c) {
+        const float sum = un_parts_sum(part, UN_SOLVE_COLS, un_share_col(s, c));
+        delta[c] = un_share_col(s, c) < s.m ? 1.0f / ((float)s.m * sum) : 0.0f;
+    }
+#pragma unroll
+    for (int r = 0; r < ROWS; ++r) {
+        float sum = 0.0f;
+#pragma unroll
+        for (int c = 0; c < COLS; ++c) sum += t[r][c] * delta[c];
+        sum = un_warp_sum(sum);
+        sigma[r] = un_share_row(s, r) < s.n ? 1.0f / ((float)s.n * sum) : 0.0f;
+#pragma unroll
+        for (int c = 0; c < COLS; ++c) t[r][c] = sigma[r] * t[r][c] * delta[c];
+    }
+}
+
+template <int ROWS, int COLS>
+__device__ __forceinline__ void un_ipot_solve(float t[ROWS][COLS], const float *cost, const un_share &s,
+                                              const struct un_transport &how, un_transport_room &room) {
+    float a[ROWS][COLS], sigma[ROWS];
+#pragma unroll
+    for (int r = 0; r < ROWS; ++r) {
+        sigma[r] = un_share_row(s, r) < s.n ? 1.0f / (float)s.n : 0.0f;
+#pragma unroll
+        for (int c = 0; c < COLS; ++c) {
+            a[r][c] = 0.0f, t[r][c] = 1.0f;
+            if (un_share_inside(s, r, c))
+                a[r][c] = expf(-cost[un_share_row(s, r) * s.m + un_share_col(s, c)] / how.beta);
+        }
+    }
+    for (int it = 0; it < how.iterations; ++it)
+        un_ipot_iterate<ROWS, COLS>(t, a, sigma, s, room.part + (it & 1) * UN_SOLVE_PART);
+}
+
+/* Sinkhorn: duals f of the words, g of the regions, kept divided by epsilon; a = cost / epsilon. */
+template <int ROWS, int COLS> struct un_sinkhorn { float a[ROWS][COLS], f[ROWS], g[COLS]; };
+
+/* next_i = -ln n - ln sum_j e^(g_j - a_ij); returns how far the old f was from meeting the marginals of the
+ * words: max_i |n sum_j e^(f_i + g_j - a_ij) - 1|, and that sum times n is e^(old f_i - new f_i). */
+template <int ROWS, int COLS>
+__device__ __forceinline__ float un_sinkhorn_words(float next[ROWS], const un_sinkhorn<ROWS, COLS> &k,
+                                                   const un_share &s) {
+    const float log_n = logf((float)s.n);
+    float worst = 0.0f;
+#pragma unroll
+    for (int r = 0; r < ROWS; ++r) {
+        float largest = k.g[0] - k.a[r][0], sum = 0.0f;
+#pragma unroll
+        for (int c = 1; c < COLS; ++c) largest = fmaxf(largest, k.g[c] - k.a[r][c]);
+        largest = un_warp_max(largest);
+#pragma unroll
+        for (int c = 0; c < COLS; ++c) sum += expf(k.g[c] - k.a[r][c] - largest);
+        const float f = -log_n - (largest + logf(un_warp_sum(sum)));
+        next[r] = un_share_row(s, r) < s.n ? f : 0.0f;
+        worst = fmaxf(worst, fabsf(expm1f(k.f[r] - next[r])));
+    }
+    return worst;
+}
+
+/* The warp's parts of g_j = -ln m - ln sum_i e^(f_i - a_ij): its largest exponent and its sum. */
+template <int ROWS, int COLS>
+__device__ __forceinline__ void un_sinkhorn_parts(float *part, float *most, const float f[ROWS],
+                                                  const un_sinkhorn<ROWS, COLS> &k, const un_share &s) {
+#pragma unroll
+    for (int c = 0; c < COLS; ++c) {
+        float largest = f[0] - k.a[0][c], sum = 0.0f;
+#pragma unroll
+        for (int r = 1; r < ROWS; ++r) largest = fmaxf(largest, f[r] - k.a[r][c]);
+#pragma unroll
+        for (int r = 0; r < ROWS; ++r) sum += expf(f[r] - k.a[r][c] - largest);
+        part[s.warp * UN_SOLVE_COLS + un_share_col(s, c)] = sum;
+        most[s.warp * UN_SOLVE_COLS + un_share_col(s, c)] = largest;
+    }
+}
+
+__device__ __forceinline__ float un_warps_worst(const float *off) {
+    float worst = off[0];
+#pragma unroll
+    for (int w = 1; w < UN_TRANSPORT_WARPS; ++w) worst = fmaxf(worst, off[w]);
+    return worst;
+}
+
+/* The marginal error after an iteration shows when the next one begins; that one is then not carried out. */
+template <int ROWS, int COLS>
+__device__ __forceinline__ void un_sinkhorn_solve(float t[ROWS][COLS], const float *cost, const un_share &s,
+                                                  const struct un_transport &how, un_transport_room &room) {
+    un_sinkhorn<ROWS, COLS> k;
+    float next[ROWS];
+    const float log_m = logf((float)s.m);
+#pragma unroll
+    for (int r = 0; r < ROWS; ++r) {
+        k.f[r] = 0.0f;
+#pragma unroll
+        for (int c = 0; c < COLS; ++c) {
+            k.a[r][c] = UN_TRANSPORT_NO_MASS, k.g[c] = 0.0f;
+            if (un_share_inside(s, r, c))
+                k.a[r][c] = cost[un_share_row(s, r) * s.m + un_share_col(s, c)] / how.epsilon;
+        }
+    }
+    for (int it = 0; it < how.iterations; ++it) {
+        float *part = room.part + (it & 1) * 2 * UN_SOLVE_PART, *most = part + UN_SOLVE_PART,
+              *off = room.off[it & 1];
+        const float worst = un_sinkhorn_words<ROWS, COLS>(next, k, s);
+        if (s.lane == 0) off[s.warp] = worst;
+        un_sinkhorn_parts<ROWS, COLS>(part, most, next, k, s);
+        __syncthreads();
+        if (it > 0 && how.tolerance > 0.0f && un_warps_worst(off) < how.tolerance) break;
+#pragma unroll
+        for (int r = 0; r < ROWS; ++r) k.f[r] = next[r];
+#pragma unroll
+        for (int c = 0; c < COLS; ++c) {
+            const int col = un_share_col(s, c);
+            const float g = -log_m - un_parts_log_sum(part, most, UN_SOLVE_COLS, col);
+            k.g[c] = col < s.m ? g : 0.0f;
+        }
+    }
+#pragma unroll
+    for (int r = 0; r < ROWS; ++r)
+#pragma unroll
+        for (int c = 0; c < COLS; ++c) t[r][c] = expf(k.f[r] + k.g[c] - k.a[r][c]);
+}
+
+/* Plan from cost, both [n, m]; returns this thread's part of the distance. */
+template <int ROWS, int COLS>
+__device__ __forceinline__ double un_solve(float *plan, const float *cost, int n, int m,
+                                           const struct un_transport &how, un_transport_room &room) {
+    const un_share s = {(int)threadIdx.x / UN_WARP, (int)threadIdx.x % UN_WARP, n, m};
+    float t[ROWS][COLS];
+    double distance = 0.0;
+    if (how.solver == UN_SOLVER_IPOT)
+        un_ipot_solve<ROWS, COLS>(t, cost, s, how, room);
+    else
+        un_sinkhorn_solve<ROWS, COLS>(t, cost, s, how, room);
+#pragma unroll
+    for (int r = 0; r < ROWS; ++r) {
+        float sum = 0.0f;
+#pragma unroll
+        for (int c = 0; c < COLS; ++c)
+            if (un_share_inside(s, r, c)) {
+                const int at = un_share_row(s, r) * m + un_share_col(s, c);
+                plan[at] = t[r][c];
+                sum += cost[at] * t[r][c];
+            }
+        distance += (double)sum;
+    }
+    return distance;
+}
+
+#endif
