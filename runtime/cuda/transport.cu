@@ -55,31 +55,46 @@ __device__ __forceinline__ void dots(float acc[DOT_TILES][4], const un_pair<un_b
     }
 }
 
-/* The same ownership in f32: a lane adds up the four blocks of eight columns that a quad shares above. */
+/* v[i] = p[i] for i < n, 0 above; n <= 4. */
+__device__ __forceinline__ void load4(float v[4], const float *p, int n, bool wide) {
+    if (wide && n >= 4) {
+        const float4 a = *(const float4 *)p;
+        v[0] = a.x, v[1] = a.y, v[2] = a.z, v[3] = a.w;
+        return;
+    }
+#pragma unroll
+    for (int i = 0; i < 4; ++i) v[i] = i < n ? p[i] : 0.0f;
+}
+
+/* The same tiles and blocks in f32: a lane adds up the 32 columns that a quad shares above. A half of the
+ * tile at a time: the addresses of all of it do not fit into registers. */
 __device__ __forceinline__ void dots(float acc[DOT_TILES][4], const un_pair<float> &p, const tile &c,
                                      const un_rows<const float> &x) {
     const int warp = (int)threadIdx.x / UN_WARP, g = (int)threadIdx.x % UN_WARP / 4, t = (int)threadIdx.x % 4;
-    const float *word = p.x + (int64_t)(c.i + g) * x.stride,
-                *region = p.x + (int64_t)(p.n + c.j + 2 * t) * x.stride;
-    for (int64_t block = warp * BLOCK_COLS; block < x.cols; block += UN_TRANSPORT_WARPS * BLOCK_COLS)
-        for (int64_t k = block; k < block + BLOCK_COLS && k < x.cols; k += UN_VEC) {
-            const int64_t count = x.cols - k;
-            float a[2][UN_VEC], b[2][UN_VEC];
-            un_load8(a[0], word + k, c.i + g < p.n ? count : 0, x.wide);
-            un_load8(a[1], word + 8 * x.stride + k, c.i + g + 8 < p.n ? count : 0, x.wide);
+    const float *word = p.x + (int64_t)(c.i + g) * x.stride;
+    const int cols = (int)x.cols;
 #pragma unroll
-            for (int u = 0; u < DOT_TILES; ++u)
-                if (u < c.tiles) {
-                    const int j = c.j + 8 * u + 2 * t;
-                    const float *y = region + 8 * u * x.stride + k;
-                    un_load8(b[0], y, j < p.m ? count : 0, x.wide);
-                    un_load8(b[1], y + x.stride, j + 1 < p.m ? count : 0, x.wide);
+    for (int half = 0; half < DOT_TILES; half += DOT_TILES / 2) {
+        const int first = c.j + 8 * half + 2 * t;
+        const float *region = p.x + (int64_t)(p.n + first) * x.stride;
+        for (int block = warp * BLOCK_COLS; block < cols; block += UN_TRANSPORT_WARPS * BLOCK_COLS)
+#pragma unroll 1
+            for (int k = block; k < block + BLOCK_COLS && k < cols && half < c.tiles; k += 4) {
+                float a[2][4], b[2][4];
+                load4(a[0], word + k, c.i + g < p.n ? cols - k : 0, x.wide);
+                load4(a[1], word + 8 * x.stride + k, c.i + g + 8 < p.n ? cols - k : 0, x.wide);
+                const float *y = region + k;
 #pragma unroll
-                    for (int e = 0; e < UN_VEC; ++e)
+                for (int u = 0; u < DOT_TILES / 2; ++u, y += 8 * x.stride) {
+                    load4(b[0], y, first + 8 * u < p.m ? cols - k : 0, x.wide);
+                    load4(b[1], y + x.stride, first + 8 * u + 1 < p.m ? cols - k : 0, x.wide);
 #pragma unroll
-                        for (int q = 0; q < 4; ++q) acc[u][q] += a[q / 2][e] * b[q % 2][e];
+                    for (int e = 0; e < 4; ++e)
+#pragma unroll
+                        for (int q = 0; q < 4; ++q) acc[half + u][q] += a[q / 2][e] * b[q % 2][e];
                 }
-        }
+            }
+    }
 }
 
 /* This warp's part of the tile, [DOT_ROWS, DOT_STRIDE]. */
@@ -128,17 +143,16 @@ __global__ void __launch_bounds__(UN_TRANSPORT_THREADS, 2)
         if (threadIdx.x == 0) distance[b] = 0.0f;
         return;
     }
-    plan += p.start, cost += p.start;
-    pair_cost(cost, p, x, room);
+    pair_cost(cost + p.start, p, x, room);
     double sum;
     if (p.n <= 16 && p.m <= 64)
-        sum = un_solve<2, 2>(plan, cost, p.n, p.m, how, room);
+        sum = un_solve<2, 2>(plan, cost, p.start, p.n, p.m, how, room);
     else if (p.n <= 32 && p.m <= 64)
-        sum = un_solve<4, 2>(plan, cost, p.n, p.m, how, room);
+        sum = un_solve<4, 2>(plan, cost, p.start, p.n, p.m, how, room);
     else if (p.n <= 64 && p.m <= UN_SOLVE_COLS)
-        sum = un_solve<8, 4>(plan, cost, p.n, p.m, how, room);
+        sum = un_solve<8, 4>(plan, cost, p.start, p.n, p.m, how, room);
     else
-        sum = un_solve_long(plan, cost, p.n, p.m, how, room);
+        sum = un_solve_long(plan + p.start, cost + p.start, p.n, p.m, how, room);
     sum = un_block_sum(sum, room.sum, UN_TRANSPORT_WARPS);
     if (threadIdx.x == 0) distance[b] = (float)sum;
 }

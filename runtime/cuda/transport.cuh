@@ -33,7 +33,7 @@ template <class X> struct un_pair {
     int n, m;
     int64_t first;
     const X *x;
-    int64_t start; /* in plan and cost */
+    int start; /* in plan and cost */
 };
 
 /* False for a pair without words or regions, and for -1, "no pair". */

@@ -39,13 +39,16 @@ struct un_transport_room {
 
 /* This thread's share of a pair whose kernel is in registers. */
 struct un_share {
-    int warp, lane, n, m;
+    int warp, lane, n, m, start; /* start: of the pair in plan and cost */
 };
 __device__ __forceinline__ int un_share_row(const un_share &s, int r) {
     return s.warp + r * UN_TRANSPORT_WARPS;
 }
 __device__ __forceinline__ int un_share_col(const un_share &s, int c) {
     return s.lane + c * UN_WARP;
+}
+__device__ __forceinline__ int un_share_at(const un_share &s, int r, int c) {
+    return s.start + un_share_row(s, r) * s.m + un_share_col(s, c);
 }
 __device__ __forceinline__ bool un_share_inside(const un_share &s, int r, int c) {
     return un_share_row(s, r) < s.n && un_share_col(s, c) < s.m;
@@ -114,8 +117,7 @@ __device__ __forceinline__ void un_ipot_solve(float t[ROWS][COLS], const float *
 #pragma unroll
         for (int c = 0; c < COLS; ++c) {
             a[r][c] = 0.0f, t[r][c] = 1.0f;
-            if (un_share_inside(s, r, c))
-                a[r][c] = expf(-cost[un_share_row(s, r) * s.m + un_share_col(s, c)] / how.beta);
+            if (un_share_inside(s, r, c)) a[r][c] = expf(-cost[un_share_at(s, r, c)] / how.beta);
         }
     }
     for (int it = 0; it < how.iterations; ++it)
@@ -183,8 +185,7 @@ __device__ __forceinline__ void un_sinkhorn_solve(float t[ROWS][COLS], const flo
 #pragma unroll
         for (int c = 0; c < COLS; ++c) {
             k.a[r][c] = UN_TRANSPORT_NO_MASS, k.g[c] = 0.0f;
-            if (un_share_inside(s, r, c))
-                k.a[r][c] = cost[un_share_row(s, r) * s.m + un_share_col(s, c)] / how.epsilon;
+            if (un_share_inside(s, r, c)) k.a[r][c] = cost[un_share_at(s, r, c)] / how.epsilon;
         }
     }
     for (int it = 0; it < how.iterations; ++it) {
@@ -210,11 +211,11 @@ __device__ __forceinline__ void un_sinkhorn_solve(float t[ROWS][COLS], const flo
         for (int c = 0; c < COLS; ++c) t[r][c] = expf(k.f[r] + k.g[c] - k.a[r][c]);
 }
 
-/* Plan from cost, both [n, m]; returns this thread's part of the distance. */
+/* Plan from cost, both [n, m] at `start`; returns this thread's part of the distance. */
 template <int ROWS, int COLS>
-__device__ __forceinline__ double un_solve(float *plan, const float *cost, int n, int m,
+__device__ __forceinline__ double un_solve(float *plan, const float *cost, int start, int n, int m,
                                            const struct un_transport &how, un_transport_room &room) {
-    const un_share s = {(int)threadIdx.x / UN_WARP, (int)threadIdx.x % UN_WARP, n, m};
+    const un_share s = {(int)threadIdx.x / UN_WARP, (int)threadIdx.x % UN_WARP, n, m, start};
     float t[ROWS][COLS];
     double distance = 0.0;
     if (how.solver == UN_SOLVER_IPOT)
@@ -227,7 +228,7 @@ __device__ __forceinline__ double un_solve(float *plan, const float *cost, int n
 #pragma unroll
         for (int c = 0; c < COLS; ++c)
             if (un_share_inside(s, r, c)) {
-                const int at = un_share_row(s, r) * m + un_share_col(s, c);
+                const int at = un_share_at(s, r, c);
                 plan[at] = t[r][c];
                 sum += cost[at] * t[r][c];
             }
