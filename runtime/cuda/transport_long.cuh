@@ -110,8 +110,9 @@ __device__ __forceinline__ void un_long_sinkhorn(const un_long &p, struct un_tra
 }
 
 /* un_solve for any size. */
-static __device__ __noinline__ double un_solve_long(float *plan, const float *cost, int n, int m,
-                                                    struct un_transport how, un_transport_room &room) {
+static __device__ __attribute__((noinline)) double un_solve_long(float *plan, const float *cost, int n, int m,
+                                                                 struct un_transport how,
+                                                                 un_transport_room &room) {
     const un_long p = {(int)threadIdx.x / UN_WARP, (int)threadIdx.x % UN_WARP, n, m, plan, cost};
     double distance = 0.0;
     if (how.solver == UN_SOLVER_IPOT)
