@@ -6,10 +6,10 @@
  * -coef T_ij / (|w_i| |r_j|), and its own vector times pull_i = coef sum_j T_ij cos_ij / |x_i|^2.
  *
  * A warp's task is 16 tokens x 64 columns. Weights are made from the plan as they are needed. With bf16 rows
- * the products run on the tensor cores, each weight as the sum of two bf16 (2^-17 of it is lost, a 256th of
- * what the rounding of a bf16 gradient loses); with f32 rows in f32. Bytes of a pair of n + m tokens: rows
- * three times (once from memory), gradients once in and once out, 4.5 KB a token of 768 in bf16; 1.8 million
- * products for 24 x 50 x 768.
+ * the products run on the tensor cores, each weight as the sum of two bf16 (up to 2^-16 of it is lost, a
+ * 256th of what the rounding of a bf16 gradient loses); with f32 rows in f32. Bytes of a pair of n + m
+ * tokens: rows three times (once from memory), gradients once in and once out, 4.5 KB a token of 768 in
+ * bf16; 1.8 million products for 24 x 50 x 768.
  */
 #include "runtime/cuda/transport.cuh"
 
