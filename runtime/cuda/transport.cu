@@ -5,7 +5,7 @@
  * time mostly from the cache), 0.9 million products for the cost - 7,000 cycles of the f32 units, so bf16
  * goes through the tensor cores: products of bf16 are exact in f32 and the lengths divide afterwards -, then
  * 50 iterations of 1,200 entries that depend on one another: what counts there is the way through one
- * barrier, one sum across a warp and two divisions, about 350 cycles an iteration.
+ * barrier, one sum across a warp and two divisions (reckoned 350 cycles; 170 instructions a warp).
  */
 #include "runtime/cuda/transport_long.cuh"
 
@@ -149,6 +149,10 @@ __global__ void __launch_bounds__(UN_TRANSPORT_THREADS, 2)
         sum = un_solve<2, 2>(plan, cost, p.start, p.n, p.m, how, room);
     else if (p.n <= 32 && p.m <= 64)
         sum = un_solve<4, 2>(plan, cost, p.start, p.n, p.m, how, room);
+    else if (p.n <= 32 && p.m <= UN_SOLVE_COLS)
+        sum = un_solve<4, 4>(plan, cost, p.start, p.n, p.m, how, room);
+    else if (p.n <= 64 && p.m <= 64)
+        sum = un_solve<8, 2>(plan, cost, p.start, p.n, p.m, how, room);
     else if (p.n <= 64 && p.m <= UN_SOLVE_COLS)
         sum = un_solve<8, 4>(plan, cost, p.start, p.n, p.m, how, room);
     else

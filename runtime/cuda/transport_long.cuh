@@ -52,7 +52,7 @@ __device__ __forceinline__ void un_long_ipot(const un_long &p, struct un_transpo
     for (int it = 0; it < how.iterations; ++it) un_long_ipot_iterate(p, how.beta, room);
 }
 
-/* un_sinkhorn_words: next from g, and the largest error of this warp's rows. */
+/* The words' dual from g, and the largest marginal error of this warp's rows. */
 __device__ __forceinline__ float un_long_words(float *next, const un_long &p, float epsilon, const float *f,
                                                const float *g) {
     const float log_n = logf((float)p.n);

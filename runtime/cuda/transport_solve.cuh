@@ -54,6 +54,44 @@ __device__ __forceinline__ bool un_share_inside(const un_share &s, int r, int c)
     return un_share_row(s, r) < s.n && un_share_col(s, c) < s.m;
 }
 
+/* The sum, or the largest, of each of ROWS values over the warp. A lane gets that of row lane / (UN_WARP /
+ * ROWS): while more than one row is left, half the lanes hand on the half of the rows they will not keep, so
+ * that 8 rows cost 9 exchanges rather than 40, and what follows is computed for a row once rather than by
+ * all lanes. */
+template <int ROWS, bool LARGEST> __device__ __forceinline__ float un_rows_fold(const float row[ROWS]) {
+    const int lane = (int)threadIdx.x % UN_WARP;
+    float v[ROWS];
+    int width = UN_WARP / 2;
+#pragma unroll
+    for (int r = 0; r < ROWS; ++r) v[r] = row[r];
+#pragma unroll
+    for (int half = ROWS / 2; half > 0; half /= 2, width /= 2)
+#pragma unroll
+        for (int r = 0; r < half; ++r) {
+            const bool upper = (lane & width) != 0;
+            const float kept = upper ? v[r + half] : v[r], sent = upper ? v[r] : v[r + half],
+                        got = __shfl_xor_sync(0xFFFFFFFFu, sent, width);
+            v[r] = LARGEST ? fmaxf(kept, got) : kept + got;
+        }
+#pragma unroll
+    for (; width > 0; width /= 2) {
+        const float got = __shfl_xor_sync(0xFFFFFFFFu, v[0], width);
+        v[0] = LARGEST ? fmaxf(v[0], got) : v[0] + got;
+    }
+    return v[0];
+}
+
+/* row[r] = what the lanes of row r have, as un_rows_fold leaves it. */
+template <int ROWS> __device__ __forceinline__ void un_rows_spread(float row[ROWS], float mine) {
+#pragma unroll
+    for (int r = 0; r < ROWS; ++r) row[r] = __shfl_sync(0xFFFFFFFFu, mine, r * (UN_WARP / ROWS));
+}
+
+/* Is the row that un_rows_fold gives this lane one of the pair's? */
+template <int ROWS> __device__ __forceinline__ bool un_rows_mine(const un_share &s) {
+    return un_share_row(s, s.lane / (UN_WARP / ROWS)) < s.n;
+}
+
 /* Sum over the warps of part[warp][col]. */
 __device__ __forceinline__ float un_parts_sum(const float *part, int stride, int col) {
     float sum = part[col];
@@ -97,14 +135,16 @@ __device__ __forceinline__ void un_ipot_iterate(float t[ROWS][COLS], const float
     }
 #pragma unroll
     for (int r = 0; r < ROWS; ++r) {
-        float sum = 0.0f;
+        sigma[r] = 0.0f;
 #pragma unroll
-        for (int c = 0; c < COLS; ++c) sum += t[r][c] * delta[c];
-        sum = un_warp_sum(sum);
-        sigma[r] = un_share_row(s, r) < s.n ? 1.0f / ((float)s.n * sum) : 0.0f;
+        for (int c = 0; c < COLS; ++c) sigma[r] += t[r][c] * delta[c];
+    }
+    const float sum = un_rows_fold<ROWS, false>(sigma);
+    un_rows_spread<ROWS>(sigma, un_rows_mine<ROWS>(s) ? 1.0f / ((float)s.n * sum) : 0.0f);
+#pragma unroll
+    for (int r = 0; r < ROWS; ++r)
 #pragma unroll
         for (int c = 0; c < COLS; ++c) t[r][c] = sigma[r] * t[r][c] * delta[c];
-    }
 }
 
 template <int ROWS, int COLS>
@@ -125,28 +165,31 @@ __device__ __forceinline__ void un_ipot_solve(float t[ROWS][COLS], const float *
 }
 
 /* Sinkhorn: duals f of the words, g of the regions, kept divided by epsilon; a = cost / epsilon. */
-template <int ROWS, int COLS> struct un_sinkhorn { float a[ROWS][COLS], f[ROWS], g[COLS]; };
+template <int ROWS, int COLS> struct un_sinkhorn {
+    float a[ROWS][COLS], f[ROWS], g[COLS];
+    float mine; /* f of the row that un_rows_fold gives this lane */
+};
 
-/* next_i = -ln n - ln sum_j e^(g_j - a_ij); returns how far the old f was from meeting the marginals of the
- * words: max_i |n sum_j e^(f_i + g_j - a_ij) - 1|, and that sum times n is e^(old f_i - new f_i). */
+/* -ln n - ln sum_j e^(g_j - a_ij) for the lane's row i, 0 for padding. */
 template <int ROWS, int COLS>
-__device__ __forceinline__ float un_sinkhorn_words(float next[ROWS], const un_sinkhorn<ROWS, COLS> &k,
-                                                   const un_share &s) {
-    const float log_n = logf((float)s.n);
-    float worst = 0.0f;
+__device__ __forceinline__ float un_sinkhorn_words(const un_sinkhorn<ROWS, COLS> &k, const un_share &s) {
+    float largest[ROWS], sum[ROWS];
 #pragma unroll
     for (int r = 0; r < ROWS; ++r) {
-        float largest = k.g[0] - k.a[r][0], sum = 0.0f;
+        largest[r] = k.g[0] - k.a[r][0];
 #pragma unroll
-        for (int c = 1; c < COLS; ++c) largest = fmaxf(largest, k.g[c] - k.a[r][c]);
-        largest = un_warp_max(largest);
-#pragma unroll
-        for (int c = 0; c < COLS; ++c) sum += expf(k.g[c] - k.a[r][c] - largest);
-        const float f = -log_n - (largest + logf(un_warp_sum(sum)));
-        next[r] = un_share_row(s, r) < s.n ? f : 0.0f;
-        worst = fmaxf(worst, fabsf(expm1f(k.f[r] - next[r])));
+        for (int c = 1; c < COLS; ++c) largest[r] = fmaxf(largest[r], k.g[c] - k.a[r][c]);
     }
-    return worst;
+    const float most = un_rows_fold<ROWS, true>(largest);
+    un_rows_spread<ROWS>(largest, most);
+#pragma unroll
+    for (int r = 0; r < ROWS; ++r) {
+        sum[r] = 0.0f;
+#pragma unroll
+        for (int c = 0; c < COLS; ++c) sum[r] += expf(k.g[c] - k.a[r][c] - largest[r]);
+    }
+    const float f = -logf((float)s.n) - (most + logf(un_rows_fold<ROWS, false>(sum)));
+    return un_rows_mine<ROWS>(s) ? f : 0.0f;
 }
 
 /* The warp's parts of g_j = -ln m - ln sum_i e^(f_i - a_ij): its largest exponent and its sum. */
@@ -172,13 +215,15 @@ __device__ __forceinline__ float un_warps_worst(const float *off) {
     return worst;
 }
 
-/* The marginal error after an iteration shows when the next one begins; that one is then not carried out. */
+/* The marginal error after an iteration shows when the next one begins: max_i |n sum_j e^(f_i + g_j - a_ij) -
+ * 1|, and that sum times n is e^(old f_i - new f_i). The new f is then not adopted. */
 template <int ROWS, int COLS>
 __device__ __forceinline__ void un_sinkhorn_solve(float t[ROWS][COLS], const float *cost, const un_share &s,
                                                   const struct un_transport &how, un_transport_room &room) {
     un_sinkhorn<ROWS, COLS> k;
     float next[ROWS];
     const float log_m = logf((float)s.m);
+    k.mine = 0.0f;
 #pragma unroll
     for (int r = 0; r < ROWS; ++r) {
         k.f[r] = 0.0f;
@@ -191,13 +236,15 @@ __device__ __forceinline__ void un_sinkhorn_solve(float t[ROWS][COLS], const flo
     for (int it = 0; it < how.iterations; ++it) {
         float *part = room.part + (it & 1) * 2 * UN_SOLVE_PART, *most = part + UN_SOLVE_PART,
               *off = room.off[it & 1];
-        const float worst = un_sinkhorn_words<ROWS, COLS>(next, k, s);
+        const float f = un_sinkhorn_words<ROWS, COLS>(k, s), worst = un_warp_max(fabsf(expm1f(k.mine - f)));
+        un_rows_spread<ROWS>(next, f);
         if (s.lane == 0) off[s.warp] = worst;
         un_sinkhorn_parts<ROWS, COLS>(part, most, next, k, s);
         __syncthreads();
         if (it > 0 && how.tolerance > 0.0f && un_warps_worst(off) < how.tolerance) break;
 #pragma unroll
         for (int r = 0; r < ROWS; ++r) k.f[r] = next[r];
+        k.mine = f;
 #pragma unroll
         for (int c = 0; c < COLS; ++c) {
             const int col = un_share_col(s, c);
