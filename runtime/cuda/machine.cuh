@@ -41,6 +41,13 @@ __device__ __forceinline__ uint16_t un_pack_f16(float f) {
     return h;
 }
 
+/* 2^x to two units in the last place; results below the normal numbers are zero. */
+__device__ __forceinline__ float un_exp2(float x) {
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
 /* 16 bytes from global to shared memory, both 16-byte aligned, complete after commit and wait. `bytes` 0..16
  * are read, the rest is zero. */
 __device__ __forceinline__ void un_copy_async(void *shared, const void *global, int bytes) {
