@@ -263,8 +263,10 @@ static inline uint32_t un_emu_bf16(float f) {
 static inline uint32_t un_pack_bf16(float lo, float hi) {
     return un_emu_bf16(lo) | un_emu_bf16(hi) << 16;
 }
+/* As the card has it: denormal results are zero. */
 static inline float un_exp2(float x) {
-    return exp2f(x);
+    const float y = exp2f(x);
+    return y < 0x1p-126f ? 0.0f : y;
 }
 static inline float un_reciprocal(float x) {
     return 1.0f / x;
