@@ -32,7 +32,7 @@ static void ask(void) {
     else
         snprintf(reason, sizeof reason, "the driver sees none, or none is visible to this process");
     /* a driver without a card that can be used is seldom meant */
-    un_log(UN_LOG_WARN, "an NVIDIA driver is installed, but no card answers: %s", reason);
+    un_log(UN_LOG_INFO, "an NVIDIA driver is installed, but no card answers: %s", reason);
 }
 
 static void ask_once(void) {
