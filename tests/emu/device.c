@@ -222,7 +222,3 @@ bool un_cuda_blas_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, boo
     (void)bias_type, (void)biased;
     return false && host_products;
 }
-
-void un_emu_order(const char *order) {
-    setenv("UN_EMU_ORDER", order, 1);
-}
