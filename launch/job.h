@@ -63,6 +63,7 @@ struct un_job {
     struct un_model *model;
     const struct un_params *table;
     float *params;               /* [P] device */
+    void *low;                   /* [P] device: their bf16 copy for products; NULL: none */
     float *grads[UN_GRAD_DEPTH]; /* [P] device each: stack of the tree over lanes */
     int n_grads, top;            /* buffers; of them in use in a step */
     struct un_optim optim;       /* of what this rank owns */
@@ -74,6 +75,7 @@ struct un_job {
     struct un_loaded *held;       /* [lanes of the rank] */
     struct un_stats *lane_stats;  /* [lanes of the rank with the most lanes] */
     struct un_stats *all_stats;   /* [ranks * that] */
+    double *words;                /* [ranks] of a step that was skipped */
     struct un_lane_state *states; /* [lanes] */
     struct un_loader *loader;
     int64_t step; /* updates done */

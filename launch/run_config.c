@@ -152,7 +152,7 @@ static const struct un_key train_keys[] = {
      .min = 1,
      .max = 1e9,
      .unit = "steps",
-     .meaning = "updates skipped in a row (gradient not finite) before the run ends"},
+     .meaning = "updates skipped in a row (a loss or the gradient not finite) before the run ends"},
 };
 
 static const struct un_key wra_keys[] = {
