@@ -195,7 +195,7 @@ static enum un_status update(struct un_job *job, struct un_step_result *result) 
         if (part.count > 0)
             un_optim_apply(&job->optim, job->device, job->queue, job->params, job->low, job->grads[0],
                            &job->config.optim, job->step + 1, job->config.train.steps, &part);
-        un_exchange_updated(job, b);
+        UN_TRY(un_exchange_updated(job, b));
     }
     return un_optim_outcome(&job->optim, job->device, job->queue, job->words, &result->grad_norm,
                             &result->skip);

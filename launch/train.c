@@ -80,7 +80,8 @@ static void put_losses(struct un_metrics *m, const struct un_job *job, const str
     if (total->pairs_neg > 0) un_metrics_put(m, "loss/itm_ot_neg", total->ot_neg / total->pairs_neg);
 }
 
-static void put_times(struct un_metrics *m, const struct interval *v, double now) {
+/* exposed_known: the host waits for communication, so it knows how long. */
+static void put_times(struct un_metrics *m, const struct interval *v, double now, bool exposed_known) {
     double steps = (double)v->steps;
     un_metrics_put(m, "tokens_per_s", v->tokens / (now - v->since));
     un_metrics_put(m, "ms/step", (now - v->since) / steps * 1e3);
@@ -91,7 +92,7 @@ static void put_times(struct un_metrics *m, const struct interval *v, double now
     }
     if (v->comm > 0) {
         un_metrics_put(m, "ms/comm", v->comm / steps * 1e3);
-        un_metrics_put(m, "comm_exposed", fmin(1, v->seconds[UN_PHASE_REDUCE] / v->comm));
+        if (exposed_known) un_metrics_put(m, "comm_exposed", fmin(1, v->seconds[UN_PHASE_REDUCE] / v->comm));
     }
     un_metrics_put(m, "ms/valid", v->valid / steps * 1e3);
 }
@@ -144,7 +145,7 @@ static enum un_status log_step(struct run *r, const struct un_step_result *resul
         un_metrics_put(r->metrics, "tokens", total.tokens);
         un_metrics_put(r->metrics, "samples", total.samples);
         put_skips(r);
-        put_times(r->metrics, v, now);
+        put_times(r->metrics, v, now, un_exchange_times(job).waited >= 0);
         put_saves(r);
         end_line(r);
         progress_text(job, &total, v->tokens / (now - v->since), text, sizeof text);
@@ -262,9 +263,10 @@ static void say_start(const struct run *r) {
     int64_t n = job->comm->size;
     if (n > 1)
         un_log(UN_LOG_INFO,
-               "optimizer: each rank updates a part, %.2f MiB of state at most; communication %s computation",
-               (double)memory.moments / (1 << 20),
-               un_comm_queue_has_thread(job->exchange.queue) ? "beside the" : "and then");
+               "optimizer: each rank updates a part, %.2f MiB of state at most; communication %s "
+               "computation, %s",
+               (double)memory.moments / (1 << 20), un_exchange_beside(job) ? "beside the" : "and then",
+               un_exchange_way(job));
     bool tree = (n & (n - 1)) == 0 && (job->config.train.lanes & (job->config.train.lanes - 1)) == 0;
     if (job->config.train.exact && n > 1 && !tree)
         un_log(UN_LOG_INFO,
