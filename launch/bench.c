@@ -128,6 +128,7 @@ enum un_status un_bench_run(struct un_job *job, int64_t steps, FILE *out) {
     double *rates = un_alloc((size_t)steps, sizeof *rates, "rates of the benchmark");
     if (!rates) return un_error_get()->status;
     UN_TRY_GOTO(yardstick_open(job, &y), out);
+    un_job_lower(job);
     UN_TRY_GOTO(un_job_start_loader(job), out);
     UN_TRY_GOTO(timed_steps(job, steps, &y, &sums, rates, out), out);
     if (job->comm->rank == 0) report(job, steps, &sums, median(rates, steps), out);

@@ -26,12 +26,20 @@ int64_t un_job_slots(const struct un_job *job) {
     return job->lane_end - job->lane_begin + job->config.loader.ahead;
 }
 
+/* auto is bf16 on a card; the CPU computes in fp32 whatever is asked. */
+static enum un_type activations(const struct un_job *job) {
+    int precision = job->config.train.precision;
+    bool card = job->device && job->device->kind != UN_DEVICE_CPU;
+    return card && (precision == UN_PRECISION_AUTO || precision == UN_PRECISION_BF16) ? UN_BF16 : UN_F32;
+}
+
 struct un_model_setup un_job_model_setup(const struct un_job *job) {
     return (struct un_model_setup){.dims = job->dims,
                                    .caps = job->caps,
                                    .wra = un_run_config_transport(&job->config),
                                    .seed = (uint64_t)job->config.run.seed,
-                                   .train = true};
+                                   .train = true,
+                                   .act = activations(job)};
 }
 
 static void *slot_alloc(void *context, size_t bytes) {
@@ -64,10 +72,11 @@ enum un_status un_job_memory(const struct un_job *job, struct un_memory_plan *pl
     struct un_params table = {0};
     UN_TRY(un_model_params_build(&table, &job->dims));
     *plan = (struct un_memory_plan){.params = (size_t)table.total * sizeof(float)};
+    if (setup.act == UN_BF16) plan->params += plan->params / 2;
     plan->moments = un_optim_bytes(&table, un_exchange_most_owned(job, table.total));
     plan->exchange = un_exchange_bytes(job, table.total);
     plan->checkpoint = un_saver_bytes(un_exchange_most_owned(job, table.total));
-    plan->grads = plan->params * (size_t)grad_buffers(un_job_most_lanes(job));
+    plan->grads = (size_t)table.total * sizeof(float) * (size_t)grad_buffers(un_job_most_lanes(job));
     un_params_free(&table);
     UN_TRY(un_model_bytes(&setup, &plan->activations));
     struct un_loader_setup loader;
@@ -91,6 +100,10 @@ static enum un_status open_buffers(struct un_job *job) {
     size_t bytes = (size_t)job->table->total * sizeof(float);
     job->params = d->mem->alloc(d, bytes, "parameters");
     if (!job->params) return un_error_get()->status;
+    if (activations(job) == UN_BF16) {
+        job->low = d->mem->alloc(d, bytes / 2, "bf16 copy of the parameters");
+        if (!job->low) return un_error_get()->status;
+    }
     job->n_grads = grad_buffers(job->lane_end - job->lane_begin);
     UN_ASSERT(job->n_grads <= UN_GRAD_DEPTH);
     for (int i = 0; i < job->n_grads; ++i) {
@@ -139,6 +152,11 @@ static enum un_status init_params(struct un_job *job) {
     return status;
 }
 
+void un_job_lower(struct un_job *job) {
+    if (job->low)
+        job->device->ops->cast(job->queue, job->low, UN_BF16, job->params, UN_F32, job->table->total);
+}
+
 enum un_status un_job_find_device(struct un_job *job) {
     const struct un_run_config *c = &job->config;
     int threads = (int)c->run.threads;
@@ -150,8 +168,11 @@ enum un_status un_job_find_device(struct un_job *job) {
 }
 
 static enum un_status open_network(struct un_job *job) {
-    if (job->config.train.precision == UN_PRECISION_BF16 && job->device->kind == UN_DEVICE_CPU)
-        un_log(UN_LOG_INFO, "train.precision: bf16 is for cards; the CPU computes in fp32");
+    int precision = job->config.train.precision;
+    if (job->device->kind == UN_DEVICE_CPU &&
+        (precision == UN_PRECISION_BF16 || precision == UN_PRECISION_TF32))
+        un_log(UN_LOG_INFO, "train.precision: %s is for cards; the CPU computes in fp32",
+               precision == UN_PRECISION_BF16 ? "bf16" : "tf32");
     struct un_model_setup setup = un_job_model_setup(job);
     struct un_limits limits;
     un_model_limits(&setup, &limits);
@@ -205,6 +226,7 @@ static void close_device(struct un_job *job) {
     un_optim_close(&job->optim, d);
     for (int i = 0; i < job->n_grads; ++i) d->mem->free(d, job->grads[i]);
     d->mem->free(d, job->params);
+    d->mem->free(d, job->low);
     un_model_close(job->model);
     if (job->queue) d->mem->queue_close(job->queue);
     un_device_close(d);

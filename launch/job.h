@@ -63,6 +63,7 @@ struct un_job {
     struct un_model *model;
     const struct un_params *table;
     float *params;               /* [P] device */
+    void *low;                   /* [P] device: bf16 copy for the products; NULL: they take params */
     float *grads[UN_GRAD_DEPTH]; /* [P] device each: stack of the tree over lanes */
     int n_grads, top;            /* buffers; of them in use in a step */
     struct un_optim optim;       /* of what this rank owns */
@@ -99,5 +100,7 @@ int64_t un_job_slots(const struct un_job *job);
  */
 enum un_status un_job_gather_stats(struct un_job *job, struct un_stats *total);
 struct un_model_setup un_job_model_setup(const struct un_job *job);
+/* job->low from all of job->params, after somebody but an update has changed them. Queued. */
+void un_job_lower(struct un_job *job);
 
 #endif

@@ -6,7 +6,7 @@
 const char *const un_device_names[] = {"auto", "cpu", "cuda", NULL};
 static const char *const bind_names[] = {"auto", "none", NULL};
 static const char *const mixing_names[] = {"sample", "batch", NULL};
-static const char *const precision_names[] = {"auto", "fp32", "bf16", NULL};
+static const char *const precision_names[] = {"auto", "fp32", "tf32", "bf16", NULL};
 static const char *const solver_names[] = {"ipot", "sinkhorn", NULL};
 const char *const un_backend_names[] = {"auto", "self", "mpi", NULL};
 
@@ -108,7 +108,15 @@ static const struct un_key train_keys[] = {
      .offset = AT(un_train_keys, precision),
      .fallback = "auto",
      .choices = precision_names,
-     .meaning = "of activations and matrix products; auto: bf16 on a card, fp32 on the CPU"},
+     .meaning =
+         "of activations and matrix products; tf32: fp32 with shortened factors in the products; auto: "
+         "bf16 on a card; the CPU computes in fp32 always"},
+    {.name = "graph",
+     .type = UN_KEY_BOOL,
+     .offset = AT(un_train_keys, graph),
+     .fallback = "false",
+     .meaning = "a card replays passes of the same shape as graphs: worth it for small networks, whose "
+                "kernels are shorter than their launches"},
     {.name = "exact",
      .type = UN_KEY_BOOL,
      .offset = AT(un_train_keys, exact),

@@ -8,7 +8,7 @@
 #include "model/optim.h"
 #include "runtime/config.h"
 
-enum un_precision { UN_PRECISION_AUTO, UN_PRECISION_FP32, UN_PRECISION_BF16 };
+enum un_precision { UN_PRECISION_AUTO, UN_PRECISION_FP32, UN_PRECISION_TF32, UN_PRECISION_BF16 };
 
 struct un_top_keys {
     int device; /* index into un_device_names */
@@ -29,7 +29,7 @@ struct un_run_keys {
 struct un_train_keys {
     int64_t steps, lanes, tokens_per_lane;
     int mixing, precision;
-    bool exact;
+    bool exact, graph;
     double itm_neg_prob, itm_ot_lambda, mrm_prob, mlm_prob;
     int64_t max_skipped; /* steps in a row with a loss that is not finite */
 };

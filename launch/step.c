@@ -145,7 +145,7 @@ static enum un_status start_lane(struct un_job *job, const int64_t counts[UN_COU
     struct un_outputs out;
     struct un_pass_hooks hooks = {
         .need = await_params, .ready = i + 1 == lane_count(job) ? merge_span : NULL, .context = job};
-    UN_TRY(un_model_pass(job->model, job->queue, &batch, job->params, grads, true, &out, &hooks));
+    UN_TRY(un_model_pass(job->model, job->queue, &batch, job->params, job->low, grads, true, &out, &hooks));
     un_host_outputs_fetch(&job->outputs[i % 2], &out, host, d, job->queue);
     d->mem->event_record(job->events[i % 2], job->queue);
     return UN_OK;

@@ -278,6 +278,7 @@ static enum un_status start(struct run *r, const char *resume) {
     un_watchdog_phase(r->job->watchdog, "resume", 0);
     UN_TRY(agree(r, un_saver_open(&r->saver, r->job)));
     UN_TRY(resume_from(r, resume));
+    un_job_lower(r->job);
     enum un_status status = open_log(r);
     if (status == UN_OK) status = un_job_start_loader(r->job);
     UN_TRY(agree(r, status));

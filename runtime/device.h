@@ -50,6 +50,8 @@ struct un_device_ops {
     void (*copy_out)(struct un_queue *q, void *host_dst, const void *device_src, size_t bytes);
     /* Bytes a queue with these limits will take as scratch, for the plan printed by --check. */
     size_t (*scratch_bytes)(struct un_device *d, const struct un_limits *limits);
+    /* Device memory that can still be taken; NULL: not known (the CPU). */
+    size_t (*free_bytes)(struct un_device *d);
     void (*close)(struct un_device *d);
 };
 

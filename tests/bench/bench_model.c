@@ -262,7 +262,7 @@ int main(int argc, char **argv) {
     for (int i = 0; i < OP_COUNT; ++i) op_seconds[i] = 0;
     for (int i = 0; i < passes; ++i) {
         double start = now();
-        check(un_model_pass(b.net.model, b.net.q, &b.batch.device, b.net.params, b.net.grads, true,
+        check(un_model_pass(b.net.model, b.net.q, &b.batch.device, b.net.params, NULL, b.net.grads, true,
                             &b.net.out, NULL));
         check(b.net.device->mem->queue_wait(b.net.q));
         double middle = now();
