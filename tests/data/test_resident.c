@@ -26,7 +26,7 @@ struct rig {
 static void rig_open(struct rig *rig, int64_t images, enum un_type second) {
     struct world_spec specs[2] = {{.files = make_files_default(), .mix = {8, 4, 2, 4, 6}},
                                   {.files = make_files_default(), .mix = {1, 1, 1, 1, 1}}};
-    specs[0].files.images = images;
+    specs[0].files.images = specs[1].files.images = images;
     specs[1].files.prefix = "vg";
     specs[1].files.seed = 3;
     specs[1].files.feature_type = second;
@@ -175,7 +175,7 @@ static void every_size_threads_and_lanes(void **state) {
     }
 }
 
-/* Lanes of one image: false pairs come from all, so other lanes' images are guests for ever. */
+/* Lanes of one image: false pairs come from all, and other lanes' images are guests for ever. */
 static void guests_of_other_lanes(void **state) {
     (void)state;
     struct rig rig;
