@@ -75,10 +75,50 @@ static void run(struct bench *b) {
     check(net_fetch(&b->net, b->grads, b->net.grads, b->net.table->total));
 }
 
+static void poison(int32_t *list, int64_t n, int64_t cap) {
+    for (int64_t i = n; list && i < cap; ++i) list[i] = 0x7FFFFFF0;
+}
+
+/* Behind the real entries stands what would end in a crash or in other numbers. */
+static void poison_tails(struct un_batch *b, const struct un_batch_caps *caps) {
+    poison(b->start, b->samples + 1, caps->samples + 1);
+    poison(b->word_id, b->words, caps->words);
+    poison(b->word_pos, b->words, caps->words);
+    poison(b->word_row, b->words, caps->words);
+    poison(b->region_row, b->regions, caps->regions);
+    poison(b->feature_row, b->regions, caps->regions);
+    poison(b->fresh_row, b->fresh, caps->regions);
+    poison(b->target_row, b->rows[UN_MRFR].n, caps->regions);
+    poison(b->masked_region, b->masked_count, caps->regions);
+    poison(b->by_word_id, b->by_word.count, caps->words);
+    poison(b->by_word_start, b->by_word.count + 1, caps->words + 1);
+    poison(b->by_position_id, b->by_position.count, caps->words);
+    poison(b->by_position_start, b->by_position.count + 1, caps->words + 1);
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        struct un_rows *rows = &b->rows[t];
+        int64_t cap = un_batch_row_cap(caps, (enum un_objective)t);
+        poison(rows->row, rows->n, cap);
+        poison(rows->target, rows->n, cap);
+        poison(rows->region, rows->n, cap);
+    }
+    int64_t pairs = b->rows[UN_ITM].n;
+    poison(b->pair_first, pairs, caps->samples);
+    poison(b->pair_words, pairs, caps->samples);
+    poison(b->pair_regions, pairs, caps->samples);
+    poison(b->plan_start, pairs + 1, caps->samples + 1);
+    for (int64_t i = pairs; i < caps->samples; ++i) b->ot_coef[i] = NAN;
+    memset(b->masked + b->regions, 7, (size_t)(caps->regions - b->regions));
+    memset(b->box + b->regions * UN_BOX_WIDTH, 0xFF,
+           (size_t)((caps->regions - b->regions) * UN_BOX_WIDTH) * 4);
+    int64_t soft = b->rows[UN_MRCKL].n * caps->img_label_dim;
+    memset((float *)b->soft_label + soft, 0xFF, (size_t)(caps->regions * caps->img_label_dim - soft) * 4);
+}
+
 /* Fills the batch and sends its spans, and nothing else, to a block that was poisoned. */
 static void fill_and_send(struct bench *b, struct un_batch *padded) {
     const struct un_batch *host = &b->batch.host;
     memset(b->batch.block, 0xFF, host->block_bytes);
+    poison_tails(&b->batch.host, &b->caps);
     un_batch_fill(padded, host, &b->caps);
     for (int part = 0; part < UN_SPAN_COUNT; ++part) {
         struct un_batch_span span = un_batch_span((enum un_batch_part)part, padded, host, &b->caps);
@@ -126,6 +166,19 @@ static void check_counts(const struct un_batch *p, const struct un_batch *host,
     assert_int_equal(p->by_position.start[p->by_position.count], host->words);
 }
 
+/* Some fillers stand behind others that would do: each is there all the same. */
+static void check_fillers(const struct un_batch *p, const struct un_batch *host) {
+    for (int64_t i = host->regions; i < p->regions; ++i)
+        assert_true(p->region_row[i] == -1 && p->masked[i] == 1 &&
+                    (!p->feature_row || p->feature_row[i] == -1));
+    for (int64_t i = host->rows[UN_ITM].n; i < p->rows[UN_ITM].n; ++i) {
+        assert_true(p->pair_first[i] == -1 && p->pair_words[i] == 0 && p->pair_regions[i] == 0);
+        assert_true(p->ot_coef[i] == 0 && p->rows[UN_ITM].row[i] == -1);
+    }
+    for (int64_t i = host->by_word.count; i < p->by_word.count; ++i)
+        assert_true(p->by_word.id[i] == -1 && p->by_word.start[i] == p->by_word.start[i + 1]);
+}
+
 /* With much room, with little, and with none; a second time over a device that holds another micro-batch. */
 static void fillers_change_nothing(void **state) {
     (void)state;
@@ -141,6 +194,7 @@ static void fillers_change_nothing(void **state) {
         fill_and_send(&filled, &padded);
         assert_memory_equal(&before, &filled.batch.host, sizeof before);
         check_counts(&padded, &filled.batch.host, &filled.caps);
+        check_fillers(&padded, &filled.batch.host);
         if (room[i] == 500) assert_true(padded.words - before.words > 0 && padded.rows[UN_ITM].n == 128);
         run(&filled);
         near_runs(&plain, &filled);
@@ -220,6 +274,7 @@ static void store_is_the_same(void **state) {
     d->store_rows = 1000;
     stored.net.device->ops->scatter_rows(stored.net.q, un_mat(store, UN_F32, 1000, f),
                                          un_mat(d->feature, UN_F32, d->fresh, f), d->fresh_row);
+    check_fillers(&padded, host);
     run(&stored);
     same_runs(&plain, &stored);
     un_free(store);
