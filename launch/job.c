@@ -15,8 +15,8 @@ int64_t un_job_most_lanes(const struct un_job *job) {
     return most;
 }
 
-/* Buffers that the tree over `lanes` lanes needs at once: floor(log2(lanes)) + 1. */
-static int grad_buffers(int64_t lanes) {
+/* floor(log2(lanes)) + 1. */
+int un_job_grad_buffers(int64_t lanes) {
     int n = 1;
     while ((int64_t)1 << n <= lanes) ++n;
     return n;
@@ -65,34 +65,10 @@ void un_job_loader_setup(const struct un_job *job, const struct un_plan *plan, u
                                       .host_alloc = job->device ? slot_alloc : NULL,
                                       .host_free = job->device ? slot_free : NULL,
                                       .context = job->device};
-}
-
-enum un_status un_job_memory(const struct un_job *job, struct un_memory_plan *plan) {
-    struct un_model_setup setup = un_job_model_setup(job);
-    struct un_params table = {0};
-    UN_TRY(un_model_params_build(&table, &job->dims));
-    *plan = (struct un_memory_plan){.params = (size_t)table.total * sizeof(float)};
-    if (setup.act == UN_BF16) plan->params += plan->params / 2;
-    plan->moments = un_optim_bytes(&table, un_exchange_most_owned(job, table.total), job->comm->size);
-    plan->exchange = un_exchange_bytes(job, table.total);
-    plan->checkpoint = un_saver_bytes(un_exchange_most_owned(job, table.total));
-    plan->grads = (size_t)table.total * sizeof(float) * (size_t)grad_buffers(un_job_most_lanes(job));
-    un_params_free(&table);
-    UN_TRY(un_model_bytes(&setup, &plan->activations));
-    struct un_loader_setup loader;
-    un_job_loader_setup(job, job->train.plan, UN_RNG_MASK, un_job_slots(job), NULL, &loader);
-    plan->batches = un_loader_bytes(&loader);
-    for (int64_t i = 0; i < job->train.n; ++i) plan->index += un_dataset_bytes(job->train.sets[i]);
-    for (int64_t i = 0; i < job->valid.n; ++i) plan->index += un_dataset_bytes(job->valid.sets[i]);
-    plan->cache = (size_t)un_job_cache_plan(job).taken;
-    if (job->device) {
-        struct un_limits limits;
-        un_model_limits(&setup, &limits);
-        plan->scratch = job->device->mem->scratch_bytes(job->device, &limits);
-    }
-    plan->total = plan->params + plan->moments + plan->grads + plan->activations + plan->scratch +
-                  plan->exchange + plan->batches + plan->index + plan->cache + plan->checkpoint;
-    return UN_OK;
+    if (purpose == UN_RNG_MASK)
+        setup->resident = job->sender.resident;
+    else
+        setup->caps.store_rows = 0; /* validation data are not kept on the device */
 }
 
 static enum un_status open_buffers(struct un_job *job) {
@@ -104,7 +80,7 @@ static enum un_status open_buffers(struct un_job *job) {
         job->low = d->mem->alloc(d, bytes / 2, "bf16 copy of the parameters");
         if (!job->low) return un_error_get()->status;
     }
-    job->n_grads = grad_buffers(job->lane_end - job->lane_begin);
+    job->n_grads = un_job_grad_buffers(job->lane_end - job->lane_begin);
     UN_ASSERT(job->n_grads <= UN_GRAD_DEPTH);
     for (int i = 0; i < job->n_grads; ++i) {
         job->grads[i] = d->mem->alloc(d, bytes, "gradients");
@@ -115,11 +91,8 @@ static enum un_status open_buffers(struct un_job *job) {
     for (int i = 0; i < 2; ++i) {
         UN_TRY(un_host_outputs_open(&job->outputs[i], d, &job->caps, true));
         UN_TRY(d->mem->event_open(d, &job->events[i]));
-        if (d->host_readable) continue;
-        job->blocks[i] = d->mem->alloc(d, un_batch_block_bytes(&job->caps), "micro-batch");
-        if (!job->blocks[i]) return un_error_get()->status;
     }
-    return UN_OK;
+    return un_send_open(job);
 }
 
 static enum un_status open_host(struct un_job *job) {
@@ -166,7 +139,7 @@ enum un_status un_job_find_device(struct un_job *job) {
     if (threads == 0) threads = un_topology_threads(job);
     UN_TRY(un_device_open(un_device_names[c->top.device], threads, job->comm->local_rank, &job->device));
     un_topology_place_threads(job);
-    return UN_OK;
+    return un_job_place_cache(job);
 }
 
 static enum un_status open_network(struct un_job *job) {
@@ -185,11 +158,13 @@ static enum un_status open_network(struct un_job *job) {
 }
 
 enum un_status un_job_open_device(struct un_job *job) {
+    UN_TRY(un_job_check_room(job));
     UN_TRY(open_network(job));
     UN_TRY(un_exchange_open(job));
     UN_TRY(open_buffers(job));
     UN_TRY(open_host(job));
-    return init_params(job);
+    UN_TRY(init_params(job));
+    return un_send_open_store(job);
 }
 
 enum un_status un_job_start_loader(struct un_job *job) {
@@ -223,8 +198,8 @@ static void close_device(struct un_job *job) {
     for (int i = 0; i < 2; ++i) {
         un_host_outputs_close(&job->outputs[i], d);
         if (job->events[i]) d->mem->event_close(job->events[i]);
-        d->mem->free(d, job->blocks[i]);
     }
+    un_send_close(job);
     un_optim_close(&job->optim, d);
     for (int i = 0; i < job->n_grads; ++i) d->mem->free(d, job->grads[i]);
     d->mem->free(d, job->params);
@@ -235,6 +210,7 @@ static void close_device(struct un_job *job) {
 }
 
 void un_job_close(struct un_job *job) {
+    if (job->device) (void)un_send_settle(job); /* a failed step may have left copies under way */
     un_loader_close(job->loader);
     if (job->device) close_device(job);
     un_free(job->held);

@@ -304,8 +304,8 @@ static const struct un_key loader_keys[] = {
      .min = 0,
      .max = 1e8,
      .unit = "MiB",
-     .meaning =
-         "host memory of a rank for rows of its training data, which are then read only once; 0: none"},
+     .meaning = "host memory of a rank for rows of its training data, which are then read only once "
+                "(data.cache); 0: none"},
 };
 
 static const struct un_key_table top_table = TABLE("", top_keys);
@@ -352,6 +352,12 @@ static enum un_status check(const struct un_run_config *c) {
     if (c->data.train.n > UN_MAX_DATASETS || c->data.valid.n > UN_MAX_DATASETS)
         return un_fail(UN_USAGE, "data: at most %d data sets, not %lld", UN_MAX_DATASETS,
                        (long long)(c->data.train.n > c->data.valid.n ? c->data.train.n : c->data.valid.n));
+    if (c->data.cache == UN_CACHE_HOST && c->loader.cache_mb == 0)
+        return un_fail(
+            UN_USAGE,
+            "%s: data.cache: host needs loader.cache_mb, the MiB of memory a rank may take (--check "
+            "says how many hold its part)",
+            un_config_where(d, "data.cache"));
     if (c->optim.warmup_steps >= c->train.steps)
         return un_fail(UN_USAGE, "%s: optim.warmup_steps: %lld is not below train.steps = %lld",
                        un_config_where(d, "optim.warmup_steps"), (long long)c->optim.warmup_steps,

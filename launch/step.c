@@ -47,12 +47,21 @@ static enum un_status load(struct un_job *job, int64_t counts[UN_COUNTS]) {
     return UN_OK;
 }
 
+/* The first micro-batch of the step goes ahead; those of the step before have arrived long since, so the wait
+ * is for errors only. */
+static enum un_status send_first(struct un_job *job) {
+    UN_TRY(un_send_settle(job));
+    un_send_ahead(job, job->held[0].batch);
+    return UN_OK;
+}
+
 /* Takes this rank's micro-batches of the next step; everybody's counts, wishes and troubles start on their
  * way. The slots of the step under way are the loader's again by now, so it need not hold two steps. */
 static void take_next(struct un_job *job, enum un_status trouble) {
     struct un_next_step *next = &job->next;
     *next = (struct un_next_step){.taken = true, .trouble = trouble};
     if (trouble == UN_OK) next->trouble = load(job, next->counts);
+    if (next->trouble == UN_OK) next->trouble = send_first(job);
     next->counts[UN_COUNT_STOP] = un_signals_stop_wanted();
     next->counts[UN_COUNT_TROUBLE] = next->trouble != UN_OK;
     next->ticket = un_exchange_sum(job, next->counts, UN_COUNTS);
@@ -82,14 +91,6 @@ static void set_scales(const struct un_job *job, const int64_t counts[UN_COUNTS]
     double pairs = (double)counts[UN_ITM];
     double coef = pairs > 0 ? job->weight[UN_ITM] * job->config.train.itm_ot_lambda / pairs : 0;
     for (int64_t b = 0; b < itm->n; ++b) batch->ot_coef[b] = (float)(itm->target[b] ? coef : -coef);
-}
-
-void un_step_to_device(struct un_job *job, const struct un_batch *host, int slot, struct un_batch *out) {
-    struct un_device *d = job->device;
-    *out = *host;
-    if (d->host_readable) return;
-    d->mem->copy_in(job->queue, job->blocks[slot], host->block, host->block_bytes);
-    un_batch_rebase(out, host, job->blocks[slot]);
 }
 
 static void add_work(struct un_work *work, const struct un_batch *b) {
@@ -139,12 +140,14 @@ static enum un_status start_lane(struct un_job *job, const int64_t counts[UN_COU
     UN_ASSERT(job->top < job->n_grads);
     float *grads = job->grads[job->top++];
     set_scales(job, counts, host);
-    un_step_to_device(job, host, (int)(i % 2), &batch);
+    un_send_take(job, host, &batch);
+    if (i + 1 < lane_count(job)) un_send_ahead(job, job->held[i + 1].batch);
     d->ops->zero(job->queue, grads, (size_t)job->table->total * sizeof *grads);
     struct un_outputs out;
     struct un_pass_hooks hooks = {
         .need = await_params, .ready = i + 1 == lane_count(job) ? merge_span : NULL, .context = job};
     UN_TRY(un_model_pass(job->model, job->queue, &batch, job->params, job->low, grads, true, &out, &hooks));
+    un_send_used(job, &batch);
     un_host_outputs_fetch(&job->outputs[i % 2], &out, host, d, job->queue);
     d->mem->event_record(job->events[i % 2], job->queue);
     return UN_OK;

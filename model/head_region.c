@@ -15,8 +15,8 @@ static void regress_chunk(const struct un_pass *p, struct un_mat dx, const struc
     p->ops->gemm(p->q, pred, y, false, w, false, 0, &after);
     p->ops->squared_error(p->q, out->row_loss[UN_MRFR] + at.first,
                           out->unit[UN_MRFR] ? out->unit[UN_MRFR] + at.first * f : NULL, dpred, pred,
-                          un_mat(p->batch->feature, p->batch->feature_type, p->batch->regions, f),
-                          rows->region + at.first, p->batch->scale + UN_MRFR);
+                          un_batch_features(p->batch, f), un_batch_feature_targets(p->batch) + at.first,
+                          p->batch->scale + UN_MRFR);
     if (!p->grads) return;
     p->ops->linear_grad(p->q, un_pass_grad(p, heads->at.image_weight, h, f), NULL, y, dpred);
     p->ops->col_sum(p->q, p->grads + heads->at.regress_bias, dpred);

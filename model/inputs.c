@@ -77,7 +77,7 @@ static void region_fwd(const struct un_pass *p, const struct un_inputs_kept *kep
     struct un_mat r_box = un_pass_mat(p, kept->box_norm.r, n, h),
                   r = un_pass_mat(p, kept->region_norm.r, n, h);
     struct un_mat first = un_pass_mat(p, kept->first, n, h), second = un_pass_mat(p, kept->second, n, h);
-    p->ops->mask_features(p->q, feature, un_mat(b->feature, b->feature_type, n, f), NULL, b->masked,
+    p->ops->mask_features(p->q, feature, un_batch_features(b, f), b->feature_row, b->masked,
                           p->params + at->mask + f);
     un_linear_fwd(p, r_image, &at->image, feature, UN_ACT_NONE, un_no_mat());
     un_norm_fwd(p, first, &kept->image_norm, &at->image_norm, r_image, un_no_mat(), NULL);
