@@ -87,7 +87,7 @@ static enum un_status open_buffers(struct un_job *job) {
         if (!job->grads[i]) return un_error_get()->status;
     }
     UN_TRY(un_optim_open(&job->optim, d, job->queue, job->table,
-                         un_shard_count(&job->exchange.shard, job->comm->rank)));
+                         un_shard_count(&job->exchange.shard, job->comm->rank), job->comm->size));
     for (int i = 0; i < 2; ++i) {
         UN_TRY(un_host_outputs_open(&job->outputs[i], d, &job->caps, true));
         UN_TRY(d->mem->event_open(d, &job->events[i]));
@@ -102,7 +102,9 @@ static enum un_status open_host(struct un_job *job) {
     job->all_stats =
         un_alloc((size_t)(most * job->comm->size), sizeof *job->all_stats, "statistics of all lanes");
     job->states = un_alloc((size_t)job->config.train.lanes, sizeof *job->states, "states of lanes");
-    if (!job->held || !job->lane_stats || !job->all_stats || !job->states) return un_error_get()->status;
+    job->words = un_alloc((size_t)job->comm->size, sizeof *job->words, "words on a step");
+    if (!job->held || !job->lane_stats || !job->all_stats || !job->states || !job->words)
+        return un_error_get()->status;
     for (int64_t lane = 0; lane < job->config.train.lanes; ++lane)
         un_plan_start(job->train.plan, lane, &job->states[lane]);
     return UN_OK;
@@ -215,6 +217,7 @@ void un_job_close(struct un_job *job) {
     un_free(job->lane_stats);
     un_free(job->all_stats);
     un_free(job->states);
+    un_free(job->words);
     close_split(&job->train);
     close_split(&job->valid);
     un_run_config_free(&job->config);

@@ -115,6 +115,7 @@ struct un_job {
     struct un_loaded *held;       /* [lanes of the rank] */
     struct un_stats *lane_stats;  /* [lanes of the rank with the most lanes] */
     struct un_stats *all_stats;   /* [ranks * that] */
+    double *words;                /* [ranks] of a step that was skipped */
     struct un_lane_state *states; /* [lanes] */
     struct un_loader *loader;
     int64_t step; /* updates done */

@@ -27,11 +27,12 @@ static void default_valid_mix(struct un_run_config *config) {
 /* comm.backend is a statement about how the program was started; a start that contradicts it is refused. */
 static enum un_status check_backend(const struct un_run_config *c, const struct un_comm *comm) {
     const char *asked = un_backend_names[c->comm.backend];
-    if (c->comm.backend == UN_BACKEND_AUTO || strcmp(asked, comm->name) == 0) return UN_OK;
+    const char *start = c->comm.backend == UN_BACKEND_NCCL ? un_backend_names[UN_BACKEND_MPI] : asked;
+    if (c->comm.backend == UN_BACKEND_AUTO || strcmp(start, comm->name) == 0) return UN_OK;
     return un_fail(
         UN_USAGE,
-        "%s: comm.backend is %s, but this start gives %s with %d rank%s (mpi needs mpirun or srun, "
-        "more than one rank, and a build with MPI)",
+        "%s: comm.backend is %s, but this start gives %s with %d rank%s (mpi and nccl need mpirun or "
+        "srun, more than one rank, and a build with MPI)",
         un_config_where(c->document, "comm.backend"), asked, comm->name, comm->size,
         comm->size > 1 ? "s" : "");
 }

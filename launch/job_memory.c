@@ -27,7 +27,7 @@ static enum un_status count_params(const struct un_job *job, struct un_memory_pl
     int64_t total = table.total, owned = un_exchange_most_owned(job, total);
     plan->params = (size_t)total * sizeof(float);
     plan->grads = plan->params * (size_t)un_job_grad_buffers(un_job_most_lanes(job));
-    plan->moments = un_optim_bytes(&table, owned);
+    plan->moments = un_optim_bytes(&table, owned, job->comm->size);
     un_params_free(&table);
     if (un_job_model_setup(job).act == UN_BF16) plan->params += plan->params / 2;
     plan->exchange = un_exchange_bytes(job, total);
@@ -72,9 +72,11 @@ static int64_t sharers(const struct un_job *job) {
 }
 
 bool un_job_room(const struct un_job *job, size_t *room) {
-    if (!on_card(job) || !job->device->mem->free_bytes) return false;
-    *room = job->device->mem->free_bytes(job->device) / (size_t)sharers(job);
-    return true;
+    size_t free_bytes, total;
+    if (!on_card(job) || job->device->mem->memory_info(job->device, &free_bytes, &total) != UN_OK)
+        return false;
+    *room = free_bytes / (size_t)sharers(job);
+    return total > 0;
 }
 
 /* Bytes on the card with micro-batches of so many tokens; without a store, which takes only what is left. */

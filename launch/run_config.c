@@ -8,7 +8,7 @@ static const char *const bind_names[] = {"auto", "none", NULL};
 static const char *const mixing_names[] = {"sample", "batch", NULL};
 static const char *const precision_names[] = {"auto", "fp32", "tf32", "bf16", NULL};
 static const char *const solver_names[] = {"ipot", "sinkhorn", NULL};
-const char *const un_backend_names[] = {"auto", "self", "mpi", NULL};
+const char *const un_backend_names[] = {"auto", "self", "mpi", "nccl", NULL};
 
 #define AT(type, member) offsetof(struct type, member)
 #define TABLE(section, keys)                                                                                 \
@@ -160,7 +160,7 @@ static const struct un_key train_keys[] = {
      .min = 1,
      .max = 1e9,
      .unit = "steps",
-     .meaning = "updates skipped in a row (gradient not finite) before the run ends"},
+     .meaning = "updates skipped in a row (a loss or the gradient not finite) before the run ends"},
 };
 
 static const struct un_key wra_keys[] = {
@@ -206,7 +206,9 @@ static const struct un_key comm_keys[] = {
      .offset = AT(un_comm_keys, backend),
      .fallback = "auto",
      .choices = un_backend_names,
-     .meaning = "auto: mpi under a launcher, one process otherwise; self, mpi: refuse any other start"},
+     .meaning =
+         "how ranks talk: self: one process; mpi: through the host; nccl: gradients and parameters from "
+         "card to card, one for each rank; auto: what the start and the machine allow"},
     {.name = "bucket_mb",
      .type = UN_KEY_INT,
      .offset = AT(un_comm_keys, bucket_mb),

@@ -15,7 +15,7 @@ struct un_top_keys {
 };
 extern const char *const un_device_names[];
 
-enum un_backend { UN_BACKEND_AUTO, UN_BACKEND_SELF, UN_BACKEND_MPI };
+enum un_backend { UN_BACKEND_AUTO, UN_BACKEND_SELF, UN_BACKEND_MPI, UN_BACKEND_NCCL };
 extern const char *const un_backend_names[];
 
 enum un_bind { UN_BIND_AUTO, UN_BIND_NONE };

@@ -4,7 +4,6 @@
 #include "io/metrics.h"
 #include "launch/signals.h"
 
-#include <math.h>
 #include <string.h>
 
 const char *const un_phase_names[UN_PHASE_COUNT] = {
@@ -173,31 +172,36 @@ static enum un_status compute(struct un_job *job, const int64_t counts[UN_COUNTS
     return job->device->mem->queue_wait(job->queue);
 }
 
-/* Waits for the own parts of the gradients, each summed as soon as it is there. */
+static bool losses_finite(const struct un_job *job) {
+    bool finite = true;
+    for (int64_t i = 0; i < lane_count(job); ++i) finite = finite && un_stats_finite(&job->lane_stats[i]);
+    return finite;
+}
+
+/* Waits for the own parts of the gradients, each summed as soon as it is there. A loss of this rank that is
+ * not finite spoils the norm of all. */
 static enum un_status reduce(struct un_job *job) {
     for (int64_t b = 0; b < job->exchange.shard.buckets; ++b) {
         struct un_optim_part part = un_exchange_part(job, b);
         UN_TRY(un_exchange_reduced(job, b));
         if (part.count > 0) un_optim_sums(&job->optim, job->device, job->queue, job->grads[0], &part);
     }
+    un_optim_word(&job->optim, job->device, job->queue, losses_finite(job));
     return un_exchange_norm(job);
 }
 
 /* From the beginning of the buffer on, because the next forward needs the parameters in this order. */
-static enum un_status update(struct un_job *job, double *grad_norm) {
-    float clip[3];
+static enum un_status update(struct un_job *job, struct un_step_result *result) {
     un_optim_clip(&job->optim, job->device, job->queue, &job->config.optim);
     for (int64_t b = job->exchange.shard.buckets - 1; b >= 0; --b) {
         struct un_optim_part part = un_exchange_part(job, b);
         if (part.count > 0)
-            un_optim_apply(&job->optim, job->device, job->queue, job->params, job->grads[0],
+            un_optim_apply(&job->optim, job->device, job->queue, job->params, job->low, job->grads[0],
                            &job->config.optim, job->step + 1, job->config.train.steps, &part);
-        un_exchange_updated(job, b);
+        UN_TRY(un_exchange_updated(job, b));
     }
-    job->device->mem->copy_out(job->queue, clip, job->optim.clip, sizeof clip);
-    UN_TRY(job->device->mem->queue_wait(job->queue));
-    *grad_norm = clip[2] != 0 ? (double)clip[0] : NAN;
-    return UN_OK;
+    return un_optim_outcome(&job->optim, job->device, job->queue, job->words, &result->grad_norm,
+                            &result->skip);
 }
 
 enum un_status un_step_run(struct un_job *job, enum un_status trouble, struct un_step_result *result) {
@@ -215,7 +219,7 @@ enum un_status un_step_run(struct un_job *job, enum un_status trouble, struct un
     if (job->step + 1 < job->config.train.steps) take_next(job, trouble);
     lap(&laps, job, UN_PHASE_DATA);
     UN_TRY(reduce(job));
-    UN_TRY(update(job, &result->grad_norm));
+    UN_TRY(update(job, result));
     lap(&laps, job, UN_PHASE_UPDATE);
     double busy = un_exchange_times(job).busy; /* parameters may have come since the last step's end */
     result->comm = busy - job->exchange.counted;

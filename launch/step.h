@@ -24,8 +24,9 @@ struct un_step_result {
     double seconds[UN_PHASE_COUNT];
     double comm;      /* seconds in which communication was under way, hidden or not; waits for slower ranks
                          included */
-    double grad_norm; /* before clipping; not finite: the update was skipped */
-    int64_t tokens;   /* of all lanes */
+    double grad_norm; /* before clipping; NaN: the update was skipped */
+    enum un_optim_skip skip;
+    int64_t tokens;      /* of all lanes */
     struct un_work work; /* of this rank's lanes, for FLOP counts */
 };
 

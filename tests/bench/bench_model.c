@@ -193,7 +193,7 @@ static void open_bench(struct bench *b) {
     samples_caps(&setup.caps, b->drawn.list, SAMPLES, 28996, 2048, 1601);
     check(net_open(&b->net, "cpu", threads, &setup));
     check(samples_pack(&b->batch, b->net.device, b->net.q, &setup.caps, b->drawn.list, SAMPLES, &factors));
-    check(un_optim_open(&b->optim, b->net.device, b->net.q, b->net.table, b->net.table->total));
+    check(un_optim_open(&b->optim, b->net.device, b->net.q, b->net.table, b->net.table->total, 1));
     un_params_init(b->net.table, b->net.params, 1, 0.02f);
     plain = b->net.device->ops;
     b->ops = timed_table(plain);

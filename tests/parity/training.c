@@ -128,7 +128,7 @@ static enum un_status train(struct run *r, const char *tasks, int64_t stride, in
     int64_t total;
     enum un_status status;
     UN_TRY(read_optim(r, &keys, &total));
-    UN_TRY(un_optim_open(&optim, r->net.device, r->net.q, r->net.table, r->net.table->total));
+    UN_TRY(un_optim_open(&optim, r->net.device, r->net.q, r->net.table, r->net.table->total, 1));
     for (int64_t s = 1; s <= steps; ++s)
         UN_TRY_GOTO(train_step(r, &optim, &keys, total, s, tasks + (s - 1) * stride, h), done);
     UN_TRY_GOTO(compare_history(r, h, steps), done);
