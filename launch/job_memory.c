@@ -72,12 +72,11 @@ static int64_t sharers(const struct un_job *job) {
 }
 
 bool un_job_room(const struct un_job *job, size_t *room) {
-    size_t free_bytes, total_bytes;
-    if (!on_card(job) || job->device->mem->memory_info(job->device, &free_bytes, &total_bytes) != UN_OK ||
-        total_bytes == 0)
+    size_t free_bytes, total;
+    if (!on_card(job) || job->device->mem->memory_info(job->device, &free_bytes, &total) != UN_OK)
         return false;
     *room = free_bytes / (size_t)sharers(job);
-    return true;
+    return total > 0;
 }
 
 /* Bytes on the card with micro-batches of so many tokens; without a store, which takes only what is left. */

@@ -74,7 +74,10 @@ static void copy(struct un_job *job, struct un_queue *q, int slot, const struct 
 static void start(struct un_job *job, int slot, const struct un_batch *host) {
     struct un_sender *s = &job->sender;
     const struct un_device_ops *mem = job->device->mem;
-    un_batch_fill(&s->padded[slot], host, &job->caps);
+    if (job->device->any_shape)
+        s->padded[slot] = *host;
+    else
+        un_batch_fill(&s->padded[slot], host, &job->caps);
     mem->queue_wait_event(s->queue, s->used[slot]);
     copy(job, s->queue, slot, host, UN_SPAN_LISTS);
     copy(job, s->queue, slot, host, UN_SPAN_FEATURES);

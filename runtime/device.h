@@ -79,12 +79,13 @@ struct un_device {
     const struct un_ops *ops;
     enum un_device_kind kind;
     bool host_readable; /* host code may read device memory after queue_wait (CPU) */
-    char id[64];        /* the same for two processes when they use the same card; "": no card */
-    char name[128];     /* for people: "cpu, 2 threads, OpenBLAS 0.3.21 SkylakeX" */
-    int threads;        /* host threads that ops use */
-    bool tf32;          /* set before a queue opens: f32 products may round their factors to tf32 */
-    bool untimed;       /* likewise: products take the library's first choice, none is timed (debugging) */
-    void *state;        /* the backend's own */
+    bool any_shape; /* ops take a shape they have not met at no cost (CPU): micro-batches need no fillers */
+    char id[64];    /* the same for two processes when they use the same card; "": no card */
+    char name[128]; /* for people: "cpu, 2 threads, OpenBLAS 0.3.21 SkylakeX" */
+    int threads;    /* host threads that ops use */
+    bool tf32;      /* set before a queue opens: f32 products may round their factors to tf32 */
+    bool untimed;   /* likewise: products take the library's first choice, none is timed (debugging) */
+    void *state;    /* the backend's own */
 };
 
 /* Opens `name` = "auto" | "cpu" | "cuda". "auto" takes a card when one answers and this build knows it, else

@@ -189,7 +189,7 @@ enum un_status un_cpu_open(int threads, struct un_device **device) {
     d->mem = &cpu_device_ops;
     d->ops = &cpu_ops;
     d->kind = UN_DEVICE_CPU;
-    d->host_readable = true;
+    d->host_readable = d->any_shape = true;
     d->threads = threads > 0 ? threads : un_device_cores();
     char blas[80];
     un_cpu_blas_name(blas, sizeof blas);
