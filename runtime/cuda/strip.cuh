@@ -160,13 +160,36 @@ __device__ __forceinline__ float un_product(float a, float b) {
 #endif
 }
 
-/* Host: may these matrices be taken as T in vectors of 16 bytes? One that is not there agrees with all. */
-static inline bool un_strip_agrees(struct un_mat m, enum un_type type) {
-    return !m.data || (m.type == type && un_is_wide(m));
+template <class T> constexpr bool un_is_any = false;
+template <> constexpr bool un_is_any<un_any> = true;
+
+/* Elements [col, col + 8) of a line of f32, zeros beyond cols; in vectors when the matrices are (T). */
+template <class T>
+__device__ __forceinline__ void un_line8(float v[UN_VEC], const float *line, int64_t col, int64_t cols) {
+    if (un_is_any<T>) {
+        un_load8(v, line + col, cols - col, false);
+        return;
+    }
+    const float4 *p = (const float4 *)(line + col), zero = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+    const un_raw8<float> raw = {col < cols ? p[0] : zero, col < cols ? p[1] : zero};
+    un_widen8(v, raw);
 }
-/* Host: is the type one that a kernel can read? */
-static inline bool un_strip_float(struct un_mat m) {
-    return !m.data || m.type == UN_F32 || m.type == UN_BF16 || m.type == UN_F16;
+
+/* Host: may these matrices be taken as T (of this type) in vectors of 16 bytes? One that is not there agrees
+ * with all. */
+static inline bool un_strip_agree(const struct un_mat *m, int count, enum un_type type) {
+    bool yes = true;
+    for (int i = 0; i < count; ++i) yes = yes && (!m[i].data || (m[i].type == type && un_is_wide(m[i])));
+    return yes;
+}
+/* Host: are the types ones that a kernel can read? If not, an error sticks. */
+static inline bool un_strip_are_float(struct un_queue *q, const struct un_mat *m, int count, const char *op) {
+    for (int i = 0; i < count; ++i)
+        if (m[i].data && m[i].type != UN_F32 && m[i].type != UN_BF16 && m[i].type != UN_F16) {
+            un_cuda_fail(q, UN_INTERNAL, "%s: no matrix of type %d", op, (int)m[i].type);
+            return false;
+        }
+    return true;
 }
 
 /* Dropout with its counters read once, not at every group. */

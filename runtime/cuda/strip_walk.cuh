@@ -115,22 +115,17 @@ __global__ void __launch_bounds__(UN_STRIP_THREADS) un_walk_strip(const un_walk_
 template <un_walk op, bool summed>
 static void un_walk_run(struct un_queue *q, un_walk_args s, float *dbias, const char *name) {
     if (s.rows == 0 || s.cols == 0) return;
-    if (!un_strip_float(s.out) || !un_strip_float(s.pre) || !un_strip_float(s.a) || !un_strip_float(s.b)) {
-        un_cuda_fail(q, UN_INTERNAL, "%s: no matrix of such a type", name);
-        return;
-    }
+    const struct un_mat all[] = {s.out, s.pre, s.a, s.b};
+    if (!un_strip_are_float(q, all, 4, name)) return;
     const un_strips cut = un_strips_of(s.rows, s.cols);
     if (summed) s.partial = un_strip_take(q, cut, s.cols, 1, name);
     if (summed && !s.partial) return;
     s.height = cut.height;
-    const enum un_type type = s.a.type;
     const dim3 grid(un_blocks(s.cols, UN_STRIP_COLS), (unsigned)cut.blocks), block(UN_WARP, UN_STRIP_LANES);
-    const bool same = un_strip_agrees(s.out, type) && un_strip_agrees(s.pre, type) &&
-                      un_strip_agrees(s.a, type) && un_strip_agrees(s.b, type);
-    if (same && type == UN_F32)
-        UN_LAUNCH(q, (un_walk_strip<op, summed, float>), grid, block, 0, s);
-    else if (same && type == UN_BF16)
+    if (un_strip_agree(all, 4, UN_BF16))
         UN_LAUNCH(q, (un_walk_strip<op, summed, un_bf16>), grid, block, 0, s);
+    else if (un_strip_agree(all, 4, UN_F32))
+        UN_LAUNCH(q, (un_walk_strip<op, summed, float>), grid, block, 0, s);
     else
         UN_LAUNCH(q, (un_walk_strip<op, summed, un_any>), grid, block, 0, s);
     if (!summed) return;
