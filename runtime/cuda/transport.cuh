@@ -72,7 +72,8 @@ __device__ __forceinline__ void un_pair_lengths(float *inverse, const un_pair<X>
         for (int r = 0; r < ROWS; ++r) {
             const int token = row + r * UN_TRANSPORT_WARPS;
             const float length = sqrtf(un_warp_sum(sum[r]));
-            if (lane == 0 && token < tokens) inverse[token] = 1.0f / fmaxf(length, UN_TRANSPORT_FLOOR);
+            if (lane == 0 && token < tokens) /* NaN stays NaN */
+                inverse[token] = 1.0f / (length < UN_TRANSPORT_FLOOR ? UN_TRANSPORT_FLOOR : length);
         }
     }
 }
