@@ -10,6 +10,11 @@
 
 #include <type_traits>
 
+using std::isfinite;
+using std::isinf;
+using std::isnan;
+using std::signbit;
+
 template <class To, class From> static inline To un_emu_bits(From from) {
     static_assert(sizeof(To) == sizeof(From), "the same bits");
     To to;
@@ -237,7 +242,18 @@ static inline unsigned atomicInc(unsigned *p, unsigned most) {
     return un_emu_atomic(p, [most](unsigned old) { return old >= most ? 0u : old + 1u; });
 }
 
-/* ---- conversions of machine.cuh ---- */
+/* ---- arithmetic and conversions of machine.cuh ---- */
+
+/* The card's unit has no denormals: operands and results below 2^-126 are zero. */
+static inline float un_emu_no_denormal(float x) {
+    return fabsf(x) < 0x1p-126f ? copysignf(0.0f, x) : x;
+}
+static inline float un_exp2(float x) {
+    return un_emu_no_denormal(exp2f(x));
+}
+static inline float un_reciprocal(float x) {
+    return un_emu_no_denormal(1.0f / un_emu_no_denormal(x));
+}
 
 /* To nearest even; every NaN becomes the card's. */
 static inline uint32_t un_emu_bf16(float f) {
