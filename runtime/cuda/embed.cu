@@ -22,6 +22,7 @@ __device__ __forceinline__ void move_row(D *d, const S *s, int64_t cols, int lan
         for (int u = 0; u < FLIGHT; ++u) {
             const int64_t k = at + u * UN_WARP;
             un_raw_zero(r[u]);
+            un_raw_zero(old[u]);
             if (s && k < vectors) un_raw_read(r[u], s + k * UN_VEC);
             if (adds && k < vectors) un_raw_read(old[u], d + k * UN_VEC);
         }

@@ -16,10 +16,10 @@ struct shape {
 };
 
 static void all_types(un_harness_case run) {
-    static const int64_t rows[] = {0, 1, 19}, widths[] = {1, 7, 64, 100, 1031};
+    static const int64_t rows[] = {1, 19}, widths[] = {7, 64, 1031, 1032};
     for (int t = 0; t < 4; ++t)
-        for (int r = 0; r < 3; ++r)
-            for (int w = 0; w < 5; ++w) {
+        for (int r = 0; r < 2; ++r)
+            for (int w = 0; w < 4; ++w) {
                 struct shape s = {rows[r], widths[w], floats[t / 2], floats[t % 2]};
                 un_harness_each(run, &s);
             }
