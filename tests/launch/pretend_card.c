@@ -122,9 +122,11 @@ static void card_free(struct un_device *d, void *p) {
     card.cpu->free(d, p);
 }
 
-static size_t card_free_bytes(struct un_device *d) {
+static enum un_status card_memory_info(struct un_device *d, size_t *free_bytes, size_t *total_bytes) {
     (void)d;
-    return card.free_bytes - card.taken;
+    *free_bytes = card.free_bytes - card.taken;
+    *total_bytes = card.free_bytes;
+    return UN_OK;
 }
 
 static enum un_status card_queue_open(struct un_device *d, const struct un_limits *limits,
@@ -238,7 +240,7 @@ void pretend_card(struct un_device *cpu, size_t free_bytes) {
     card.mem = *cpu->mem;
     card.mem.alloc = card_alloc;
     card.mem.free = card_free;
-    card.mem.free_bytes = card_free_bytes;
+    card.mem.memory_info = card_memory_info;
     card.mem.queue_open = card_queue_open;
     card.mem.queue_close = card_queue_close;
     card.mem.queue_wait = card_queue_wait;
@@ -258,7 +260,7 @@ void pretend_card(struct un_device *cpu, size_t free_bytes) {
     card.host = (struct clock){0};
     card.counts = (struct pretend_counts){0};
     cpu->mem = &card.mem;
-    cpu->host_readable = false;
+    cpu->host_readable = cpu->any_shape = false;
 }
 
 struct pretend_counts pretend_counts(void) {
