@@ -40,7 +40,7 @@ static struct un_attention call_of(const struct un_layout *layout, int64_t rows,
     c.heads = (int)heads;
     c.least = 1;
     c.most = (int)layout->longest;
-    c.rows = rows;
+    c.rows = (int)rows;
     c.drop = un_dropout_or_none(drop);
     if (c.drop.threshold == 0) c.drop.scale = 1.0f;
     return c;

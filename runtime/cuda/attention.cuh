@@ -21,14 +21,13 @@ struct un_attention {
     const int32_t *start;
     int samples, heads;
     int least, most; /* tokens of the samples that this launch is for */
-    int64_t rows;
+    int rows;
     un_dropout drop;
 };
 
 /* What a block works on: rows [first, first + tokens); tokens 0: nothing. */
 struct un_attention_part {
-    int64_t first;
-    int tokens, head;
+    int first, tokens, head;
     int tail; /* -1, or which of the UN_ATTENTION_TAIL blocks; then tokens is what lies behind the samples */
 };
 
@@ -39,11 +38,11 @@ __device__ __forceinline__ un_attention_part un_attention_part_of(const un_atten
     p.tail = s < c.samples ? -1 : s - c.samples;
     if (p.tail < 0) {
         p.first = c.start[s];
-        p.tokens = c.start[s + 1] - (int)p.first;
+        p.tokens = c.start[s + 1] - p.first;
         if (p.tokens < c.least || p.tokens > c.most) p.tokens = 0;
     } else {
         p.first = c.samples > 0 ? c.start[c.samples] : 0;
-        p.tokens = (int)(c.rows - p.first);
+        p.tokens = c.rows - p.first;
     }
     return p;
 }

@@ -78,16 +78,13 @@ __device__ __forceinline__ void slope(float &s, float &g, float lse, float delta
     s = keep ? p : 0.0f;
 }
 
-/* dk and dv of keys [row, row + 16). Scores stand as keys x queries, so that they are left operands as they
- * come. Queries behind the sample have probability 0 by their lse; keys behind it have rows that nobody
- * stores. */
-__device__ __forceinline__ void own_keys(const tiles &t, const operands &o, int row, int tokens,
-                                         float scale) {
+/* dk and dv of keys [row, row + 16), whose fragments are key and value. Scores stand as keys x queries, so
+ * that they are left operands as they come. Queries behind the sample have probability 0 by their lse; keys
+ * behind it have rows that nobody stores. */
+__device__ __forceinline__ void own_keys(const tiles &t, const operands &o, const uint32_t key[4][4],
+                                         const uint32_t value[4][4], int row, int tokens, float scale) {
     const int lane = (int)threadIdx.x % UN_WARP, g = lane / 4, q = lane % 4;
-    uint32_t key[4][4], value[4][4];
     float dkey[8][4] = {}, dvalue[8][4] = {};
-    un_fragment_load(key, o.key, o.stride, row, tokens);
-    un_fragment_load(value, o.value, o.stride, row, tokens);
     for (int u = 0; u < tokens; u += UN_STEP) {
         float s[2][4], ds[2][4];
         uint32_t left[4];
@@ -117,14 +114,11 @@ __device__ __forceinline__ void own_keys(const tiles &t, const operands &o, int 
     un_fragment_store(o.dvalue, o.dstride, row, tokens, dvalue, value_factor);
 }
 
-/* dq of queries [row, row + 16). */
-__device__ __forceinline__ void own_queries(const tiles &t, const operands &o, int row, int tokens,
-                                            float scale) {
+/* dq of queries [row, row + 16), whose fragments are query and dout. */
+__device__ __forceinline__ void own_queries(const tiles &t, const operands &o, const uint32_t query[4][4],
+                                            const uint32_t dout[4][4], int row, int tokens, float scale) {
     const int lane = (int)threadIdx.x % UN_WARP, g = lane / 4, q = lane % 4;
-    uint32_t query[4][4], dout[4][4];
     float dquery[8][4] = {};
-    un_fragment_load(query, o.query, o.stride, row, tokens);
-    un_fragment_load(dout, o.dout, o.dout_stride, row, tokens);
     const float lse[2] = {t.lse[row + g], t.lse[row + g + 8]};
     const float delta[2] = {t.delta[row + g], t.delta[row + g + 8]};
     const unsigned char *keep = t.keep + (row + g) * t.keep_stride;
@@ -195,24 +189,41 @@ __global__ void __launch_bounds__(UN_WARP *warps, warps == 4 ? 3 : 1)
         return;
     }
     const tiles t = tiles_of(shared, p.tokens);
-    const int own = (int)threadIdx.x / UN_WARP * UN_STEP;
+    const float scale = call.drop.scale;
+    int row = (int)threadIdx.x / UN_WARP * UN_STEP;
+    uint32_t a[4][4], b[4][4];
     un_tile_fill(t.x, o.query, o.stride, p.tokens);
     un_tile_fill(t.y, o.dout, o.dout_stride, p.tokens);
     un_copy_commit();
-    sum_rows(t, o, lse + p.first * call.heads + p.head, call.heads, p.tokens);
+    un_fragment_load(a, o.key, o.stride, row, p.tokens);
+    un_fragment_load(b, o.value, o.stride, row, p.tokens);
+    sum_rows(t, o, lse + (int64_t)p.first * call.heads + p.head, call.heads, p.tokens);
     un_keep_draw(t.keep, call, p);
     un_copy_wait<0>();
     __syncthreads();
-    for (int row = own; row < p.tokens; row += warps * UN_STEP)
-        own_keys(t, o, row, p.tokens, call.drop.scale);
+#pragma unroll 1
+    while (row < p.tokens) {
+        own_keys(t, o, a, b, row, p.tokens, scale);
+        row += warps * UN_STEP;
+        un_fragment_load(a, o.key, o.stride, row, p.tokens);
+        un_fragment_load(b, o.value, o.stride, row, p.tokens);
+    }
     __syncthreads();
     un_tile_fill(t.x, o.key, o.stride, p.tokens);
     un_tile_fill(t.y, o.value, o.stride, p.tokens);
     un_copy_commit();
+    row = (int)threadIdx.x / UN_WARP * UN_STEP;
+    un_fragment_load(a, o.query, o.stride, row, p.tokens);
+    un_fragment_load(b, o.dout, o.dout_stride, row, p.tokens);
     un_copy_wait<0>();
     __syncthreads();
-    for (int row = own; row < p.tokens; row += warps * UN_STEP)
-        own_queries(t, o, row, p.tokens, call.drop.scale);
+#pragma unroll 1
+    while (row < p.tokens) {
+        own_queries(t, o, a, b, row, p.tokens, scale);
+        row += warps * UN_STEP;
+        un_fragment_load(a, o.query, o.stride, row, p.tokens);
+        un_fragment_load(b, o.dout, o.dout_stride, row, p.tokens);
+    }
 }
 
 template <int warps>

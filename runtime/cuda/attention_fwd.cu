@@ -64,85 +64,102 @@ __device__ __forceinline__ void drop(float s[8][4], const unsigned char *keep, i
     }
 }
 
-/* Queries [row, row + 16) of the block's sample: out and lse. */
-__device__ __forceinline__ void queries(un_bf16 *out, int64_t out_stride, float *lse, const un_bf16 *query,
-                                        int64_t stride, const unsigned char *keys,
-                                        const unsigned char *values, const unsigned char *keep, int row,
-                                        const un_attention &call, const un_attention_part &p) {
+/* What the kernel takes besides the call. */
+struct matrices {
+    un_bf16 *out;
+    float *lse;
+    const un_bf16 *qkv;
+    int64_t out_stride, qkv_stride;
+};
+
+/* A block's shared memory. */
+struct tiles {
+    unsigned char *keys, *values, *keep;
+};
+
+/* Queries [row, row + 16) of the block's sample, whose fragment is `query`: out and lse. */
+__device__ __forceinline__ void queries(const matrices &to, const uint32_t query[4][4], const tiles &t,
+                                        int row, const un_attention &call, const un_attention_part &p) {
     const int lane = (int)threadIdx.x % UN_WARP, g = lane / 4, q = lane % 4;
     const int padded = un_padded(p.tokens), keep_stride = un_keep_stride(p.tokens);
-    uint32_t a[4][4];
     float sum[8][4] = {}, factor[2];
     softmax m = {{-INFINITY, -INFINITY}, {0.0f, 0.0f}};
-    un_fragment_load(a, query, stride, row, p.tokens);
+#pragma unroll 1
     for (int u = 0; u < padded; u += ROUND) {
         float s[8][4] = {};
 #pragma unroll
         for (int k = 0; k < ROUND / UN_STEP; ++k)
-            if (u + k * UN_STEP < padded) un_tile_scores(s + 2 * k, a, keys, u + k * UN_STEP);
+            if (u + k * UN_STEP < padded) un_tile_scores(s + 2 * k, query, t.keys, u + k * UN_STEP);
         if (u + ROUND > p.tokens)
 #pragma unroll
             for (int i = 0; i < 32; ++i)
                 if (u + i / 4 * 8 + 2 * q + i % 2 >= p.tokens) s[i / 4][i % 4] = -INFINITY;
         weigh(s, sum, m, u == 0);
-        drop(s, keep + (row + g) * keep_stride + u / 8, keep_stride);
+        drop(s, t.keep + (row + g) * keep_stride + u / 8, keep_stride);
 #pragma unroll
         for (int k = 0; k < ROUND / UN_STEP; ++k)
             if (u + k * UN_STEP < padded) {
                 uint32_t left[4];
                 un_fragment_left(left, s + 2 * k);
-                un_tile_mix(sum, left, values, u + k * UN_STEP);
+                un_tile_mix(sum, left, t.values, u + k * UN_STEP);
             }
     }
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
+        const int r = row + g + 8 * half;
         float all = m.sum[half];
         all += __shfl_xor_sync(0xFFFFFFFFu, all, 1);
         all += __shfl_xor_sync(0xFFFFFFFFu, all, 2);
         factor[half] = call.drop.scale / all;
-        if (q == 0 && row + g + 8 * half < p.tokens)
-            lse[(row + g + 8 * half) * call.heads] = m.top[half] * UN_SCORE_SCALE + logf(all);
+        if (q == 0 && r < p.tokens)
+            to.lse[(int64_t)(p.first + r) * call.heads + p.head] = m.top[half] * UN_SCORE_SCALE + logf(all);
     }
-    un_fragment_store(out, out_stride, row, p.tokens, sum, factor);
+    un_fragment_store(to.out + p.first * to.out_stride + p.head * UN_HEAD, to.out_stride, row, p.tokens, sum,
+                      factor);
 }
 
 template <int warps>
 __global__ void __launch_bounds__(UN_WARP *warps, warps == 4 ? 4 : 1)
-    attention_fwd_kernel(un_bf16 *out, int64_t out_stride, float *lse, const un_bf16 *qkv, int64_t stride,
-                         un_attention call) {
+    attention_fwd_kernel(matrices m, un_attention call) {
     UN_DYNAMIC_SHARED(shared);
     const un_attention_part p = un_attention_part_of(call, (int)blockIdx.x);
     if (p.tokens <= 0) return;
-    out += p.first * out_stride + p.head * UN_HEAD;
-    lse += p.first * call.heads + p.head;
     if (p.tail >= 0) {
-        un_tail_zero(out, out_stride, p);
-        for (int64_t i = p.tail * (UN_WARP * warps) + (int)threadIdx.x; i < p.tokens;
+        un_tail_zero(m.out + p.first * m.out_stride + p.head * UN_HEAD, m.out_stride, p);
+        for (int i = p.tail * (UN_WARP * warps) + (int)threadIdx.x; i < p.tokens;
              i += UN_ATTENTION_TAIL * UN_WARP * warps)
-            lse[i * call.heads] = 0.0f;
+            m.lse[(int64_t)(p.first + i) * call.heads + p.head] = 0.0f;
         return;
     }
     const int hidden = call.heads * UN_HEAD, bytes = un_padded(p.tokens) * UN_HEAD_BYTES;
-    const un_bf16 *query = qkv + p.first * stride + p.head * UN_HEAD;
-    unsigned char *keys = shared, *values = shared + bytes, *keep = shared + 2 * bytes;
-    un_tile_fill(keys, query + hidden, stride, p.tokens);
-    un_tile_fill(values, query + 2 * hidden, stride, p.tokens);
+    const un_bf16 *head = m.qkv + p.first * m.qkv_stride + p.head * UN_HEAD;
+    const tiles t = {shared, shared + bytes, shared + 2 * bytes};
+    un_tile_fill(t.keys, head + hidden, m.qkv_stride, p.tokens);
+    un_tile_fill(t.values, head + 2 * hidden, m.qkv_stride, p.tokens);
     un_copy_commit();
-    un_keep_draw(keep, call, p);
+    int row = (int)threadIdx.x / UN_WARP * UN_STEP;
+    uint32_t query[4][4];
+    un_fragment_load(query, head, m.qkv_stride, row, p.tokens);
+    un_keep_draw(t.keep, call, p);
     un_copy_wait<0>();
     __syncthreads();
-    for (int row = (int)threadIdx.x / UN_WARP * UN_STEP; row < p.tokens; row += warps * UN_STEP)
-        queries(out, out_stride, lse, query, stride, keys, values, keep, row, call, p);
+#pragma unroll 1
+    while (row < p.tokens) {
+        queries(m, query, t, row, call, p);
+        row += warps * UN_STEP;
+        un_fragment_load(query, head, m.qkv_stride, row, p.tokens);
+    }
 }
 
 template <int warps>
 void launch(struct un_queue *q, struct un_mat out, float *lse, struct un_mat qkv, const un_attention &call,
             bool tail) {
+    const matrices m = {(un_bf16 *)out.data, lse, (const un_bf16 *)qkv.data, out.stride, qkv.stride};
     const size_t padded = (size_t)un_padded(call.most);
     const size_t bytes = padded * (2 * UN_HEAD_BYTES + (size_t)un_keep_stride(call.most));
     UN_SHARED_MOST(q, (attention_fwd_kernel<warps>), bytes);
-    UN_LAUNCH(q, (attention_fwd_kernel<warps>), un_attention_blocks(call, tail), UN_WARP * warps, bytes,
-              (un_bf16 *)out.data, out.stride, lse, (const un_bf16 *)qkv.data, qkv.stride, call);
+    UN_LAUNCH(q, (attention_fwd_kernel<warps>), un_attention_blocks(call, tail), UN_WARP * warps, bytes, m,
+              call);
 }
 
 } // namespace

@@ -156,7 +156,7 @@ __global__ void __launch_bounds__(THREADS)
     const un_attention_part p = un_attention_part_of(call, (int)blockIdx.x);
     const int own = (int)blockIdx.y * OWN, hidden = call.heads * width;
     const head<T> to = head_of(out, out_stride, p, width, 0);
-    lse += p.first * call.heads + p.head;
+    lse += (int64_t)p.first * call.heads + p.head;
     if (p.tail >= 0) {
         if (own > 0) return;
         tail_zero(to, width, p);
@@ -233,7 +233,7 @@ __global__ void __launch_bounds__(THREADS)
                         key = head_of(m.qkv, m.qkv_stride, p, width, hidden),
                         value = head_of(m.qkv, m.qkv_stride, p, width, 2 * hidden),
                         dout = head_of(m.dout, m.dout_stride, p, width, 0);
-    sum_rows(r, head_of(m.out, m.out_stride, p, width, 0), dout, lse + p.first * call.heads + p.head,
+    sum_rows(r, head_of(m.out, m.out_stride, p, width, 0), dout, lse + (int64_t)p.first * call.heads + p.head,
              call.heads, p.tokens, width);
     if (blockIdx.z == 0) {
         product_scores(r.score, r, query, own, key, p.tokens, width);
