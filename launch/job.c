@@ -2,7 +2,6 @@
 #include "launch/job.h"
 #include "launch/saver.h"
 
-#include "launch/job_part.h"
 #include "launch/topology.h"
 
 int64_t un_job_most_lanes(const struct un_job *job) {
@@ -139,7 +138,7 @@ enum un_status un_job_find_device(struct un_job *job) {
     if (threads == 0) threads = un_topology_threads(job);
     UN_TRY(un_device_open(un_device_names[c->top.device], threads, job->comm->local_rank, &job->device));
     un_topology_place_threads(job);
-    return un_job_place_cache(job);
+    return UN_OK;
 }
 
 static enum un_status open_network(struct un_job *job) {

@@ -95,7 +95,7 @@ struct un_job {
     struct un_batch_caps caps;
     double weight[UN_OBJECTIVE_COUNT]; /* w_t */
     int64_t lane_begin, lane_end;      /* of this rank */
-    struct un_job_cache cache;         /* decided when the device is known */
+    struct un_job_cache cache;         /* un_job_place_cache */
 
     /* device stage */
     struct un_device *device;

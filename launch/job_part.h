@@ -5,8 +5,9 @@
 
 #include "launch/job.h"
 
-/* Decides job->cache and job->caps.store_rows: the device is known, nothing is taken yet. UN_USAGE:
- * data.cache: device without a card. Results of a run do not depend on it, so ranks may differ. */
+/* Decides job->cache and job->caps.store_rows: the device and the way between ranks are known, nothing is
+ * taken yet. UN_USAGE: data.cache: device without a card. Results of a run do not depend on it, so ranks may
+ * differ. */
 enum un_status un_job_place_cache(struct un_job *job);
 /* After that and before the loader: gives back the index of the other ranks' lanes, takes the cache of the
  * host. */

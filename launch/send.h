@@ -1,7 +1,8 @@
 /* The way of micro-batches to a device that does not read host memory: a queue that only copies, and two
  * blocks on the device. One micro-batch is on its way while the one before it is computed; the two queues
- * wait for each other by events, the host for neither. A micro-batch is sent with fillers (un_batch_fill),
- * and only what of it is used. A device that reads host memory gets the host's own micro-batch.
+ * wait for each other by events, the host for neither. A micro-batch is sent with fillers (un_batch_fill)
+ * unless the device takes any shape, and only what of it is used. A device that reads host memory gets the
+ * host's own micro-batch.
  *
  * With a store (io/resident.h) the new features go from the block into it before they are used.
  */
@@ -20,7 +21,7 @@ struct un_sender {
     void *block[UN_SEND_BLOCKS];
     struct un_event *copied[UN_SEND_BLOCKS]; /* the block is filled */
     struct un_event *used[UN_SEND_BLOCKS];   /* the work on it is done */
-    struct un_batch padded[UN_SEND_BLOCKS];  /* what was sent, host pointers */
+    struct un_batch padded[UN_SEND_BLOCKS];  /* what was sent: host pointers */
     const struct un_batch *ahead;            /* sent, not yet taken; NULL: none */
     int slot;                                /* of `ahead`, else of the one taken last */
     struct un_resident *resident;            /* NULL: no store */

@@ -260,7 +260,7 @@ void pretend_card(struct un_device *cpu, size_t free_bytes) {
     card.host = (struct clock){0};
     card.counts = (struct pretend_counts){0};
     cpu->mem = &card.mem;
-    cpu->host_readable = false;
+    cpu->host_readable = cpu->any_shape = false;
 }
 
 struct pretend_counts pretend_counts(void) {

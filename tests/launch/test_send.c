@@ -2,6 +2,7 @@
  * when, after a resumption, beside validations and for the ranks this was started on; no queue touches a
  * micro-batch while the other does; what is kept on the card is neither read nor sent again; memory counted,
  * and what does not fit is said with what would. */
+#include "launch/backend.h"
 #include "launch/job_part.h"
 #include "launch/plan_print.h"
 #include "launch/step.h"
@@ -98,6 +99,7 @@ static enum un_status open_job(struct un_job *job, const struct how *how) {
     if (how->free_bytes) pretend_card(job->device, how->free_bytes);
     for (int i = 0; un_cache_kind_names[i]; ++i)
         if (strcmp(un_cache_kind_names[i], how->cache) == 0) job->config.data.cache = i;
+    UN_TRY(un_backend_settle(job));
     UN_TRY(un_job_place_cache(job));
     UN_TRY(un_job_keep_part(job));
     return un_job_open_device(job);
@@ -375,7 +377,8 @@ static void device_needs_a_card(void **state) {
     world_check(un_job_configure(job, config_path, overrides, 1));
     job->comm = self;
     world_check(un_job_open_data(job, self));
-    assert_int_equal(un_job_find_device(job), UN_USAGE);
+    world_check(un_job_find_device(job));
+    assert_int_equal(un_job_place_cache(job), UN_USAGE);
     assert_non_null(strstr(un_error_get()->text, "needs a card"));
     un_error_clear();
     un_job_close(job);
@@ -446,9 +449,9 @@ static void memory_is_what_was_said(void **state) {
         const struct how how = {.cache = caches[i], .free_bytes = plenty, .comm = self};
         start_job(job, &how);
         world_check(un_job_memory(job, &plan));
-        size_t room, total;
-        world_check(job->device->mem->memory_info(job->device, &room, &total));
-        size_t taken = plenty - room;
+        size_t left, all;
+        world_check(job->device->mem->memory_info(job->device, &left, &all));
+        size_t taken = all - left;
         assert_in_range(plan.card - plan.scratch, taken, taken + (1 << 16)); /* roundings of the parts */
         assert_int_equal(plan.store > 0, i);
         assert_int_equal(plan.total, plan.card + plan.host);

@@ -52,11 +52,24 @@ def resume(folder, cfg, steps):
     run = folder / "resumed"
     for n, last in ((2, steps // 2), (4, steps)):
         R.run_ok(command(n, cfg, run, "device=cuda", f"checkpoint.every={steps // 2}", f"train.steps={steps}",
-                         f"valid.every={steps // 2}"),
+                         f"valid.every={steps // 2}", f"data.cache={'device' if n == 4 else 'none'}"),
                  UN_FAKE_CARDS=str(n), UN_FAKE_LATE="300")
         if n == 2:  # as if it had ended after the first one
             shutil.rmtree(run / f"ckpt/step_{steps:08d}")
     R.expect(R.digests(run, steps) == R.digests(folder / "plain_2", steps), "a checkpoint of two cards goes on on four")
+
+
+def caches(folder, cfg, steps):
+    """Features that stay on the card: the same bits, while micro-batches come late and the first of a step before the update."""
+    for n in (1, 2):
+        for kind in ("device", "none"):
+            run = folder / f"cache_{kind}_{n}"
+            R.run_ok(command(n, cfg, run, "device=cuda", f"data.cache={kind}", "loader.threads=2"), UN_FAKE_CARDS=str(n),
+                     UN_FAKE_LATE="300")
+            same(folder / "plain_2", run, steps, f"{n} rank(s), data.cache: {kind}")
+    out = R.run_ok(command(1, cfg, folder / "check", "--check", "device=cuda", "data.cache=device"), UN_FAKE_CARDS="1")
+    R.expect("on the card" in out and "cache       device: " in out and "100 % of the features" in out,
+             "--check: memory of the card and of the host, and what stays on the card")
 
 
 def refuse(name, cmd, code, *words, **env):
@@ -109,6 +122,7 @@ def main():
                              extra="comm: {bucket_mb: 1}", train_extra=", precision: fp32")
         ways(folder, cfg, steps)
         resume(folder, cfg, steps)
+        caches(folder, cfg, steps)
         choices(folder, cfg)
         endings(folder, cfg)
 
