@@ -47,6 +47,8 @@ struct un_device_ops {
     /* Later work of q runs after e; the host goes on. */
     void (*queue_wait_event)(struct un_queue *q, struct un_event *e);
     enum un_status (*event_wait)(struct un_event *e); /* host waits */
+    /* The backend's own stream under q, for libraries that queue work by themselves; NULL on the CPU. */
+    void *(*stream)(struct un_queue *q);
     void (*copy_in)(struct un_queue *q, void *device_dst, const void *host_src, size_t bytes);
     void (*copy_out)(struct un_queue *q, void *host_dst, const void *device_src, size_t bytes);
     /* Bytes a queue with these limits will take as scratch, for the plan printed by --check. Limits of zero
@@ -77,6 +79,7 @@ struct un_device {
     const struct un_ops *ops;
     enum un_device_kind kind;
     bool host_readable; /* host code may read device memory after queue_wait (CPU) */
+    char id[64];        /* the same for two processes when they use the same card; "": no card */
     char name[128];     /* for people: "cpu, 2 threads, OpenBLAS 0.3.21 SkylakeX" */
     int threads;        /* host threads that ops use */
     bool tf32;          /* set before a queue opens: f32 products may round their factors to tf32 */

@@ -95,6 +95,11 @@ static enum un_status cpu_event_wait(struct un_event *e) {
     return UN_OK;
 }
 
+static void *cpu_stream(struct un_queue *q) {
+    (void)q;
+    return NULL;
+}
+
 static void cpu_copy(struct un_queue *q, void *dst, const void *src, size_t bytes) {
     (void)q;
     if (bytes > 0 && dst != src) memcpy(dst, src, bytes);
@@ -133,6 +138,7 @@ static const struct un_device_ops cpu_device_ops = {
     .event_record = cpu_event_record,
     .queue_wait_event = cpu_queue_wait_event,
     .event_wait = cpu_event_wait,
+    .stream = cpu_stream,
     .copy_in = cpu_copy,
     .copy_out = cpu_copy,
     .scratch_bytes = cpu_scratch_bytes,

@@ -38,10 +38,10 @@ static void library(const struct un_plan *p, const void *left, const void *right
         for (int64_t i = 0; i < p->m; ++i) {
             float sum = p->beta ? col_major(&p->d, d, i, j) : 0;
             for (int64_t k = 0; k < p->k; ++k)
-                sum += (p->transpose_left ? col_major(&p->left, left, k, i)
-                                          : col_major(&p->left, left, i, k)) *
-                       (p->transpose_right ? col_major(&p->right, right, j, k)
-                                           : col_major(&p->right, right, k, j));
+                sum +=
+                    (p->transpose_left ? col_major(&p->left, left, k, i) : col_major(&p->left, left, i, k)) *
+                    (p->transpose_right ? col_major(&p->right, right, j, k)
+                                        : col_major(&p->right, right, k, j));
             d[i + j * p->d.lead] = sum;
         }
 }
@@ -85,7 +85,8 @@ static void row_major_through_column_major(void **state) {
 static bool asked(struct un_plan *plan, enum un_type tc, enum un_type ta, enum un_type tb, int64_t m,
                   int64_t n, int64_t k, float beta, int shift) {
     static _Alignas(64) unsigned char place[64];
-    struct un_mat a = un_mat(place + shift, ta, m, k), b = un_mat(place, tb, n, k), c = un_mat(place, tc, m, n);
+    struct un_mat a = un_mat(place + shift, ta, m, k), b = un_mat(place, tb, n, k),
+                  c = un_mat(place, tc, m, n);
     return un_plan_make(plan, c, a, false, b, true, beta, true, UN_F32, true);
 }
 
@@ -173,8 +174,7 @@ static void table_remembers(void **state) {
 
 static void choice_keeps_the_bits(void **state) {
     (void)state;
-    struct un_plan_trial t[4] = {
-        {true, {5, 5}, 9}, {true, {6, 6}, 1}, {true, {5, 5}, 3}, {true, {5, 5}, 3}};
+    struct un_plan_trial t[4] = {{true, {5, 5}, 9}, {true, {6, 6}, 1}, {true, {5, 5}, 3}, {true, {5, 5}, 3}};
     assert_int_equal(un_plan_choose(t, 4), 2); /* the fastest of equal bits, the earlier of equal times */
     t[2].digest[1] = 6;                        /* does not repeat its bits */
     assert_int_equal(un_plan_choose(t, 4), 3);

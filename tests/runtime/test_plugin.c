@@ -1,6 +1,6 @@
-/* Modules (runtime/plugin.h): what is said when one is missing, is no module, lacks its entry or is of another
- * build; and, where the build has CUDA, that the CUDA module finds everything it needs: in this program and in
- * the CUDA libraries, without a driver.
+/* Modules (runtime/plugin.h): what is said when one is missing, is no module, lacks its entry or is of
+ * another build; and, where the build has CUDA, that the CUDA module finds everything it needs: in this
+ * program and in the CUDA libraries, without a driver.
  */
 // clang-format off
 #include <stdarg.h>
@@ -80,8 +80,8 @@ static void cuda_is_whole(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(missing, setup),          cmocka_unit_test_setup(no_module, setup),
-        cmocka_unit_test_setup(wrong_modules, setup),    cmocka_unit_test_setup(system_libraries, setup),
+        cmocka_unit_test_setup(missing, setup),       cmocka_unit_test_setup(no_module, setup),
+        cmocka_unit_test_setup(wrong_modules, setup), cmocka_unit_test_setup(system_libraries, setup),
         cmocka_unit_test_setup(cuda_is_whole, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
