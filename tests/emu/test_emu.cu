@@ -2,7 +2,7 @@
  * runs in a child process; what counts is that the child ends by a signal and what it says before. Faults
  * that only show as other results are looked for under both orders of threads and of blocks.
  */
-#include "tests/emu/kernels.cuh"
+#include "tests/emu/faults.cuh"
 #include "tests/emu/sanitizer.h"
 
 #include "runtime/rng.h"
