@@ -263,12 +263,6 @@ static inline uint32_t un_emu_bf16(float f) {
 static inline uint32_t un_pack_bf16(float lo, float hi) {
     return un_emu_bf16(lo) | un_emu_bf16(hi) << 16;
 }
-static inline float un_exp2(float x) {
-    return exp2f(x);
-}
-static inline float un_reciprocal(float x) {
-    return 1.0f / x;
-}
 static inline float un_unpack_f16(uint16_t h) {
     const uint32_t sign = (h & 0x8000u) << 16, size = h & 0x7FFFu;
     if (size >= 0x7C00u) return __uint_as_float(sign | 0x7F800000u | size << 13);
