@@ -153,11 +153,7 @@ __device__ __forceinline__ void un_put8<un_any>(const struct un_mat &m, int64_t 
 
 /* a * b, rounded, and never joined with a sum that follows: what is stored is what is summed. */
 __device__ __forceinline__ float un_product(float a, float b) {
-#ifdef __CUDACC__
     return __fmul_rn(a, b);
-#else
-    return a * b;
-#endif
 }
 
 template <class T> constexpr bool un_is_any = false;
