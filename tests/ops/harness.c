@@ -77,7 +77,7 @@ static void compare_bits(const struct un_harness *a, const struct un_harness *b,
 
 void un_harness_each(un_harness_case run, const void *context) {
     struct un_harness first, h;
-    for (size_t i = 0; i < sizeof variations / sizeof *variations; ++i) {
+    for (int i = 0; i < un_harness_variations; ++i) {
         struct un_harness *now = i == 0 ? &first : &h;
         un_harness_open(now, variations[i].way, NULL);
         now->shift = variations[i].shift;

@@ -24,8 +24,9 @@ enum { UN_HARNESS_BUFFERS = 64 };
 enum un_status un_harness_device(int way, struct un_device **device);
 /* Fills the queue's scratch with poison. */
 void un_harness_poison_scratch(struct un_queue *q);
-/* Multiply-adds (of whatever kind) that one run of a case may cost on this device; un_harness_heavy is true
- * for cases that the device leaves out. */
+/* How many of the variations (ways, addresses, strides) un_harness_each tries, at least 2 of 5; and how much
+ * work, in elements or multiply-adds, one run of a case may be: heavier ones are left out by the tests. */
+extern const int un_harness_variations;
 extern const double un_harness_most_work;
 static inline bool un_harness_heavy(double work) {
     return work > un_harness_most_work;
