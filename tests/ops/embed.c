@@ -126,8 +126,9 @@ static void run_one_segment(struct un_harness *h, const void *context) {
     const struct shape *s = context;
     struct un_mat src = un_harness_mat_random(h, s->rows, s->cols, -1, 1);
     struct un_mat dst = un_harness_mat_random(h, 5, s->cols, -1, 1);
-    int32_t *perm = un_harness_ints(h, s->rows, 0, 1), id[] = {3, -1},
-            start[] = {0, (int32_t)s->rows, (int32_t)s->rows};
+    const int32_t ids[] = {3, -1}, starts[] = {0, (int32_t)s->rows, (int32_t)s->rows};
+    int32_t *perm = un_harness_ints(h, s->rows, 0, 1), *id = un_harness_put(h, ids, 2, sizeof *ids),
+            *start = un_harness_put(h, starts, 3, sizeof *starts);
     double *want = un_harness_widen(h, dst);
     for (int64_t i = 0; i < s->rows; ++i) {
         perm[i] = i % 5 == 4 ? -1 : (int32_t)i;

@@ -74,6 +74,8 @@ struct un_mat un_harness_mat_of(struct un_harness *h, enum un_type type, int64_t
 struct un_mat un_harness_mat_random(struct un_harness *h, int64_t rows, int64_t cols, float low, float high);
 struct un_mat un_harness_mat_copy(struct un_harness *h, struct un_mat m); /* f32 */
 float *un_harness_copy(struct un_harness *h, const float *x, int64_t count);
+/* Any array of the test's own, where the device can read it: a card does not see the host's stack. */
+void *un_harness_put(struct un_harness *h, const void *x, int64_t count, size_t size);
 /* Zeroed host doubles for oracles. */
 double *un_harness_doubles(struct un_harness *h, int64_t count);
 /* The same numbers, rows packed. */
