@@ -18,13 +18,7 @@ struct un_f16 {
 };
 
 __device__ __forceinline__ float un_float_of(uint32_t bits) {
-#ifdef __CUDACC__
     return __uint_as_float(bits);
-#else
-    float f;
-    memcpy(&f, &bits, sizeof f);
-    return f;
-#endif
 }
 __device__ __forceinline__ float un_load(const float *p) {
     return *p;

@@ -11,6 +11,9 @@
 struct un_emu_thread *un_emu_self;
 struct un_emu_place un_emu_now;
 struct un_emu_block un_emu_block;
+/* Set by memory.c: called before and after each launch. */
+extern "C" void (*un_emu_launch_hook)(bool begins);
+void (*un_emu_launch_hook)(bool begins);
 
 namespace {
 
@@ -196,6 +199,7 @@ void un_emu_run(struct un_emu_kernel kernel, dim3 grid, dim3 block, size_t bytes
         abort();
     }
     host.running = true;
+    if (un_emu_launch_hook) un_emu_launch_hook(true);
     host.body = body;
     host.context = context;
     un_fiber_adopt(&host.fiber);
@@ -212,6 +216,7 @@ void un_emu_run(struct un_emu_kernel kernel, dim3 grid, dim3 block, size_t bytes
                             (unsigned)(b / grid.x / grid.y)};
         run_block();
     }
+    if (un_emu_launch_hook) un_emu_launch_hook(false);
     host.running = false;
     pthread_mutex_unlock(&lock);
 }

@@ -1,55 +1,29 @@
-/* The emulated card: memory, queues and copies, and what runtime/cuda/device.c and blaslt.c would give to the
- * ops. Work runs at once, in the calling thread. Memory of the device lies between guards; scratch is
- * poisoned for every op, and an op gets no more than it asked for.
+/* The emulated card: queues and copies, and what runtime/cuda/device.c would give to the ops. Work runs at
+ * once, in the calling thread. Scratch is poisoned for every op, and an op gets no more than it asked for.
  */
 #include "tests/emu/device.h"
+#include "tests/emu/memory.h"
+#include "tests/emu/sanitizer.h"
 
 #include "runtime/cuda/cuda.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct un_event {
     struct un_device *device;
 };
 
-static bool host_products;
-
-/* ---- memory ---- */
-
-enum { GUARD = 256, POISON = 0xFF };
-
-struct head {
-    size_t bytes;
-    char what[48];
-};
-_Static_assert(sizeof(struct head) <= UN_ALIGN, "the head stands in front of the guard");
+enum { POISON = 0xFF };
 
 static void *emu_alloc(struct un_device *d, size_t bytes, const char *what) {
     (void)d;
-    unsigned char *block = un_alloc(UN_ALIGN + GUARD + bytes + GUARD, 1, what);
-    if (!block) return NULL;
-    struct head *head = (struct head *)block;
-    head->bytes = bytes;
-    snprintf(head->what, sizeof head->what, "%s", what);
-    memset(block + UN_ALIGN, POISON, GUARD);
-    memset(block + UN_ALIGN + GUARD + bytes, POISON, GUARD);
-    return block + UN_ALIGN + GUARD;
+    return un_emu_memory_alloc(bytes, what);
 }
 
 static void emu_free(struct un_device *d, void *ptr) {
     (void)d;
-    if (!ptr) return;
-    unsigned char *p = ptr, *block = p - GUARD - UN_ALIGN;
-    const struct head *head = (const struct head *)block;
-    for (int i = 0; i < GUARD; ++i)
-        if (p[-1 - i] != POISON || p[head->bytes + (size_t)i] != POISON) {
-            fprintf(stderr, "emulated card: a byte outside the %zu of \"%s\" was overwritten\n", head->bytes,
-                    head->what);
-            abort();
-        }
-    un_free(block);
+    un_emu_memory_free(ptr);
 }
 
 static void *emu_host_alloc(struct un_device *d, size_t bytes, const char *what) {
@@ -96,6 +70,7 @@ static enum un_status emu_queue_open(struct un_device *d, const struct un_limits
 
 static void emu_queue_close(struct un_queue *q) {
     if (!q) return;
+    ASAN_UNPOISON_MEMORY_REGION(q->scratch, q->scratch_bytes);
     emu_free(q->device, q->scratch);
     un_free(q);
 }
@@ -132,7 +107,9 @@ static enum un_status emu_event_wait(struct un_event *e) {
 
 static void emu_copy(struct un_queue *q, void *dst, const void *src, size_t bytes) {
     (void)q;
+    un_emu_memory_show();
     if (bytes > 0) memmove(dst, src, bytes);
+    un_emu_memory_hide();
 }
 
 static void emu_close(struct un_device *d) {
@@ -180,7 +157,11 @@ bool un_cuda_scratch(struct un_queue *q, struct un_arena *arena, size_t bytes, c
                      bytes, q->scratch_bytes);
         return false;
     }
+    ASAN_UNPOISON_MEMORY_REGION(q->scratch, q->scratch_bytes);
+    un_emu_memory_show();
     memset(q->scratch, POISON, bytes);
+    un_emu_memory_hide();
+    ASAN_POISON_MEMORY_REGION(q->scratch + bytes, q->scratch_bytes - bytes);
     *arena = (struct un_arena){.name = op, .base = q->scratch, .size = bytes};
     return true;
 }
@@ -197,28 +178,20 @@ cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, enum cudaM
                             cudaStream_t stream) {
     (void)kind;
     (void)stream;
+    un_emu_memory_show();
     if (bytes > 0) memcpy(dst, src, bytes);
+    un_emu_memory_hide();
     return cudaSuccess;
 }
 
 cudaError_t cudaMemsetAsync(void *dst, int value, size_t bytes, cudaStream_t stream) {
     (void)stream;
+    un_emu_memory_show();
     if (bytes > 0) memset(dst, value, bytes);
+    un_emu_memory_hide();
     return cudaSuccess;
 }
 
 const char *cudaGetErrorString(cudaError_t error) {
     return error == cudaSuccess ? "no error" : "invalid argument";
-}
-
-void un_emu_host_products(bool on) {
-    host_products = on;
-}
-
-bool un_cuda_blas_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, bool transpose_a,
-                       struct un_mat b, bool transpose_b, float beta, const void *bias,
-                       enum un_type bias_type, bool *biased) {
-    (void)q, (void)c, (void)a, (void)transpose_a, (void)b, (void)transpose_b, (void)beta, (void)bias;
-    (void)bias_type, (void)biased;
-    return false && host_products;
 }

@@ -20,11 +20,21 @@ static const struct variation {
     int64_t shift, pad;
 } variations[] = {{1, 0, 0}, {2, 1, 3}, {3, 3, 0}, {3, 7, 16}, {1, 2, 5}};
 
+/* Step and lane of un_harness_dropout. Mutable: where the device under test can read them, from the first
+ * un_harness_open to the end of the program. */
+static const uint32_t dropout_at[2] = {5, 2};
+static uint32_t *device_dropout_at;
+
 void un_harness_open(struct un_harness *h, int way, const struct un_limits *limits) {
     memset(h, 0, sizeof *h);
     assert_int_equal(un_harness_device(way, &h->device), UN_OK);
     assert_int_equal(h->device->mem->queue_open(h->device, limits ? limits : &generous, &h->q), UN_OK);
     h->ops = h->device->ops;
+    if (!device_dropout_at) {
+        device_dropout_at = h->device->mem->host_alloc(h->device, sizeof dropout_at, "step and lane");
+        assert_non_null(device_dropout_at);
+        memcpy(device_dropout_at, dropout_at, sizeof dropout_at);
+    }
     un_harness_poison_scratch(h->q); /* an op may not count on what an earlier one left */
 }
 
@@ -77,7 +87,7 @@ static void compare_bits(const struct un_harness *a, const struct un_harness *b,
 
 void un_harness_each(un_harness_case run, const void *context) {
     struct un_harness first, h;
-    for (size_t i = 0; i < sizeof variations / sizeof *variations; ++i) {
+    for (int i = 0; i < un_harness_variations; ++i) {
         struct un_harness *now = i == 0 ? &first : &h;
         un_harness_open(now, variations[i].way, NULL);
         now->shift = variations[i].shift;
@@ -162,6 +172,12 @@ float *un_harness_copy(struct un_harness *h, const float *x, int64_t count) {
     return copy;
 }
 
+void *un_harness_put(struct un_harness *h, const void *x, int64_t count, size_t size) {
+    void *copy = un_harness_take(h, count, size);
+    memcpy(copy, x, (size_t)count * size);
+    return copy;
+}
+
 double *un_harness_doubles(struct un_harness *h, int64_t count) {
     assert_true(h->doubles_count < UN_HARNESS_BUFFERS);
     double *x = un_alloc((size_t)count + 1, sizeof *x, "test doubles");
@@ -239,9 +255,8 @@ void un_harness_slope(const char *what, struct un_mat gradient, un_harness_funct
 
 struct un_dropout un_harness_dropout(double p) {
     uint32_t threshold = (uint32_t)(p * 65536 + 0.5);
-    static const uint32_t at[2] = {5, 2};
     return (struct un_dropout){.seed = 99,
-                               .at = at,
+                               .at = device_dropout_at ? device_dropout_at : dropout_at,
                                .site = 31,
                                .threshold = threshold,
                                .scale = 65536.0f / (65536.0f - (float)threshold)};

@@ -24,8 +24,9 @@ enum { UN_HARNESS_BUFFERS = 64 };
 enum un_status un_harness_device(int way, struct un_device **device);
 /* Fills the queue's scratch with poison. */
 void un_harness_poison_scratch(struct un_queue *q);
-/* Multiply-adds (of whatever kind) that one run of a case may cost on this device; un_harness_heavy is true
- * for cases that the device leaves out. */
+/* How many of the variations (ways, addresses, strides) un_harness_each tries, at least 2 of 5; and how much
+ * work, in elements or multiply-adds, one run of a case may be: heavier ones are left out by the tests. */
+extern const int un_harness_variations;
 extern const double un_harness_most_work;
 static inline bool un_harness_heavy(double work) {
     return work > un_harness_most_work;
@@ -73,6 +74,8 @@ struct un_mat un_harness_mat_of(struct un_harness *h, enum un_type type, int64_t
 struct un_mat un_harness_mat_random(struct un_harness *h, int64_t rows, int64_t cols, float low, float high);
 struct un_mat un_harness_mat_copy(struct un_harness *h, struct un_mat m); /* f32 */
 float *un_harness_copy(struct un_harness *h, const float *x, int64_t count);
+/* Any array of the test's own, where the device can read it: a card does not see the host's stack. */
+void *un_harness_put(struct un_harness *h, const void *x, int64_t count, size_t size);
 /* Zeroed host doubles for oracles. */
 double *un_harness_doubles(struct un_harness *h, int64_t count);
 /* The same numbers, rows packed. */

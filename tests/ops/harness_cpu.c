@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+const int un_harness_variations = 5;
 const double un_harness_most_work = INFINITY;
 
 enum un_status un_harness_device(int way, struct un_device **device) {
