@@ -151,11 +151,6 @@ __device__ __forceinline__ void un_put8<un_any>(const struct un_mat &m, int64_t 
         if (col + i < m.cols) v[i] = un_store_any(m.data, m.type, row * m.stride + col + i, v[i]);
 }
 
-/* a * b, rounded, and never joined with a sum that follows: what is stored is what is summed. */
-__device__ __forceinline__ float un_product(float a, float b) {
-    return __fmul_rn(a, b);
-}
-
 template <class T> constexpr bool un_is_any = false;
 template <> constexpr bool un_is_any<un_any> = true;
 
