@@ -3,6 +3,7 @@
  * UN_EMU_TSAN set.
  */
 #include "tests/emu/fiber.h"
+#include "tests/emu/sanitizer.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -14,16 +15,7 @@ enum { STACK = 256 << 10, PAGE = 4096 };
 
 /* ---- sanitizers ---- */
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define UN_EMU_ASAN 1
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define UN_EMU_ASAN 1
-#endif
-
-#ifdef UN_EMU_ASAN
-#include <sanitizer/common_interface_defs.h>
+#if UN_EMU_ASAN
 static void leave_stack(struct un_fiber *from, const struct un_fiber *to) {
     __sanitizer_start_switch_fiber(&from->fake_stack, to->stack, to->stack_bytes);
 }

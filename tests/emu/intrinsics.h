@@ -10,6 +10,11 @@
 
 #include <type_traits>
 
+using std::isfinite;
+using std::isinf;
+using std::isnan;
+using std::signbit;
+
 template <class To, class From> static inline To un_emu_bits(From from) {
     static_assert(sizeof(To) == sizeof(From), "the same bits");
     To to;
@@ -237,7 +242,18 @@ static inline unsigned atomicInc(unsigned *p, unsigned most) {
     return un_emu_atomic(p, [most](unsigned old) { return old >= most ? 0u : old + 1u; });
 }
 
-/* ---- conversions of machine.cuh ---- */
+/* ---- arithmetic and conversions of machine.cuh ---- */
+
+/* The card's unit has no denormals: operands and results below 2^-126 are zero. */
+static inline float un_emu_no_denormal(float x) {
+    return fabsf(x) < 0x1p-126f ? copysignf(0.0f, x) : x;
+}
+static inline float un_exp2(float x) {
+    return un_emu_no_denormal(exp2f(x));
+}
+static inline float un_reciprocal(float x) {
+    return un_emu_no_denormal(1.0f / un_emu_no_denormal(x));
+}
 
 /* To nearest even; every NaN becomes the card's. */
 static inline uint32_t un_emu_bf16(float f) {
@@ -246,11 +262,6 @@ static inline uint32_t un_emu_bf16(float f) {
 }
 static inline uint32_t un_pack_bf16(float lo, float hi) {
     return un_emu_bf16(lo) | un_emu_bf16(hi) << 16;
-}
-/* As the card has it: denormal results are zero. */
-static inline float un_exp2(float x) {
-    const float y = exp2f(x);
-    return y < 0x1p-126f ? 0.0f : y;
 }
 static inline float un_unpack_f16(uint16_t h) {
     const uint32_t sign = (h & 0x8000u) << 16, size = h & 0x7FFFu;

@@ -3,6 +3,7 @@
  * block. Static: the variables of kernels are found in the program's own symbol table. All of it is filled
  * with NaNs before each block. Asynchronous copies into it.
  */
+#include "tests/emu/sanitizer.h"
 #include "tests/emu/state.h"
 
 #include <elf.h>
@@ -12,18 +13,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/asan_interface.h>
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#include <sanitizer/asan_interface.h>
-#endif
-#endif
-#ifndef ASAN_POISON_MEMORY_REGION
-#define ASAN_POISON_MEMORY_REGION(p, bytes)   ((void)(p), (void)(bytes))
-#define ASAN_UNPOISON_MEMORY_REGION(p, bytes) ((void)(p), (void)(bytes))
-#endif
 
 unsigned char *un_emu_dynamic;
 
@@ -46,12 +35,15 @@ struct variable {
 struct variable variables[MOST_VARIABLES];
 int variable_count = -1; /* not looked for yet */
 
-/* A variable inside a function of C++, not of a library's own namespace (__asan ...). */
+/* A variable inside a function of C++ ... */
 bool is_local_static(const char *name) {
-    if (strncmp(name, "_ZZ", 3) != 0) return false;
-    name += name[3] == 'N' ? 4 : 3;
-    while (*name >= '0' && *name <= '9') ++name;
-    return strncmp(name, "__", 2) != 0;
+    return !strncmp(name, "_ZZ", 3);
+}
+/* ... of a kernel file. Only symbols that are local to a file stand behind its name; others are of templates
+ * and inline functions. */
+bool is_kernel_file(const char *name) {
+    const size_t n = strlen(name);
+    return n > 3 && !strcmp(name + n - 3, ".cu");
 }
 
 int load_bias(struct dl_phdr_info *info, size_t, void *bias) {
@@ -64,8 +56,11 @@ void add_symbols(const unsigned char *file, const Elf64_Shdr *sections, const El
                  uintptr_t bias) {
     const Elf64_Sym *symbol = (const Elf64_Sym *)(file + table->sh_offset);
     const char *names = (const char *)file + sections[table->sh_link].sh_offset;
+    bool kernels = false;
     for (size_t i = 0; i < table->sh_size / sizeof *symbol; ++i) {
         const Elf64_Sym *s = &symbol[i];
+        if (ELF64_ST_TYPE(s->st_info) == STT_FILE) kernels = is_kernel_file(names + s->st_name);
+        if (ELF64_ST_BIND(s->st_info) == STB_LOCAL && !kernels) continue;
         if (ELF64_ST_TYPE(s->st_info) != STT_OBJECT || s->st_shndx == SHN_UNDEF ||
             s->st_shndx >= SHN_LORESERVE)
             continue;
@@ -104,12 +99,6 @@ bool inside(const unsigned char *p, size_t bytes, const unsigned char *start, si
     return p >= start && bytes <= room_bytes && p - start <= (ptrdiff_t)(room_bytes - bytes);
 }
 
-bool is_pattern(const unsigned char *p, const unsigned char *end) {
-    for (; p < end; ++p)
-        if (*p != PATTERN) return false;
-    return true;
-}
-
 unsigned char *room_end() {
     return room + ROOM;
 }
@@ -126,25 +115,32 @@ void un_emu_shared_launch(size_t bytes) {
         room = (unsigned char *)map + PAGE;
     }
     if (variable_count < 0) find_variables();
-    ASAN_UNPOISON_MEMORY_REGION(room, ROOM);
+    ASAN_UNPOISON_MEMORY_REGION(room - PAGE, ROOM + 2 * PAGE);
     dynamic_bytes = bytes;
     un_emu_dynamic =
         room_end() - (bytes + ALIGN - 1) / ALIGN * ALIGN; /* ends less than ALIGN before the end */
     memset(un_emu_dynamic - RED, PATTERN, RED);
     memset(un_emu_dynamic + bytes, PATTERN, (size_t)(room_end() - un_emu_dynamic) - bytes);
-    ASAN_POISON_MEMORY_REGION(room, (size_t)(un_emu_dynamic - room));
-    ASAN_POISON_MEMORY_REGION(un_emu_dynamic + bytes, (size_t)(room_end() - un_emu_dynamic) - bytes);
+    ASAN_POISON_MEMORY_REGION(room - PAGE, (size_t)(un_emu_dynamic - room) + PAGE);
+    ASAN_POISON_MEMORY_REGION(un_emu_dynamic + bytes, (size_t)(room_end() - un_emu_dynamic) - bytes + PAGE);
 }
 
-void un_emu_shared_start() {
-    memset(un_emu_dynamic, NAN_BYTE, dynamic_bytes);
-    for (int i = 0; i < variable_count; ++i) memset(variables[i].start, NAN_BYTE, variables[i].bytes);
+#if UN_EMU_ASAN
+/* The size of a variable includes its red zone here; the compiler may not call memset, which would look. */
+__attribute__((no_sanitize("address"))) static void poison(volatile unsigned char *p, size_t bytes) {
+    for (size_t i = 0; i < bytes; ++i) p[i] = NAN_BYTE;
 }
-
-#if defined(__SANITIZE_ADDRESS__)
 void un_emu_shared_check() { /* AddressSanitizer has seen every access */
 }
 #else
+static void poison(unsigned char *p, size_t bytes) {
+    memset(p, NAN_BYTE, bytes);
+}
+static bool is_pattern(const unsigned char *p, const unsigned char *end) {
+    for (; p < end; ++p)
+        if (*p != PATTERN) return false;
+    return true;
+}
 void un_emu_shared_check() {
     if (!is_pattern(un_emu_dynamic - RED, un_emu_dynamic))
         un_emu_die("memory before the dynamic shared memory was overwritten");
@@ -152,6 +148,11 @@ void un_emu_shared_check() {
         un_emu_die("memory behind the %zu bytes of dynamic shared memory was overwritten", dynamic_bytes);
 }
 #endif
+
+void un_emu_shared_start() {
+    memset(un_emu_dynamic, NAN_BYTE, dynamic_bytes);
+    for (int i = 0; i < variable_count; ++i) poison(variables[i].start, variables[i].bytes);
+}
 
 bool un_emu_is_shared(const void *p, size_t bytes) {
     const unsigned char *at = (const unsigned char *)p;

@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <cstring>
 
-#define __global__
+#define __global__ __attribute__((noinline)) /* a kernel stays a function: its name stands in reports */
 #define __device__
 #define __host__
 #define __constant__

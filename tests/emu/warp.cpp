@@ -24,6 +24,20 @@ struct warp {
 
 struct warp warps[UN_EMU_WARPS];
 
+/* No call of memcpy, which TSan looks into. Sizes are multiples of 4 or below. */
+void copy(void *to, const void *from, int bytes) {
+    unsigned char *t = (unsigned char *)to;
+    const unsigned char *f = (const unsigned char *)from, *const end = f + bytes;
+    for (; end - f >= 4; f += 4, t += 4) {
+        __builtin_memcpy(t, f, 4);
+        __asm__ volatile("" ::: "memory");
+    }
+    for (; f < end; ++f, ++t) {
+        *t = *f;
+        __asm__ volatile("" ::: "memory");
+    }
+}
+
 unsigned ended_lanes(int warp) {
     unsigned ended = 0;
     for (int lane = 0; lane < 32; ++lane) {
@@ -92,7 +106,7 @@ const unsigned char *un_emu_meet(enum un_emu_warp_kind kind, unsigned mask, cons
     }
     struct slot *s = join(w, kind, mask, bit, site);
     const uint64_t slot_bit = 1ull << (s - w->slot);
-    if (bytes > 0) memcpy(s->operand + lane * bytes, operand, (size_t)bytes);
+    copy(s->operand + lane * bytes, operand, bytes);
     s->here |= bit;
     if (kind == UN_EMU_SYNC) un_fiber_release(s);
     if (s->here == mask) {
@@ -108,9 +122,16 @@ const unsigned char *un_emu_meet(enum un_emu_warp_kind kind, unsigned mask, cons
     return s->operand;
 }
 
-void un_emu_bad_lane(int source, unsigned mask, struct un_emu_site site) {
-    un_emu_die("%s:%d: a shuffle from lane %d, which is not in the mask %#x", site.file, site.line, source,
-               mask);
+void un_emu_shuffle(unsigned mask, void *value, int bytes, int source, struct un_emu_site site) {
+    const unsigned char *all = un_emu_meet(UN_EMU_SHUFFLE, mask, value, bytes, nullptr, site);
+    if (!(mask >> source & 1u))
+        un_emu_die("%s:%d: a shuffle from lane %d, which is not in the mask %#x", site.file, site.line,
+                   source, mask);
+    copy(value, all + source * bytes, bytes);
+}
+
+void un_emu_gather(unsigned mask, uint32_t all[32], uint32_t value, struct un_emu_site site) {
+    copy(all, un_emu_meet(UN_EMU_REDUCE, mask, &value, (int)sizeof value, nullptr, site), 32 * 4);
 }
 
 unsigned un_emu_ballot(unsigned mask, bool vote, struct un_emu_site site) {
@@ -143,7 +164,7 @@ float bf16(uint32_t pair, int half) {
 void multiply(unsigned char *operands) {
     struct fragments lane[32];
     float a[16][16], b[16][8], d[16][8];
-    memcpy(lane, operands, sizeof lane);
+    copy(lane, operands, (int)sizeof lane);
     for (int l = 0; l < 32; ++l)
         for (int half = 0; half < 2; ++half) {
             const int row = l / 4, k = l % 4 * 2 + half;
@@ -164,7 +185,7 @@ void multiply(unsigned char *operands) {
             lane[l].d[half] = d[l / 4][l % 4 * 2 + half];
             lane[l].d[2 + half] = d[l / 4 + 8][l % 4 * 2 + half];
         }
-    memcpy(operands, lane, sizeof lane);
+    copy(operands, lane, (int)sizeof lane);
 }
 
 } // namespace
@@ -175,7 +196,7 @@ void un_emu_mma_bf16(float d[4], const uint32_t a[4], const uint32_t b[2], struc
     memcpy(mine.a, a, sizeof mine.a);
     memcpy(mine.b, b, sizeof mine.b);
     const unsigned char *all = un_emu_meet(UN_EMU_MMA, 0xFFFFFFFFu, &mine, (int)sizeof mine, multiply, site);
-    memcpy(d, all + (size_t)un_emu_lane() * sizeof mine, sizeof mine.d);
+    copy(d, all + (size_t)un_emu_lane() * sizeof mine, (int)sizeof mine.d);
 }
 
 void un_emu_load_matrix(uint32_t r[4], const void *row, bool transposed, struct un_emu_site site) {
@@ -188,7 +209,7 @@ void un_emu_load_matrix(uint32_t r[4], const void *row, bool transposed, struct 
     const int lane = un_emu_lane();
     for (int m = 0; m < 4; ++m) {
         uint16_t matrix[8][8];
-        memcpy(matrix, all + m * 8 * ROW, sizeof matrix);
+        copy(matrix, all + m * 8 * ROW, (int)sizeof matrix);
         const int i = lane / 4, j = lane % 4 * 2;
         const uint32_t low = transposed ? matrix[j][i] : matrix[i][j];
         const uint32_t high = transposed ? matrix[j + 1][i] : matrix[i][j + 1];

@@ -18,11 +18,14 @@ enum un_emu_warp_kind {
 enum { UN_EMU_OPERAND = 64 }; /* bytes of one lane's operand at most */
 
 /* Waits for all lanes of mask. Returns their operands, that of lane l at l * bytes, valid until this thread's
- * next operation or barrier. finish (may be NULL) is run once, on all operands, by the last lane to come. */
+ * next operation or barrier. finish (may be NULL) is run once, on all operands, by the last lane to come.
+ * Only for the emulator's own files: TSan may not see these operands. */
 const unsigned char *un_emu_meet(enum un_emu_warp_kind kind, unsigned mask, const void *operand, int bytes,
                                  void (*finish)(unsigned char *operands), struct un_emu_site site);
-/* The process ends: this thread asked for the operand of a lane outside the mask. */
-[[noreturn]] void un_emu_bad_lane(int source, unsigned mask, struct un_emu_site site);
+/* *value becomes that of lane `source`, which must be in the mask. */
+void un_emu_shuffle(unsigned mask, void *value, int bytes, int source, struct un_emu_site site);
+/* all[l] becomes the value of lane l of the mask. */
+void un_emu_gather(unsigned mask, uint32_t all[32], uint32_t value, struct un_emu_site site);
 
 static inline int un_emu_lane() {
     return un_emu_self->rank & 31;
@@ -30,9 +33,7 @@ static inline int un_emu_lane() {
 
 template <class T> static inline T un_emu_from(unsigned mask, T value, int source, struct un_emu_site site) {
     static_assert(sizeof(T) <= UN_EMU_OPERAND, "operand of a shuffle");
-    const unsigned char *all = un_emu_meet(UN_EMU_SHUFFLE, mask, &value, (int)sizeof value, nullptr, site);
-    if (!(mask >> source & 1u)) un_emu_bad_lane(source, mask, site);
-    memcpy(&value, all + source * (int)sizeof value, sizeof value);
+    un_emu_shuffle(mask, &value, (int)sizeof value, source, site);
     return value;
 }
 
@@ -76,12 +77,12 @@ static inline int __all_sync(unsigned mask, int vote, UN_EMU_CALLER) {
 template <class T, class F>
 static inline T un_emu_reduce(unsigned mask, T value, F both, struct un_emu_site site) {
     static_assert(sizeof(T) == 4 && (T)1.5 == 1, "a 32-bit integer");
-    const unsigned char *all = un_emu_meet(UN_EMU_REDUCE, mask, &value, (int)sizeof value, nullptr, site);
+    uint32_t all[32];
+    un_emu_gather(mask, all, (uint32_t)value, site);
     bool first = true;
     for (int lane = 0; lane < 32; ++lane) {
         if (!(mask >> lane & 1u)) continue;
-        T other;
-        memcpy(&other, all + lane * (int)sizeof other, sizeof other);
+        const T other = (T)all[lane];
         value = first ? other : both(value, other);
         first = false;
     }
