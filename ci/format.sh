@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All C and CUDA sources are as clang-format 14 and .clang-format would have them. `format.sh --fix` makes them so.
+# All C, C++ and CUDA sources are as clang-format 14 and .clang-format would have them. `format.sh --fix` makes them so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,7 +14,7 @@ if [ "$version" != 14 ]; then
     exit 0
 fi
 
-mapfile -t files < <(git ls-files --cached --others --exclude-standard -- '*.c' '*.h' '*.cu' '*.cuh' |
+mapfile -t files < <(git ls-files --cached --others --exclude-standard -- '*.c' '*.h' '*.cu' '*.cuh' '*.cpp' |
     while read -r file; do [ -f "$file" ] && echo "$file"; done)
 if [ "${1:-}" = --fix ]; then
     "$tool" -i "${files[@]}"

@@ -17,7 +17,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SUFFIXES = (".c", ".h", ".cu", ".cuh")
+SUFFIXES = (".c", ".h", ".cu", ".cuh", ".cpp")
 FUNCTION_LINES, FILE_LINES, FILE_LINES_WARN = 100, 700, 350
 
 # ---- rules ---------------------------------------------------------------------------------------------------

@@ -8,6 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What modules may take from the program: named here, so that every program has it, used by itself or not. */
+static void (*const given[])(void) __attribute__((used)) = {
+    (void (*)(void))un_alloc,      (void (*)(void))un_free,         (void (*)(void))un_format,
+    (void (*)(void))un_fail_at,    (void (*)(void))un_error_adopt,  (void (*)(void))un_log,
+    (void (*)(void))un_arena_take, (void (*)(void))un_device_cores,
+};
+
 enum { PATH_BYTES = 4096, FOLDERS = 3 };
 
 /* The folder of the running program; "." when the system does not say. */

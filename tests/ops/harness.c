@@ -1,13 +1,13 @@
 /* Buffers with guards, random inputs, comparisons: see harness.h. */
 #include "tests/ops/harness.h"
 
-#include "runtime/cpu/cpu.h"
+#include "runtime/memory.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { GUARD = 256, POISON = 0xFF }; /* four bytes of 0xFF are a NaN */
+enum { GUARD = 256, POISON = UN_HARNESS_POISON };
 
 const int64_t un_harness_rows[5] = {0, 1, 3, 17, 130};
 const int64_t un_harness_widths[6] = {1, 7, 20, 64, 100, 768};
@@ -16,16 +16,16 @@ static const struct un_limits generous = {
     .max_tokens = 2048, .max_samples = 512, .max_width = 8192, .max_heads = 16, .max_params = 1 << 24};
 
 static const struct variation {
-    int threads;
+    int way;
     int64_t shift, pad;
 } variations[] = {{1, 0, 0}, {2, 1, 3}, {3, 3, 0}, {3, 7, 16}, {1, 2, 5}};
 
-void un_harness_open(struct un_harness *h, int threads, const struct un_limits *limits) {
+void un_harness_open(struct un_harness *h, int way, const struct un_limits *limits) {
     memset(h, 0, sizeof *h);
-    assert_int_equal(un_cpu_open(threads, &h->device), UN_OK);
+    assert_int_equal(un_harness_device(way, &h->device), UN_OK);
     assert_int_equal(h->device->mem->queue_open(h->device, limits ? limits : &generous, &h->q), UN_OK);
     h->ops = h->device->ops;
-    memset(h->q->scratch, POISON, h->q->scratch_bytes); /* an op may not count on what an earlier one left */
+    un_harness_poison_scratch(h->q); /* an op may not count on what an earlier one left */
 }
 
 static unsigned char *row_at(const struct un_harness_buffer *b, int64_t row) {
@@ -48,7 +48,7 @@ static void check_guards(const struct un_harness_buffer *b, int index) {
 }
 
 static void release(struct un_harness *h) {
-    for (int i = 0; i < h->count; ++i) un_free(h->buffer[i].block);
+    for (int i = 0; i < h->count; ++i) h->device->mem->host_free(h->device, h->buffer[i].block);
     for (int i = 0; i < h->doubles_count; ++i) un_free(h->doubles[i]);
     h->count = h->doubles_count = 0;
     h->device->mem->queue_close(h->q);
@@ -56,8 +56,8 @@ static void release(struct un_harness *h) {
 }
 
 void un_harness_close(struct un_harness *h) {
-    for (int i = 0; i < h->count; ++i) check_guards(&h->buffer[i], i);
     if (h->device->mem->queue_wait(h->q) != UN_OK) fail_msg("queue: %s", un_error_get()->text);
+    for (int i = 0; i < h->count; ++i) check_guards(&h->buffer[i], i);
     release(h);
 }
 
@@ -70,10 +70,8 @@ static void compare_bits(const struct un_harness *a, const struct un_harness *b,
             for (int64_t col = 0; col < x->cols; ++col)
                 if (memcmp(row_at(x, row) + (size_t)col * x->size, row_at(y, row) + (size_t)col * x->size,
                            x->size))
-                    fail_msg(
-                        "buffer %d, element (%lld, %lld): other bits with %d threads, shift %lld, pad %lld",
-                        i, (long long)row, (long long)col, v->threads, (long long)v->shift,
-                        (long long)v->pad);
+                    fail_msg("buffer %d, element (%lld, %lld): other bits in way %d, shift %lld, pad %lld", i,
+                             (long long)row, (long long)col, v->way, (long long)v->shift, (long long)v->pad);
     }
 }
 
@@ -81,7 +79,7 @@ void un_harness_each(un_harness_case run, const void *context) {
     struct un_harness first, h;
     for (size_t i = 0; i < sizeof variations / sizeof *variations; ++i) {
         struct un_harness *now = i == 0 ? &first : &h;
-        un_harness_open(now, variations[i].threads, NULL);
+        un_harness_open(now, variations[i].way, NULL);
         now->shift = variations[i].shift;
         now->pad = variations[i].pad;
         run(now, context);
@@ -99,7 +97,7 @@ static struct un_harness_buffer *take(struct un_harness *h, int64_t rows, int64_
     *b = (struct un_harness_buffer){.rows = rows, .cols = cols, .stride = stride, .size = size};
     b->at = GUARD + (size_t)h->shift * size;
     b->block_bytes = b->at + (size_t)(rows * stride) * size + GUARD;
-    b->block = un_alloc(b->block_bytes, 1, "test buffer");
+    b->block = h->device->mem->host_alloc(h->device, b->block_bytes, "test buffer");
     assert_non_null(b->block);
     memset(b->block, POISON, b->block_bytes);
     return b;

@@ -1,7 +1,8 @@
 /* What the tests of ops share. A case is a function that takes its buffers from the harness in a fixed order,
  * calls one op and compares the outputs with an oracle of its own in double precision. un_harness_each runs
  * it under several numbers of threads, buffer addresses and row strides: inputs are the same each time,
- * outputs must be the same bits, and no byte outside them may change.
+ * outputs must be the same bits, and no byte outside them may change. Which device runs the ops is linked:
+ * harness_cpu.c, or the emulated card of tests/emu.
  */
 #ifndef UN_HARNESS_H
 #define UN_HARNESS_H
@@ -16,10 +17,28 @@
 
 enum { UN_HARNESS_BUFFERS = 64 };
 
+/* ---- the device under test: each file that can be linked defines these ---- */
+
+/* way 1, 2, 3: so many threads of the CPU; on the emulated card the threads of a kernel and its blocks run in
+ * order, in reverse, at random. Owner: caller, un_device_close. */
+enum un_status un_harness_device(int way, struct un_device **device);
+/* Fills the queue's scratch with poison. */
+void un_harness_poison_scratch(struct un_queue *q);
+/* Multiply-adds (of whatever kind) that one run of a case may cost on this device; un_harness_heavy is true
+ * for cases that the device leaves out. */
+extern const double un_harness_most_work;
+static inline bool un_harness_heavy(double work) {
+    return work > un_harness_most_work;
+}
+
+/* ---- buffers and cases ---- */
+
+enum { UN_HARNESS_POISON = 0xFF }; /* four bytes of 0xFF are a NaN */
+
 /* One guarded buffer: rows x cols elements of `size` bytes, rows `stride` elements apart, poison before,
  * between and after. */
 struct un_harness_buffer {
-    unsigned char *block; /* owned */
+    unsigned char *block; /* owned; host memory that the device reads */
     size_t block_bytes, at;
     int64_t rows, cols, stride;
     size_t size;
@@ -39,8 +58,8 @@ struct un_harness {
 typedef void (*un_harness_case)(struct un_harness *h, const void *context);
 /* Runs the case in every variation and compares the bits of all its buffers; fails the cmocka test. */
 void un_harness_each(un_harness_case run, const void *context);
-/* A queue by itself, for tests that are no cases. limits NULL: generous ones. */
-void un_harness_open(struct un_harness *h, int threads, const struct un_limits *limits);
+/* A queue by itself, for tests that are no cases. way: of un_harness_device. limits NULL: generous ones. */
+void un_harness_open(struct un_harness *h, int way, const struct un_limits *limits);
 /* Checks all guards and that no error stuck to the queue, then frees everything. */
 void un_harness_close(struct un_harness *h);
 

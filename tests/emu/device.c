@@ -1,0 +1,224 @@
+/* The emulated card: memory, queues and copies, and what runtime/cuda/device.c and blaslt.c would give to the
+ * ops. Work runs at once, in the calling thread. Memory of the device lies between guards; scratch is
+ * poisoned for every op, and an op gets no more than it asked for.
+ */
+#include "tests/emu/device.h"
+
+#include "runtime/cuda/cuda.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct un_event {
+    struct un_device *device;
+};
+
+static bool host_products;
+
+/* ---- memory ---- */
+
+enum { GUARD = 256, POISON = 0xFF };
+
+struct head {
+    size_t bytes;
+    char what[48];
+};
+_Static_assert(sizeof(struct head) <= UN_ALIGN, "the head stands in front of the guard");
+
+static void *emu_alloc(struct un_device *d, size_t bytes, const char *what) {
+    (void)d;
+    unsigned char *block = un_alloc(UN_ALIGN + GUARD + bytes + GUARD, 1, what);
+    if (!block) return NULL;
+    struct head *head = (struct head *)block;
+    head->bytes = bytes;
+    snprintf(head->what, sizeof head->what, "%s", what);
+    memset(block + UN_ALIGN, POISON, GUARD);
+    memset(block + UN_ALIGN + GUARD + bytes, POISON, GUARD);
+    return block + UN_ALIGN + GUARD;
+}
+
+static void emu_free(struct un_device *d, void *ptr) {
+    (void)d;
+    if (!ptr) return;
+    unsigned char *p = ptr, *block = p - GUARD - UN_ALIGN;
+    const struct head *head = (const struct head *)block;
+    for (int i = 0; i < GUARD; ++i)
+        if (p[-1 - i] != POISON || p[head->bytes + (size_t)i] != POISON) {
+            fprintf(stderr, "emulated card: a byte outside the %zu of \"%s\" was overwritten\n", head->bytes,
+                    head->what);
+            abort();
+        }
+    un_free(block);
+}
+
+static void *emu_host_alloc(struct un_device *d, size_t bytes, const char *what) {
+    (void)d;
+    return un_alloc(bytes ? bytes : 1, 1, what);
+}
+
+static void emu_host_free(struct un_device *d, void *ptr) {
+    (void)d;
+    un_free(ptr);
+}
+
+/* ---- queues ---- */
+
+static size_t emu_scratch_bytes(struct un_device *d, const struct un_limits *limits) {
+    (void)d;
+    static const un_cuda_scratch_need needs[] = {
+        un_cuda_gemm_scratch, un_cuda_pointwise_scratch, un_cuda_layernorm_scratch, un_cuda_attention_scratch,
+        un_cuda_loss_scratch, un_cuda_transport_scratch, un_cuda_reduce_scratch,
+    };
+    size_t most = 0;
+    for (size_t i = 0; i < sizeof needs / sizeof *needs; ++i) {
+        const size_t bytes = needs[i] ? needs[i](limits) : 0;
+        if (bytes > most) most = bytes;
+    }
+    return most;
+}
+
+static enum un_status emu_queue_open(struct un_device *d, const struct un_limits *limits,
+                                     struct un_queue **queue) {
+    *queue = NULL;
+    struct un_queue *q = un_alloc(1, sizeof *q, "queue");
+    if (!q) return UN_MEMORY;
+    q->device = d;
+    q->scratch_bytes = emu_scratch_bytes(d, limits);
+    q->scratch = emu_alloc(d, q->scratch_bytes, "scratch of the emulated card");
+    if (!q->scratch) {
+        un_free(q);
+        return UN_MEMORY;
+    }
+    *queue = q;
+    return UN_OK;
+}
+
+static void emu_queue_close(struct un_queue *q) {
+    if (!q) return;
+    emu_free(q->device, q->scratch);
+    un_free(q);
+}
+
+static enum un_status emu_queue_wait(struct un_queue *q) {
+    return q->error.status == UN_OK ? UN_OK : un_error_adopt(&q->error);
+}
+
+static enum un_status emu_event_open(struct un_device *d, struct un_event **event) {
+    *event = un_alloc(1, sizeof **event, "event");
+    if (!*event) return UN_MEMORY;
+    (*event)->device = d;
+    return UN_OK;
+}
+
+static void emu_event_close(struct un_event *e) {
+    un_free(e);
+}
+
+static void emu_event_record(struct un_event *e, struct un_queue *q) {
+    (void)e;
+    (void)q;
+}
+
+static void emu_queue_wait_event(struct un_queue *q, struct un_event *e) {
+    (void)q;
+    (void)e;
+}
+
+static enum un_status emu_event_wait(struct un_event *e) {
+    (void)e;
+    return UN_OK;
+}
+
+static void emu_copy(struct un_queue *q, void *dst, const void *src, size_t bytes) {
+    (void)q;
+    if (bytes > 0) memmove(dst, src, bytes);
+}
+
+static void emu_close(struct un_device *d) {
+    un_free(d);
+}
+
+static const struct un_device_ops emu_device_ops = {
+    .alloc = emu_alloc,
+    .free = emu_free,
+    .host_alloc = emu_host_alloc,
+    .host_free = emu_host_free,
+    .queue_open = emu_queue_open,
+    .queue_close = emu_queue_close,
+    .queue_wait = emu_queue_wait,
+    .event_open = emu_event_open,
+    .event_close = emu_event_close,
+    .event_record = emu_event_record,
+    .queue_wait_event = emu_queue_wait_event,
+    .event_wait = emu_event_wait,
+    .copy_in = emu_copy,
+    .copy_out = emu_copy,
+    .scratch_bytes = emu_scratch_bytes,
+    .close = emu_close,
+};
+
+enum un_status un_emu_open(struct un_device **device) {
+    *device = NULL;
+    struct un_device *d = un_alloc(1, sizeof *d, "device");
+    if (!d) return UN_MEMORY;
+    d->mem = &emu_device_ops;
+    d->ops = &un_cuda_ops;
+    d->kind = UN_DEVICE_CUDA;
+    d->host_readable = false;
+    d->threads = 1;
+    snprintf(d->name, sizeof d->name, "cuda, emulated");
+    *device = d;
+    return UN_OK;
+}
+
+/* ---- what ops call ---- */
+
+bool un_cuda_scratch(struct un_queue *q, struct un_arena *arena, size_t bytes, const char *op) {
+    if (bytes > q->scratch_bytes) {
+        un_cuda_fail(q, UN_INTERNAL, "%s needs %zu bytes of scratch, its queue was opened with %zu", op,
+                     bytes, q->scratch_bytes);
+        return false;
+    }
+    memset(q->scratch, POISON, bytes);
+    *arena = (struct un_arena){.name = op, .base = q->scratch, .size = bytes};
+    return true;
+}
+
+void un_cuda_stick(struct un_queue *q) {
+    if (q->error.status == UN_OK) q->error = *un_error_get();
+}
+
+void un_cuda_check(struct un_queue *q, cudaError_t error, const char *what) {
+    if (error != cudaSuccess) un_cuda_fail(q, UN_INTERNAL, "%s: %s", what, cudaGetErrorString(error));
+}
+
+cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, enum cudaMemcpyKind kind,
+                            cudaStream_t stream) {
+    (void)kind;
+    (void)stream;
+    if (bytes > 0) memcpy(dst, src, bytes);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void *dst, int value, size_t bytes, cudaStream_t stream) {
+    (void)stream;
+    if (bytes > 0) memset(dst, value, bytes);
+    return cudaSuccess;
+}
+
+const char *cudaGetErrorString(cudaError_t error) {
+    return error == cudaSuccess ? "no error" : "invalid argument";
+}
+
+void un_emu_host_products(bool on) {
+    host_products = on;
+}
+
+bool un_cuda_blas_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, bool transpose_a,
+                       struct un_mat b, bool transpose_b, float beta, const void *bias,
+                       enum un_type bias_type, bool *biased) {
+    (void)q, (void)c, (void)a, (void)transpose_a, (void)b, (void)transpose_b, (void)beta, (void)bias;
+    (void)bias_type, (void)biased;
+    return false && host_products;
+}
