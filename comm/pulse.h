@@ -1,9 +1,10 @@
 /* What this rank waits for in comm, told to whoever watches the rank (launch/watchdog.c): one pulse for each
  * thread that has collectives of its own.
  *
- * Law: the thread writes, the watcher reads, neither waits; a beginning costs two stores. The numbers of one
- * line are the same on all ranks, because all ranks begin the same collectives in the same order: a rank with
- * a smaller number has not arrived.
+ * Law: the thread writes, the watcher reads, neither waits; a beginning costs two stores. Of collectives
+ * between cards several may be under way, and another thread may see them end. The numbers of one line are
+ * the same on all ranks, because all ranks begin the same collectives in the same order: a rank with a
+ * smaller number has not arrived.
  */
 #ifndef UN_PULSE_H
 #define UN_PULSE_H
@@ -13,8 +14,8 @@
 #include <stdint.h>
 
 /* name of the line, for messages: the training thread, the one that exchanges gradients and parameters beside
- * it (comm/queue.c) */
-#define UN_PULSE_LINES(X) X(MAIN, main) X(GRADIENTS, gradients)
+ * it (comm/queue.c), collectives between cards (comm/device_comm.h) */
+#define UN_PULSE_LINES(X) X(MAIN, main) X(GRADIENTS, gradients) X(CARDS, cards)
 enum un_pulse_line {
 #define UN_PULSE_ENUM(upper, lower) UN_PULSE_##upper,
     UN_PULSE_LINES(UN_PULSE_ENUM)

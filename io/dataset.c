@@ -31,6 +31,7 @@ static const struct un_key dataset_keys[] = {
 static const struct un_key_table dataset_table = {
     "", dataset_keys, sizeof dataset_keys / sizeof dataset_keys[0], sizeof(struct un_dataset_keys)};
 
+const char *const un_cache_kind_names[] = {"auto", "device", "host", "none", NULL};
 static const char *const missing_choices[] = {"error", "skip", NULL};
 
 static const struct un_key data_keys[] = {
@@ -79,6 +80,17 @@ static const struct un_key data_keys[] = {
      .fallback = "error",
      .choices = missing_choices,
      .meaning = "what to do with texts whose image is in no file"},
+    {.name = "cache",
+     .type = UN_KEY_CHOICE,
+     .offset = offsetof(struct un_data_keys, cache),
+     .fallback = "auto",
+     .choices = un_cache_kind_names,
+     .meaning =
+         "where a rank's training data stay after they were first read; device: the region features on the "
+         "card, as many as fit, the rest as under host; host: in at most loader.cache_mb of memory; none: "
+         "nowhere; auto: device if there is a card with room for all of the rank's features beside "
+         "everything "
+         "else, otherwise host. The results are the same"},
     {.name = "tries",
      .type = UN_KEY_INT,
      .offset = offsetof(struct un_data_keys, tries),

@@ -17,6 +17,9 @@ struct un_dataset_keys {
     struct un_strings text, images; /* files or globs */
     double mix[UN_OBJECTIVE_COUNT]; /* ratio of each (data set, objective) stream */
 };
+/* Where rows stay after they were first read. */
+enum un_cache_kind { UN_CACHE_AUTO, UN_CACHE_DEVICE, UN_CACHE_HOST, UN_CACHE_NONE };
+extern const char *const un_cache_kind_names[];
 /* Section `data`. */
 struct un_data_keys {
     int64_t max_txt_len; /* words without [CLS] and [SEP]; longer texts are dropped */
@@ -24,6 +27,7 @@ struct un_data_keys {
     int64_t min_bb, max_bb, num_bb;
     int64_t tries;               /* of a read that fails */
     int missing;                 /* 0 error, 1 skip: texts without an image */
+    int cache;                   /* enum un_cache_kind */
     struct un_list train, valid; /* of struct un_dataset_keys */
 };
 extern const struct un_key_table un_data_key_table;
@@ -62,11 +66,13 @@ void un_dataset_close(struct un_dataset *dataset);
 /* Keeps the index of images [begin, end) and of their texts, gives the rest back: of other images and texts
  * nothing may be asked any more but info, name and lanes. Once. */
 enum un_status un_dataset_keep(struct un_dataset *dataset, int64_t begin, int64_t end);
-/* Bytes that the rows of images [begin, end) and of their texts take; soft: with soft labels. */
-int64_t un_dataset_cache_need(const struct un_dataset *d, int64_t begin, int64_t end, bool soft);
+/* What a cache holds besides boxes, words and alignments. */
+enum { UN_CACHE_SOFT = 1, UN_CACHE_FEATURES = 2 };
+/* Bytes that the rows of images [begin, end) and of their texts take. what: UN_CACHE_... */
+int64_t un_dataset_cache_need(const struct un_dataset *d, int64_t begin, int64_t end, unsigned what);
 /* Holds rows in host memory after their first read, at most `limit` bytes, all taken now. After
  * un_dataset_keep, before the first read; once. */
-enum un_status un_dataset_cache(struct un_dataset *dataset, int64_t limit, bool soft);
+enum un_status un_dataset_cache(struct un_dataset *dataset, int64_t limit, unsigned what);
 struct un_cache_counts un_dataset_cache_counts(const struct un_dataset *d); /* zeros without a cache */
 /* Tells the system that the features of an image will soon be read. Never fails. */
 void un_dataset_expect(const struct un_dataset *d, int64_t image);

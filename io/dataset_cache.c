@@ -14,32 +14,33 @@ static int64_t image_entry(const struct un_dataset *d, int64_t image, bool soft)
     return 2 * d->kept_texts + 2 * (image - d->first_image) + soft;
 }
 
-static int64_t feature_bytes(const struct un_dataset *d, int64_t regions) {
-    return regions * d->info.img_dim * un_type_bytes(d->info.feature_type);
+static int64_t feature_bytes(const struct un_dataset *d, int64_t regions, unsigned what) {
+    return what & UN_CACHE_FEATURES ? regions * d->info.img_dim * un_type_bytes(d->info.feature_type) : 0;
 }
 static int64_t box_bytes(int64_t regions) {
     return regions * UN_BOX_WIDTH * (int64_t)sizeof(float);
 }
-static int64_t soft_bytes(const struct un_dataset *d, int64_t regions, bool soft) {
-    return soft ? regions * d->info.img_label_dim * (int64_t)sizeof(uint16_t) : 0;
+static int64_t soft_bytes(const struct un_dataset *d, int64_t regions, unsigned what) {
+    return what & UN_CACHE_SOFT ? regions * d->info.img_label_dim * (int64_t)sizeof(uint16_t) : 0;
 }
 
 static int64_t pairs_bytes(const struct un_dataset *d, int64_t text) {
     return d->align ? d->align[text - d->first_text].count * 2 * (int64_t)sizeof(int32_t) : 0;
 }
 
-int64_t un_dataset_cache_need(const struct un_dataset *d, int64_t begin, int64_t end, bool soft) {
+int64_t un_dataset_cache_need(const struct un_dataset *d, int64_t begin, int64_t end, unsigned what) {
     int64_t need = 0;
     for (int64_t i = begin; i < end; ++i) {
         int64_t regions = un_dataset_image_regions(d, i);
-        need += feature_bytes(d, regions) + box_bytes(regions) + soft_bytes(d, regions, soft);
+        need += feature_bytes(d, regions, what) + box_bytes(regions) + soft_bytes(d, regions, what);
     }
     for (int64_t t = un_dataset_image_text(d, begin); t < un_dataset_image_text(d, end); ++t)
         need += un_dataset_text_length(d, t) * (int64_t)sizeof(int32_t) + pairs_bytes(d, t);
     return need;
 }
 
-enum un_status un_dataset_cache(struct un_dataset *d, int64_t limit, bool soft) {
+enum un_status un_dataset_cache(struct un_dataset *d, int64_t limit, unsigned what) {
+    d->cached = what;
     int64_t n = 2 * d->kept_texts + 2 * d->kept_images;
     int64_t *bytes = un_alloc((size_t)n + 1, sizeof *bytes, "entries of the host cache");
     if (!bytes) return UN_MEMORY;
@@ -49,8 +50,8 @@ enum un_status un_dataset_cache(struct un_dataset *d, int64_t limit, bool soft) 
     }
     for (int64_t i = 0; i < d->kept_images; ++i) {
         int64_t regions = d->image[i].regions, *entry = bytes + 2 * (d->kept_texts + i);
-        entry[0] = feature_bytes(d, regions) + box_bytes(regions);
-        entry[1] = soft_bytes(d, regions, soft);
+        entry[0] = feature_bytes(d, regions, what) + box_bytes(regions);
+        entry[1] = soft_bytes(d, regions, what);
     }
     enum un_status status = un_cache_open(&d->cache, bytes, n, limit);
     un_free(bytes);
@@ -61,10 +62,12 @@ struct un_cache_counts un_dataset_cache_counts(const struct un_dataset *d) {
     return d->cache ? un_cache_counts(d->cache) : (struct un_cache_counts){0};
 }
 
+/* An entry is the features, if they are kept, and then the boxes. */
 bool un_dataset_cached_image(const struct un_dataset *d, int64_t image, void *feature, float *box) {
-    const char *found = d->cache ? un_cache_find(d->cache, image_entry(d, image, false)) : NULL;
+    if (!d->cache || (feature && !(d->cached & UN_CACHE_FEATURES))) return false;
+    const char *found = un_cache_find(d->cache, image_entry(d, image, false));
     if (!found) return false;
-    int64_t regions = un_dataset_image_regions(d, image), bytes = feature_bytes(d, regions);
+    int64_t regions = un_dataset_image_regions(d, image), bytes = feature_bytes(d, regions, d->cached);
     if (feature) memcpy(feature, found, (size_t)bytes);
     if (box) memcpy(box, found + bytes, (size_t)box_bytes(regions));
     return true;
@@ -72,15 +75,17 @@ bool un_dataset_cached_image(const struct un_dataset *d, int64_t image, void *fe
 
 void un_dataset_expect(const struct un_dataset *d, int64_t image) {
     const struct un_image_ref *ref = un_dataset_image(d, image);
-    if (d->cache && un_cache_has(d->cache, image_entry(d, image, false))) return;
+    if (d->cache && d->cached & UN_CACHE_FEATURES && un_cache_has(d->cache, image_entry(d, image, false)))
+        return;
     un_column_expect(&d->image_files[ref->file].feature, ref->first_region, ref->regions);
 }
 
 void un_dataset_fill_image(const struct un_dataset *d, int64_t image, const void *feature, const float *box) {
-    char *place = d->cache && feature && box ? un_cache_begin(d->cache, image_entry(d, image, false)) : NULL;
+    bool whole = box && (feature || !(d->cached & UN_CACHE_FEATURES));
+    char *place = d->cache && whole ? un_cache_begin(d->cache, image_entry(d, image, false)) : NULL;
     if (!place) return;
-    int64_t regions = un_dataset_image_regions(d, image), bytes = feature_bytes(d, regions);
-    memcpy(place, feature, (size_t)bytes);
+    int64_t regions = un_dataset_image_regions(d, image), bytes = feature_bytes(d, regions, d->cached);
+    if (bytes > 0) memcpy(place, feature, (size_t)bytes);
     memcpy(place + bytes, box, (size_t)box_bytes(regions));
     un_cache_done(d->cache, image_entry(d, image, false), true);
 }

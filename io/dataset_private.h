@@ -35,6 +35,7 @@ struct un_dataset {
     int64_t *image_text;        /* [kept_images + 1] counts from 0 */
     char *image_ids, *text_ids; /* cells */
     struct un_cache *cache;     /* NULL: none */
+    unsigned cached;            /* UN_CACHE_... */
     int64_t image_stride, text_stride;
 };
 

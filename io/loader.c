@@ -101,11 +101,17 @@ static void finish_slot(struct un_loader *loader, struct slot *slot) {
     pthread_mutex_unlock(&loader->lock);
 }
 
+static bool is_resident(const struct un_resident *resident, const struct un_sample *sample) {
+    int32_t place = resident ? un_resident_find(resident, sample->dataset, sample->image) : -1;
+    return place >= 0 && un_resident_has(resident, place);
+}
+
 /* The features of all samples are on their way while the first ones are packed. */
 static void expect(const struct un_loader *loader, const struct slot *slot) {
     for (int64_t i = 0; i < slot->n_samples; ++i)
-        un_dataset_expect(un_plan_dataset(loader->setup.plan, slot->samples[i].dataset),
-                          slot->samples[i].image);
+        if (!is_resident(loader->setup.resident, &slot->samples[i]))
+            un_dataset_expect(un_plan_dataset(loader->setup.plan, slot->samples[i].dataset),
+                              slot->samples[i].image);
 }
 
 static void *work(void *context) {
@@ -192,6 +198,7 @@ static enum un_status allocate(struct un_loader *loader) {
     for (int i = 0; i < setup->threads; ++i) {
         loader->workers[i].loader = loader;
         UN_TRY(un_packer_open(&loader->workers[i].packer, setup->plan, &setup->caps));
+        if (setup->resident) un_packer_set_resident(loader->workers[i].packer, setup->resident);
     }
     return UN_OK;
 }
@@ -210,6 +217,7 @@ enum un_status un_loader_open(struct un_loader **out, const struct un_loader_set
         return un_fail(UN_INTERNAL, "loader: %lld slots, %d threads", (long long)setup->slots,
                        setup->threads);
     UN_ASSERT(!setup->host_alloc == !setup->host_free);
+    UN_ASSERT(!setup->resident == (setup->caps.store_rows == 0));
     struct un_loader *loader = un_alloc(1, sizeof *loader, "loader");
     if (!loader) return UN_MEMORY;
     loader->setup = *setup;

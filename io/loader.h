@@ -23,7 +23,8 @@ struct un_loader_setup {
     const struct un_lane_state *states; /* [all lanes] at first_step; copied */
     int64_t slots; /* micro-batches ready, in work or held; lanes of the rank + 1 or more, to work ahead */
     int threads;
-    uint32_t purpose; /* UN_RNG_MASK | UN_RNG_VALID */
+    uint32_t purpose;                   /* UN_RNG_MASK | UN_RNG_VALID */
+    const struct un_resident *resident; /* NULL: no store of features, and caps.store_rows is 0 */
     /* UN_ALIGN-aligned memory of the slots (pinned on a card); NULL: un_alloc and un_free. */
     void *(*host_alloc)(void *context, size_t bytes);
     void (*host_free)(void *context, void *ptr);

@@ -14,47 +14,12 @@ struct un_packer {
     const struct un_plan *plan; /* borrowed */
     struct un_batch_caps caps;
     struct un_segments_scratch sort;
-    int32_t *word_target; /* [most words of a text] */
-    uint16_t *soft_label; /* [C] of one mrc region */
-    uint16_t *half;       /* [most regions, F]: f16 rows on their way into an f32 micro-batch */
+    int32_t *word_target;               /* [most words of a text] */
+    uint16_t *soft_label;               /* [C] of one mrc region */
+    const struct un_resident *resident; /* NULL: no store */
+    uint16_t *half;                     /* [most regions, F]: f16 rows on their way into an f32 micro-batch */
     void *block;
 };
-
-/* Sum of words * regions over the pairs of a micro-batch of T tokens, when no pair has more than w words and
- * r regions: a pair of a words and b regions has a b = (a + b) * ab/(a+b), ab/(a+b) grows in both, so the sum
- * is at most T * wr/(w+r). */
-static int64_t plan_cap(int64_t tokens, const struct un_plan_extent *extent) {
-    int64_t w = extent->most_words, r = extent->most_regions;
-    return tokens * w * r / (w + r);
-}
-
-/* Likewise the words are at most T * w/(w+b) with w the most words and b the least regions of a sample. */
-static int64_t share_cap(int64_t tokens, int64_t most, int64_t least_other) {
-    return tokens * most / (most + least_other);
-}
-
-void un_pack_caps(const struct un_plan *plan, int64_t img_dim, int64_t img_label_dim,
-                  struct un_batch_caps *caps) {
-    struct un_plan_extent extent = un_plan_extent(plan);
-    int64_t n, tokens = un_plan_keys(plan)->tokens_per_lane;
-    const struct un_stream *streams = un_plan_streams(plan, &n);
-    *caps = (struct un_batch_caps){
-        .tokens = tokens,
-        .samples = un_plan_max_samples(plan),
-        .words = share_cap(tokens, extent.most_words, extent.least_regions),
-        .regions = share_cap(tokens, extent.most_regions, extent.least_words),
-        .vocab_size = un_dataset_info(un_plan_dataset(plan, streams[0].dataset))->vocab.vocab_size,
-        .img_dim = img_dim,
-        .img_label_dim = img_label_dim,
-        .feature_type = UN_F16,
-    };
-    for (int64_t s = 0; s < n; ++s) {
-        if (un_dataset_info(un_plan_dataset(plan, streams[s].dataset))->feature_type == UN_F32)
-            caps->feature_type = UN_F32;
-        if (streams[s].objective == UN_MRCKL) caps->soft_labels = true;
-        if (streams[s].objective == UN_ITM) caps->plan = plan_cap(tokens, &extent);
-    }
-}
 
 static bool needs_classes(enum un_objective objective) {
     return objective == UN_MRC || objective == UN_MRCKL;
@@ -136,6 +101,11 @@ void un_packer_close(struct un_packer *packer) {
     un_free(packer);
 }
 
+void un_packer_set_resident(struct un_packer *packer, const struct un_resident *resident) {
+    UN_ASSERT(un_resident_rows(resident) + packer->caps.regions <= packer->caps.store_rows);
+    packer->resident = resident;
+}
+
 /* One sample on its way into the batch. The batch's counts still stand before it while it is put in. */
 struct item {
     const struct un_sample *sample;
@@ -176,20 +146,51 @@ static enum un_status put_words(struct un_batch *b, const struct item *it) {
 static enum un_status put_widened(struct un_packer *packer, struct un_batch *b, const struct item *it,
                                   float *box) {
     int64_t count = it->regions * packer->caps.img_dim;
-    float *feature = (float *)b->feature + b->regions * packer->caps.img_dim;
+    float *feature = (float *)b->feature + b->fresh * packer->caps.img_dim;
     UN_TRY(un_dataset_read_image(it->d, it->sample->image, packer->half, box));
     for (int64_t i = 0; i < count; ++i) feature[i] = un_half_to(packer->half[i]);
     return UN_OK;
 }
 
-static enum un_status put_regions(struct un_packer *packer, struct un_batch *b, const struct item *it) {
+/* Features and boxes; the features are new rows. */
+static enum un_status put_features(struct un_packer *packer, struct un_batch *b, const struct item *it,
+                                   float *box) {
     int64_t row_bytes = packer->caps.img_dim * un_type_bytes(packer->caps.feature_type);
-    float *box = b->box + b->regions * UN_BOX_WIDTH;
     if (un_dataset_info(it->d)->feature_type != packer->caps.feature_type)
         UN_TRY(put_widened(packer, b, it, box));
     else
         UN_TRY(un_dataset_read_image(it->d, it->sample->image,
-                                     (unsigned char *)b->feature + b->regions * row_bytes, box));
+                                     (unsigned char *)b->feature + b->fresh * row_bytes, box));
+    b->fresh += it->regions;
+    return UN_OK;
+}
+
+/* Does the micro-batch bring the image already? A few hundred images at most. */
+static bool is_stored(const struct un_stored *stored, int32_t place) {
+    for (int64_t i = 0; i < stored->n; ++i)
+        if (stored->image[i] == place) return true;
+    return false;
+}
+
+/* With a store: rows of an image that is there, or will be when the micro-batch is used, are left out. The
+ * rows of a guest are those of its regions. */
+static enum un_status put_stored(struct un_packer *packer, struct un_batch *b, const struct item *it,
+                                 float *box) {
+    const struct un_resident *resident = packer->resident;
+    int32_t place = un_resident_find(resident, it->sample->dataset, it->sample->image);
+    int32_t row =
+        place >= 0 ? un_resident_row(resident, place) : (int32_t)(un_resident_rows(resident) + b->regions);
+    for (int64_t i = 0; i < it->regions; ++i) b->feature_row[b->regions + i] = row + (int32_t)i;
+    if (place >= 0 && (un_resident_has(resident, place) || is_stored(&b->stored, place)))
+        return un_dataset_read_image(it->d, it->sample->image, NULL, box);
+    if (place >= 0) b->stored.image[b->stored.n++] = place;
+    for (int64_t i = 0; i < it->regions; ++i) b->fresh_row[b->fresh + i] = row + (int32_t)i;
+    return put_features(packer, b, it, box);
+}
+
+static enum un_status put_regions(struct un_packer *packer, struct un_batch *b, const struct item *it) {
+    float *box = b->box + b->regions * UN_BOX_WIDTH;
+    UN_TRY(packer->resident ? put_stored(packer, b, it, box) : put_features(packer, b, it, box));
     for (int64_t i = 0; i < it->regions; ++i)
         b->region_row[b->regions + i] = (int32_t)(b->tokens + it->words + i);
     return UN_OK;
@@ -248,6 +249,8 @@ static enum un_status ask_regions(struct un_packer *packer, struct un_batch *b, 
         b->masked_region[b->masked_count++] = (int32_t)(b->regions + i);
         rows->row[rows->n] = (int32_t)(b->tokens + it->words + i);
         rows->region[rows->n] = (int32_t)(b->regions + i);
+        if (packer->resident && it->sample->objective == UN_MRFR)
+            b->target_row[rows->n] = b->feature_row[b->regions + i];
         rows->dataset[rows->n++] = (uint8_t)it->sample->dataset;
     }
     return UN_OK;
@@ -305,7 +308,7 @@ static enum un_status put_sample(struct un_packer *packer, struct un_batch *b, c
 static void reset(struct un_batch *b, uint32_t step, uint32_t lane) {
     un_batch_number(b, step, lane);
     b->tokens = b->samples = b->words = b->regions = b->longest = b->masked_count = 0;
-    b->longest_words = b->longest_regions = b->alignment.n = 0;
+    b->longest_words = b->longest_regions = b->alignment.n = b->fresh = b->stored.n = 0;
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) b->rows[t].n = 0;
     b->start[0] = b->plan_start[0] = 0;
 }

@@ -4,17 +4,26 @@
 #define UN_PACK_H
 
 #include "io/plan.h"
+#include "io/resident.h"
 
 /* Caps of the micro-batches of a plan: bounds that no micro-batch can pass, tight where all samples are
  * alike. feature_type is f32 as soon as one data set holds f32 (f16 rows are then widened, exactly). */
 void un_pack_caps(const struct un_plan *plan, int64_t img_dim, int64_t img_label_dim,
                   struct un_batch_caps *caps);
 
+/* The same for other micro-batches of the plan, of `tokens` tokens. */
+void un_pack_caps_of(const struct un_plan *plan, int64_t tokens, int64_t img_dim, int64_t img_label_dim,
+                     struct un_batch_caps *caps);
+
 struct un_packer; /* scratch of one packing thread */
 /* UN_USAGE: a data set whose feature width, number of classes or vocabulary does not go with caps. */
 enum un_status un_packer_open(struct un_packer **packer, const struct un_plan *plan,
                               const struct un_batch_caps *caps);
 void un_packer_close(struct un_packer *packer);
+/* From now on the features of resident images are left out (model/batch.h: feature_row, fresh, stored).
+ * caps.store_rows holds `resident` and, behind it, caps.regions rows for guests: images without a place,
+ * which stay for one micro-batch. Borrowed. */
+void un_packer_set_resident(struct un_packer *packer, const struct un_resident *resident);
 size_t un_packer_bytes(const struct un_plan *plan, const struct un_batch_caps *caps);
 /* Overwrites all of *batch, which must have been carved with the packer's caps. Allocates nothing. Lists are
  * ascending by packed row; segments hold indices of words (0 .. W-1). One packer serves one thread at a time.

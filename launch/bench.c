@@ -8,36 +8,62 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-enum { BENCH_M = 1024, BENCH_N = 3072, BENCH_K = 768, BENCH_WARMUP = 1, BENCH_REPEAT = 8 };
+enum { BENCH_WARMUP = 1, BENCH_REPEAT = 8 };
 
-/* Operands of the measured product, on the device. */
+/* Operands of the measured product, on the device: c [m,n] = a [m,k] b [k,n], in the type of the training's
+ * products. A card needs larger ones, and many at once, to show what it can. */
 struct yardstick {
+    const char *name;
+    int64_t m, n, k, at_once;
+    enum un_type type;
     struct un_mat a, b, c;
 };
 
-static enum un_status random_matrix(struct un_job *job, int64_t rows, int64_t cols, uint32_t which,
-                                    struct un_mat *out) {
-    size_t bytes = (size_t)(rows * cols) * sizeof(float);
+static struct yardstick yardstick_for(const struct un_job *job) {
+    if (job->device->kind == UN_DEVICE_CPU)
+        return (struct yardstick){
+            .name = "sgemm", .m = 1024, .n = 3072, .k = 768, .at_once = 1, .type = UN_F32};
+    enum un_type type = un_job_model_setup(job).act;
+    const char *name = type == UN_BF16                                    ? "bf16 gemm"
+                       : job->config.train.precision == UN_PRECISION_TF32 ? "tf32 gemm"
+                                                                          : "sgemm";
+    return (struct yardstick){.name = name, .m = 8192, .n = 8192, .k = 8192, .at_once = 10, .type = type};
+}
+
+/* Random numbers: zeros are multiplied faster on some chips. */
+static enum un_status fill(struct un_job *job, float *host, uint32_t which, struct un_mat out) {
+    struct un_device *d = job->device;
+    int64_t count = out.rows * out.cols;
+    for (int64_t i = 0; i < count; ++i)
+        host[i] = un_rng_unit(un_rng(1, UN_RNG_BENCH, 0, 0, which, (uint32_t)i).v[0]) - 0.5f;
+    if (out.type == UN_F32) {
+        d->mem->copy_in(job->queue, out.data, host, (size_t)count * sizeof(float));
+        return d->mem->queue_wait(job->queue);
+    }
+    void *wide = d->mem->alloc(d, (size_t)count * sizeof(float), "operands of the benchmark");
+    if (!wide) return un_error_get()->status;
+    d->mem->copy_in(job->queue, wide, host, (size_t)count * sizeof(float));
+    d->ops->cast(job->queue, out.data, out.type, wide, UN_F32, count);
+    enum un_status status = d->mem->queue_wait(job->queue);
+    d->mem->free(d, wide);
+    return status;
+}
+
+static enum un_status random_matrix(struct un_job *job, int64_t rows, int64_t cols, enum un_type type,
+                                    uint32_t which, struct un_mat *out) {
+    size_t bytes = (size_t)(rows * cols * un_type_bytes(type));
     float *host = un_alloc((size_t)(rows * cols), sizeof(float), "operands of the benchmark");
     if (!host) return un_error_get()->status;
-    for (int64_t i = 0; i < rows * cols; ++i)
-        host[i] = un_rng_unit(un_rng(1, UN_RNG_BENCH, 0, 0, which, (uint32_t)i).v[0]) - 0.5f;
-    enum un_status status = UN_OK;
-    *out =
-        un_mat(job->device->mem->alloc(job->device, bytes, "operands of the benchmark"), UN_F32, rows, cols);
-    if (out->data) {
-        job->device->mem->copy_in(job->queue, out->data, host, bytes);
-        status = job->device->mem->queue_wait(job->queue);
-    } else
-        status = un_error_get()->status;
+    *out = un_mat(job->device->mem->alloc(job->device, bytes, "operands of the benchmark"), type, rows, cols);
+    enum un_status status = out->data ? fill(job, host, which, *out) : un_error_get()->status;
     un_free(host);
     return status;
 }
 
 static enum un_status yardstick_open(struct un_job *job, struct yardstick *y) {
-    UN_TRY(random_matrix(job, BENCH_M, BENCH_K, 0, &y->a));
-    UN_TRY(random_matrix(job, BENCH_K, BENCH_N, 1, &y->b));
-    return random_matrix(job, BENCH_M, BENCH_N, 2, &y->c);
+    UN_TRY(random_matrix(job, y->m, y->k, y->type, 0, &y->a));
+    UN_TRY(random_matrix(job, y->k, y->n, y->type, 1, &y->b));
+    return random_matrix(job, y->m, y->n, y->type, 2, &y->c);
 }
 
 static void yardstick_close(struct un_job *job, struct yardstick *y) {
@@ -51,9 +77,10 @@ static enum un_status yardstick_measure(struct un_job *job, const struct yardsti
     double best = 0;
     for (int i = 0; i <= BENCH_REPEAT; ++i) {
         double start = un_clock();
-        job->device->ops->gemm(job->queue, y->c, y->a, false, y->b, false, 0.0f, NULL);
+        for (int64_t k = 0; k < y->at_once; ++k)
+            job->device->ops->gemm(job->queue, y->c, y->a, false, y->b, false, 0.0f, NULL);
         UN_TRY(job->device->mem->queue_wait(job->queue));
-        double seconds = un_clock() - start, flop = 2.0 * BENCH_M * BENCH_N * BENCH_K;
+        double seconds = un_clock() - start, flop = 2.0 * (double)(y->m * y->n * y->k * y->at_once);
         if (i > 0 && flop / seconds > best) best = flop / seconds;
     }
     *rate = best;
@@ -91,16 +118,17 @@ static enum un_status timed_steps(struct un_job *job, int64_t steps, const struc
         sums->flop += flop;
         sums->tokens += (double)result.tokens;
         if (job->comm->rank == 0)
-            fprintf(out, "step %lld: %.0f ms, %lld tokens, %.1f GFLOP/s, sgemm %.1f GFLOP/s, ratio %.3f\n",
+            fprintf(out, "step %lld: %.0f ms, %lld tokens, %.1f GFLOP/s, %s %.1f GFLOP/s, ratio %.3f\n",
                     (long long)(i - BENCH_WARMUP + 1), seconds * 1e3, (long long)result.tokens,
-                    flop / seconds * 1e-9, rates[i - BENCH_WARMUP] * 1e-9,
+                    flop / seconds * 1e-9, y->name, rates[i - BENCH_WARMUP] * 1e-9,
                     flop / seconds / rates[i - BENCH_WARMUP]);
         fflush(out); /* a step of a large network takes minutes on some machines */
     }
     return UN_OK;
 }
 
-static void report(const struct un_job *job, int64_t steps, const struct sums *s, double rate, FILE *out) {
+static void report(const struct un_job *job, int64_t steps, const struct yardstick *y, const struct sums *s,
+                   double rate, FILE *out) {
     double n = (double)steps, gflops = s->flop / s->total * 1e-9;
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
@@ -109,28 +137,31 @@ static void report(const struct un_job *job, int64_t steps, const struct sums *s
     fprintf(out, "tokens/s    %.1f\n", s->tokens / s->total);
     fprintf(out, "model       %.4f TFLOP/s a rank (%.1f MFLOP a token)\n", gflops * 1e-3,
             s->flop * (double)job->comm->size / s->tokens * 1e-6);
-    fprintf(out, "sgemm       %.4f TFLOP/s (%d x %d x %d, same threads, median of %lld)\n", rate * 1e-12,
-            BENCH_M, BENCH_N, BENCH_K, (long long)steps);
+    fprintf(out, "%-11s %.4f TFLOP/s (%lld x %lld x %lld, same device, median of %lld)\n", y->name,
+            rate * 1e-12, (long long)y->m, (long long)y->n, (long long)y->k, (long long)steps);
     fprintf(out, "ratio       %.3f\n", gflops * 1e9 / rate);
     for (int p = 0; p < UN_PHASE_COUNT; ++p)
         fprintf(out, "%-11s %.1f ms a step, %.2f %%\n", un_phase_names[p], s->seconds[p] / n * 1e3,
                 s->seconds[p] / s->total * 100);
-    if (s->comm > 0)
+    if (s->comm > 0 && un_exchange_times(job).waited >= 0)
         fprintf(out, "comm        %.1f ms a step, %.0f %% of it exposed (reduce)\n", s->comm / n * 1e3,
                 fmin(1, s->seconds[UN_PHASE_REDUCE] / s->comm) * 100);
+    else if (s->comm > 0)
+        fprintf(out, "comm        %.1f ms a step, %s\n", s->comm / n * 1e3, un_exchange_way(job));
     fprintf(out, "memory      %.0f MiB at the peak\n", (double)usage.ru_maxrss / 1024);
 }
 
 enum un_status un_bench_run(struct un_job *job, int64_t steps, FILE *out) {
-    struct yardstick y = {0};
+    struct yardstick y = yardstick_for(job);
     struct sums sums = {0};
     enum un_status status;
     double *rates = un_alloc((size_t)steps, sizeof *rates, "rates of the benchmark");
     if (!rates) return un_error_get()->status;
     UN_TRY_GOTO(yardstick_open(job, &y), out);
+    un_job_lower(job);
     UN_TRY_GOTO(un_job_start_loader(job), out);
     UN_TRY_GOTO(timed_steps(job, steps, &y, &sums, rates, out), out);
-    if (job->comm->rank == 0) report(job, steps, &sums, median(rates, steps), out);
+    if (job->comm->rank == 0) report(job, steps, &y, &sums, median(rates, steps), out);
 out:
     yardstick_close(job, &y);
     un_free(rates);

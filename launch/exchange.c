@@ -1,11 +1,8 @@
-/* The exchange of a step (exchange.h). Law: functions named work_... run in the thread of the queue and touch
- * the buffers of their bucket only; between posting and waiting nobody else touches those.
- */
+/* The exchange of a step (exchange.h): what does not depend on how the data travel. */
 #include "launch/exchange.h"
 
+#include "launch/exchange_path.h"
 #include "launch/job.h"
-
-#include <string.h>
 
 static struct un_shard shard_of(const struct un_job *job, int64_t total) {
     struct un_shard shard;
@@ -19,127 +16,63 @@ int64_t un_exchange_most_owned(const struct un_job *job, int64_t total) {
     return most < total ? most : total;
 }
 
-static size_t norm_count(const struct un_exchange *x) {
-    return (size_t)(x->shard.size + 1) * (size_t)x->most_blocks + (size_t)un_param_blocks(x->shard.total);
+static int64_t list_of(const struct un_shard *s) {
+    return un_shard_blocks(s, s->size - 1) + 1;
 }
 
-static size_t stage_count(const struct un_shard *s) {
-    return (size_t)(s->bucket < s->total ? s->bucket : s->total);
+static size_t sums_count(const struct un_shard *s) {
+    return (size_t)(un_param_blocks(s->total) + s->size);
 }
 
 size_t un_exchange_bytes(const struct un_job *job, int64_t total) {
-    if (job->comm->size == 1) return 0;
-    struct un_exchange x = {.shard = shard_of(job, total)};
-    x.most_blocks = un_shard_blocks(&x.shard, x.shard.size - 1);
-    size_t stage = job->device && !job->device->host_readable ? stage_count(&x.shard) * sizeof(float) : 0;
-    return un_parts_bytes(&x.shard) + norm_count(&x) * sizeof(double) + stage;
+    if (!job->exchange.path) return 0;
+    struct un_shard shard = shard_of(job, total);
+    return job->exchange.path->bytes(&shard, list_of(&shard)) + sums_count(&shard) * sizeof(int32_t);
 }
 
-static enum un_status open_copies(struct un_job *job) {
-    struct un_exchange *x = &job->exchange;
-    struct un_device *d = job->device;
-    struct un_limits limits = {0}; /* it only copies */
-    UN_TRY(d->mem->queue_open(d, &limits, &x->copies));
-    x->stage = d->mem->host_alloc(d, stage_count(&x->shard) * sizeof(float), "bucket on its way");
-    x->events = un_alloc((size_t)x->shard.buckets, sizeof(struct un_event *), "events of buckets");
-    if (!x->stage || !x->events) return UN_MEMORY;
-    for (int64_t b = 0; b < x->shard.buckets; ++b) UN_TRY(d->mem->event_open(d, &x->events[b]));
-    return UN_OK;
-}
-
-static enum un_status open_memory(struct un_job *job) {
-    struct un_exchange *x = &job->exchange;
-    x->most_blocks = un_shard_blocks(&x->shard, x->shard.size - 1);
-    x->tickets = un_alloc((size_t)x->shard.buckets, sizeof *x->tickets, "tickets of buckets");
-    x->mine = un_alloc(norm_count(x), sizeof *x->mine, "partial norms of all ranks");
-    if (!x->tickets || !x->mine) return UN_MEMORY;
-    x->all = x->mine + x->most_blocks;
-    x->ordered = x->all + (int64_t)x->shard.size * x->most_blocks;
-    UN_TRY(un_parts_open(&x->parts, &x->shard));
-    return job->device->host_readable ? UN_OK : open_copies(job);
+/* The lists of all ranks, each in its local order, into the order of the buffer; then the words. */
+static void fill_index(struct un_exchange *x) {
+    const struct un_shard *s = &x->shard;
+    for (int r = 0; r < s->size; ++r) {
+        int64_t list = r * x->list;
+        for (int64_t b = 0; b < s->buckets; ++b) {
+            struct un_span part = un_shard_part(s, b, r);
+            int64_t to = part.begin / UN_PARAM_BLOCK, from = list + un_shard_local(s, b, r) / UN_PARAM_BLOCK;
+            for (int64_t k = 0; k < un_param_blocks(un_span_count(part)); ++k)
+                x->index[to + k] = (int32_t)(from + k);
+        }
+        x->index[un_param_blocks(s->total) + r] = (int32_t)(list + un_shard_blocks(s, r));
+    }
 }
 
 enum un_status un_exchange_open(struct un_job *job) {
     struct un_exchange *x = &job->exchange;
     x->shard = shard_of(job, job->table->total);
-    return job->comm->size == 1 ? UN_OK : open_memory(job);
+    if (!x->path) return UN_OK;
+    x->list = list_of(&x->shard);
+    if (x->list * x->shard.size > INT32_MAX)
+        return un_fail(UN_USAGE, "%d ranks have more blocks of parameters than an index of 2^31 entries",
+                       x->shard.size);
+    x->index = un_alloc(sums_count(&x->shard), sizeof *x->index, "order of partial norms");
+    if (!x->index) return UN_MEMORY;
+    fill_index(x);
+    return x->path->open(job);
 }
 
 enum un_status un_exchange_start(struct un_job *job) {
     struct un_exchange *x = &job->exchange;
-    if (job->comm->size == 1) return UN_OK;
+    if (!x->path) return UN_OK;
     /* A step posts every bucket twice, the norm and the counts of the next step. */
     UN_TRY(un_comm_queue_open(&x->queue, job->comm, job->config.comm.overlap, 2 * x->shard.buckets + 2));
-    if (job->config.comm.overlap && !un_comm_queue_has_thread(x->queue))
-        un_log(UN_LOG_INFO, "comm.overlap: this MPI allows one thread only, so communication waits for the "
-                            "computation and the computation for it");
-    return UN_OK;
+    return x->path->start(job);
 }
 
 void un_exchange_close(struct un_job *job) {
     struct un_exchange *x = &job->exchange;
     un_comm_queue_close(x->queue);
-    un_parts_close(&x->parts);
-    un_free(x->tickets);
-    un_free(x->mine);
-    const struct un_device_ops *mem = job->device->mem;
-    for (int64_t b = 0; x->events && b < x->shard.buckets; ++b)
-        if (x->events[b]) mem->event_close(x->events[b]);
-    un_free(x->events);
-    if (x->stage) mem->host_free(job->device, x->stage);
-    if (x->copies) mem->queue_close(x->copies);
+    if (x->path) x->path->close(job);
+    un_free(x->index);
     *x = (struct un_exchange){0};
-}
-
-/* ---- work of the queue ---- */
-
-/* Elements [span) of a buffer on the device to the stage, where the bucket begins at 0, or back. */
-static void copy(struct un_job *job, float *buffer, int64_t bucket_begin, struct un_span span, bool out) {
-    const struct un_device_ops *mem = job->device->mem;
-    float *host = job->exchange.stage + (span.begin - bucket_begin), *device = buffer + span.begin;
-    size_t bytes = (size_t)un_span_count(span) * sizeof(float);
-    if (out)
-        mem->copy_out(job->exchange.copies, host, device, bytes);
-    else
-        mem->copy_in(job->exchange.copies, device, host, bytes);
-}
-
-static enum un_status work_reduce(struct un_comm *comm, void *context, int64_t b) {
-    struct un_job *job = context;
-    struct un_exchange *x = &job->exchange;
-    struct un_span bucket = un_shard_bucket(&x->shard, b);
-    bool exact = job->config.train.exact;
-    float *grads = job->grads[0];
-    if (job->device->host_readable) return un_parts_reduce(comm, &x->parts, b, grads + bucket.begin, exact);
-    UN_TRY(job->device->mem->event_wait(x->events[b]));
-    copy(job, grads, bucket.begin, bucket, true);
-    UN_TRY(job->device->mem->queue_wait(x->copies));
-    UN_TRY(un_parts_reduce(comm, &x->parts, b, x->stage, exact));
-    copy(job, grads, bucket.begin, un_shard_part(&x->shard, b, comm->rank), false);
-    return job->device->mem->queue_wait(x->copies);
-}
-
-static enum un_status work_gather(struct un_comm *comm, void *context, int64_t b) {
-    struct un_job *job = context;
-    struct un_exchange *x = &job->exchange;
-    struct un_span bucket = un_shard_bucket(&x->shard, b);
-    if (job->device->host_readable) return un_parts_gather(comm, &x->parts, b, job->params + bucket.begin);
-    UN_TRY(job->device->mem->event_wait(x->events[b]));
-    copy(job, job->params, bucket.begin, un_shard_part(&x->shard, b, comm->rank), true);
-    UN_TRY(job->device->mem->queue_wait(x->copies));
-    UN_TRY(un_parts_gather(comm, &x->parts, b, x->stage));
-    copy(job, job->params, bucket.begin, bucket, false);
-    return job->device->mem->queue_wait(x->copies);
-}
-
-static enum un_status work_norm(struct un_comm *comm, void *context, int64_t index) {
-    struct un_exchange *x = context;
-    (void)index;
-    return comm->ops->all_gather(comm, x->all, x->mine, (size_t)x->most_blocks * sizeof *x->mine);
-}
-
-static enum un_status work_sum(struct un_comm *comm, void *context, int64_t n) {
-    return comm->ops->sum_i64(comm, context, n);
 }
 
 /* ---- a step ---- */
@@ -148,17 +81,11 @@ void un_exchange_begin(struct un_job *job) {
     job->exchange.posted = 0;
 }
 
-static void post(struct un_job *job, const char *what, un_comm_work work, int64_t b) {
-    struct un_exchange *x = &job->exchange;
-    if (x->events) job->device->mem->event_record(x->events[b], job->queue);
-    x->tickets[b] = un_comm_queue_post(x->queue, what, work, job, b);
-}
-
 void un_exchange_ready(struct un_job *job, int64_t begin) {
     struct un_exchange *x = &job->exchange;
-    if (!x->queue) return;
+    if (!x->path) return;
     for (; x->posted < x->shard.buckets && un_shard_bucket(&x->shard, x->posted).begin >= begin; ++x->posted)
-        post(job, "gradients", work_reduce, x->posted);
+        if (x->path->reduce(job, x->posted) != UN_OK) return; /* it sticks */
 }
 
 struct un_optim_part un_exchange_part(const struct un_job *job, int64_t b) {
@@ -169,48 +96,55 @@ struct un_optim_part un_exchange_part(const struct un_job *job, int64_t b) {
 }
 
 enum un_status un_exchange_reduced(struct un_job *job, int64_t b) {
-    struct un_exchange *x = &job->exchange;
-    return x->queue ? un_comm_queue_wait(x->queue, x->tickets[b]) : UN_OK;
-}
-
-/* The lists of all ranks, each in its local order, into the order of the buffer. */
-static void order(struct un_exchange *x) {
-    for (int r = 0; r < x->shard.size; ++r)
-        for (int64_t b = 0; b < x->shard.buckets; ++b) {
-            struct un_span part = un_shard_part(&x->shard, b, r);
-            memcpy(x->ordered + part.begin / UN_PARAM_BLOCK,
-                   x->all + r * x->most_blocks + un_shard_local(&x->shard, b, r) / UN_PARAM_BLOCK,
-                   (size_t)un_param_blocks(un_span_count(part)) * sizeof *x->ordered);
-        }
+    const struct un_exchange_path *path = job->exchange.path;
+    return path ? path->reduced(job, b) : UN_OK;
 }
 
 enum un_status un_exchange_norm(struct un_job *job) {
-    struct un_exchange *x = &job->exchange;
-    const struct un_device_ops *mem = job->device->mem;
-    if (!x->queue) return UN_OK; /* the sums are the partial ones */
-    mem->copy_out(job->queue, x->mine, job->optim.partial,
-                  (size_t)un_param_blocks(job->optim.owned) * sizeof *x->mine);
-    UN_TRY(mem->queue_wait(job->queue));
-    UN_TRY(un_comm_queue_wait(x->queue, un_comm_queue_post(x->queue, "partial norms", work_norm, x, 0)));
-    order(x);
-    mem->copy_in(job->queue, job->optim.sums, x->ordered,
-                 (size_t)un_param_blocks(x->shard.total) * sizeof *x->ordered);
-    return UN_OK;
+    const struct un_exchange_path *path = job->exchange.path;
+    return path ? path->norm(job) : UN_OK; /* one process: the sums are the partial ones */
 }
 
-void un_exchange_updated(struct un_job *job, int64_t b) {
-    if (job->exchange.queue) post(job, "parameters", work_gather, b);
+enum un_status un_exchange_updated(struct un_job *job, int64_t b) {
+    struct un_exchange *x = &job->exchange;
+    if (!x->path) return UN_OK;
+    if (b == x->shard.buckets - 1) x->missing = x->shard.buckets;
+    return x->path->gather(job, b);
+}
+
+static void lower(struct un_job *job, int64_t begin, int64_t end) {
+    if (end > begin)
+        job->device->ops->cast(job->queue, (uint16_t *)job->low + begin, UN_BF16, job->params + begin, UN_F32,
+                               end - begin);
+}
+
+/* The f32 parameters of bucket b have come: their bf16 copies are made here. The update has made those of the
+ * own part. */
+static void arrived(struct un_job *job, int64_t b) {
+    if (!job->low) return;
+    struct un_span bucket = un_shard_bucket(&job->exchange.shard, b);
+    struct un_span own = un_shard_part(&job->exchange.shard, b, job->comm->rank);
+    lower(job, bucket.begin, own.begin);
+    lower(job, own.end, bucket.end);
 }
 
 enum un_status un_exchange_need(struct un_job *job, int64_t begin, int64_t end) {
     struct un_exchange *x = &job->exchange;
-    if (!x->queue || end <= begin) return UN_OK;
+    if (!x->path || end <= begin) return UN_OK;
     /* Buckets are gathered from the beginning of the buffer on: the last one needed is there last. */
-    return un_comm_queue_wait(x->queue, x->tickets[un_shard_find(&x->shard, end - 1)]);
+    for (int64_t last = un_shard_find(&x->shard, end - 1); x->missing > last; --x->missing) {
+        UN_TRY(x->path->gathered(job, x->missing - 1));
+        arrived(job, x->missing - 1);
+    }
+    return UN_OK;
 }
 
 enum un_status un_exchange_settle(struct un_job *job) {
     return un_exchange_need(job, 0, job->exchange.shard.total);
+}
+
+static enum un_status work_sum(struct un_comm *comm, void *context, int64_t n) {
+    return comm->ops->sum_i64(comm, context, n);
 }
 
 int64_t un_exchange_sum(struct un_job *job, int64_t *counts, int64_t n) {
@@ -222,5 +156,15 @@ enum un_status un_exchange_wait(struct un_job *job, int64_t ticket) {
 }
 
 struct un_comm_times un_exchange_times(const struct un_job *job) {
-    return un_comm_queue_times(job->exchange.queue);
+    const struct un_exchange_path *path = job->exchange.path;
+    return path ? path->times(job) : (struct un_comm_times){0};
+}
+
+bool un_exchange_beside(const struct un_job *job) {
+    const struct un_exchange *x = &job->exchange;
+    return x->path && (x->path->queued || un_comm_queue_has_thread(x->queue));
+}
+
+const char *un_exchange_way(const struct un_job *job) {
+    return job->exchange.path ? job->exchange.path->way : "none";
 }

@@ -3,42 +3,60 @@
  * the next forward already runs on those that have come. The order of a step:
  *
  *   begin - ready ... ready (backward of the last lane) - [norm: after the own parts are summed]
- *         - updated for every bucket, from the beginning of the buffer on - need ... need (next forward)
+ *         - updated for every bucket, from the end of the list on - need ... need (next forward)
  *
- * One process: nothing is posted, everything is there at once. Errors of the communication stick to the queue
- * and come out of the next call that returns a status.
+ * How the data travel is one of three paths (exchange_path.h). One process: no path, everything is there at
+ * once. Errors of the communication stick and come out of the next call that returns a status.
  */
 #ifndef UN_EXCHANGE_H
 #define UN_EXCHANGE_H
 
+#include "comm/device_parts.h"
 #include "comm/parts.h"
 #include "comm/queue.h"
 #include "model/optim.h"
 
 struct un_job;
+struct un_exchange_path;
 
 struct un_exchange {
+    const struct un_exchange_path *path; /* NULL: one process; chosen by un_backend_settle */
     struct un_shard shard;
-    struct un_comm_queue *queue; /* NULL: one process */
+    struct un_comm_queue *queue; /* of collectives on host memory; NULL: one process */
+    double counted;              /* busy seconds of the path that steps have told of */
+    int64_t posted;              /* buckets of this step that are on their way to their owners */
+    int64_t missing;             /* parameters of the buckets below this one have not arrived yet */
+    /* The lists of partial norms: a rank's own blocks in its local order, then its word (model/optim.h). */
+    int64_t list;   /* entries of a rank's list, that of the rank with most blocks */
+    int32_t *index; /* [sums]: which entry of the lists of all ranks stands where in job->optim.sums */
+
+    /* paths through host memory */
     struct un_parts parts;
-    int64_t *tickets;    /* [buckets]: of the last reduction or gathering */
-    double counted;      /* busy seconds of the queue that steps have told of */
-    int64_t posted;      /* buckets of this step that are on their way to their owners */
-    int64_t most_blocks; /* blocks of the rank that owns the most */
-    double *mine, *all;  /* [most_blocks], [ranks * most_blocks]: partial norms; mine is padded */
-    double *ordered;     /* [blocks]: of all blocks in the order of the buffer */
-    /* A device whose memory the host cannot read: */
-    struct un_queue *copies;  /* beside the job's queue */
-    struct un_event **events; /* [buckets]: the device has finished the bucket */
-    float *stage;             /* [elements of a bucket] pinned */
+    int64_t *tickets;             /* [buckets]: of the last reduction or gathering */
+    double *mine, *all, *ordered; /* [list], [ranks * list], [sums] */
+    struct un_queue *copies;      /* staged: beside the job's queue */
+    struct un_event **events;     /* [buckets]: the device has finished the bucket */
+    float *stage;                 /* staged: [elements of a bucket] pinned */
+
+    /* path between devices; `events` are those of the side queue here */
+    struct un_device_comm_slot {
+        un_device_comm_opener *open; /* of the module; set by un_backend_settle */
+        struct un_device_comm comm;
+    } cards;
+    struct un_device_parts card_parts;
+    struct un_queue *side; /* of the communicator */
+    struct un_event *computed,
+        *summed;         /* the job's queue has come here; the partial norms of all are there */
+    double *card_all;    /* device [ranks * list] */
+    int32_t *card_index; /* device: index */
 };
 
-/* Memory and the shard, this rank alone; then, when all ranks have them, the queue (collective; a rank whose
- * library fails in between returns alone). */
+/* Memory and the shard, this rank alone; then, when all ranks have them, what they open together (collective;
+ * a rank whose library fails in between returns alone). */
 enum un_status un_exchange_open(struct un_job *job);
 enum un_status un_exchange_start(struct un_job *job);
 void un_exchange_close(struct un_job *job);
-/* Host memory of un_exchange_open, and elements of the rank that owns the most; both before the opening. */
+/* Memory of un_exchange_open, and elements of the rank that owns the most; both before the opening. */
 size_t un_exchange_bytes(const struct un_job *job, int64_t total);
 int64_t un_exchange_most_owned(const struct un_job *job, int64_t total);
 
@@ -47,13 +65,15 @@ void un_exchange_begin(struct un_job *job);
 void un_exchange_ready(struct un_job *job, int64_t begin);
 /* This rank's part of bucket b. */
 struct un_optim_part un_exchange_part(const struct un_job *job, int64_t b);
-/* Waits until this rank's part of bucket b is the sum over all ranks. */
+/* What is queued from here on finds this rank's part of bucket b as the sum over all ranks. */
 enum un_status un_exchange_reduced(struct un_job *job, int64_t b);
-/* job->optim.sums from the partial norms of all ranks. */
+/* job->optim.sums from the partial norms and words of all ranks. */
 enum un_status un_exchange_norm(struct un_job *job);
-/* The update of this rank's part of bucket b is queued on the device: sends it to the others. */
-void un_exchange_updated(struct un_job *job, int64_t b);
-/* Waits until the parameters of [begin, end) are those of all owners. */
+/* This rank's part of bucket b is queued to be as it shall be: sends it to the others. All buckets, from the
+ * last of the list, which begins the buffer, to the first. */
+enum un_status un_exchange_updated(struct un_job *job, int64_t b);
+/* What is queued from here on finds the parameters of [begin, end), and their bf16 copy, as those of all
+ * owners. */
 enum un_status un_exchange_need(struct un_job *job, int64_t begin, int64_t end);
 /* The same for all parameters: before anybody but the forward of a step looks at them. */
 enum un_status un_exchange_settle(struct un_job *job);
@@ -62,6 +82,10 @@ enum un_status un_exchange_settle(struct un_job *job);
  * they are their sum. */
 int64_t un_exchange_sum(struct un_job *job, int64_t *counts, int64_t n);
 enum un_status un_exchange_wait(struct un_job *job, int64_t ticket);
+/* Does communication run beside the computation? And in words, how it travels. */
+bool un_exchange_beside(const struct un_job *job);
+const char *un_exchange_way(const struct un_job *job);
+/* Of gradients and parameters. waited < 0: not known, because no host waits. */
 struct un_comm_times un_exchange_times(const struct un_job *job);
 
 #endif

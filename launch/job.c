@@ -2,7 +2,6 @@
 #include "launch/job.h"
 #include "launch/saver.h"
 
-#include "launch/job_part.h"
 #include "launch/topology.h"
 
 int64_t un_job_most_lanes(const struct un_job *job) {
@@ -15,8 +14,8 @@ int64_t un_job_most_lanes(const struct un_job *job) {
     return most;
 }
 
-/* Buffers that the tree over `lanes` lanes needs at once: floor(log2(lanes)) + 1. */
-static int grad_buffers(int64_t lanes) {
+/* floor(log2(lanes)) + 1. */
+int un_job_grad_buffers(int64_t lanes) {
     int n = 1;
     while ((int64_t)1 << n <= lanes) ++n;
     return n;
@@ -26,12 +25,20 @@ int64_t un_job_slots(const struct un_job *job) {
     return job->lane_end - job->lane_begin + job->config.loader.ahead;
 }
 
+/* auto is bf16 on a card; the CPU computes in fp32 whatever is asked. */
+static enum un_type activations(const struct un_job *job) {
+    int precision = job->config.train.precision;
+    bool card = job->device && job->device->kind != UN_DEVICE_CPU;
+    return card && (precision == UN_PRECISION_AUTO || precision == UN_PRECISION_BF16) ? UN_BF16 : UN_F32;
+}
+
 struct un_model_setup un_job_model_setup(const struct un_job *job) {
     return (struct un_model_setup){.dims = job->dims,
                                    .caps = job->caps,
                                    .wra = un_run_config_transport(&job->config),
                                    .seed = (uint64_t)job->config.run.seed,
-                                   .train = true};
+                                   .train = true,
+                                   .act = activations(job)};
 }
 
 static void *slot_alloc(void *context, size_t bytes) {
@@ -57,33 +64,10 @@ void un_job_loader_setup(const struct un_job *job, const struct un_plan *plan, u
                                       .host_alloc = job->device ? slot_alloc : NULL,
                                       .host_free = job->device ? slot_free : NULL,
                                       .context = job->device};
-}
-
-enum un_status un_job_memory(const struct un_job *job, struct un_memory_plan *plan) {
-    struct un_model_setup setup = un_job_model_setup(job);
-    struct un_params table = {0};
-    UN_TRY(un_model_params_build(&table, &job->dims));
-    *plan = (struct un_memory_plan){.params = (size_t)table.total * sizeof(float)};
-    plan->moments = un_optim_bytes(&table, un_exchange_most_owned(job, table.total));
-    plan->exchange = un_exchange_bytes(job, table.total);
-    plan->checkpoint = un_saver_bytes(un_exchange_most_owned(job, table.total));
-    plan->grads = plan->params * (size_t)grad_buffers(un_job_most_lanes(job));
-    un_params_free(&table);
-    UN_TRY(un_model_bytes(&setup, &plan->activations));
-    struct un_loader_setup loader;
-    un_job_loader_setup(job, job->train.plan, UN_RNG_MASK, un_job_slots(job), NULL, &loader);
-    plan->batches = un_loader_bytes(&loader);
-    for (int64_t i = 0; i < job->train.n; ++i) plan->index += un_dataset_bytes(job->train.sets[i]);
-    for (int64_t i = 0; i < job->valid.n; ++i) plan->index += un_dataset_bytes(job->valid.sets[i]);
-    plan->cache = (size_t)un_job_cache_plan(job).taken;
-    if (job->device) {
-        struct un_limits limits;
-        un_model_limits(&setup, &limits);
-        plan->scratch = job->device->mem->scratch_bytes(job->device, &limits);
-    }
-    plan->total = plan->params + plan->moments + plan->grads + plan->activations + plan->scratch +
-                  plan->exchange + plan->batches + plan->index + plan->cache + plan->checkpoint;
-    return UN_OK;
+    if (purpose == UN_RNG_MASK)
+        setup->resident = job->sender.resident;
+    else
+        setup->caps.store_rows = 0; /* validation data are not kept on the device */
 }
 
 static enum un_status open_buffers(struct un_job *job) {
@@ -91,22 +75,23 @@ static enum un_status open_buffers(struct un_job *job) {
     size_t bytes = (size_t)job->table->total * sizeof(float);
     job->params = d->mem->alloc(d, bytes, "parameters");
     if (!job->params) return un_error_get()->status;
-    job->n_grads = grad_buffers(job->lane_end - job->lane_begin);
+    if (activations(job) == UN_BF16) {
+        job->low = d->mem->alloc(d, bytes / 2, "bf16 copy of the parameters");
+        if (!job->low) return un_error_get()->status;
+    }
+    job->n_grads = un_job_grad_buffers(job->lane_end - job->lane_begin);
     UN_ASSERT(job->n_grads <= UN_GRAD_DEPTH);
     for (int i = 0; i < job->n_grads; ++i) {
         job->grads[i] = d->mem->alloc(d, bytes, "gradients");
         if (!job->grads[i]) return un_error_get()->status;
     }
     UN_TRY(un_optim_open(&job->optim, d, job->queue, job->table,
-                         un_shard_count(&job->exchange.shard, job->comm->rank)));
+                         un_shard_count(&job->exchange.shard, job->comm->rank), job->comm->size));
     for (int i = 0; i < 2; ++i) {
         UN_TRY(un_host_outputs_open(&job->outputs[i], d, &job->caps, true));
         UN_TRY(d->mem->event_open(d, &job->events[i]));
-        if (d->host_readable) continue;
-        job->blocks[i] = d->mem->alloc(d, un_batch_block_bytes(&job->caps), "micro-batch");
-        if (!job->blocks[i]) return un_error_get()->status;
     }
-    return UN_OK;
+    return un_send_open(job);
 }
 
 static enum un_status open_host(struct un_job *job) {
@@ -116,7 +101,9 @@ static enum un_status open_host(struct un_job *job) {
     job->all_stats =
         un_alloc((size_t)(most * job->comm->size), sizeof *job->all_stats, "statistics of all lanes");
     job->states = un_alloc((size_t)job->config.train.lanes, sizeof *job->states, "states of lanes");
-    if (!job->held || !job->lane_stats || !job->all_stats || !job->states) return un_error_get()->status;
+    job->words = un_alloc((size_t)job->comm->size, sizeof *job->words, "words on a step");
+    if (!job->held || !job->lane_stats || !job->all_stats || !job->states || !job->words)
+        return un_error_get()->status;
     for (int64_t lane = 0; lane < job->config.train.lanes; ++lane)
         un_plan_start(job->train.plan, lane, &job->states[lane]);
     return UN_OK;
@@ -139,6 +126,11 @@ static enum un_status init_params(struct un_job *job) {
     return status;
 }
 
+void un_job_lower(struct un_job *job) {
+    if (job->low)
+        job->device->ops->cast(job->queue, job->low, UN_BF16, job->params, UN_F32, job->table->total);
+}
+
 enum un_status un_job_find_device(struct un_job *job) {
     const struct un_run_config *c = &job->config;
     int threads = (int)c->run.threads;
@@ -150,8 +142,11 @@ enum un_status un_job_find_device(struct un_job *job) {
 }
 
 static enum un_status open_network(struct un_job *job) {
-    if (job->config.train.precision == UN_PRECISION_BF16 && job->device->kind == UN_DEVICE_CPU)
-        un_log(UN_LOG_INFO, "train.precision: bf16 is for cards; the CPU computes in fp32");
+    int precision = job->config.train.precision;
+    if (job->device->kind == UN_DEVICE_CPU &&
+        (precision == UN_PRECISION_BF16 || precision == UN_PRECISION_TF32))
+        un_log(UN_LOG_INFO, "train.precision: %s is for cards; the CPU computes in fp32",
+               precision == UN_PRECISION_BF16 ? "bf16" : "tf32");
     struct un_model_setup setup = un_job_model_setup(job);
     struct un_limits limits;
     un_model_limits(&setup, &limits);
@@ -162,11 +157,13 @@ static enum un_status open_network(struct un_job *job) {
 }
 
 enum un_status un_job_open_device(struct un_job *job) {
+    UN_TRY(un_job_check_room(job));
     UN_TRY(open_network(job));
     UN_TRY(un_exchange_open(job));
     UN_TRY(open_buffers(job));
     UN_TRY(open_host(job));
-    return init_params(job);
+    UN_TRY(init_params(job));
+    return un_send_open_store(job);
 }
 
 enum un_status un_job_start_loader(struct un_job *job) {
@@ -200,23 +197,26 @@ static void close_device(struct un_job *job) {
     for (int i = 0; i < 2; ++i) {
         un_host_outputs_close(&job->outputs[i], d);
         if (job->events[i]) d->mem->event_close(job->events[i]);
-        d->mem->free(d, job->blocks[i]);
     }
+    un_send_close(job);
     un_optim_close(&job->optim, d);
     for (int i = 0; i < job->n_grads; ++i) d->mem->free(d, job->grads[i]);
     d->mem->free(d, job->params);
+    d->mem->free(d, job->low);
     un_model_close(job->model);
     if (job->queue) d->mem->queue_close(job->queue);
     un_device_close(d);
 }
 
 void un_job_close(struct un_job *job) {
+    if (job->device) (void)un_send_settle(job); /* a failed step may have left copies under way */
     un_loader_close(job->loader);
     if (job->device) close_device(job);
     un_free(job->held);
     un_free(job->lane_stats);
     un_free(job->all_stats);
     un_free(job->states);
+    un_free(job->words);
     close_split(&job->train);
     close_split(&job->valid);
     un_run_config_free(&job->config);

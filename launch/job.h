@@ -10,6 +10,7 @@
 #include "io/loader.h"
 #include "launch/exchange.h"
 #include "launch/run_config.h"
+#include "launch/send.h"
 #include "launch/watchdog.h"
 #include "model/optim.h"
 #include "model/stats.h"
@@ -25,8 +26,46 @@ struct un_split {
 
 enum { UN_GRAD_DEPTH = 18 }; /* log2 of the most lanes, plus two */
 
+/* Parts of a rank's memory: member, name, whether it lives on the device. */
+#define UN_MEMORY_PARTS(X)                                                                                   \
+    X(params, "parameters", true)                                                                            \
+    X(moments, "moments", true)                                                                              \
+    X(grads, "gradients", true)                                                                              \
+    X(activations, "activations", true)                                                                      \
+    X(scratch, "scratch", true)                                                                              \
+    X(blocks, "micro-batches on the card", true)                                                             \
+    X(store, "features kept on the card", true)                                                              \
+    X(exchange, "exchange", false)                                                                           \
+    X(batches, "micro-batches", false)                                                                       \
+    X(index, "index of the data", false)                                                                     \
+    X(cache, "cache", false)                                                                                 \
+    X(checkpoint, "copy for checkpoints", false)
+
+/* Bytes. card, host: sums; a device that reads host memory has no card. */
 struct un_memory_plan {
-    size_t params, moments, checkpoint, grads, activations, scratch, exchange, batches, index, cache, total;
+#define UN_MEMORY_MEMBER(member, name, device) size_t member;
+    UN_MEMORY_PARTS(UN_MEMORY_MEMBER)
+#undef UN_MEMORY_MEMBER
+    size_t card, host, total;
+};
+enum {
+#define UN_MEMORY_ONE(member, name, device) +1
+    UN_MEMORY_PARTS_COUNT = 0 UN_MEMORY_PARTS(UN_MEMORY_ONE)
+#undef UN_MEMORY_ONE
+};
+struct un_memory_part {
+    const char *name;
+    size_t offset; /* in un_memory_plan */
+    bool device;
+};
+extern const struct un_memory_part un_memory_parts[UN_MEMORY_PARTS_COUNT];
+
+/* Where this rank's training data stay after they were first read (launch/job_part.h). */
+struct un_job_cache {
+    enum un_cache_kind kind;   /* device, host or none */
+    int64_t need, taken;       /* bytes of the host: that all rows kept there would take, that they get */
+    int64_t need_rows, rows;   /* of features on the device */
+    int64_t row_bytes, images; /* of this rank's lanes */
 };
 
 /* What all ranks sum before the backward of a step: rows asked about by objective, tokens, then flags.
@@ -56,6 +95,7 @@ struct un_job {
     struct un_batch_caps caps;
     double weight[UN_OBJECTIVE_COUNT]; /* w_t */
     int64_t lane_begin, lane_end;      /* of this rank */
+    struct un_job_cache cache;         /* un_job_place_cache */
 
     /* device stage */
     struct un_device *device;
@@ -63,17 +103,19 @@ struct un_job {
     struct un_model *model;
     const struct un_params *table;
     float *params;               /* [P] device */
+    void *low;                   /* [P] device: bf16 copy for the products; NULL: they take params */
     float *grads[UN_GRAD_DEPTH]; /* [P] device each: stack of the tree over lanes */
     int n_grads, top;            /* buffers; of them in use in a step */
     struct un_optim optim;       /* of what this rank owns */
     struct un_exchange exchange;
     struct un_next_step next;
-    void *blocks[2];            /* device copies of micro-batches; NULL when the device reads host memory */
+    struct un_sender sender;
     struct un_event *events[2]; /* lane i's outputs are on the host */
     struct un_host_outputs outputs[2];
     struct un_loaded *held;       /* [lanes of the rank] */
     struct un_stats *lane_stats;  /* [lanes of the rank with the most lanes] */
     struct un_stats *all_stats;   /* [ranks * that] */
+    double *words;                /* [ranks] of a step that was skipped */
     struct un_lane_state *states; /* [lanes] */
     struct un_loader *loader;
     int64_t step; /* updates done */
@@ -89,7 +131,19 @@ enum un_status un_job_open_device(struct un_job *job); /* after un_job_find_devi
 enum un_status un_job_start_loader(struct un_job *job);
 void un_job_close(struct un_job *job);
 
+/* Bounds of the micro-batches of training and validation if they had so many tokens. */
+void un_job_caps(const struct un_job *job, int64_t tokens, struct un_batch_caps *caps);
+/* Gradient buffers that the tree over `lanes` lanes needs at once. */
+int un_job_grad_buffers(int64_t lanes);
 enum un_status un_job_memory(const struct un_job *job, struct un_memory_plan *plan);
+size_t un_memory_part_bytes(const struct un_memory_plan *plan, int part);
+/* Free memory of the card, this rank's share; false: not known, or no card. */
+bool un_job_room(const struct un_job *job, size_t *room);
+/* The largest train.tokens_per_lane, not above the present one, with which the rank fits into `room` bytes of
+ * the card; 0: none does. */
+enum un_status un_job_fitting_tokens(const struct un_job *job, size_t room, int64_t *tokens);
+/* UN_MEMORY and what would fit, if the card is too small. Before memory is taken. */
+enum un_status un_job_check_room(const struct un_job *job);
 /* Lanes of the rank that has the most. */
 int64_t un_job_most_lanes(const struct un_job *job);
 void un_job_loader_setup(const struct un_job *job, const struct un_plan *plan, uint32_t purpose,
@@ -99,5 +153,7 @@ int64_t un_job_slots(const struct un_job *job);
  */
 enum un_status un_job_gather_stats(struct un_job *job, struct un_stats *total);
 struct un_model_setup un_job_model_setup(const struct un_job *job);
+/* job->low from all of job->params, after somebody but an update has changed them. Queued. */
+void un_job_lower(struct un_job *job);
 
 #endif

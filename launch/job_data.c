@@ -27,11 +27,12 @@ static void default_valid_mix(struct un_run_config *config) {
 /* comm.backend is a statement about how the program was started; a start that contradicts it is refused. */
 static enum un_status check_backend(const struct un_run_config *c, const struct un_comm *comm) {
     const char *asked = un_backend_names[c->comm.backend];
-    if (c->comm.backend == UN_BACKEND_AUTO || strcmp(asked, comm->name) == 0) return UN_OK;
+    const char *start = c->comm.backend == UN_BACKEND_NCCL ? un_backend_names[UN_BACKEND_MPI] : asked;
+    if (c->comm.backend == UN_BACKEND_AUTO || strcmp(start, comm->name) == 0) return UN_OK;
     return un_fail(
         UN_USAGE,
-        "%s: comm.backend is %s, but this start gives %s with %d rank%s (mpi needs mpirun or srun, "
-        "more than one rank, and a build with MPI)",
+        "%s: comm.backend is %s, but this start gives %s with %d rank%s (mpi and nccl need mpirun or "
+        "srun, more than one rank, and a build with MPI)",
         un_config_where(c->document, "comm.backend"), asked, comm->name, comm->size,
         comm->size > 1 ? "s" : "");
 }
@@ -91,12 +92,12 @@ static int64_t larger(int64_t a, int64_t b) {
     return a > b ? a : b;
 }
 
-static void settle_caps(struct un_job *job) {
+void un_job_caps(const struct un_job *job, int64_t tokens, struct un_batch_caps *c) {
     const struct un_dims *d = &job->dims;
-    un_pack_caps(job->train.plan, d->img_dim, d->img_label_dim, &job->caps);
+    un_pack_caps_of(job->train.plan, tokens, d->img_dim, d->img_label_dim, c);
     if (!job->valid.plan) return;
-    struct un_batch_caps v, *c = &job->caps;
-    un_pack_caps(job->valid.plan, d->img_dim, d->img_label_dim, &v);
+    struct un_batch_caps v;
+    un_pack_caps_of(job->valid.plan, tokens, d->img_dim, d->img_label_dim, &v);
     c->tokens = larger(c->tokens, v.tokens);
     c->samples = larger(c->samples, v.samples);
     c->words = larger(c->words, v.words);
@@ -124,7 +125,7 @@ enum un_status un_job_open_data(struct un_job *job, struct un_comm *comm) {
     UN_TRY(settle_split(job, &job->train));
     UN_TRY(settle_split(job, &job->valid));
     if (job->dims.img_label_dim == 0) job->dims.img_label_dim = 1601; /* the head of the released weights */
-    settle_caps(job);
+    un_job_caps(job, c->train.tokens_per_lane, &job->caps);
     if (c->train.mixing == UN_MIXING_SAMPLE)
         un_plan_weights(job->train.plan, job->weight);
     else

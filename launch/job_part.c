@@ -1,26 +1,80 @@
 /* A rank's part of the data (job_part.h). */
 #include "launch/job_part.h"
 
-static bool wants_soft(const struct un_dataset_keys *keys) {
-    return keys->mix[UN_MRC] > 0 || keys->mix[UN_MRCKL] > 0;
+/* Of what the card has left beside everything else, the features may take this: libraries and the driver take
+ * memory that nobody can count before. */
+static const double card_share = 0.9;
+
+/* What the cache of the host holds of training set i: on the device there are no soft labels. */
+static unsigned kept_of(const struct un_job *job, int64_t i) {
+    const double *mix = job->train.keys[i].mix;
+    unsigned soft = mix[UN_MRC] > 0 || mix[UN_MRCKL] > 0 ? UN_CACHE_SOFT : 0;
+    return soft | (job->cache.kind == UN_CACHE_DEVICE ? 0 : UN_CACHE_FEATURES);
 }
 
 /* Bytes of the rows of this rank's lanes in training set i. */
 static int64_t need_of(const struct un_job *job, int64_t i) {
     const struct un_dataset *d = job->train.sets[i];
     return un_dataset_cache_need(d, un_dataset_lane_image(d, job->lane_begin),
-                                 un_dataset_lane_image(d, job->lane_end), wants_soft(&job->train.keys[i]));
+                                 un_dataset_lane_image(d, job->lane_end), kept_of(job, i));
 }
 
 static int64_t limit_of(const struct un_job *job) {
     return job->config.loader.cache_mb << 20;
 }
 
-struct un_job_cache un_job_cache_plan(const struct un_job *job) {
-    struct un_job_cache c = {0};
-    for (int64_t i = 0; i < job->train.n; ++i) c.need += need_of(job, i);
-    c.taken = c.need < limit_of(job) ? c.need : limit_of(job);
-    return c;
+static int64_t smaller(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+/* Rows of features that the card has room for, this rank alone; INT32_MAX when that is not known. */
+static enum un_status rows_that_fit(const struct un_job *job, int64_t *rows) {
+    struct un_memory_plan plan;
+    size_t room;
+    *rows = INT32_MAX;
+    if (!un_job_room(job, &room)) return UN_OK;
+    UN_TRY(un_job_memory(job, &plan));
+    double left = room > plan.card ? (double)(room - plan.card) * card_share : 0;
+    int64_t fit =
+        (int64_t)(left / (double)job->cache.row_bytes) - job->caps.regions; /* less those of guests */
+    *rows = smaller(fit > 0 ? fit : 0, INT32_MAX);
+    return UN_OK;
+}
+
+/* Takes the device if it is asked for, or if it holds everything. */
+static enum un_status try_device(struct un_job *job) {
+    struct un_job_cache *c = &job->cache;
+    int64_t fit;
+    size_t room;
+    UN_TRY(rows_that_fit(job, &fit));
+    bool asked = job->config.data.cache == UN_CACHE_DEVICE;
+    if (!asked && (!un_job_room(job, &room) || c->need_rows > fit)) return UN_OK;
+    c->kind = UN_CACHE_DEVICE;
+    c->rows = smaller(smaller(c->need_rows, fit), INT32_MAX - job->caps.regions);
+    job->caps.store_rows = c->rows > 0 ? c->rows + job->caps.regions : 0;
+    return UN_OK;
+}
+
+enum un_status un_job_place_cache(struct un_job *job) {
+    struct un_job_cache *c = &job->cache;
+    int asked = job->config.data.cache;
+    bool card = !job->device->host_readable;
+    *c = (struct un_job_cache){.kind = asked == UN_CACHE_NONE ? UN_CACHE_NONE : UN_CACHE_HOST};
+    job->caps.store_rows = 0;
+    if (asked == UN_CACHE_DEVICE && !card)
+        return un_fail(UN_USAGE,
+                       "%s: data.cache: device needs a card, and this run is on %s; use host or auto",
+                       un_config_where(job->config.document, "data.cache"), job->device->name);
+    c->row_bytes = job->caps.img_dim * un_type_bytes(job->caps.feature_type);
+    c->need_rows = un_resident_need(job->train.sets, job->train.n, job->lane_begin, job->lane_end);
+    for (int64_t i = 0; i < job->train.n; ++i)
+        c->images += un_dataset_lane_image(job->train.sets[i], job->lane_end) -
+                     un_dataset_lane_image(job->train.sets[i], job->lane_begin);
+    if (card && (asked == UN_CACHE_AUTO || asked == UN_CACHE_DEVICE)) UN_TRY(try_device(job));
+    for (int64_t i = 0; i < job->train.n; ++i) c->need += need_of(job, i);
+    if (c->kind != UN_CACHE_NONE) c->taken = smaller(c->need, limit_of(job));
+    if (c->kind == UN_CACHE_HOST && c->taken == 0) c->kind = UN_CACHE_NONE;
+    return UN_OK;
 }
 
 /* What rounding up adds to the entries of this rank's part. */
@@ -33,12 +87,12 @@ static int64_t slack_of(const struct un_job *job, int64_t i) {
 
 /* Each data set gets the share of the limit that its rows have of all. */
 static enum un_status open_caches(struct un_job *job) {
-    struct un_job_cache all = un_job_cache_plan(job);
-    for (int64_t i = 0; i < job->train.n && all.need > 0; ++i) {
-        double share = (double)need_of(job, i) / (double)all.need;
-        int64_t limit = all.taken == all.need ? need_of(job, i) + slack_of(job, i)
-                                              : (int64_t)((double)limit_of(job) * share);
-        UN_TRY(un_dataset_cache(job->train.sets[i], limit, wants_soft(&job->train.keys[i])));
+    const struct un_job_cache *all = &job->cache;
+    for (int64_t i = 0; i < job->train.n && all->need > 0; ++i) {
+        double share = (double)need_of(job, i) / (double)all->need;
+        int64_t limit = all->taken == all->need ? need_of(job, i) + slack_of(job, i)
+                                                : (int64_t)((double)limit_of(job) * share);
+        UN_TRY(un_dataset_cache(job->train.sets[i], limit, kept_of(job, i)));
     }
     return UN_OK;
 }
@@ -48,5 +102,5 @@ enum un_status un_job_keep_part(struct un_job *job) {
         UN_TRY(un_plan_keep(job->train.plan, job->lane_begin, job->lane_end));
         if (job->valid.plan) UN_TRY(un_plan_keep(job->valid.plan, job->lane_begin, job->lane_end));
     }
-    return limit_of(job) > 0 ? open_caches(job) : UN_OK;
+    return job->cache.taken > 0 ? open_caches(job) : UN_OK;
 }

@@ -1,8 +1,7 @@
-/* --check (plan_print.h): parameters, memory, data sets, streams, steps per epoch, tokens per step. */
+/* --check (plan_print.h): parameters, memory, cache, data sets, streams, steps per epoch, tokens per step. */
 #include "launch/plan_print.h"
 
 #include "launch/init_weights.h"
-#include "launch/job_part.h"
 
 static double mib(size_t bytes) {
     return (double)bytes / (1 << 20);
@@ -71,21 +70,56 @@ static void print_streams(const struct un_job *job, FILE *out) {
     }
 }
 
+/* Sums of the card and the host where they differ, and what would fit if it does not. */
+static enum un_status print_room(const struct un_job *job, const struct un_memory_plan *m, FILE *out) {
+    size_t room;
+    int64_t tokens;
+    if (m->card == 0) return UN_OK;
+    fprintf(out, "            on the card %.0f MiB, on the host %.0f MiB", mib(m->card), mib(m->host));
+    bool known = un_job_room(job, &room);
+    fprintf(out, known ? "; the card has %.0f MiB free\n" : "\n", mib(known ? room : 0));
+    if (!known || m->card <= room) return UN_OK;
+    UN_TRY(un_job_fitting_tokens(job, room, &tokens));
+    if (tokens > 0)
+        fprintf(out, "            it does not fit; train.tokens_per_lane: %lld would\n", (long long)tokens);
+    else
+        fprintf(out, "            it does not fit, and no train.tokens_per_lane would\n");
+    return UN_OK;
+}
+
+static double percent(int64_t part, int64_t all) {
+    return all > 0 ? 100.0 * (double)part / (double)all : 0.0;
+}
+
+static void print_cache(const struct un_job *job, FILE *out) {
+    const struct un_job_cache *c = &job->cache;
+    const char *asked = un_cache_kind_names[job->config.data.cache];
+    if (c->kind == UN_CACHE_DEVICE)
+        fprintf(
+            out,
+            "cache       device: %.0f MiB of the card a rank (data.cache %s): %.0f %% of the features of its "
+            "part, %.1f MiB\n            beside it ",
+            mib((size_t)(job->caps.store_rows * c->row_bytes)), asked, percent(c->rows, c->need_rows),
+            mib((size_t)(c->need_rows * c->row_bytes)));
+    else
+        fprintf(out, "cache       %s: ", un_cache_kind_names[c->kind]);
+    fprintf(out,
+            "%.0f MiB of the host a rank (data.cache %s, loader.cache_mb %lld): %.0f %% of %s, %.1f MiB\n",
+            mib((size_t)c->taken), asked, (long long)job->config.loader.cache_mb, percent(c->taken, c->need),
+            c->kind == UN_CACHE_DEVICE ? "the rest" : "its part of the training data", mib((size_t)c->need));
+}
+
 static enum un_status print_memory(const struct un_job *job, FILE *out) {
     struct un_memory_plan m;
     UN_TRY(un_job_memory(job, &m));
-    fprintf(out,
-            "memory      %.0f MiB a rank: parameters %.0f, moments %.0f, gradients %.0f, activations %.0f, "
-            "scratch %.0f, exchange %.0f, micro-batches %.0f, index of the data %.0f, "
-            "copy for checkpoints %.0f\n",
-            mib(m.total), mib(m.params), mib(m.moments), mib(m.grads), mib(m.activations), mib(m.scratch),
-            mib(m.exchange), mib(m.batches), mib(m.index), mib(m.checkpoint));
-    struct un_job_cache cache = un_job_cache_plan(job);
-    fprintf(out,
-            "cache       %.0f MiB a rank (loader.cache_mb %lld): %.0f %% of its part of the training data, "
-            "%.1f MiB\n",
-            mib((size_t)cache.taken), (long long)job->config.loader.cache_mb,
-            cache.need > 0 ? 100.0 * (double)cache.taken / (double)cache.need : 0.0, mib((size_t)cache.need));
+    fprintf(out, "memory      %.0f MiB a rank", mib(m.total));
+    for (int i = 0, n = 0; i < UN_MEMORY_PARTS_COUNT; ++i) {
+        size_t bytes = un_memory_part_bytes(&m, i);
+        if (bytes > 0) fprintf(out, "%s %s %.0f", n++ == 0 ? ":" : ",", un_memory_parts[i].name, mib(bytes));
+    }
+    fputc('\n', out);
+    UN_TRY(print_room(job, &m, out));
+    print_cache(job, out);
     return UN_OK;
 }
 

@@ -6,9 +6,9 @@
 const char *const un_device_names[] = {"auto", "cpu", "cuda", NULL};
 static const char *const bind_names[] = {"auto", "none", NULL};
 static const char *const mixing_names[] = {"sample", "batch", NULL};
-static const char *const precision_names[] = {"auto", "fp32", "bf16", NULL};
+static const char *const precision_names[] = {"auto", "fp32", "tf32", "bf16", NULL};
 static const char *const solver_names[] = {"ipot", "sinkhorn", NULL};
-const char *const un_backend_names[] = {"auto", "self", "mpi", NULL};
+const char *const un_backend_names[] = {"auto", "self", "mpi", "nccl", NULL};
 
 #define AT(type, member) offsetof(struct type, member)
 #define TABLE(section, keys)                                                                                 \
@@ -108,7 +108,15 @@ static const struct un_key train_keys[] = {
      .offset = AT(un_train_keys, precision),
      .fallback = "auto",
      .choices = precision_names,
-     .meaning = "of activations and matrix products; auto: bf16 on a card, fp32 on the CPU"},
+     .meaning =
+         "of activations and matrix products; tf32: fp32 with shortened factors in the products; auto: "
+         "bf16 on a card; the CPU computes in fp32 always"},
+    {.name = "graph",
+     .type = UN_KEY_BOOL,
+     .offset = AT(un_train_keys, graph),
+     .fallback = "false",
+     .meaning = "a card replays passes of the same shape as graphs: worth it for small networks, whose "
+                "kernels are shorter than their launches"},
     {.name = "exact",
      .type = UN_KEY_BOOL,
      .offset = AT(un_train_keys, exact),
@@ -152,7 +160,7 @@ static const struct un_key train_keys[] = {
      .min = 1,
      .max = 1e9,
      .unit = "steps",
-     .meaning = "updates skipped in a row (gradient not finite) before the run ends"},
+     .meaning = "updates skipped in a row (a loss or the gradient not finite) before the run ends"},
 };
 
 static const struct un_key wra_keys[] = {
@@ -198,7 +206,9 @@ static const struct un_key comm_keys[] = {
      .offset = AT(un_comm_keys, backend),
      .fallback = "auto",
      .choices = un_backend_names,
-     .meaning = "auto: mpi under a launcher, one process otherwise; self, mpi: refuse any other start"},
+     .meaning =
+         "how ranks talk: self: one process; mpi: through the host; nccl: gradients and parameters from "
+         "card to card, one for each rank; auto: what the start and the machine allow"},
     {.name = "bucket_mb",
      .type = UN_KEY_INT,
      .offset = AT(un_comm_keys, bucket_mb),
@@ -294,8 +304,8 @@ static const struct un_key loader_keys[] = {
      .min = 0,
      .max = 1e8,
      .unit = "MiB",
-     .meaning =
-         "host memory of a rank for rows of its training data, which are then read only once; 0: none"},
+     .meaning = "host memory of a rank for rows of its training data, which are then read only once "
+                "(data.cache); 0: none"},
 };
 
 static const struct un_key_table top_table = TABLE("", top_keys);
@@ -342,6 +352,12 @@ static enum un_status check(const struct un_run_config *c) {
     if (c->data.train.n > UN_MAX_DATASETS || c->data.valid.n > UN_MAX_DATASETS)
         return un_fail(UN_USAGE, "data: at most %d data sets, not %lld", UN_MAX_DATASETS,
                        (long long)(c->data.train.n > c->data.valid.n ? c->data.train.n : c->data.valid.n));
+    if (c->data.cache == UN_CACHE_HOST && c->loader.cache_mb == 0)
+        return un_fail(
+            UN_USAGE,
+            "%s: data.cache: host needs loader.cache_mb, the MiB of memory a rank may take (--check "
+            "says how many hold its part)",
+            un_config_where(d, "data.cache"));
     if (c->optim.warmup_steps >= c->train.steps)
         return un_fail(UN_USAGE, "%s: optim.warmup_steps: %lld is not below train.steps = %lld",
                        un_config_where(d, "optim.warmup_steps"), (long long)c->optim.warmup_steps,

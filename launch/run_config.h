@@ -8,14 +8,14 @@
 #include "model/optim.h"
 #include "runtime/config.h"
 
-enum un_precision { UN_PRECISION_AUTO, UN_PRECISION_FP32, UN_PRECISION_BF16 };
+enum un_precision { UN_PRECISION_AUTO, UN_PRECISION_FP32, UN_PRECISION_TF32, UN_PRECISION_BF16 };
 
 struct un_top_keys {
     int device; /* index into un_device_names */
 };
 extern const char *const un_device_names[];
 
-enum un_backend { UN_BACKEND_AUTO, UN_BACKEND_SELF, UN_BACKEND_MPI };
+enum un_backend { UN_BACKEND_AUTO, UN_BACKEND_SELF, UN_BACKEND_MPI, UN_BACKEND_NCCL };
 extern const char *const un_backend_names[];
 
 enum un_bind { UN_BIND_AUTO, UN_BIND_NONE };
@@ -29,7 +29,7 @@ struct un_run_keys {
 struct un_train_keys {
     int64_t steps, lanes, tokens_per_lane;
     int mixing, precision;
-    bool exact;
+    bool exact, graph;
     double itm_neg_prob, itm_ot_lambda, mrm_prob, mlm_prob;
     int64_t max_skipped; /* steps in a row with a loss that is not finite */
 };

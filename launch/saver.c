@@ -72,34 +72,10 @@ static enum un_status fill_copy(const struct un_saver *s) {
     return mem->queue_wait(job->queue);
 }
 
-/* The parts of all ranks into `whole` [P], host memory in which this rank's stand already. */
-static enum un_status gather(struct un_job *job, float *whole) {
-    struct un_exchange *x = &job->exchange;
-    if (job->comm->size == 1) return UN_OK;
-    for (int64_t b = 0; b < x->shard.buckets; ++b)
-        UN_TRY(un_parts_gather(job->comm, &x->parts, b, whole + un_shard_bucket(&x->shard, b).begin));
-    return UN_OK;
-}
-
-/* Through the host where it cannot read the device's memory. */
-static enum un_status gather_params(struct un_saver *s) {
-    struct un_job *job = s->job;
-    const struct un_device_ops *mem = job->device->mem;
-    size_t bytes = (size_t)job->table->total * sizeof(float);
-    if (job->device->host_readable || job->comm->size == 1) return gather(job, job->params);
-    float *whole = un_alloc((size_t)job->table->total, sizeof *whole, "parameters of a checkpoint");
-    enum un_status status = un_comm_agree(job->comm, whole ? UN_OK : UN_MEMORY);
-    if (status == UN_OK) {
-        mem->copy_out(job->queue, whole, job->params, bytes);
-        status = mem->queue_wait(job->queue);
-    }
-    if (status == UN_OK) status = gather(job, whole);
-    if (status == UN_OK) {
-        mem->copy_in(job->queue, job->params, whole, bytes);
-        status = mem->queue_wait(job->queue);
-    }
-    un_free(whole);
-    return status;
+/* The parts of all ranks, by the way that they take after an update. */
+static enum un_status gather_params(struct un_job *job) {
+    for (int64_t b = job->exchange.shard.buckets - 1; b >= 0; --b) UN_TRY(un_exchange_updated(job, b));
+    return un_exchange_settle(job);
 }
 
 static enum un_status apply_copy(struct un_saver *s) {
@@ -111,7 +87,7 @@ static enum un_status apply_copy(struct un_saver *s) {
     mem->copy_in(job->queue, job->optim.m, c->m, bytes);
     mem->copy_in(job->queue, job->optim.v, c->v, bytes);
     UN_TRY(un_comm_agree(job->comm, mem->queue_wait(job->queue)));
-    return gather_params(s);
+    return gather_params(job);
 }
 
 /* ---- resume ---- */

@@ -4,7 +4,6 @@
 #include "io/metrics.h"
 #include "launch/signals.h"
 
-#include <math.h>
 #include <string.h>
 
 const char *const un_phase_names[UN_PHASE_COUNT] = {
@@ -48,12 +47,21 @@ static enum un_status load(struct un_job *job, int64_t counts[UN_COUNTS]) {
     return UN_OK;
 }
 
+/* The first micro-batch of the step goes ahead; those of the step before have arrived long since, so the wait
+ * is for errors only. */
+static enum un_status send_first(struct un_job *job) {
+    UN_TRY(un_send_settle(job));
+    un_send_ahead(job, job->held[0].batch);
+    return UN_OK;
+}
+
 /* Takes this rank's micro-batches of the next step; everybody's counts, wishes and troubles start on their
  * way. The slots of the step under way are the loader's again by now, so it need not hold two steps. */
 static void take_next(struct un_job *job, enum un_status trouble) {
     struct un_next_step *next = &job->next;
     *next = (struct un_next_step){.taken = true, .trouble = trouble};
     if (trouble == UN_OK) next->trouble = load(job, next->counts);
+    if (next->trouble == UN_OK) next->trouble = send_first(job);
     next->counts[UN_COUNT_STOP] = un_signals_stop_wanted();
     next->counts[UN_COUNT_TROUBLE] = next->trouble != UN_OK;
     next->ticket = un_exchange_sum(job, next->counts, UN_COUNTS);
@@ -83,14 +91,6 @@ static void set_scales(const struct un_job *job, const int64_t counts[UN_COUNTS]
     double pairs = (double)counts[UN_ITM];
     double coef = pairs > 0 ? job->weight[UN_ITM] * job->config.train.itm_ot_lambda / pairs : 0;
     for (int64_t b = 0; b < itm->n; ++b) batch->ot_coef[b] = (float)(itm->target[b] ? coef : -coef);
-}
-
-void un_step_to_device(struct un_job *job, const struct un_batch *host, int slot, struct un_batch *out) {
-    struct un_device *d = job->device;
-    *out = *host;
-    if (d->host_readable) return;
-    d->mem->copy_in(job->queue, job->blocks[slot], host->block, host->block_bytes);
-    un_batch_rebase(out, host, job->blocks[slot]);
 }
 
 static void add_work(struct un_work *work, const struct un_batch *b) {
@@ -140,12 +140,14 @@ static enum un_status start_lane(struct un_job *job, const int64_t counts[UN_COU
     UN_ASSERT(job->top < job->n_grads);
     float *grads = job->grads[job->top++];
     set_scales(job, counts, host);
-    un_step_to_device(job, host, (int)(i % 2), &batch);
+    un_send_take(job, host, &batch);
+    if (i + 1 < lane_count(job)) un_send_ahead(job, job->held[i + 1].batch);
     d->ops->zero(job->queue, grads, (size_t)job->table->total * sizeof *grads);
     struct un_outputs out;
     struct un_pass_hooks hooks = {
         .need = await_params, .ready = i + 1 == lane_count(job) ? merge_span : NULL, .context = job};
-    UN_TRY(un_model_pass(job->model, job->queue, &batch, job->params, grads, true, &out, &hooks));
+    UN_TRY(un_model_pass(job->model, job->queue, &batch, job->params, job->low, grads, true, &out, &hooks));
+    un_send_used(job, &batch);
     un_host_outputs_fetch(&job->outputs[i % 2], &out, host, d, job->queue);
     d->mem->event_record(job->events[i % 2], job->queue);
     return UN_OK;
@@ -170,31 +172,36 @@ static enum un_status compute(struct un_job *job, const int64_t counts[UN_COUNTS
     return job->device->mem->queue_wait(job->queue);
 }
 
-/* Waits for the own parts of the gradients, each summed as soon as it is there. */
+static bool losses_finite(const struct un_job *job) {
+    bool finite = true;
+    for (int64_t i = 0; i < lane_count(job); ++i) finite = finite && un_stats_finite(&job->lane_stats[i]);
+    return finite;
+}
+
+/* Waits for the own parts of the gradients, each summed as soon as it is there. A loss of this rank that is
+ * not finite spoils the norm of all. */
 static enum un_status reduce(struct un_job *job) {
     for (int64_t b = 0; b < job->exchange.shard.buckets; ++b) {
         struct un_optim_part part = un_exchange_part(job, b);
         UN_TRY(un_exchange_reduced(job, b));
         if (part.count > 0) un_optim_sums(&job->optim, job->device, job->queue, job->grads[0], &part);
     }
+    un_optim_word(&job->optim, job->device, job->queue, losses_finite(job));
     return un_exchange_norm(job);
 }
 
 /* From the beginning of the buffer on, because the next forward needs the parameters in this order. */
-static enum un_status update(struct un_job *job, double *grad_norm) {
-    float clip[3];
+static enum un_status update(struct un_job *job, struct un_step_result *result) {
     un_optim_clip(&job->optim, job->device, job->queue, &job->config.optim);
     for (int64_t b = job->exchange.shard.buckets - 1; b >= 0; --b) {
         struct un_optim_part part = un_exchange_part(job, b);
         if (part.count > 0)
-            un_optim_apply(&job->optim, job->device, job->queue, job->params, job->grads[0],
+            un_optim_apply(&job->optim, job->device, job->queue, job->params, job->low, job->grads[0],
                            &job->config.optim, job->step + 1, job->config.train.steps, &part);
-        un_exchange_updated(job, b);
+        UN_TRY(un_exchange_updated(job, b));
     }
-    job->device->mem->copy_out(job->queue, clip, job->optim.clip, sizeof clip);
-    UN_TRY(job->device->mem->queue_wait(job->queue));
-    *grad_norm = clip[2] != 0 ? (double)clip[0] : NAN;
-    return UN_OK;
+    return un_optim_outcome(&job->optim, job->device, job->queue, job->words, &result->grad_norm,
+                            &result->skip);
 }
 
 enum un_status un_step_run(struct un_job *job, enum un_status trouble, struct un_step_result *result) {
@@ -212,7 +219,7 @@ enum un_status un_step_run(struct un_job *job, enum un_status trouble, struct un
     if (job->step + 1 < job->config.train.steps) take_next(job, trouble);
     lap(&laps, job, UN_PHASE_DATA);
     UN_TRY(reduce(job));
-    UN_TRY(update(job, &result->grad_norm));
+    UN_TRY(update(job, result));
     lap(&laps, job, UN_PHASE_UPDATE);
     double busy = un_exchange_times(job).busy; /* parameters may have come since the last step's end */
     result->comm = busy - job->exchange.counted;

@@ -24,8 +24,9 @@ struct un_step_result {
     double seconds[UN_PHASE_COUNT];
     double comm;      /* seconds in which communication was under way, hidden or not; waits for slower ranks
                          included */
-    double grad_norm; /* before clipping; not finite: the update was skipped */
-    int64_t tokens;   /* of all lanes */
+    double grad_norm; /* before clipping; NaN: the update was skipped */
+    enum un_optim_skip skip;
+    int64_t tokens;      /* of all lanes */
     struct un_work work; /* of this rank's lanes, for FLOP counts */
 };
 
@@ -35,7 +36,5 @@ struct un_step_result {
  * after it. trouble: a failure of this rank outside the step (a log that can't be written), which all ranks
  * then learn of, at the latest in the second step from here. Collective. */
 enum un_status un_step_run(struct un_job *job, enum un_status trouble, struct un_step_result *result);
-/* The micro-batch on the device: itself, or its copy in block `slot`. */
-void un_step_to_device(struct un_job *job, const struct un_batch *host, int slot, struct un_batch *out);
 
 #endif

@@ -26,7 +26,7 @@ struct run {
     struct un_progress progress;
     struct interval interval;
     enum un_status trouble; /* of the log; told to all ranks in a later step */
-    int64_t skipped_in_row, skipped;
+    int64_t skipped_in_row, skipped_loss, skipped_gradient; /* updates, of this start */
     struct un_saver saver;
 };
 
@@ -80,7 +80,8 @@ static void put_losses(struct un_metrics *m, const struct un_job *job, const str
     if (total->pairs_neg > 0) un_metrics_put(m, "loss/itm_ot_neg", total->ot_neg / total->pairs_neg);
 }
 
-static void put_times(struct un_metrics *m, const struct interval *v, double now) {
+/* exposed_known: the host waits for communication, so it knows how long. */
+static void put_times(struct un_metrics *m, const struct interval *v, double now, bool exposed_known) {
     double steps = (double)v->steps;
     un_metrics_put(m, "tokens_per_s", v->tokens / (now - v->since));
     un_metrics_put(m, "ms/step", (now - v->since) / steps * 1e3);
@@ -91,9 +92,14 @@ static void put_times(struct un_metrics *m, const struct interval *v, double now
     }
     if (v->comm > 0) {
         un_metrics_put(m, "ms/comm", v->comm / steps * 1e3);
-        un_metrics_put(m, "comm_exposed", fmin(1, v->seconds[UN_PHASE_REDUCE] / v->comm));
+        if (exposed_known) un_metrics_put(m, "comm_exposed", fmin(1, v->seconds[UN_PHASE_REDUCE] / v->comm));
     }
     un_metrics_put(m, "ms/valid", v->valid / steps * 1e3);
+}
+
+static void put_skips(const struct run *r) {
+    if (r->skipped_loss) un_metrics_put_i64(r->metrics, "skipped/loss", r->skipped_loss);
+    if (r->skipped_gradient) un_metrics_put_i64(r->metrics, "skipped/gradient", r->skipped_gradient);
 }
 
 /* What saves cost the training, by step, and how long the newest that has come to its end took beside it. */
@@ -138,8 +144,8 @@ static enum un_status log_step(struct run *r, const struct un_step_result *resul
         un_metrics_put(r->metrics, "grad_norm", result->grad_norm);
         un_metrics_put(r->metrics, "tokens", total.tokens);
         un_metrics_put(r->metrics, "samples", total.samples);
-        if (r->skipped) un_metrics_put_i64(r->metrics, "skipped", r->skipped);
-        put_times(r->metrics, v, now);
+        put_skips(r);
+        put_times(r->metrics, v, now, un_exchange_times(job).waited >= 0);
         put_saves(r);
         end_line(r);
         progress_text(job, &total, v->tokens / (now - v->since), text, sizeof text);
@@ -176,18 +182,24 @@ static bool due(int64_t every, int64_t step) {
     return every > 0 && step % every == 0;
 }
 
-static enum un_status count_skip(struct run *r, double grad_norm) {
-    if (isfinite(grad_norm)) {
+/* All ranks come to the same answer: the norm that skipped the update and the words behind it are the same
+ * on all of them. */
+static enum un_status count_skip(struct run *r, enum un_optim_skip skip) {
+    if (skip == UN_OPTIM_DONE) {
         r->skipped_in_row = 0;
         return UN_OK;
     }
-    ++r->skipped;
-    un_log(UN_LOG_INFO, "update %lld skipped: the gradient is not finite", (long long)r->job->step);
+    bool loss = skip == UN_OPTIM_BAD_LOSS;
+    ++*(loss ? &r->skipped_loss : &r->skipped_gradient);
+    const char *what = loss ? "a loss" : "the gradient";
+    un_log(UN_LOG_INFO, "update %lld skipped: %s is not finite", (long long)r->job->step, what);
     if (++r->skipped_in_row < r->job->config.train.max_skipped) return UN_OK;
-    r->job->agreed = true; /* the gradient is the same on all ranks */
+    r->job->agreed = true;
     return un_fail(UN_INTERNAL,
-                   "the gradient was not finite for %lld updates in a row (train.max_skipped), last %lld",
-                   (long long)r->skipped_in_row, (long long)r->job->step);
+                   "no update for %lld steps in a row (train.max_skipped): %s was not finite in the last, "
+                   "step %lld; %lld steps of this start had such losses, %lld only such a gradient",
+                   (long long)r->skipped_in_row, what, (long long)r->job->step, (long long)r->skipped_loss,
+                   (long long)r->skipped_gradient);
 }
 
 static enum un_status stop_early(struct run *r) {
@@ -218,7 +230,7 @@ static enum un_status one_step(struct run *r, bool *stop) {
     r->interval.comm += result.comm;
     r->interval.tokens += (double)result.tokens;
     ++r->interval.steps;
-    UN_TRY(count_skip(r, result.grad_norm));
+    UN_TRY(count_skip(r, result.skip));
     if (line_due(job)) UN_TRY(log_step(r, &result));
     return UN_OK;
 }
@@ -251,9 +263,10 @@ static void say_start(const struct run *r) {
     int64_t n = job->comm->size;
     if (n > 1)
         un_log(UN_LOG_INFO,
-               "optimizer: each rank updates a part, %.2f MiB of state at most; communication %s computation",
-               (double)memory.moments / (1 << 20),
-               un_comm_queue_has_thread(job->exchange.queue) ? "beside the" : "and then");
+               "optimizer: each rank updates a part, %.2f MiB of state at most; communication %s "
+               "computation, %s",
+               (double)memory.moments / (1 << 20), un_exchange_beside(job) ? "beside the" : "and then",
+               un_exchange_way(job));
     bool tree = (n & (n - 1)) == 0 && (job->config.train.lanes & (job->config.train.lanes - 1)) == 0;
     if (job->config.train.exact && n > 1 && !tree)
         un_log(UN_LOG_INFO,
@@ -278,6 +291,7 @@ static enum un_status start(struct run *r, const char *resume) {
     un_watchdog_phase(r->job->watchdog, "resume", 0);
     UN_TRY(agree(r, un_saver_open(&r->saver, r->job)));
     UN_TRY(resume_from(r, resume));
+    un_job_lower(r->job);
     enum un_status status = open_log(r);
     if (status == UN_OK) status = un_job_start_loader(r->job);
     UN_TRY(agree(r, status));

@@ -1,4 +1,5 @@
 /* uniter_dist: pretraining. Reads the command line, opens the job, runs what was asked. */
+#include "launch/backend.h"
 #include "launch/bench.h"
 #include "launch/end.h"
 #include "launch/folder.h"
@@ -132,6 +133,8 @@ static enum un_status run(struct un_job *job, struct un_comm *comm, const struct
     enum un_status status = un_job_open_data(job, comm);
     if (status == UN_OK) status = un_job_find_device(job);
     UN_TRY(agree(job, status));
+    UN_TRY(un_backend_settle(job));
+    UN_TRY(agree(job, un_job_place_cache(job)));
     if (c->check) return comm->rank == 0 ? un_plan_print(job, stdout) : UN_OK;
     UN_TRY(agree(job, un_job_keep_part(job)));
     UN_TRY(agree(job, un_job_open_device(job)));

@@ -55,6 +55,11 @@ static void carve_device(struct un_batch *batch, const struct un_batch_caps *cap
     batch->pair_words = take32(arena, caps->samples);
     batch->pair_regions = take32(arena, caps->samples);
     batch->plan_start = take32(arena, caps->samples + 1);
+    if (caps->store_rows > 0) {
+        batch->feature_row = take32(arena, caps->regions);
+        batch->fresh_row = take32(arena, caps->regions);
+        batch->target_row = take32(arena, caps->regions);
+    }
     batch->scale = un_arena_take(arena, UN_OBJECTIVE_COUNT, sizeof(float));
     batch->ot_coef = un_arena_take(arena, (size_t)caps->samples, sizeof(float));
     batch->feature = un_arena_take(arena, (size_t)(caps->regions * caps->img_dim),
@@ -69,6 +74,8 @@ static void carve_host(struct un_batch *batch, const struct un_batch_caps *caps,
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t)
         batch->rows[t].dataset =
             un_arena_take(arena, (size_t)un_batch_row_cap(caps, (enum un_objective)t), 1);
+    batch->stored.n = 0;
+    batch->stored.image = caps->store_rows > 0 ? take32(arena, caps->samples) : NULL;
     batch->alignment.n = 0;
     batch->alignment.pair = take32(arena, caps->words);
     batch->alignment.word = take32(arena, caps->words);
@@ -116,6 +123,9 @@ void un_batch_rebase(struct un_batch *out, const struct un_batch *batch, void *b
                             &out->box,
                             &out->masked,
                             &out->masked_region,
+                            &out->feature_row,
+                            &out->fresh_row,
+                            &out->target_row,
                             &out->by_word_id,
                             &out->by_word_start,
                             &out->by_word_perm,
@@ -151,4 +161,13 @@ struct un_pairs un_batch_pairs(const struct un_batch *batch) {
     return (struct un_pairs){batch->pair_first,     batch->pair_words,     batch->pair_regions,
                              batch->plan_start,     batch->rows[UN_ITM].n, batch->longest_words,
                              batch->longest_regions};
+}
+
+struct un_mat un_batch_features(const struct un_batch *batch, int64_t img_dim) {
+    return batch->feature_row ? un_mat(batch->store, batch->feature_type, batch->store_rows, img_dim)
+                              : un_mat(batch->feature, batch->feature_type, batch->regions, img_dim);
+}
+
+const int32_t *un_batch_feature_targets(const struct un_batch *batch) {
+    return batch->feature_row ? batch->target_row : batch->rows[UN_MRFR].region;
 }

@@ -34,6 +34,7 @@ struct un_batch_caps {
     enum un_type feature_type; /* UN_F16 or UN_F32 */
     bool soft_labels;          /* mrckl is in the mix */
     bool soft_f32;             /* soft labels are f32 (references); else f16, as in the files */
+    int64_t store_rows;        /* of the store of features on the device, guests included; 0: no store */
 };
 
 /* Rows asked about by one objective; arrays of n entries. Unused members are NULL for objectives without
@@ -53,6 +54,12 @@ struct un_alignment {
     int32_t *pair, *word, *region; /* itm pair index; word index incl. [CLS]; region index in the image */
 };
 
+/* Images whose features a micro-batch brings into the store, as the store numbers them, host only. */
+struct un_stored {
+    int64_t n;
+    int32_t *image; /* [samples] */
+};
+
 struct un_batch {
     uint32_t step, lane; /* of the random numbers; set by un_batch_number */
     uint32_t *at;        /* [2] the same two, for the device */
@@ -64,11 +71,21 @@ struct un_batch {
     int32_t *word_pos;      /* [W] position inside its text, [CLS] = 0 */
     int32_t *word_row;      /* [W] packed token */
     int32_t *region_row;    /* [R] packed token */
-    void *feature;          /* [R,F] f16 or f32, unmasked */
+    void *feature;          /* [R,F] f16 or f32, unmasked; with a store [fresh,F] */
     float *box;             /* [R,7] */
     uint8_t *masked;        /* [R] 1: feature replaced by the mask row */
     int32_t *masked_region; /* [masked_count] regions with masked = 1, ascending */
     int64_t masked_count;
+
+    /* With a store of features on the device, which holds rows that earlier micro-batches brought: `feature`
+     * has only what is new, and everybody reads the store. Without one these pointers are NULL. */
+    int64_t fresh;        /* rows of `feature`; without a store R */
+    int32_t *feature_row; /* [R] row of the store */
+    int32_t *fresh_row;   /* [fresh] row of the store where each row of `feature` goes, each once */
+    int32_t *target_row;  /* [n of mrfr] row of the store of rows[UN_MRFR].region */
+    void *store;          /* [store_rows,F], device memory of its own; set by launch */
+    int64_t store_rows;
+    struct un_stored stored;
 
     struct un_segments by_word;                         /* word rows grouped by word_id */
     struct un_segments by_position;                     /* word rows grouped by word_pos */
@@ -88,7 +105,9 @@ struct un_batch {
 
     struct un_alignment alignment; /* host only */
     enum un_type feature_type, soft_type;
-    void *block; /* one allocation that holds all arrays above except `host only` ones */
+    /* One allocation that holds all arrays above except `host only` ones: the lists, then scale and ot_coef,
+     * then the features, then the soft labels. */
+    void *block;
     size_t block_bytes;
 };
 
@@ -100,10 +119,28 @@ void un_batch_carve(struct un_batch *batch, const struct un_batch_caps *caps, st
 void un_batch_number(struct un_batch *batch, uint32_t step, uint32_t lane);
 /* out = batch with every device pointer moved from batch->block to `block`; host-only pointers kept. */
 void un_batch_rebase(struct un_batch *out, const struct un_batch *batch, void *block);
+/* *padded = *host with counts of few different values, as fixed shapes on a device need them: tokens are all
+ * of caps (an empty tail), the other counts are rounded up, and the entries behind the real ones, in host's
+ * own block, become fillers: -1, no row (ops.h). Counts of 0 stay. host keeps its counts. Lists of a store:
+ * `fresh` stays. */
+void un_batch_fill(struct un_batch *padded, const struct un_batch *host, const struct un_batch_caps *caps);
+/* The bytes of the block that a device needs, as parts of it: UN_SPAN_LISTS, _FEATURES and _LABELS are final
+ * when the micro-batch is packed, UN_SPAN_FACTORS when scale and ot_coef are set. padded, host: as in
+ * un_batch_fill, or the same. */
+enum un_batch_part { UN_SPAN_LISTS, UN_SPAN_FEATURES, UN_SPAN_LABELS, UN_SPAN_FACTORS, UN_SPAN_COUNT };
+struct un_batch_span {
+    size_t begin, bytes;
+};
+struct un_batch_span un_batch_span(enum un_batch_part part, const struct un_batch *padded,
+                                   const struct un_batch *host, const struct un_batch_caps *caps);
 /* Bytes of the device part for these caps. */
 size_t un_batch_block_bytes(const struct un_batch_caps *caps);
 /* The views the ops take. */
 struct un_layout un_batch_layout(const struct un_batch *batch);
 struct un_pairs un_batch_pairs(const struct un_batch *batch);
+/* The features that batch->feature_row (NULL: the region itself) and un_batch_feature_targets index. */
+struct un_mat un_batch_features(const struct un_batch *batch, int64_t img_dim);
+/* [n of mrfr] rows of un_batch_features that are regressed. */
+const int32_t *un_batch_feature_targets(const struct un_batch *batch);
 
 #endif

@@ -41,26 +41,26 @@ enum un_status un_block_add(struct un_params *params, struct un_block_at *at, co
     return un_norm_add(params, &at->output_norm, part_name(name, sizeof name, layer, "output.LayerNorm"), h);
 }
 
-void un_block_carve(struct un_block_kept *kept, struct un_arena *arena, const struct un_dims *dims,
-                    int64_t tokens) {
+void un_block_carve(struct un_block_kept *kept, struct un_arena *arena, enum un_type act,
+                    const struct un_dims *dims, int64_t tokens) {
     int64_t h = dims->hidden_size, i = dims->intermediate_size;
-    kept->qkv = un_take_floats(arena, tokens * 3 * h);
+    kept->qkv = un_take(arena, act, tokens * 3 * h);
     kept->lse = un_take_floats(arena, tokens * dims->num_attention_heads);
-    kept->attended = un_take_floats(arena, tokens * h);
-    un_norm_carve(&kept->attention_norm, arena, tokens, h);
-    kept->middle = un_take_floats(arena, tokens * h);
-    kept->z = un_take_floats(arena, tokens * i);
-    kept->gelu = un_take_floats(arena, tokens * i);
-    un_norm_carve(&kept->output_norm, arena, tokens, h);
-    kept->y = un_take_floats(arena, tokens * h);
+    kept->attended = un_take(arena, act, tokens * h);
+    un_norm_carve(&kept->attention_norm, arena, act, tokens, h);
+    kept->middle = un_take(arena, act, tokens * h);
+    kept->z = un_take(arena, act, tokens * i);
+    kept->gelu = un_take(arena, act, tokens * i);
+    un_norm_carve(&kept->output_norm, arena, act, tokens, h);
+    kept->y = un_take(arena, act, tokens * h);
 }
 
-void un_block_carve_work(struct un_block_work *work, struct un_arena *arena, const struct un_dims *dims,
-                         int64_t tokens) {
+void un_block_carve_work(struct un_block_work *work, struct un_arena *arena, enum un_type act,
+                         const struct un_dims *dims, int64_t tokens) {
     int64_t h = dims->hidden_size, i = dims->intermediate_size;
-    work->dbranch = un_take_floats(arena, tokens * h);
-    work->dattended = un_take_floats(arena, tokens * h);
-    work->wide = un_take_floats(arena, tokens * (3 * h > i ? 3 * h : i));
+    work->dbranch = un_take(arena, act, tokens * h);
+    work->dattended = un_take(arena, act, tokens * h);
+    work->wide = un_take(arena, act, tokens * (3 * h > i ? 3 * h : i));
 }
 
 /* The dense maps write straight into r of the LayerNorm behind them, which adds the residual there in place.
@@ -72,17 +72,18 @@ void un_block_fwd(const struct un_pass *p, const struct un_block_kept *kept, con
     struct un_dropout drop_p = un_pass_dropout(p, un_pass_site(layer, UN_SITE_PROBABILITIES));
     struct un_dropout drop_a = un_pass_dropout(p, un_pass_site(layer, UN_SITE_ATTENTION));
     struct un_dropout drop_o = un_pass_dropout(p, un_pass_site(layer, UN_SITE_OUTPUT));
-    struct un_mat qkv = un_mat32(kept->qkv, t, 3 * h), attended = un_mat32(kept->attended, t, h);
-    struct un_mat r1 = un_mat32(kept->attention_norm.r, t, h), r2 = un_mat32(kept->output_norm.r, t, h);
-    struct un_mat middle = un_mat32(kept->middle, t, h), gelu = un_mat32(kept->gelu, t, i);
+    struct un_mat qkv = un_pass_mat(p, kept->qkv, t, 3 * h), attended = un_pass_mat(p, kept->attended, t, h);
+    struct un_mat r1 = un_pass_mat(p, kept->attention_norm.r, t, h),
+                  r2 = un_pass_mat(p, kept->output_norm.r, t, h);
+    struct un_mat middle = un_pass_mat(p, kept->middle, t, h), gelu = un_pass_mat(p, kept->gelu, t, i);
 
     un_linear_fwd(p, qkv, &at->qkv, x, UN_ACT_NONE, un_no_mat());
     p->ops->attention_fwd(p->q, attended, kept->lse, qkv, &layout, p->dims->num_attention_heads, &drop_p);
     un_linear_fwd(p, r1, &at->dense, attended, UN_ACT_NONE, un_no_mat());
     un_norm_fwd(p, middle, &kept->attention_norm, &at->attention_norm, r1, x, &drop_a);
-    un_linear_fwd(p, gelu, &at->up, middle, UN_ACT_GELU, un_mat32(kept->z, t, i));
+    un_linear_fwd(p, gelu, &at->up, middle, UN_ACT_GELU, un_pass_mat(p, kept->z, t, i));
     un_linear_fwd(p, r2, &at->down, gelu, UN_ACT_NONE, un_no_mat());
-    un_norm_fwd(p, un_mat32(kept->y, t, h), &kept->output_norm, &at->output_norm, r2, middle, &drop_o);
+    un_norm_fwd(p, un_pass_mat(p, kept->y, t, h), &kept->output_norm, &at->output_norm, r2, middle, &drop_o);
 }
 
 /* d: gradient of y -> gradient of middle. */
@@ -90,12 +91,12 @@ static void feed_forward_bwd(const struct un_pass *p, struct un_mat d, const str
                              const struct un_block_kept *kept, const struct un_block_at *at, int64_t layer) {
     int64_t t = d.rows, h = at->down.out, i = at->up.out;
     struct un_dropout drop = un_pass_dropout(p, un_pass_site(layer, UN_SITE_OUTPUT));
-    struct un_mat dbranch = un_mat32(work->dbranch, t, h), dz = un_mat32(work->wide, t, i);
-    un_norm_bwd(p, d, dbranch, &at->output_norm, d, &kept->output_norm, &drop);
-    un_linear_grad(p, &at->down, dbranch, un_mat32(kept->gelu, t, i));
+    struct un_mat dbranch = un_pass_mat(p, work->dbranch, t, h), dz = un_pass_mat(p, work->wide, t, i);
+    un_norm_bwd(p, d, dbranch, &at->output_norm, d, &kept->output_norm, &drop, p->grads + at->down.bias);
+    un_linear_grad_weight(p, &at->down, dbranch, un_pass_mat(p, kept->gelu, t, i));
     un_linear_bwd(p, dz, &at->down, dbranch, 0);
-    p->ops->gelu_bwd(p->q, dz, NULL, dz, un_mat32(kept->z, t, i));
-    un_linear_grad(p, &at->up, dz, un_mat32(kept->middle, t, h));
+    p->ops->gelu_bwd(p->q, dz, p->grads + at->up.bias, dz, un_pass_mat(p, kept->z, t, i));
+    un_linear_grad_weight(p, &at->up, dz, un_pass_mat(p, kept->middle, t, h));
     un_linear_bwd(p, d, &at->up, dz, 1);
 }
 
@@ -107,13 +108,16 @@ static void attention_bwd(const struct un_pass *p, struct un_mat d, const struct
     struct un_layout layout = un_batch_layout(p->batch);
     struct un_dropout drop_p = un_pass_dropout(p, un_pass_site(layer, UN_SITE_PROBABILITIES));
     struct un_dropout drop_a = un_pass_dropout(p, un_pass_site(layer, UN_SITE_ATTENTION));
-    struct un_mat dbranch = un_mat32(work->dbranch, t, h), dattended = un_mat32(work->dattended, t, h);
-    struct un_mat attended = un_mat32(kept->attended, t, h), dqkv = un_mat32(work->wide, t, 3 * h);
-    un_norm_bwd(p, d, dbranch, &at->attention_norm, d, &kept->attention_norm, &drop_a);
-    un_linear_grad(p, &at->dense, dbranch, attended);
+    struct un_mat dbranch = un_pass_mat(p, work->dbranch, t, h),
+                  dattended = un_pass_mat(p, work->dattended, t, h);
+    struct un_mat attended = un_pass_mat(p, kept->attended, t, h),
+                  dqkv = un_pass_mat(p, work->wide, t, 3 * h);
+    un_norm_bwd(p, d, dbranch, &at->attention_norm, d, &kept->attention_norm, &drop_a,
+                p->grads + at->dense.bias);
+    un_linear_grad_weight(p, &at->dense, dbranch, attended);
     un_linear_bwd(p, dattended, &at->dense, dbranch, 0);
-    p->ops->attention_bwd(p->q, dqkv, dattended, attended, kept->lse, un_mat32(kept->qkv, t, 3 * h), &layout,
-                          p->dims->num_attention_heads, &drop_p);
+    p->ops->attention_bwd(p->q, dqkv, dattended, attended, kept->lse, un_pass_mat(p, kept->qkv, t, 3 * h),
+                          &layout, p->dims->num_attention_heads, &drop_p);
     un_linear_grad(p, &at->qkv, dqkv, x);
     un_linear_bwd(p, d, &at->qkv, dqkv, 1);
 }

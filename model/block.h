@@ -11,30 +11,30 @@ struct un_block_at {
     struct un_norm attention_norm, output_norm;
 };
 
-/* What the forward leaves for the backward. 16 H T floats at I = 4 H. */
+/* What the forward leaves for the backward: 16 H T elements of type act at I = 4 H. */
 struct un_block_kept {
-    float *qkv;      /* [T,3H] */
-    float *lse;      /* [T,A] */
-    float *attended; /* [T,H] */
+    void *qkv;      /* [T,3H] */
+    float *lse;     /* [T,A] */
+    void *attended; /* [T,H] */
     struct un_norm_kept attention_norm, output_norm;
-    float *middle;   /* [T,H] after the attention half */
-    float *z, *gelu; /* [T,I] before and after GELU */
-    float *y; /* [T,H] the layer's output; may be its input's buffer when nothing is kept for a backward */
+    void *middle;   /* [T,H] after the attention half */
+    void *z, *gelu; /* [T,I] before and after GELU */
+    void *y; /* [T,H] the layer's output; may be its input's buffer when nothing is kept for a backward */
 };
 
 /* Scratch of the backward, one for all layers. */
 struct un_block_work {
-    float *dbranch;   /* [T,H] gradient of a branch behind its dropout */
-    float *dattended; /* [T,H] */
-    float *wide;      /* [T,max(3H,I)] */
+    void *dbranch;   /* [T,H] gradient of a branch behind its dropout */
+    void *dattended; /* [T,H] */
+    void *wide;      /* [T,max(3H,I)] */
 };
 
 enum un_status un_block_add(struct un_params *params, struct un_block_at *at, const struct un_dims *dims,
                             int64_t layer);
-void un_block_carve(struct un_block_kept *kept, struct un_arena *arena, const struct un_dims *dims,
-                    int64_t tokens);
-void un_block_carve_work(struct un_block_work *work, struct un_arena *arena, const struct un_dims *dims,
-                         int64_t tokens);
+void un_block_carve(struct un_block_kept *kept, struct un_arena *arena, enum un_type act,
+                    const struct un_dims *dims, int64_t tokens);
+void un_block_carve_work(struct un_block_work *work, struct un_arena *arena, enum un_type act,
+                         const struct un_dims *dims, int64_t tokens);
 /* kept->y = layer(x), x [T,H]. */
 void un_block_fwd(const struct un_pass *p, const struct un_block_kept *kept, const struct un_block_at *at,
                   struct un_mat x, int64_t layer);

@@ -8,7 +8,8 @@ static void match_fwd(const struct un_pass *p, const struct un_outputs *out, con
     const struct un_rows *rows = &p->batch->rows[UN_ITM];
     const struct un_heads_work *work = &heads->work;
     int64_t h = x.cols;
-    struct un_mat first = un_mat32(work->first, rows->n, h), pooled = un_mat32(work->pooled, rows->n, h);
+    struct un_mat first = un_pass_mat(p, work->first, rows->n, h),
+                  pooled = un_pass_mat(p, work->pooled, rows->n, h);
     struct un_mat scores = un_mat32(work->pair_scores, rows->n, 2);
     p->ops->gather_rows(p->q, first, x, rows->row);
     un_linear_fwd(p, pooled, &heads->at.pooler, first, UN_ACT_TANH, un_no_mat());
@@ -24,8 +25,10 @@ static void match_bwd(const struct un_pass *p, struct un_mat dx, const struct un
     const struct un_rows *rows = &p->batch->rows[UN_ITM];
     const struct un_heads_work *work = &heads->work;
     int64_t h = dx.cols;
-    struct un_mat first = un_mat32(work->first, rows->n, h), pooled = un_mat32(work->pooled, rows->n, h);
-    struct un_mat d = un_mat32(work->dpooled, rows->n, h), dscores = un_mat32(work->pair_scores, rows->n, 2);
+    struct un_mat first = un_pass_mat(p, work->first, rows->n, h),
+                  pooled = un_pass_mat(p, work->pooled, rows->n, h);
+    struct un_mat d = un_pass_mat(p, work->dpooled, rows->n, h),
+                  dscores = un_mat32(work->pair_scores, rows->n, 2);
     un_linear_grad(p, &heads->at.pair, dscores, pooled);
     un_linear_bwd(p, d, &heads->at.pair, dscores, 0);
     p->ops->tanh_bwd(p->q, d, d, pooled);

@@ -8,19 +8,19 @@ static void regress_chunk(const struct un_pass *p, struct un_mat dx, const struc
     const struct un_rows *rows = &p->batch->rows[UN_MRFR];
     const struct un_heads_work *work = &heads->work;
     int64_t h = p->dims->hidden_size, f = p->dims->img_dim;
-    struct un_mat w = un_pass_param(p, heads->at.image_weight, h, f), pred = un_mat32(work->scores, at.n, f);
+    struct un_mat w = un_pass_weight(p, heads->at.image_weight, h, f, p->act);
+    struct un_mat pred = un_head_scores(p, work, at.n, f), dpred = un_head_dscores(p, work, at.n, f);
     struct un_mat y = un_trunk_fwd(p, work, &heads->at.regress, x, rows->row + at.first, at.n);
-    struct un_epilogue after = {.bias = p->params + heads->at.regress_bias};
+    struct un_epilogue after = {.bias = p->params + heads->at.regress_bias, .bias_type = UN_F32};
     p->ops->gemm(p->q, pred, y, false, w, false, 0, &after);
     p->ops->squared_error(p->q, out->row_loss[UN_MRFR] + at.first,
-                          out->unit[UN_MRFR] ? out->unit[UN_MRFR] + at.first * f : NULL,
-                          p->grads ? pred : un_no_mat(), pred,
-                          un_mat(p->batch->feature, p->batch->feature_type, p->batch->regions, f),
-                          rows->region + at.first, p->batch->scale + UN_MRFR);
+                          out->unit[UN_MRFR] ? out->unit[UN_MRFR] + at.first * f : NULL, dpred, pred,
+                          un_batch_features(p->batch, f), un_batch_feature_targets(p->batch) + at.first,
+                          p->batch->scale + UN_MRFR);
     if (!p->grads) return;
-    p->ops->linear_grad(p->q, un_pass_grad(p, heads->at.image_weight, h, f), NULL, y, pred);
-    p->ops->col_sum(p->q, p->grads + heads->at.regress_bias, pred);
-    p->ops->gemm(p->q, un_mat32(work->dy, at.n, h), pred, false, w, true, 0, NULL);
+    p->ops->linear_grad(p->q, un_pass_grad(p, heads->at.image_weight, h, f), NULL, y, dpred);
+    p->ops->col_sum(p->q, p->grads + heads->at.regress_bias, dpred);
+    p->ops->gemm(p->q, un_pass_mat(p, work->dy, at.n, h), dpred, false, w, true, 0, NULL);
     un_trunk_bwd(p, dx, work, &heads->at.regress, rows->row + at.first, at.n);
 }
 
@@ -31,11 +31,10 @@ void un_head_regress(const struct un_pass *p, struct un_mat dx, const struct un_
         regress_chunk(p, dx, out, heads, x, un_head_chunk(&heads->work, first, n));
 }
 
-/* Loss of the class scores; over them their gradient. */
-static void class_loss(const struct un_pass *p, const struct un_outputs *out, struct un_mat scores,
-                       enum un_objective t, int64_t first) {
+/* Loss of the class scores, and their gradient. */
+static void class_loss(const struct un_pass *p, const struct un_outputs *out, struct un_mat dscores,
+                       struct un_mat scores, enum un_objective t, int64_t first) {
     const struct un_batch *b = p->batch;
-    struct un_mat dscores = p->grads ? scores : un_no_mat();
     float *row_loss = out->row_loss[t] + first, *hit = out->hit[t] + first;
     if (t == UN_MRC) {
         p->ops->cross_entropy(p->q, row_loss, hit, dscores, scores, b->rows[t].target + first, b->scale + t);
@@ -53,13 +52,14 @@ static void class_chunk(const struct un_pass *p, struct un_mat dx, const struct 
     const struct un_heads_work *work = &heads->work;
     const struct un_linear *classes = &heads->at.classes;
     const int32_t *index = p->batch->rows[t].row + at.first;
-    struct un_mat scores = un_mat32(work->scores, at.n, classes->out);
+    struct un_mat scores = un_head_scores(p, work, at.n, classes->out);
+    struct un_mat dscores = un_head_dscores(p, work, at.n, classes->out);
     struct un_mat y = un_trunk_fwd(p, work, &heads->at.classify, x, index, at.n);
     un_linear_fwd(p, scores, classes, y, UN_ACT_NONE, un_no_mat());
-    class_loss(p, out, scores, t, at.first);
+    class_loss(p, out, dscores, scores, t, at.first);
     if (!p->grads) return;
-    un_linear_grad(p, classes, scores, y);
-    un_linear_bwd(p, un_mat32(work->dy, at.n, classes->in), classes, scores, 0);
+    un_linear_grad(p, classes, dscores, y);
+    un_linear_bwd(p, un_pass_mat(p, work->dy, at.n, classes->in), classes, dscores, 0);
     un_trunk_bwd(p, dx, work, &heads->at.classify, index, at.n);
 }
 

@@ -7,15 +7,15 @@ static void word_chunk(const struct un_pass *p, struct un_mat dx, const struct u
     const struct un_rows *rows = &p->batch->rows[UN_MLM];
     const struct un_heads_work *work = &heads->work;
     const struct un_linear *vocabulary = &heads->at.vocabulary;
-    struct un_mat scores = un_mat32(work->scores, at.n, vocabulary->out);
+    struct un_mat scores = un_head_scores(p, work, at.n, vocabulary->out);
+    struct un_mat dscores = un_head_dscores(p, work, at.n, vocabulary->out);
     struct un_mat y = un_trunk_fwd(p, work, &heads->at.words, x, rows->row + at.first, at.n);
     un_linear_fwd(p, scores, vocabulary, y, UN_ACT_NONE, un_no_mat());
-    p->ops->cross_entropy(p->q, out->row_loss[UN_MLM] + at.first, out->hit[UN_MLM] + at.first,
-                          p->grads ? scores : un_no_mat(), scores, rows->target + at.first,
-                          p->batch->scale + UN_MLM);
+    p->ops->cross_entropy(p->q, out->row_loss[UN_MLM] + at.first, out->hit[UN_MLM] + at.first, dscores,
+                          scores, rows->target + at.first, p->batch->scale + UN_MLM);
     if (!p->grads) return;
-    un_linear_grad(p, vocabulary, scores, y);
-    un_linear_bwd(p, un_mat32(work->dy, at.n, vocabulary->in), vocabulary, scores, 0);
+    un_linear_grad(p, vocabulary, dscores, y);
+    un_linear_bwd(p, un_pass_mat(p, work->dy, at.n, vocabulary->in), vocabulary, dscores, 0);
     un_trunk_bwd(p, dx, work, &heads->at.words, rows->row + at.first, at.n);
 }
 

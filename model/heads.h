@@ -1,7 +1,7 @@
 /* The heads of the five objectives: a table objective -> function. A head runs forward and, when gradients
  * are wanted, backward at once, because the factors of the gradient (batch->scale, batch->ot_coef) are known
  * before the pass. So nothing of a head outlives it, and heads over words or regions work in chunks of rows:
- * the widest scores are [UN_HEAD_CHUNK, V]. Inside the room only.
+ * the widest scores are [UN_HEAD_CHUNK, V], f32 in every precision. Inside the room only.
  */
 #ifndef UN_HEADS_H
 #define UN_HEADS_H
@@ -9,7 +9,7 @@
 #include "model/inputs.h"
 #include "model/uniter.h"
 
-enum { UN_HEAD_CHUNK = 256 };
+enum { UN_HEAD_CHUNK = 256, UN_HEAD_CHUNK_LOW = 2048 /* bf16: cards want large products */ };
 
 /* LayerNorm(GELU(dense(x))): the first part of the three heads over words or regions. */
 struct un_trunk_at {
@@ -27,12 +27,13 @@ struct un_heads_at {
 
 /* Scratch for one chunk, N = min(UN_HEAD_CHUNK, most rows), and for the pairs, B. */
 struct un_heads_work {
-    float *x, *z, *y, *dy;           /* [N,H] */
-    struct un_norm_kept norm;        /* r holds the GELU output */
-    float *scores;                   /* [N,max(V,F,C)] */
-    float *first, *pooled, *dpooled; /* [B,H] */
-    float *pair_scores;              /* [B,2] */
-    float *cost;                     /* as the plans */
+    void *x, *z, *y, *dy;           /* [N,H] */
+    struct un_norm_kept norm;       /* r holds the GELU output */
+    float *scores;                  /* [N,max(V,F,C)] */
+    void *dscores;                  /* their gradient, of type act, for the products: over scores when f32 */
+    void *first, *pooled, *dpooled; /* [B,H] */
+    float *pair_scores;             /* [B,2], then their gradient */
+    float *cost;                    /* as the plans */
     int64_t chunk;
 };
 
@@ -45,8 +46,8 @@ struct un_heads {
 /* After un_inputs_add: the tied tensors are found in `inputs`. */
 enum un_status un_heads_add(struct un_params *params, struct un_heads_at *at,
                             const struct un_inputs_at *inputs, const struct un_dims *dims);
-void un_heads_carve(struct un_heads_work *work, struct un_arena *arena, const struct un_dims *dims,
-                    const struct un_batch_caps *caps);
+void un_heads_carve(struct un_heads_work *work, struct un_arena *arena, enum un_type act,
+                    const struct un_dims *dims, const struct un_batch_caps *caps);
 /* Runs the heads of all objectives that have rows, in their order. x [T,H] last hidden states; dx [T,H] +=
  * their gradient when p->grads is set. out: row losses, hits, distances and plans are written where its
  * pointers say. */
@@ -64,6 +65,12 @@ struct un_chunk {
 static inline struct un_chunk un_head_chunk(const struct un_heads_work *work, int64_t first, int64_t rows) {
     return (struct un_chunk){first, rows - first < work->chunk ? rows - first : work->chunk};
 }
+
+/* Scores of one chunk, and where their gradient goes (nowhere in a forward only). */
+struct un_mat un_head_scores(const struct un_pass *p, const struct un_heads_work *work, int64_t rows,
+                             int64_t cols);
+struct un_mat un_head_dscores(const struct un_pass *p, const struct un_heads_work *work, int64_t rows,
+                              int64_t cols);
 
 /* work->y = trunk(x[index[0..n),:]). */
 struct un_mat un_trunk_fwd(const struct un_pass *p, const struct un_heads_work *work,

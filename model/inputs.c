@@ -29,24 +29,24 @@ enum un_status un_inputs_add(struct un_params *params, struct un_inputs_at *at, 
     return un_norm_add(params, &at->region_norm, IMAGE "LayerNorm", h);
 }
 
-void un_inputs_carve(struct un_inputs_kept *kept, struct un_arena *arena, const struct un_dims *dims,
-                     const struct un_batch_caps *caps) {
+void un_inputs_carve(struct un_inputs_kept *kept, struct un_arena *arena, enum un_type act,
+                     const struct un_dims *dims, const struct un_batch_caps *caps) {
     int64_t h = dims->hidden_size, most = caps->words > caps->regions ? caps->words : caps->regions;
-    un_norm_carve(&kept->text_norm, arena, caps->words, h);
-    un_norm_carve(&kept->image_norm, arena, caps->regions, h);
-    un_norm_carve(&kept->box_norm, arena, caps->regions, h);
-    un_norm_carve(&kept->region_norm, arena, caps->regions, h);
-    kept->feature = un_take_floats(arena, caps->regions * dims->img_dim);
-    kept->first = un_take_floats(arena, most * h);
-    kept->second = un_take_floats(arena, most * h);
+    un_norm_carve(&kept->text_norm, arena, act, caps->words, h);
+    un_norm_carve(&kept->image_norm, arena, act, caps->regions, h);
+    un_norm_carve(&kept->box_norm, arena, act, caps->regions, h);
+    un_norm_carve(&kept->region_norm, arena, act, caps->regions, h);
+    kept->feature = un_take(arena, act, caps->regions * dims->img_dim);
+    kept->first = un_take(arena, act, most * h);
+    kept->second = un_take(arena, act, most * h);
     kept->masked_sum = un_take_floats(arena, h);
     kept->saved_row = un_take_floats(arena, h);
     kept->row_zero = un_arena_take(arena, 1, sizeof(int32_t));
-    kept->x = un_take_floats(arena, caps->tokens * h);
+    kept->x = un_take(arena, act, caps->tokens * h);
 }
 
 static struct un_mat packed(const struct un_pass *p, const struct un_inputs_kept *kept) {
-    return un_mat32(kept->x, p->batch->tokens, p->dims->hidden_size);
+    return un_pass_mat(p, kept->x, p->batch->tokens, p->dims->hidden_size);
 }
 
 static void drop_in_place(const struct un_pass *p, struct un_mat y, enum un_site site) {
@@ -58,7 +58,8 @@ static void text_fwd(const struct un_pass *p, const struct un_inputs_kept *kept,
                      const struct un_inputs_at *at) {
     const struct un_batch *b = p->batch;
     int64_t h = p->dims->hidden_size;
-    struct un_mat r = un_mat32(kept->text_norm.r, b->words, h), y = un_mat32(kept->first, b->words, h);
+    struct un_mat r = un_pass_mat(p, kept->text_norm.r, b->words, h),
+                  y = un_pass_mat(p, kept->first, b->words, h);
     p->ops->embed_words(p->q, r, b->word_id, b->word_pos, un_pass_param(p, at->word, p->dims->vocab_size, h),
                         un_pass_param(p, at->position, p->dims->max_position_embeddings, h),
                         p->params + at->type);
@@ -71,10 +72,12 @@ static void region_fwd(const struct un_pass *p, const struct un_inputs_kept *kep
                        const struct un_inputs_at *at) {
     const struct un_batch *b = p->batch;
     int64_t n = b->regions, h = p->dims->hidden_size, f = p->dims->img_dim;
-    struct un_mat feature = un_mat32(kept->feature, n, f), r_image = un_mat32(kept->image_norm.r, n, h);
-    struct un_mat r_box = un_mat32(kept->box_norm.r, n, h), r = un_mat32(kept->region_norm.r, n, h);
-    struct un_mat first = un_mat32(kept->first, n, h), second = un_mat32(kept->second, n, h);
-    p->ops->mask_features(p->q, feature, un_mat(b->feature, b->feature_type, n, f), NULL, b->masked,
+    struct un_mat feature = un_pass_mat(p, kept->feature, n, f),
+                  r_image = un_pass_mat(p, kept->image_norm.r, n, h);
+    struct un_mat r_box = un_pass_mat(p, kept->box_norm.r, n, h),
+                  r = un_pass_mat(p, kept->region_norm.r, n, h);
+    struct un_mat first = un_pass_mat(p, kept->first, n, h), second = un_pass_mat(p, kept->second, n, h);
+    p->ops->mask_features(p->q, feature, un_batch_features(b, f), b->feature_row, b->masked,
                           p->params + at->mask + f);
     un_linear_fwd(p, r_image, &at->image, feature, UN_ACT_NONE, un_no_mat());
     un_norm_fwd(p, first, &kept->image_norm, &at->image_norm, r_image, un_no_mat(), NULL);
@@ -88,6 +91,8 @@ static void region_fwd(const struct un_pass *p, const struct un_inputs_kept *kep
 
 void un_inputs_fwd(const struct un_pass *p, const struct un_inputs_kept *kept,
                    const struct un_inputs_at *at) {
+    struct un_mat x = packed(p, kept);
+    p->ops->zero(p->q, x.data, (size_t)(x.rows * x.cols * un_type_bytes(x.type)));
     text_fwd(p, kept, at);
     region_fwd(p, kept, at);
 }
@@ -107,11 +112,10 @@ static void text_bwd(const struct un_pass *p, const struct un_inputs_kept *kept,
                      const struct un_inputs_at *at, struct un_mat d) {
     const struct un_batch *b = p->batch;
     int64_t h = p->dims->hidden_size;
-    struct un_mat dr = un_mat32(kept->first, b->words, h);
+    struct un_mat dr = un_pass_mat(p, kept->first, b->words, h);
     p->ops->gather_rows(p->q, dr, d, b->word_row);
     drop_in_place(p, dr, UN_SITE_TEXT);
-    un_norm_bwd(p, dr, un_no_mat(), &at->text_norm, dr, &kept->text_norm, NULL);
-    p->ops->col_sum(p->q, p->grads + at->type, dr);
+    un_norm_bwd(p, dr, un_no_mat(), &at->text_norm, dr, &kept->text_norm, NULL, p->grads + at->type);
     p->ops->segment_add_rows(p->q, un_pass_grad(p, at->position, p->dims->max_position_embeddings, h), dr,
                              &b->by_position);
     words_bwd(p, kept, at, dr);
@@ -123,7 +127,8 @@ static void mask_row_bwd(const struct un_pass *p, const struct un_inputs_kept *k
                          const struct un_inputs_at *at, struct un_mat dr) {
     const struct un_batch *b = p->batch;
     int64_t h = p->dims->hidden_size, f = p->dims->img_dim;
-    struct un_mat masked = un_mat32(kept->second, b->masked_count, h), sum = un_mat32(kept->masked_sum, 1, h);
+    struct un_mat masked = un_pass_mat(p, kept->second, b->masked_count, h),
+                  sum = un_mat32(kept->masked_sum, 1, h);
     p->ops->gather_rows(p->q, masked, dr, b->masked_region);
     p->ops->zero(p->q, kept->masked_sum, (size_t)h * sizeof(float));
     p->ops->col_sum(p->q, kept->masked_sum, masked);
@@ -134,15 +139,14 @@ static void region_bwd(const struct un_pass *p, const struct un_inputs_kept *kep
                        const struct un_inputs_at *at, struct un_mat d) {
     const struct un_batch *b = p->batch;
     int64_t n = b->regions, h = p->dims->hidden_size, f = p->dims->img_dim;
-    struct un_mat dr = un_mat32(kept->first, n, h), dbranch = un_mat32(kept->second, n, h);
+    struct un_mat dr = un_pass_mat(p, kept->first, n, h), dbranch = un_pass_mat(p, kept->second, n, h);
     p->ops->gather_rows(p->q, dr, d, b->region_row);
     drop_in_place(p, dr, UN_SITE_IMAGE);
-    un_norm_bwd(p, dr, un_no_mat(), &at->region_norm, dr, &kept->region_norm, NULL);
-    p->ops->col_sum(p->q, p->grads + at->type + h, dr);
-    un_norm_bwd(p, dbranch, un_no_mat(), &at->box_norm, dr, &kept->box_norm, NULL);
-    un_linear_grad(p, &at->box, dbranch, un_mat32(b->box, n, UN_BOX_WIDTH));
-    un_norm_bwd(p, dr, un_no_mat(), &at->image_norm, dr, &kept->image_norm, NULL);
-    un_linear_grad(p, &at->image, dr, un_mat32(kept->feature, n, f));
+    un_norm_bwd(p, dr, un_no_mat(), &at->region_norm, dr, &kept->region_norm, NULL, p->grads + at->type + h);
+    un_norm_bwd(p, dbranch, un_no_mat(), &at->box_norm, dr, &kept->box_norm, NULL, p->grads + at->box.bias);
+    un_linear_grad_weight(p, &at->box, dbranch, un_mat32(b->box, n, UN_BOX_WIDTH));
+    un_norm_bwd(p, dr, un_no_mat(), &at->image_norm, dr, &kept->image_norm, NULL, p->grads + at->image.bias);
+    un_linear_grad_weight(p, &at->image, dr, un_pass_mat(p, kept->feature, n, f));
     mask_row_bwd(p, kept, at, dr);
 }
 

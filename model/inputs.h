@@ -15,17 +15,17 @@ struct un_inputs_at {
 /* Kept for the backward, and scratch that both directions use. */
 struct un_inputs_kept {
     struct un_norm_kept text_norm, image_norm, box_norm, region_norm;
-    float *feature;        /* [R,F] features with the masked ones replaced */
-    float *first, *second; /* scratch [max(W,R),H] */
-    float *masked_sum;     /* scratch [H] */
-    float *saved_row;      /* scratch [H] */
-    int32_t *row_zero;     /* [1], never written: the index 0 */
-    float *x;              /* [T,H] the embeddings in packed order */
+    void *feature;        /* [R,F] features with the masked ones replaced */
+    void *first, *second; /* scratch [max(W,R),H] */
+    float *masked_sum;    /* scratch [H] */
+    float *saved_row;     /* scratch [H] */
+    int32_t *row_zero;    /* [1], never written: the index 0 */
+    void *x;              /* [T,H] the embeddings in packed order; rows of no sample are zero */
 };
 
 enum un_status un_inputs_add(struct un_params *params, struct un_inputs_at *at, const struct un_dims *dims);
-void un_inputs_carve(struct un_inputs_kept *kept, struct un_arena *arena, const struct un_dims *dims,
-                     const struct un_batch_caps *caps);
+void un_inputs_carve(struct un_inputs_kept *kept, struct un_arena *arena, enum un_type act,
+                     const struct un_dims *dims, const struct un_batch_caps *caps);
 /* kept->x = embeddings of all tokens. */
 void un_inputs_fwd(const struct un_pass *p, const struct un_inputs_kept *kept, const struct un_inputs_at *at);
 /* Gradients of the embedding parameters += , from d [T,H], the gradient of kept->x. */

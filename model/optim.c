@@ -45,10 +45,14 @@ struct un_adamw un_optim_step(const struct un_optim_keys *k, int64_t step, int64
                              .step_size = (float)size};
 }
 
-size_t un_optim_bytes(const struct un_params *params, int64_t owned) {
-    int64_t sums = owned < params->total ? un_param_blocks(params->total) : 0;
+size_t un_optim_bytes(const struct un_params *params, int64_t owned, int shares) {
+    int64_t blocks = un_param_blocks(params->total), sums = shares > 1 ? blocks + shares : 0;
     return 2 * (size_t)owned * sizeof(float) + (size_t)params->total / UN_PARAM_ALIGN +
-           (size_t)(un_param_blocks(owned) + sums) * sizeof(double) + 3 * sizeof(float);
+           (size_t)(blocks + 1 + sums + 1) * sizeof(double) + 3 * sizeof(float);
+}
+
+int64_t un_optim_sums_count(const struct un_optim *o) {
+    return un_param_blocks(o->count) + o->shares;
 }
 
 static enum un_status send_decay(struct un_optim *o, struct un_device *d, struct un_queue *q,
@@ -64,17 +68,21 @@ static enum un_status send_decay(struct un_optim *o, struct un_device *d, struct
 }
 
 enum un_status un_optim_open(struct un_optim *o, struct un_device *d, struct un_queue *q,
-                             const struct un_params *params, int64_t owned) {
+                             const struct un_params *params, int64_t owned, int shares) {
     size_t own = owned > 0 ? (size_t)owned : 1, blocks = (size_t)un_param_blocks(params->total);
-    *o = (struct un_optim){.count = params->total, .owned = owned};
+    *o = (struct un_optim){.count = params->total, .owned = owned, .shares = shares};
     enum un_status status;
     o->m = d->mem->alloc(d, own * sizeof(float), "first moments");
     o->v = d->mem->alloc(d, own * sizeof(float), "second moments");
     o->decay = d->mem->alloc(d, (size_t)params->total / UN_PARAM_ALIGN, "decay map");
-    o->partial = d->mem->alloc(d, (size_t)un_param_blocks(owned) * sizeof(double), "partial norms");
-    o->sums = owned < params->total ? d->mem->alloc(d, blocks * sizeof(double), "partial norms") : o->partial;
+    /* As long as that of the process that owns the most, so that lists of one length can be gathered. */
+    o->partial = d->mem->alloc(d, (blocks + 1) * sizeof(double), "partial norms");
+    o->sums = shares > 1
+                  ? d->mem->alloc(d, (size_t)un_optim_sums_count(o) * sizeof(double), "partial norms of all")
+                  : o->partial;
     o->clip = d->mem->alloc(d, 3 * sizeof(float), "norm and clip factor");
-    if (!o->m || !o->v || !o->decay || !o->partial || !o->sums || !o->clip) {
+    o->word = d->mem->host_alloc(d, sizeof *o->word, "word on a step");
+    if (!o->m || !o->v || !o->decay || !o->partial || !o->sums || !o->clip || !o->word) {
         status = un_error_get()->status;
         goto failed;
     }
@@ -89,7 +97,13 @@ void un_optim_close(struct un_optim *o, struct un_device *d) {
     void *const owned[] = {o->m, o->v, o->decay, o->partial, o->sums == o->partial ? NULL : o->sums, o->clip};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; ++i)
         if (owned[i]) d->mem->free(d, owned[i]);
+    if (o->word) d->mem->host_free(d, o->word);
     *o = (struct un_optim){0};
+}
+
+void un_optim_word(struct un_optim *o, struct un_device *d, struct un_queue *q, bool good) {
+    *o->word = good ? 0.0 : (double)NAN;
+    d->mem->copy_in(q, o->partial + un_param_blocks(o->owned), o->word, sizeof *o->word);
 }
 
 void un_optim_sums(struct un_optim *o, struct un_device *d, struct un_queue *q, const float *grads,
@@ -99,15 +113,33 @@ void un_optim_sums(struct un_optim *o, struct un_device *d, struct un_queue *q, 
 
 void un_optim_clip(struct un_optim *o, struct un_device *d, struct un_queue *q,
                    const struct un_optim_keys *k) {
-    d->ops->clip_factor(q, o->clip, o->sums, un_param_blocks(o->count), (float)k->grad_norm);
+    d->ops->clip_factor(q, o->clip, o->sums, un_optim_sums_count(o), (float)k->grad_norm);
 }
 
-void un_optim_apply(struct un_optim *o, struct un_device *d, struct un_queue *q, float *params,
+void un_optim_apply(struct un_optim *o, struct un_device *d, struct un_queue *q, float *params, void *low,
                     const float *grads, const struct un_optim_keys *k, int64_t step, int64_t total_steps,
                     const struct un_optim_part *part) {
     struct un_adamw how = un_optim_step(k, step, total_steps);
-    d->ops->adamw(q, params + part->begin, NULL, o->m + part->local, o->v + part->local, grads + part->begin,
-                  o->decay + part->begin / UN_PARAM_ALIGN, part->count, &how, o->clip + 1, o->clip + 2);
+    uint16_t *low_part = low ? (uint16_t *)low + part->begin : NULL;
+    d->ops->adamw(q, params + part->begin, low_part, o->m + part->local, o->v + part->local,
+                  grads + part->begin, o->decay + part->begin / UN_PARAM_ALIGN, part->count, &how,
+                  o->clip + 1, o->clip + 2);
+}
+
+enum un_status un_optim_outcome(const struct un_optim *o, struct un_device *d, struct un_queue *q,
+                                double *words, double *norm, enum un_optim_skip *skip) {
+    float clip[3];
+    d->mem->copy_out(q, clip, o->clip, sizeof clip);
+    UN_TRY(d->mem->queue_wait(q));
+    *norm = clip[2] != 0 ? (double)clip[0] : (double)NAN;
+    *skip = UN_OPTIM_DONE;
+    if (clip[2] != 0) return UN_OK;
+    d->mem->copy_out(q, words, o->sums + un_param_blocks(o->count), (size_t)o->shares * sizeof *words);
+    UN_TRY(d->mem->queue_wait(q));
+    *skip = UN_OPTIM_BAD_GRADIENT;
+    for (int i = 0; i < o->shares; ++i)
+        if (words[i] != 0) *skip = UN_OPTIM_BAD_LOSS; /* a NaN differs from 0 */
+    return UN_OK;
 }
 
 void un_optim_update(struct un_optim *o, struct un_device *d, struct un_queue *q, float *params,
@@ -115,5 +147,5 @@ void un_optim_update(struct un_optim *o, struct un_device *d, struct un_queue *q
     const struct un_optim_part all = {.count = o->count};
     un_optim_sums(o, d, q, grads, &all);
     un_optim_clip(o, d, q, k);
-    un_optim_apply(o, d, q, params, grads, k, step, total_steps, &all);
+    un_optim_apply(o, d, q, params, NULL, grads, k, step, total_steps, &all);
 }

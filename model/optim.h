@@ -30,28 +30,44 @@ struct un_optim_part {
 struct un_optim {
     float *m, *v;    /* [owned] device */
     uint8_t *decay;  /* [P / UN_PARAM_ALIGN] device */
-    double *partial; /* [blocks of owned] device: square sums of the own blocks */
-    double *sums;    /* [blocks of P] device: those of all blocks; partial itself where all are owned */
+    double *partial; /* [blocks of P + 1] device: square sums of the own blocks, then the own word */
+    double *sums;    /* [blocks of P + shares] device: those of all blocks in the order of the buffer, then
+                        the words of all; partial itself where one process owns everything */
     float *clip;     /* [3] device: norm, factor, finite */
+    double *word;    /* [1] host */
     int64_t count, owned;
+    int shares;
 };
-/* owned: elements this process updates, params->total or fewer. */
+/* owned: elements this process updates, params->total or fewer. shares: processes that update together. */
 enum un_status un_optim_open(struct un_optim *optim, struct un_device *device, struct un_queue *q,
-                             const struct un_params *params, int64_t owned);
+                             const struct un_params *params, int64_t owned, int shares);
 void un_optim_close(struct un_optim *optim, struct un_device *device);
-size_t un_optim_bytes(const struct un_params *params, int64_t owned);
+size_t un_optim_bytes(const struct un_params *params, int64_t owned, int shares);
+/* Entries of `sums`. */
+int64_t un_optim_sums_count(const struct un_optim *optim);
 
-/* An update is: the square sums of all parts, then (after optim->sums is filled, in the order of the blocks)
- * the clip factor, then the update of all parts. The sum of the blocks does not depend on who owns which. */
+/* An update is: the square sums of all parts and the word, then (after optim->sums is filled) the clip
+ * factor, then the update of all parts. The sum of the blocks does not depend on who owns which, and words
+ * add 0 or NaN. */
+/* This process's word on the step: not good (a loss that is not finite) spoils the norm of all processes,
+ * so that none of them updates anything. */
+void un_optim_word(struct un_optim *optim, struct un_device *device, struct un_queue *q, bool good);
 void un_optim_sums(struct un_optim *optim, struct un_device *device, struct un_queue *q, const float *grads,
                    const struct un_optim_part *part);
 /* Leaves optim->clip, for the parts and for the log. */
 void un_optim_clip(struct un_optim *optim, struct un_device *device, struct un_queue *q,
                    const struct un_optim_keys *keys);
+/* low: bf16 copy of params, written beside them; NULL: none. */
 void un_optim_apply(struct un_optim *optim, struct un_device *device, struct un_queue *q, float *params,
-                    const float *grads, const struct un_optim_keys *keys, int64_t step, int64_t total_steps,
-                    const struct un_optim_part *part);
-/* All three over the whole buffer, all of it owned. */
+                    void *low, const float *grads, const struct un_optim_keys *keys, int64_t step,
+                    int64_t total_steps, const struct un_optim_part *part);
+/* Why an update changed nothing. */
+enum un_optim_skip { UN_OPTIM_DONE, UN_OPTIM_BAD_GRADIENT, UN_OPTIM_BAD_LOSS };
+/* Waits for the queue; the norm before clipping, NaN when the update was skipped, and why. Words: host memory
+ * [shares], only looked at after a skip. */
+enum un_status un_optim_outcome(const struct un_optim *optim, struct un_device *device, struct un_queue *q,
+                                double *words, double *norm, enum un_optim_skip *skip);
+/* All three over the whole buffer, all of it owned; without a bf16 copy. */
 void un_optim_update(struct un_optim *optim, struct un_device *device, struct un_queue *q, float *params,
                      const float *grads, const struct un_optim_keys *keys, int64_t step, int64_t total_steps);
 

@@ -17,6 +17,8 @@ struct un_pass {
     const struct un_dims *dims;
     const struct un_batch *batch; /* device pointers */
     const float *params;          /* [P] */
+    const void *low;              /* [P] bf16 copy of params for the products; NULL when act is f32 */
+    enum un_type act;             /* of activations and their gradients: f32 or bf16 */
     float *grads;                 /* [P], += ; NULL: forward only */
     uint64_t seed;
     double drop_prob; /* 0: no dropout in this pass */
@@ -45,8 +47,10 @@ enum un_status un_linear_add(struct un_params *params, struct un_linear *at, con
 /* y = activation(map(x)); pre: what goes into the activation, for the backward (data NULL: not kept). */
 void un_linear_fwd(const struct un_pass *p, struct un_mat y, const struct un_linear *at, struct un_mat x,
                    enum un_activation activation, struct un_mat pre);
-/* Gradients of weight and bias += . */
+/* Gradients of weight and bias += ; of the weight alone, where the op that made dy has summed the bias. */
 void un_linear_grad(const struct un_pass *p, const struct un_linear *at, struct un_mat dy, struct un_mat x);
+void un_linear_grad_weight(const struct un_pass *p, const struct un_linear *at, struct un_mat dy,
+                           struct un_mat x);
 /* dx = dy weight + beta dx. */
 void un_linear_bwd(const struct un_pass *p, struct un_mat dx, const struct un_linear *at, struct un_mat dy,
                    float beta);
@@ -55,22 +59,38 @@ struct un_norm {
     int64_t gamma, beta; /* offsets */
     int64_t width;
 };
-/* What the forward of a LayerNorm leaves for its backward: input r [N,width], statistics [N]. */
+/* What the forward of a LayerNorm leaves for its backward: input r [N,width] of type act, statistics [N]. */
 struct un_norm_kept {
-    float *r, *mean, *rstd;
+    void *r;
+    float *mean, *rstd;
 };
 enum un_status un_norm_add(struct un_params *params, struct un_norm *at, const char *name, int64_t width);
-void un_norm_carve(struct un_norm_kept *kept, struct un_arena *arena, int64_t rows, int64_t width);
+void un_norm_carve(struct un_norm_kept *kept, struct un_arena *arena, enum un_type act, int64_t rows,
+                   int64_t width);
 /* kept->r = residual + dropout(x), y = LayerNorm of it. x may be kept->r itself. residual.data NULL, drop
  * NULL: none. */
 void un_norm_fwd(const struct un_pass *p, struct un_mat y, const struct un_norm_kept *kept,
                  const struct un_norm *at, struct un_mat x, struct un_mat residual,
                  const struct un_dropout *drop);
 /* dr = gradient of r, in place over dy allowed; dx (data NULL: not wanted) that of x; gradients of gamma,
- * beta += . */
+ * beta += ; dbias (NULL: not wanted) += sum over the rows of dx, or of dr without dx: the gradient of what
+ * was added to every row of x. */
 void un_norm_bwd(const struct un_pass *p, struct un_mat dr, struct un_mat dx, const struct un_norm *at,
-                 struct un_mat dy, const struct un_norm_kept *kept, const struct un_dropout *drop);
+                 struct un_mat dy, const struct un_norm_kept *kept, const struct un_dropout *drop,
+                 float *dbias);
 
+/* An activation. */
+static inline struct un_mat un_pass_mat(const struct un_pass *p, const void *data, int64_t rows,
+                                        int64_t cols) {
+    return un_mat((void *)(uintptr_t)data, p->act, rows, cols);
+}
+/* [rows,cols] of the parameters, as a factor of a product with a matrix of `type`. */
+static inline struct un_mat un_pass_weight(const struct un_pass *p, int64_t offset, int64_t rows,
+                                           int64_t cols, enum un_type type) {
+    const void *from = type == UN_F32 ? (const void *)(p->params + offset)
+                                      : (const void *)((const uint16_t *)p->low + offset);
+    return un_mat((void *)(uintptr_t)from, type, rows, cols);
+}
 /* [rows,cols] of the parameters, and of their gradients. */
 static inline struct un_mat un_pass_param(const struct un_pass *p, int64_t offset, int64_t rows,
                                           int64_t cols) {
@@ -82,6 +102,9 @@ static inline struct un_mat un_pass_grad(const struct un_pass *p, int64_t offset
 }
 static inline struct un_mat un_no_mat(void) {
     return (struct un_mat){.data = NULL};
+}
+static inline void *un_take(struct un_arena *arena, enum un_type type, int64_t count) {
+    return un_arena_take(arena, (size_t)count, (size_t)un_type_bytes(type));
 }
 static inline float *un_take_floats(struct un_arena *arena, int64_t count) {
     return un_arena_take(arena, (size_t)count, sizeof(float));

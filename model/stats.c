@@ -2,6 +2,8 @@
  * rows, so equal passes give equal bits. */
 #include "model/stats.h"
 
+#include <math.h>
+
 static float *host_floats(struct un_device *d, int64_t count) {
     return d->mem->host_alloc(d, (size_t)(count > 0 ? count : 1) * sizeof(float),
                               "host copies of the losses");
@@ -122,6 +124,13 @@ void un_stats_add(struct un_stats *stats, const struct un_batch *batch, const st
     if (h->plan) add_alignment(stats, batch, h->plan);
     stats->tokens += (double)batch->tokens;
     stats->samples += (double)batch->samples;
+}
+
+bool un_stats_finite(const struct un_stats *stats) {
+    bool finite = isfinite(stats->ot_pos) && isfinite(stats->ot_neg);
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t)
+        for (int d = 0; d < UN_MAX_DATASETS; ++d) finite = finite && isfinite(stats->by[t][d].loss);
+    return finite;
 }
 
 static void merge_tally(struct un_tally *into, const struct un_tally *from) {

@@ -25,7 +25,7 @@ struct un_model {
     struct un_block_kept *blocks; /* [layers]; all the same when not training */
     struct un_block_work block_work;
     struct un_heads heads;
-    float *dx; /* [T,H] gradient of the hidden states */
+    void *dx; /* [T,H] gradient of the hidden states */
     struct un_outputs out;
     void *memory, *debug_memory;
 };
@@ -107,18 +107,19 @@ static void carve_outputs(struct un_outputs *out, struct un_arena *arena, const 
 static void carve(struct un_model *m, struct un_arena *arena) {
     const struct un_dims *dims = &m->setup.dims;
     const struct un_batch_caps *caps = &m->setup.caps;
-    un_inputs_carve(&m->inputs, arena, dims, caps);
+    enum un_type act = m->setup.act;
+    un_inputs_carve(&m->inputs, arena, act, dims, caps);
     for (int64_t l = 0; l < dims->num_hidden_layers; ++l) {
         if (l == 0 || m->setup.train)
-            un_block_carve(&m->blocks[l], arena, dims, caps->tokens);
+            un_block_carve(&m->blocks[l], arena, act, dims, caps->tokens);
         else
             m->blocks[l] = m->blocks[0];
     }
-    un_heads_carve(&m->heads.work, arena, dims, caps);
+    un_heads_carve(&m->heads.work, arena, act, dims, caps);
     carve_outputs(&m->out, arena, caps);
     if (!m->setup.train) return;
-    un_block_carve_work(&m->block_work, arena, dims, caps->tokens);
-    m->dx = un_take_floats(arena, caps->tokens * dims->hidden_size);
+    un_block_carve_work(&m->block_work, arena, act, dims, caps->tokens);
+    m->dx = un_take(arena, act, caps->tokens * dims->hidden_size);
 }
 
 enum un_status un_model_bytes(const struct un_model_setup *setup, size_t *bytes) {
@@ -147,6 +148,8 @@ static enum un_status take_memory(struct un_model *m) {
 
 static enum un_status check_setup(const struct un_model_setup *s) {
     UN_TRY(check_sizes(&s->dims));
+    if (s->act != UN_F32 && s->act != UN_BF16)
+        return un_fail(UN_INTERNAL, "model: activations of type %d, want f32 or bf16", (int)s->act);
     if (s->caps.img_dim != s->dims.img_dim || s->caps.img_label_dim != s->dims.img_label_dim)
         return un_fail(UN_INTERNAL,
                        "model: micro-batches of img_dim %lld, img_label_dim %lld for a network of %lld, %lld",
@@ -159,6 +162,8 @@ enum un_status un_model_open(struct un_model **model, struct un_device *device,
                              const struct un_model_setup *setup) {
     *model = NULL;
     UN_TRY(check_setup(setup));
+    if (setup->act != UN_F32 && device->kind == UN_DEVICE_CPU)
+        return un_fail(UN_USAGE, "model: the CPU computes in fp32 only");
     struct un_model *m = un_alloc(1, sizeof *m, "model");
     if (!m) return un_error_get()->status;
     m->device = device;
@@ -250,7 +255,8 @@ static enum un_status check_batch(const struct un_model *m, const struct un_batc
 }
 
 static struct un_mat hidden(const struct un_model *m, int64_t layer, int64_t tokens) {
-    return un_mat32(layer < 0 ? m->inputs.x : m->blocks[layer].y, tokens, m->setup.dims.hidden_size);
+    return un_mat(layer < 0 ? m->inputs.x : m->blocks[layer].y, m->setup.act, tokens,
+                  m->setup.dims.hidden_size);
 }
 
 /* Up to the last hidden states; the heads, which follow, are asked for as well. */
@@ -284,13 +290,13 @@ static void give_outputs(const struct un_model *m, struct un_outputs *out, const
     int64_t pairs = batch->rows[UN_ITM].n, h = m->setup.dims.hidden_size;
     *out = m->out;
     out->hidden = hidden(m, m->setup.dims.num_hidden_layers - 1, batch->tokens);
-    out->pooled = un_mat32(m->debug_memory ? m->heads.work.pooled : NULL, pairs, h);
+    out->pooled = un_mat(m->debug_memory ? m->heads.work.pooled : NULL, m->setup.act, pairs, h);
     out->scores = un_mat32(m->out.scores.data, pairs, 2);
 }
 
 enum un_status un_model_pass(struct un_model *m, struct un_queue *q, const struct un_batch *batch,
-                             const float *params, float *grads, bool dropout, struct un_outputs *out,
-                             const struct un_pass_hooks *hooks) {
+                             const float *params, const void *low, float *grads, bool dropout,
+                             struct un_outputs *out, const struct un_pass_hooks *hooks) {
     static const struct un_pass_hooks none = {0};
     if (!hooks) hooks = &none;
     UN_TRY(check_batch(m, batch, grads != NULL));
@@ -299,13 +305,15 @@ enum un_status un_model_pass(struct un_model *m, struct un_queue *q, const struc
                         .dims = &m->setup.dims,
                         .batch = batch,
                         .params = params,
+                        .low = low,
+                        .act = m->setup.act,
                         .grads = grads,
                         .seed = m->setup.seed,
                         .drop_prob = dropout ? m->setup.dims.dropout : 0};
-    struct un_mat d = un_mat32(m->dx, batch->tokens, m->setup.dims.hidden_size);
+    struct un_mat d = un_mat(m->dx, m->setup.act, batch->tokens, m->setup.dims.hidden_size);
     give_outputs(m, out, batch);
     forward(m, &p, hooks);
-    if (grads) p.ops->zero(q, d.data, (size_t)(d.rows * d.cols) * sizeof(float));
+    if (grads) p.ops->zero(q, d.data, (size_t)(d.rows * d.cols * un_type_bytes(d.type)));
     un_heads_run(&p, d, out, &m->heads, out->hidden);
     if (grads) backward(m, &p, d, hooks);
     return UN_OK;

@@ -15,8 +15,9 @@ struct un_model_setup {
     struct un_dims dims;
     struct un_batch_caps caps;
     struct un_transport wra;
-    uint64_t seed; /* of the dropout */
-    bool train;    /* keep activations, room for the backward */
+    uint64_t seed;    /* of the dropout */
+    bool train;       /* keep activations, room for the backward */
+    enum un_type act; /* UN_F32 (0), or UN_BF16: activations, their gradients and factors of products */
 };
 
 /* What a pass leaves for the host, device memory of the model, valid until the next pass. Row arrays follow
@@ -26,7 +27,7 @@ struct un_outputs {
     float *hit[UN_OBJECTIVE_COUNT];      /* 1 where the prediction was right; NULL for mrfr */
     float *distance;                     /* [pairs] transport distance */
     float *plan;                         /* [plan_start[pairs]] */
-    struct un_mat hidden;                /* [T,H] last layer */
+    struct un_mat hidden;                /* [T,H] last layer, of type act; so is pooled */
     /* Only when asked for by un_model_debug: unit losses, pooled [pairs,H], scores [pairs,2] */
     float *unit[UN_OBJECTIVE_COUNT];
     struct un_mat pooled, scores;
@@ -53,12 +54,13 @@ const struct un_params *un_model_params(const struct un_model *model);
 enum un_status un_model_bytes(const struct un_model_setup *setup, size_t *bytes);
 void un_model_limits(const struct un_model_setup *setup, struct un_limits *limits);
 
-/* One pass. batch: device pointers. params: flat device buffer [P]. grads: flat device buffer, += (zeroed by
+/* One pass. batch: device pointers. params: flat device buffer [P]. low: bf16 copy of it when setup.act is
+ * bf16, else not read. grads: flat device buffer, += (zeroed by
  * the caller); NULL: forward only (losses and hits, no dropout when !dropout). out is filled with pointers.
  * hooks NULL: none. */
 enum un_status un_model_pass(struct un_model *model, struct un_queue *q, const struct un_batch *batch,
-                             const float *params, float *grads, bool dropout, struct un_outputs *out,
-                             const struct un_pass_hooks *hooks);
+                             const float *params, const void *low, float *grads, bool dropout,
+                             struct un_outputs *out, const struct un_pass_hooks *hooks);
 /* Tests: unit losses, pooled and scores are kept from now on (allocates). */
 enum un_status un_model_debug(struct un_model *model);
 

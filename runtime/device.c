@@ -13,10 +13,6 @@
 
 static enum un_status open_cuda(int ordinal, struct un_device **device) {
     int count = un_cuda_count();
-    if (count == 0)
-        return un_fail(UN_USAGE,
-                       "device: cuda was asked for, but no card answers (no driver, or no card visible to "
-                       "this process); use device: cpu or auto");
     return un_cuda_open(count > 0 && ordinal > 0 ? ordinal % count : 0, device);
 }
 

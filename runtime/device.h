@@ -14,6 +14,7 @@ struct un_ops;
 struct un_device;
 struct un_queue; /* in-order stream of work; each has its own scratch */
 struct un_event; /* a point in a queue */
+struct un_graph; /* work of a queue, recorded once and launched as one */
 
 enum un_device_kind { UN_DEVICE_CPU, UN_DEVICE_CUDA };
 
@@ -46,10 +47,30 @@ struct un_device_ops {
     /* Later work of q runs after e; the host goes on. */
     void (*queue_wait_event)(struct un_queue *q, struct un_event *e);
     enum un_status (*event_wait)(struct un_event *e); /* host waits */
+    /* The backend's own stream under q, for libraries that queue work by themselves; NULL on the CPU. */
+    void *(*stream)(struct un_queue *q);
     void (*copy_in)(struct un_queue *q, void *device_dst, const void *host_src, size_t bytes);
     void (*copy_out)(struct un_queue *q, void *host_dst, const void *device_src, size_t bytes);
-    /* Bytes a queue with these limits will take as scratch, for the plan printed by --check. */
+    /* Bytes a queue with these limits will take as scratch, for the plan printed by --check. Limits of zero
+     * are a queue for copies alone: no scratch, no ops. */
     size_t (*scratch_bytes)(struct un_device *d, const struct un_limits *limits);
+    /* Free and all bytes of the device's memory; 0 and 0 where nobody counts them (CPU). */
+    enum un_status (*memory_info)(struct un_device *d, size_t *free_bytes, size_t *total_bytes);
+    /* An event that keeps its time. */
+    enum un_status (*event_open_timed)(struct un_device *d, struct un_event **event);
+    /* Seconds between two recorded timed events; waits for the later one. Negative: they hold no time. */
+    double (*event_seconds)(struct un_event *from, struct un_event *to);
+    /* A phase of the run for a profiler's time line, begun and ended by one thread, nested. */
+    void (*range_push)(const char *name);
+    void (*range_pop)(void);
+    /* Between begin and end, what is queued on q is recorded, not run; every shape in it must have been
+     * seen by the queue before. Events recorded or waited for meanwhile are so at each launch. On failure
+     * no graph is made and the error is that of graph_end, not of the queue: the work may be queued anew.
+     * NULL members: the backend has no graphs. Owner of the graph: caller, graph_close. */
+    void (*graph_begin)(struct un_queue *q);
+    enum un_status (*graph_end)(struct un_queue *q, struct un_graph **graph);
+    void (*graph_launch)(struct un_queue *q, struct un_graph *graph);
+    void (*graph_close)(struct un_graph *graph);
     void (*close)(struct un_device *d);
 };
 
@@ -58,9 +79,13 @@ struct un_device {
     const struct un_ops *ops;
     enum un_device_kind kind;
     bool host_readable; /* host code may read device memory after queue_wait (CPU) */
-    char name[128];     /* for people: "cpu, 2 threads, OpenBLAS 0.3.21 SkylakeX" */
-    int threads;        /* host threads that ops use */
-    void *state;        /* the backend's own */
+    bool any_shape; /* ops take a shape they have not met at no cost (CPU): micro-batches need no fillers */
+    char id[64];    /* the same for two processes when they use the same card; "": no card */
+    char name[128]; /* for people: "cpu, 2 threads, OpenBLAS 0.3.21 SkylakeX" */
+    int threads;    /* host threads that ops use */
+    bool tf32;      /* set before a queue opens: f32 products may round their factors to tf32 */
+    bool untimed;   /* likewise: products take the library's first choice, none is timed (debugging) */
+    void *state;    /* the backend's own */
 };
 
 /* Opens `name` = "auto" | "cpu" | "cuda". "auto" takes a card when one answers and this build knows it, else
@@ -90,6 +115,7 @@ enum un_status un_cuda_open(int ordinal, struct un_device **device);
 /* OPENBLAS_CORETYPE this processor wants instead of what the BLAS chose; NULL when the choice is right or the
  * user set the variable. */
 const char *un_cpu_blas_remedy(void);
-int un_cuda_count(void); /* visible cards; 0 without driver or support; -1 when this build has no CUDA */
+int un_cuda_count(
+    void); /* visible cards; 0: none answers, un_cuda_open says why; -1: no CUDA in this build */
 
 #endif

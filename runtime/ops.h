@@ -130,7 +130,9 @@ struct un_ops {
 
     /* dst[i,:] = src[index[i],:]. */
     void (*gather_rows)(struct un_queue *q, struct un_mat dst, struct un_mat src, const int32_t *index);
-    /* dst[index[i],:] = src[i,:], index without repeats; other rows of dst untouched. */
+    /* dst[index[i],:] = src[i,:], index without repeats; other rows of dst untouched. Of one type: bit by
+     * bit.
+     */
     void (*scatter_rows)(struct un_queue *q, struct un_mat dst, struct un_mat src, const int32_t *index);
     /* dst[index[i],:] += src[i,:], index without repeats. */
     void (*scatter_add_rows)(struct un_queue *q, struct un_mat dst, struct un_mat src, const int32_t *index);

@@ -6,9 +6,11 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 struct un_event {
     struct un_device *device; /* what was recorded has already run */
+    double seconds;           /* when */
 };
 
 static void *cpu_alloc(struct un_device *d, size_t bytes, const char *what) {
@@ -77,8 +79,10 @@ static void cpu_event_close(struct un_event *e) {
 }
 
 static void cpu_event_record(struct un_event *e, struct un_queue *q) {
-    (void)e;
     (void)q;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    e->seconds = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 static void cpu_queue_wait_event(struct un_queue *q, struct un_event *e) {
@@ -91,10 +95,31 @@ static enum un_status cpu_event_wait(struct un_event *e) {
     return UN_OK;
 }
 
+static void *cpu_stream(struct un_queue *q) {
+    (void)q;
+    return NULL;
+}
+
 static void cpu_copy(struct un_queue *q, void *dst, const void *src, size_t bytes) {
     (void)q;
     if (bytes > 0 && dst != src) memcpy(dst, src, bytes);
 }
+
+static enum un_status cpu_memory_info(struct un_device *d, size_t *free_bytes, size_t *total_bytes) {
+    (void)d;
+    *free_bytes = *total_bytes = 0;
+    return UN_OK;
+}
+
+static double cpu_event_seconds(struct un_event *from, struct un_event *to) {
+    return to->seconds - from->seconds;
+}
+
+static void cpu_range_push(const char *name) {
+    (void)name;
+}
+
+static void cpu_range_pop(void) {}
 
 static void cpu_close(struct un_device *d) {
     un_free(d);
@@ -113,9 +138,15 @@ static const struct un_device_ops cpu_device_ops = {
     .event_record = cpu_event_record,
     .queue_wait_event = cpu_queue_wait_event,
     .event_wait = cpu_event_wait,
+    .stream = cpu_stream,
     .copy_in = cpu_copy,
     .copy_out = cpu_copy,
     .scratch_bytes = cpu_scratch_bytes,
+    .memory_info = cpu_memory_info,
+    .event_open_timed = cpu_event_open,
+    .event_seconds = cpu_event_seconds,
+    .range_push = cpu_range_push,
+    .range_pop = cpu_range_pop,
     .close = cpu_close,
 };
 
@@ -158,7 +189,7 @@ enum un_status un_cpu_open(int threads, struct un_device **device) {
     d->mem = &cpu_device_ops;
     d->ops = &cpu_ops;
     d->kind = UN_DEVICE_CPU;
-    d->host_readable = true;
+    d->host_readable = d->any_shape = true;
     d->threads = threads > 0 ? threads : un_device_cores();
     char blas[80];
     un_cpu_blas_name(blas, sizeof blas);

@@ -26,10 +26,14 @@ void un_cpu_gather_rows(struct un_queue *q, struct un_mat dst, struct un_mat src
     for (int64_t i = 0; i < dst.rows; ++i) copy_row(un_cpu_row(dst, i), row_or_null(src, index[i]), dst.cols);
 }
 
+/* Of any type: rows go as bytes. */
 void un_cpu_scatter_rows(struct un_queue *q, struct un_mat dst, struct un_mat src, const int32_t *index) {
+    const int64_t size = un_type_bytes(src.type);
 #pragma omp parallel for schedule(static) num_threads(q->threads) if (parallel(src))
     for (int64_t i = 0; i < src.rows; ++i)
-        if (index[i] >= 0) copy_row(un_cpu_row(dst, index[i]), un_cpu_row(src, i), src.cols);
+        if (index[i] >= 0)
+            memcpy((char *)dst.data + index[i] * dst.stride * size,
+                   (const char *)src.data + i * src.stride * size, (size_t)(src.cols * size));
 }
 
 static void add_to_row(float *restrict dst, const float *restrict src, int64_t n) {

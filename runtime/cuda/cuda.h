@@ -30,7 +30,20 @@ struct un_queue {
     unsigned char *scratch; /* device memory */
     size_t scratch_bytes;
     struct un_cuda_blas *blas; /* NULL: only this backend's own products */
+    const char *last;          /* what was queued last, for messages */
+    bool capturing;            /* between graph_begin and graph_end */
 };
+
+/* What the shared module gives to the program (plugin.c), by the one function it exports. */
+struct un_cuda_module {
+    int (*count)(void); /* visible cards, 0 or more; an error of the runtime is recorded */
+    enum un_status (*open)(int ordinal, struct un_device **device);
+};
+/* NULL when the program was built with other headers: `abi` is its UN_PLUGIN_ABI. */
+const void *un_cuda_module(uint64_t abi);
+
+/* The calling thread's work goes to this card. */
+void un_cuda_use(int ordinal);
 
 /* Scratch of one op; false (and an error on the queue) when there is less than `bytes`. The memory is that of
  * every other op of the queue. */
@@ -44,6 +57,7 @@ size_t un_cuda_attention_scratch(const struct un_limits *limits);
 size_t un_cuda_loss_scratch(const struct un_limits *limits);
 size_t un_cuda_transport_scratch(const struct un_limits *limits);
 size_t un_cuda_reduce_scratch(const struct un_limits *limits);
+size_t un_cuda_blas_scratch(const struct un_limits *limits);
 
 /* After every launch or CUDA call: an error sticks to the queue unless one does. */
 void un_cuda_check(struct un_queue *q, cudaError_t error, const char *what);
@@ -63,6 +77,20 @@ extern const struct un_ops un_cuda_ops;
 bool un_cuda_blas_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, bool transpose_a,
                        struct un_mat b, bool transpose_b, float beta, const void *bias,
                        enum un_type bias_type, bool *biased);
+/* The library's handle and workspace for a queue; also blaslt.c. */
+enum un_status un_cuda_blas_open(struct un_queue *q, struct un_cuda_blas **blas);
+void un_cuda_blas_close(struct un_queue *q, struct un_cuda_blas *blas);
+size_t un_cuda_blas_workspace(void); /* bytes beside the scratch */
+
+/* For the choice among algorithms (trial.cu): numbers in [-1, 1) for f32 and bf16 alike, a function of the
+ * place alone; and a 64-bit digest of all elements of a matrix, *digest in device memory. */
+void un_cuda_trial_fill(struct un_queue *q, void *memory, size_t bytes);
+void un_cuda_trial_digest(struct un_queue *q, uint64_t *digest, struct un_mat m);
+
+/* What follows a product that the matrix library can't do itself, in place over c: z = c + bias (NULL: none),
+ * pre = z when pre.data is set, c = activation(z). bias f32, bf16 or f16. */
+void un_cuda_activate(struct un_queue *q, struct un_mat c, struct un_mat pre, const void *bias,
+                      enum un_type bias_type, enum un_activation activation);
 
 void un_cuda_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, bool transpose_a, struct un_mat b,
                   bool transpose_b, float beta, const struct un_epilogue *epilogue);

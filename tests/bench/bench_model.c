@@ -193,7 +193,7 @@ static void open_bench(struct bench *b) {
     samples_caps(&setup.caps, b->drawn.list, SAMPLES, 28996, 2048, 1601);
     check(net_open(&b->net, "cpu", threads, &setup));
     check(samples_pack(&b->batch, b->net.device, b->net.q, &setup.caps, b->drawn.list, SAMPLES, &factors));
-    check(un_optim_open(&b->optim, b->net.device, b->net.q, b->net.table, b->net.table->total));
+    check(un_optim_open(&b->optim, b->net.device, b->net.q, b->net.table, b->net.table->total, 1));
     un_params_init(b->net.table, b->net.params, 1, 0.02f);
     plain = b->net.device->ops;
     b->ops = timed_table(plain);
@@ -262,7 +262,7 @@ int main(int argc, char **argv) {
     for (int i = 0; i < OP_COUNT; ++i) op_seconds[i] = 0;
     for (int i = 0; i < passes; ++i) {
         double start = now();
-        check(un_model_pass(b.net.model, b.net.q, &b.batch.device, b.net.params, b.net.grads, true,
+        check(un_model_pass(b.net.model, b.net.q, &b.batch.device, b.net.params, NULL, b.net.grads, true,
                             &b.net.out, NULL));
         check(b.net.device->mem->queue_wait(b.net.q));
         double middle = now();

@@ -69,7 +69,7 @@ static void open_bench(struct bench *b) {
         .max_tokens = 8, .max_samples = 1, .max_width = 8, .max_heads = 1, .max_params = b->table.total};
     assert_int_equal(un_device_open("cpu", 2, 0, &b->device), UN_OK);
     assert_int_equal(b->device->mem->queue_open(b->device, &limits, &b->q), UN_OK);
-    assert_int_equal(un_optim_open(&b->optim, b->device, b->q, &b->table, b->table.total), UN_OK);
+    assert_int_equal(un_optim_open(&b->optim, b->device, b->q, &b->table, b->table.total, 1), UN_OK);
     size_t n = (size_t)b->table.total;
     b->params = b->device->mem->alloc(b->device, n * sizeof(float), "params");
     b->grads = b->device->mem->alloc(b->device, n * sizeof(float), "grads");
@@ -175,7 +175,7 @@ static void parts_are_the_whole(void **state) {
     float *params = un_alloc((size_t)total, sizeof *params, "parameters");
     memcpy(params, b.params, (size_t)total * sizeof *params);
     for (int i = 0; i < 2; ++i)
-        assert_int_equal(un_optim_open(&half[i], b.device, b.q, &b.table, owned[i]), UN_OK);
+        assert_int_equal(un_optim_open(&half[i], b.device, b.q, &b.table, owned[i], 2), UN_OK);
     for (int64_t step = 1; step <= STEPS; ++step) {
         draw(&b, step, 0.3f);
         un_optim_update(&b.optim, b.device, b.q, b.params, b.grads, &keys, step, TOTAL);
@@ -188,7 +188,7 @@ static void parts_are_the_whole(void **state) {
         }
         for (int i = 0; i < 2; ++i) un_optim_clip(&half[i], b.device, b.q, &keys);
         for (int i = 0; i < PARTS; ++i)
-            un_optim_apply(&half[i % 2], b.device, b.q, params, b.grads, &keys, step, TOTAL, &part[i]);
+            un_optim_apply(&half[i % 2], b.device, b.q, params, NULL, b.grads, &keys, step, TOTAL, &part[i]);
         assert_memory_equal(half[0].clip, b.optim.clip, 3 * sizeof(float));
         assert_memory_equal(half[1].clip, b.optim.clip, 3 * sizeof(float));
         assert_memory_equal(params, b.params, (size_t)total * sizeof *params);
@@ -213,15 +213,74 @@ static void not_finite(void **state) {
     close_bench(&b);
 }
 
+/* A bad word stops the update like a gradient does, and is told apart from it; the next good one does not. */
+static void words(void **state) {
+    (void)state;
+    struct bench b;
+    double heard[1], norm = 0;
+    enum un_optim_skip skip;
+    open_bench(&b);
+    draw(&b, 2, 1e-3f);
+    un_optim_word(&b.optim, b.device, b.q, false);
+    un_optim_update(&b.optim, b.device, b.q, b.params, b.grads, &keys, 1, TOTAL);
+    assert_int_equal(un_optim_outcome(&b.optim, b.device, b.q, heard, &norm, &skip), UN_OK);
+    assert_true(isnan(norm) && isnan(heard[0]) && skip == UN_OPTIM_BAD_LOSS);
+    for (int64_t i = 0; i < b.table.total; ++i)
+        assert_true(b.params[i] == (float)b.p[i] && b.optim.m[i] == 0);
+
+    float finite = b.grads[77];
+    b.grads[77] = NAN;
+    un_optim_word(&b.optim, b.device, b.q, true);
+    un_optim_update(&b.optim, b.device, b.q, b.params, b.grads, &keys, 1, TOTAL);
+    assert_int_equal(un_optim_outcome(&b.optim, b.device, b.q, heard, &norm, &skip), UN_OK);
+    assert_true(isnan(norm) && heard[0] == 0 && skip == UN_OPTIM_BAD_GRADIENT);
+
+    b.grads[77] = finite;
+    un_optim_update(&b.optim, b.device, b.q, b.params, b.grads, &keys, 1, TOTAL);
+    assert_int_equal(un_optim_outcome(&b.optim, b.device, b.q, heard, &norm, &skip), UN_OK);
+    assert_true(isfinite(norm) && norm > 0 && skip == UN_OPTIM_DONE);
+    assert_true(b.optim.m[77] != 0);
+    close_bench(&b);
+}
+
+/* The copy in bf16 is that of the part and of nothing else. */
+static void low_copy(void **state) {
+    (void)state;
+    struct bench b;
+    open_bench(&b);
+    int64_t total = b.table.total, begin = UN_PARAM_BLOCK;
+    uint16_t *low = un_alloc((size_t)total, sizeof *low, "bf16");
+    float *back = un_alloc((size_t)total, sizeof *back, "bf16");
+    memset(low, 0x5a, (size_t)total * sizeof *low);
+    struct un_optim_part part = {begin, total - 2 * begin, begin};
+    draw(&b, 1, 0.3f);
+    struct un_optim_part all = {.count = total};
+    un_optim_sums(&b.optim, b.device, b.q, b.grads, &all);
+    un_optim_clip(&b.optim, b.device, b.q, &keys);
+    un_optim_apply(&b.optim, b.device, b.q, b.params, low, b.grads, &keys, 1, TOTAL, &part);
+    b.device->ops->cast(b.q, back, UN_F32, low, UN_BF16, total);
+    for (int64_t i = 0; i < total; ++i) {
+        bool inside = i >= begin && i < begin + part.count;
+        if (inside)
+            assert_true(fabsf(back[i] - b.params[i]) <= fabsf(b.params[i]) / 256);
+        else
+            assert_int_equal(low[i], 0x5a5a);
+    }
+    un_free(low);
+    un_free(back);
+    close_bench(&b);
+}
+
 static void memory(void **state) {
     (void)state;
     struct bench b;
     open_bench(&b);
     size_t p = (size_t)b.table.total;
-    assert_int_equal(un_optim_bytes(&b.table, b.table.total), 8 * p + p / 64 + 8 * ((p + 4095) / 4096) + 12);
+    assert_int_equal(un_optim_bytes(&b.table, b.table.total, 1),
+                     8 * p + p / 64 + 8 * ((p + 4095) / 4096 + 2) + 12);
     size_t half = UN_PARAM_BLOCK * (size_t)(un_param_blocks((int64_t)p) / 2);
-    assert_int_equal(un_optim_bytes(&b.table, (int64_t)half),
-                     8 * half + p / 64 + 8 * (half / 4096 + (p + 4095) / 4096) + 12);
+    assert_int_equal(un_optim_bytes(&b.table, (int64_t)half, 2),
+                     8 * half + p / 64 + 8 * (2 * ((p + 4095) / 4096) + 4) + 12);
     close_bench(&b);
 }
 
@@ -232,6 +291,8 @@ int main(void) {
                                        cmocka_unit_test(updates),
                                        cmocka_unit_test(updates_clipped),
                                        cmocka_unit_test(not_finite),
+                                       cmocka_unit_test(words),
+                                       cmocka_unit_test(low_copy),
                                        cmocka_unit_test(parts_are_the_whole),
                                        cmocka_unit_test(memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);

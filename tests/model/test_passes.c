@@ -165,7 +165,7 @@ static void forward_only_model(void **state) {
     run(&train, false);
     check(net_run(&plain.net, &plain.batch, false, false));
     same_losses(&train, &plain);
-    assert_int_equal(un_model_pass(plain.net.model, plain.net.q, &plain.batch.device, plain.net.params,
+    assert_int_equal(un_model_pass(plain.net.model, plain.net.q, &plain.batch.device, plain.net.params, NULL,
                                    plain.net.grads, false, &plain.net.out, NULL),
                      UN_INTERNAL);
     un_error_clear();
@@ -234,8 +234,8 @@ static void spans_are_final(void **state) {
     struct spans spans = {
         .bench = &b, .low = total, .at_ready = un_alloc((size_t)total, sizeof(float), "spans")};
     const struct un_pass_hooks hooks = {.ready = on_ready, .context = &spans};
-    check(un_model_pass(b.net.model, b.net.q, &b.batch.device, b.net.params, b.net.grads, true, &b.net.out,
-                        &hooks));
+    check(un_model_pass(b.net.model, b.net.q, &b.batch.device, b.net.params, NULL, b.net.grads, true,
+                        &b.net.out, &hooks));
     check(b.net.device->mem->queue_wait(b.net.q));
     assert_int_equal(spans.low, 0);
     assert_int_equal(spans.calls, sizes.num_hidden_layers + 2);
@@ -271,8 +271,8 @@ static void parameters_in_time(void **state) {
     memset(b.net.grads, 0, (size_t)total * sizeof *b.net.grads);
     struct arrival arrival = {.bench = &b, .values = values};
     const struct un_pass_hooks hooks = {.need = on_need, .context = &arrival};
-    check(un_model_pass(b.net.model, b.net.q, &b.batch.device, b.net.params, b.net.grads, true, &b.net.out,
-                        &hooks));
+    check(un_model_pass(b.net.model, b.net.q, &b.batch.device, b.net.params, NULL, b.net.grads, true,
+                        &b.net.out, &hooks));
     check(b.net.device->mem->queue_wait(b.net.q));
     assert_int_equal(arrival.high, total);
     same_bits(b.net.grads, b.grads, total, "gradient");
@@ -291,8 +291,8 @@ static void gradients_accumulate(void **state) {
         for (int64_t i = end; i < b.net.table->list[k].offset; ++i) assert_true(b.grads[i] == 0);
         end = b.net.table->list[k].offset + b.net.table->list[k].count;
     }
-    check(un_model_pass(b.net.model, b.net.q, &b.batch.device, b.net.params, b.net.grads, true, &b.net.out,
-                        NULL));
+    check(un_model_pass(b.net.model, b.net.q, &b.batch.device, b.net.params, NULL, b.net.grads, true,
+                        &b.net.out, NULL));
     check(b.net.device->mem->queue_wait(b.net.q));
     for (int64_t i = 0; i < b.net.table->total; ++i)
         assert_near(b.net.grads[i], 2.0 * b.grads[i], 1e-6 + 1e-5 * fabsf(b.grads[i]));
@@ -307,8 +307,8 @@ static void nothing_allocated(void **state) {
     open_bench(&b, 2, true);
     uint64_t before = un_memory_counts().frozen_allocs;
     un_memory_freeze(true);
-    check(un_model_pass(b.net.model, b.net.q, &b.batch.device, b.net.params, b.net.grads, true, &b.net.out,
-                        NULL));
+    check(un_model_pass(b.net.model, b.net.q, &b.batch.device, b.net.params, NULL, b.net.grads, true,
+                        &b.net.out, NULL));
     check(b.net.device->mem->queue_wait(b.net.q));
     un_memory_freeze(false);
     assert_int_equal(un_memory_counts().frozen_allocs - before, 0);

@@ -334,7 +334,8 @@ static void test_nan_stays_in_its_sample(void **state) {
     un_harness_close(&h);
 }
 
-/* A queue opened for shorter samples says so instead of writing past its scratch. */
+/* A queue opened for shorter samples says so instead of writing past its scratch. The card's attention takes
+ * none. */
 static void test_small_scratch(void **state) {
     static const int32_t start[2] = {0, 200};
     const struct un_limits small = {
@@ -342,6 +343,10 @@ static void test_small_scratch(void **state) {
     struct un_harness h;
     (void)state;
     un_harness_open(&h, 1, &small);
+    if (h.device->kind != UN_DEVICE_CPU) { /* needs no scratch on a card */
+        un_harness_close(&h);
+        skip();
+    }
     struct un_layout layout = {.samples = 1, .tokens = 200, .longest = 200};
     layout.start = un_harness_put(&h, start, 2, sizeof *start);
     struct un_mat qkv = make_qkv(&h, 200, 40, 1.0f), out = un_harness_mat(&h, 200, 40);

@@ -16,8 +16,9 @@ static void judge(struct run *r, const struct un_param *p, const char *what, dou
     char line[200];
     int64_t cols = p->ndim > 1 ? p->shape[1] : p->count;
     snprintf(line, sizeof line, "grad %s %s", p->name, what);
-    card_line(r->card, line, size > 0 ? error / size : error, size > 0 ? TOLERANCE_GRADIENT : TOLERANCE_ZERO,
-              "(%lld,%lld): %.8g, reference %.8g", (long long)(at / cols), (long long)(at % cols), got, want);
+    card_line(r->card, line, size > 0 ? error / size : error,
+              size > 0 ? r->tolerance->gradient : r->tolerance->zero, "(%lld,%lld): %.8g, reference %.8g",
+              (long long)(at / cols), (long long)(at % cols), got, want);
 }
 
 /* The whole gradient: l2 of the difference. */

@@ -7,17 +7,20 @@
 #include "tests/parity/compare.h"
 #include "tests/parity/reference.h"
 
-/* Those of the reference's README. */
-#define TOLERANCE_VALUE    2e-5 /* hidden states, losses, pooled, scores, distances: of the largest */
-#define TOLERANCE_GRADIENT 2e-5 /* l2, relative */
-#define TOLERANCE_ZERO     1e-6 /* gradients whose true value is zero: absolute */
-#define TOLERANCE_PLAN     1e-4 /* of the largest entry */
-#define TOLERANCE_TRAINING 1e-4 /* losses and gradient norms, relative */
-#define TOLERANCE_NORM     1e-5 /* l2 of a parameter after training, relative */
-#define TOLERANCE_RATE     1e-6 /* learning rate: the file's double rounded to float */
+/* How far a quantity may be off; one set a precision (parity.c). */
+struct tolerances {
+    double value;    /* hidden states, losses, pooled, scores, distances: of the largest */
+    double gradient; /* l2, relative */
+    double zero;     /* gradients whose true value is zero: absolute */
+    double plan;     /* of the largest entry */
+    double training; /* losses and gradient norms, relative */
+    double norm;     /* l2 of a parameter after training, relative */
+    double rate;     /* learning rate: the file's double rounded to float */
+};
 
 struct run {
     struct reference ref;
+    const struct tolerances *tolerance;
     struct net net;
     struct card *card;
     struct reference_samples samples[UN_OBJECTIVE_COUNT];

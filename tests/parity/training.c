@@ -57,9 +57,10 @@ static double lanes_norm(const float *grads, const struct un_params *table) {
 /* The bound that makes the update clip as the reference did. Its norm is wrong by the lost squares, which a
  * few steps of a wide network blow up to 1e-3 of a loss (seen; with the norm summed in double the reference
  * agrees). Only where its norm is one that lost squares explain: else ours is used, and the run may fail. */
-static double bound_as_clipped(double bound, double norm, double in_lanes, double reference) {
-    double low = fmin(norm, in_lanes) * (1 - TOLERANCE_TRAINING);
-    double high = fmax(norm, in_lanes) * (1 + TOLERANCE_TRAINING);
+static double bound_as_clipped(const struct run *r, double bound, double norm, double in_lanes,
+                               double reference) {
+    double low = fmin(norm, in_lanes) * (1 - r->tolerance->training);
+    double high = fmax(norm, in_lanes) * (1 + r->tolerance->training);
     bool explained = reference >= low && reference <= high;
     return explained && bound > 0 && reference > bound ? bound * (norm + 1e-6) / (reference + 1e-6) : bound;
 }
@@ -73,9 +74,10 @@ static enum un_status train_step(struct run *r, struct un_optim *optim, const st
     UN_TRY(net_run(&r->net, &r->batch[t], true, false));
     UN_TRY(net_fetch(&r->net, r->host, r->net.grads, r->net.table->total));
     h->norm_in_lanes[step - 1] = lanes_norm(r->host, r->net.table);
-    as_clipped.grad_norm = bound_as_clipped(keys->grad_norm, l2_norm(r->host, r->net.table->total),
+    as_clipped.grad_norm = bound_as_clipped(r, keys->grad_norm, l2_norm(r->host, r->net.table->total),
                                             h->norm_in_lanes[step - 1], h->reference_norm[step - 1]);
     un_optim_update(optim, r->net.device, r->net.q, r->net.params, r->net.grads, &as_clipped, step, total);
+    net_lower(&r->net);
     UN_TRY(net_fetch(&r->net, clip, optim->clip, 3));
     h->loss[step - 1] = net_loss(&r->net, &r->batch[t], &r->factors);
     h->norm[step - 1] = clip[0];
@@ -88,9 +90,9 @@ static enum un_status compare_history(struct run *r, const struct history *h, in
         const char *name;
         const double *got, *or_got;
         double tolerance;
-    } list[] = {{"loss", h->loss, h->loss, TOLERANCE_TRAINING},
-                {"grad_norm", h->norm, h->norm_in_lanes, TOLERANCE_TRAINING},
-                {"lr", h->rate, h->rate, TOLERANCE_RATE}};
+    } list[] = {{"loss", h->loss, h->loss, r->tolerance->training},
+                {"grad_norm", h->norm, h->norm_in_lanes, r->tolerance->training},
+                {"lr", h->rate, h->rate, r->tolerance->rate}};
     for (size_t i = 0; i < sizeof list / sizeof *list; ++i) {
         float *want;
         int64_t n;
@@ -113,7 +115,7 @@ static enum un_status compare_trained(struct run *r) {
         double want, got = l2_norm(r->host + p->offset, p->count);
         UN_TRY(un_h5_attr_f64(r->ref.file, "train/param_l2", p->name, &want));
         snprintf(what, sizeof what, "param_l2 %s", p->name);
-        card_line(r->card, what, fabs(got - want) / want, TOLERANCE_NORM, "l2: %.9g, reference %.9g", got,
+        card_line(r->card, what, fabs(got - want) / want, r->tolerance->norm, "l2: %.9g, reference %.9g", got,
                   want);
     }
     return UN_OK;
@@ -126,7 +128,7 @@ static enum un_status train(struct run *r, const char *tasks, int64_t stride, in
     int64_t total;
     enum un_status status;
     UN_TRY(read_optim(r, &keys, &total));
-    UN_TRY(un_optim_open(&optim, r->net.device, r->net.q, r->net.table, r->net.table->total));
+    UN_TRY(un_optim_open(&optim, r->net.device, r->net.q, r->net.table, r->net.table->total, 1));
     for (int64_t s = 1; s <= steps; ++s)
         UN_TRY_GOTO(train_step(r, &optim, &keys, total, s, tasks + (s - 1) * stride, h), done);
     UN_TRY_GOTO(compare_history(r, h, steps), done);

@@ -1,0 +1,64 @@
+/* Collectives on device memory: queued like ops, so that they run beside the computation and no host waits
+ * for them. Knows addresses and lengths, but neither layers nor steps.
+ *
+ * All ranks queue the same collectives in the same order, from one thread. A call returns as soon as its work
+ * stands on the queue of the communicator; what must come before or after it is tied with the device's events
+ * (runtime/device.h). A rank that dies or a link that breaks is noticed in the background: the communicator
+ * is then aborted, its work ends in some way, and `check` and every later call return the error. The waits
+ * are told to a pulse (pulse.h), whose watcher ends the process when they last too long.
+ *
+ * The implementations are modules that are loaded when a run wants them, so that a program that was built
+ * with one starts on machines that cannot use it (runtime/plugin.h).
+ */
+#ifndef UN_DEVICE_COMM_H
+#define UN_DEVICE_COMM_H
+
+#include "comm/comm.h"
+#include "runtime/plugin.h"
+
+struct un_device_comm;
+
+struct un_device_comm_ops {
+    /* Parts as in un_comm_ops: part r of `send` has counts[r] floats, begins at at[r] and goes to rank r.
+     * This rank's part of rank r's arrives at recv + slot[r] * counts[rank]; slot: 0 .. size-1, each once. */
+    enum un_status (*exchange_parts)(struct un_device_comm *c, float *recv, const int *slot,
+                                     const float *send, const int *counts, const int *at);
+    /* In place: this rank's part becomes the sum over all ranks, in an order of the library's; the others may
+     * be spent. */
+    enum un_status (*reduce_parts)(struct un_device_comm *c, float *data, const int *counts, const int *at);
+    /* In place: every rank brings its own part and gets the others. */
+    enum un_status (*gather_parts)(struct un_device_comm *c, float *data, const int *counts, const int *at);
+    /* recv [size * bytes]: the blocks of all ranks in rank order. */
+    enum un_status (*all_gather)(struct un_device_comm *c, void *recv, const void *send, size_t bytes);
+    /* On this card. */
+    enum un_status (*copy)(struct un_device_comm *c, void *dst, const void *src, size_t bytes);
+    /* What has gone wrong so far, without waiting. */
+    enum un_status (*check)(struct un_device_comm *c);
+    /* Seconds in which collectives were under way, as far as they have ended. */
+    double (*busy)(struct un_device_comm *c);
+    /* Ends well when all that was queued has run, and by an abort otherwise. The queue is closed after it. */
+    void (*close)(struct un_device_comm *c);
+};
+
+struct un_device_comm {
+    const struct un_device_comm_ops *ops; /* NULL: not open */
+    int rank, size;
+    struct un_device *device; /* borrowed */
+    struct un_queue *queue;   /* borrowed; every call above queues here */
+    struct un_pulse *pulse;   /* borrowed; NULL: nobody watches */
+    void *state;
+};
+
+/* Collective over all ranks of comm, which is used for the meeting only. *out has device, queue and pulse set
+ * and gets the rest. The status is this rank's own; out->ops NULL after a failure. */
+typedef enum un_status un_device_comm_opener(struct un_device_comm *out, struct un_comm *comm);
+
+/* The table of a module. */
+struct un_device_comm_module {
+    uint64_t abi; /* UN_DEVICE_COMM_ABI, or it is of another build */
+    un_device_comm_opener *open;
+};
+#define UN_DEVICE_COMM_ABI                                                                                   \
+    UN_PLUGIN_MIX(UN_PLUGIN_MIX(UN_PLUGIN_MIX(UN_PLUGIN_ABI, un_device_comm_ops), un_device_comm), un_comm)
+
+#endif

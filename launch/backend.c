@@ -1,0 +1,93 @@
+/* The choice of the way between ranks (backend.h). */
+#include "launch/backend.h"
+
+#include "launch/exchange_path.h"
+#include "runtime/plugin.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char module_file[] = "libun_nccl.so", module_entry[] = "un_nccl_module";
+
+bool un_backend_apart(const struct un_backend_card *cards, int size, char *why, size_t bytes) {
+    for (int r = 0; r < size; ++r) {
+        const struct un_backend_card *a = &cards[r];
+        if (!a->id[0]) {
+            snprintf(why, bytes, "rank %d on %s computes on the CPU", r, a->host);
+            return false;
+        }
+        for (int s = r + 1; s < size; ++s) {
+            if (cards[s].node != a->node || strcmp(cards[s].id, a->id) != 0) continue;
+            snprintf(why, bytes, "ranks %d and %d on %s share card %s", r, s, a->host, a->id);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* *apart on all ranks alike, and why not. */
+static enum un_status compare_cards(struct un_job *job, bool *apart, char *why, size_t bytes) {
+    struct un_comm *comm = job->comm;
+    struct un_backend_card mine = {.node = comm->node};
+    snprintf(mine.id, sizeof mine.id, "%s", job->device->id);
+    gethostname(mine.host, sizeof mine.host - 1);
+    struct un_backend_card *all = un_alloc((size_t)comm->size, sizeof *all, "cards of all ranks");
+    enum un_status status;
+    UN_TRY_GOTO(un_comm_agree(comm, all ? UN_OK : UN_MEMORY), out);
+    UN_TRY_GOTO(comm->ops->all_gather(comm, all, &mine, sizeof mine), out);
+    *apart = un_backend_apart(all, comm->size, why, bytes);
+out:
+    un_free(all);
+    return status;
+}
+
+/* The module's entry; NULL: its error is recorded. */
+static un_device_comm_opener *open_module(void) {
+    const struct un_device_comm_module *module = un_plugin_open(module_file, module_entry);
+    if (!module) return NULL;
+    if (module->abi == UN_DEVICE_COMM_ABI) return module->open;
+    (void)un_fail(UN_USAGE, "the module %s is of another build than this program: build or install both anew",
+                  module_file);
+    return NULL;
+}
+
+static enum un_status take_cards(struct un_job *job, bool asked) {
+    struct un_exchange *x = &job->exchange;
+    x->cards.open = open_module();
+    enum un_status all = un_comm_agree(job->comm, x->cards.open ? UN_OK : UN_USAGE);
+    if (all == UN_OK) {
+        x->path = &un_exchange_cards;
+        return UN_OK;
+    }
+    if (asked) return all;
+    un_log(UN_LOG_INFO, "comm.backend: mpi, because cards cannot talk to each other here: %s",
+           un_error_get()->text);
+    un_error_clear();
+    return UN_OK;
+}
+
+static enum un_status settle(struct un_job *job) {
+    struct un_exchange *x = &job->exchange;
+    bool asked = job->config.comm.backend == UN_BACKEND_NCCL, apart = false;
+    char why[256];
+    x->path = job->device->host_readable ? &un_exchange_host : &un_exchange_staged;
+    if (!asked && job->config.comm.backend != UN_BACKEND_AUTO) return UN_OK;
+    UN_TRY(compare_cards(job, &apart, why, sizeof why));
+    if (apart) return take_cards(job, asked);
+    if (asked)
+        return un_fail(
+            UN_USAGE,
+            "%s: comm.backend is nccl, which needs a card of its own for every rank, but %s; start at "
+            "most as many ranks on a host as it has cards, or take comm.backend=mpi",
+            un_config_where(job->config.document, "comm.backend"), why);
+    if (job->device->kind != UN_DEVICE_CPU) un_log(UN_LOG_INFO, "comm.backend: mpi, because %s", why);
+    return UN_OK;
+}
+
+enum un_status un_backend_settle(struct un_job *job) {
+    if (job->comm->size == 1) return UN_OK;
+    enum un_status status = settle(job);
+    job->agreed = status != UN_OK;
+    return status;
+}

@@ -1,0 +1,24 @@
+/* comm.backend: how gradients and parameters travel, settled by all ranks together before memory is taken.
+ *
+ * Between cards only when every rank has a card of its own and the library opens on all of them. `nccl`
+ * refuses a start where that is not so; `auto` then takes MPI, which always works: through the host's memory
+ * where the host cannot read the device's.
+ */
+#ifndef UN_BACKEND_H
+#define UN_BACKEND_H
+
+#include "launch/job.h"
+
+/* What a rank computes on, as told to the others. */
+struct un_backend_card {
+    char id[64], host[64]; /* id "": no card */
+    int node;              /* of comm.h */
+};
+
+/* Does every rank have a card of its own? If not, `why` says which rank has none, or which share one. Pure.
+ */
+bool un_backend_apart(const struct un_backend_card *cards, int size, char *why, size_t bytes);
+/* Chooses job->exchange.path. Collective, after un_job_find_device; all ranks end alike. */
+enum un_status un_backend_settle(struct un_job *job);
+
+#endif

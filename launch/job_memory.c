@@ -1,0 +1,127 @@
+/* What a rank will take, counted before it is taken: by part, on the device and on the host; whether it fits,
+ * and what would. */
+#include "launch/job.h"
+#include "launch/saver.h"
+
+#include <string.h>
+
+const struct un_memory_part un_memory_parts[UN_MEMORY_PARTS_COUNT] = {
+#define UN_MEMORY_PART(member, name, device) {name, offsetof(struct un_memory_plan, member), device},
+    UN_MEMORY_PARTS(UN_MEMORY_PART)
+#undef UN_MEMORY_PART
+};
+
+static bool on_card(const struct un_job *job) {
+    return job->device && !job->device->host_readable;
+}
+
+size_t un_memory_part_bytes(const struct un_memory_plan *plan, int part) {
+    size_t bytes;
+    memcpy(&bytes, (const char *)plan + un_memory_parts[part].offset, sizeof bytes);
+    return bytes;
+}
+
+static enum un_status count_params(const struct un_job *job, struct un_memory_plan *plan) {
+    struct un_params table = {0};
+    UN_TRY(un_model_params_build(&table, &job->dims));
+    int64_t total = table.total, owned = un_exchange_most_owned(job, total);
+    plan->params = (size_t)total * sizeof(float);
+    plan->grads = plan->params * (size_t)un_job_grad_buffers(un_job_most_lanes(job));
+    plan->moments = un_optim_bytes(&table, owned, job->comm->size);
+    un_params_free(&table);
+    if (un_job_model_setup(job).act == UN_BF16) plan->params += plan->params / 2;
+    plan->exchange = un_exchange_bytes(job, total);
+    plan->checkpoint = un_saver_bytes(owned);
+    return UN_OK;
+}
+
+static void count_data(const struct un_job *job, struct un_memory_plan *plan) {
+    struct un_loader_setup loader;
+    un_job_loader_setup(job, job->train.plan, UN_RNG_MASK, un_job_slots(job), NULL, &loader);
+    plan->batches = un_loader_bytes(&loader);
+    for (int64_t i = 0; i < job->train.n; ++i) plan->index += un_dataset_bytes(job->train.sets[i]);
+    for (int64_t i = 0; i < job->valid.n; ++i) plan->index += un_dataset_bytes(job->valid.sets[i]);
+    plan->cache = (size_t)job->cache.taken;
+    if (job->cache.rows > 0) plan->cache += un_resident_bytes(job->cache.images);
+    plan->store = (size_t)(job->caps.store_rows * job->cache.row_bytes);
+    if (on_card(job)) plan->blocks = un_send_bytes(&job->caps);
+}
+
+enum un_status un_job_memory(const struct un_job *job, struct un_memory_plan *plan) {
+    struct un_model_setup setup = un_job_model_setup(job);
+    *plan = (struct un_memory_plan){0};
+    UN_TRY(count_params(job, plan));
+    UN_TRY(un_model_bytes(&setup, &plan->activations));
+    count_data(job, plan);
+    if (job->device) {
+        struct un_limits limits;
+        un_model_limits(&setup, &limits);
+        plan->scratch = job->device->mem->scratch_bytes(job->device, &limits);
+    }
+    for (int i = 0; i < UN_MEMORY_PARTS_COUNT; ++i)
+        *(on_card(job) && un_memory_parts[i].device ? &plan->card : &plan->host) +=
+            un_memory_part_bytes(plan, i);
+    plan->total = plan->card + plan->host;
+    return UN_OK;
+}
+
+/* Ranks of this host that share a card when all cards are taken in turn. */
+static int64_t sharers(const struct un_job *job) {
+    int64_t cards = job->device->kind == UN_DEVICE_CUDA ? un_cuda_count() : 1, ranks = job->comm->local_size;
+    return cards > 0 ? (ranks + cards - 1) / cards : 1;
+}
+
+bool un_job_room(const struct un_job *job, size_t *room) {
+    size_t free_bytes, total;
+    if (!on_card(job) || job->device->mem->memory_info(job->device, &free_bytes, &total) != UN_OK)
+        return false;
+    *room = free_bytes / (size_t)sharers(job);
+    return total > 0;
+}
+
+/* Bytes on the card with micro-batches of so many tokens; without a store, which takes only what is left. */
+static enum un_status card_bytes(const struct un_job *job, int64_t tokens, size_t *bytes) {
+    struct un_job probe = *job;
+    struct un_memory_plan plan;
+    probe.cache = (struct un_job_cache){0};
+    un_job_caps(job, tokens, &probe.caps);
+    UN_TRY(un_job_memory(&probe, &plan));
+    *bytes = plan.card;
+    return UN_OK;
+}
+
+enum { FIT_STEP = 64 }; /* tokens_per_lane is looked for in steps of this */
+
+enum un_status un_job_fitting_tokens(const struct un_job *job, size_t room, int64_t *tokens) {
+    struct un_plan_extent extent = un_plan_extent(job->train.plan);
+    int64_t least = (extent.most_words + extent.most_regions + FIT_STEP - 1) / FIT_STEP;
+    int64_t low = least - 1, high = job->config.train.tokens_per_lane / FIT_STEP + 1; /* fits; does not */
+    while (high - low > 1) {
+        int64_t middle = low + (high - low) / 2;
+        size_t bytes;
+        UN_TRY(card_bytes(job, middle * FIT_STEP, &bytes));
+        *(bytes <= room ? &low : &high) = middle;
+    }
+    *tokens = low < least ? 0 : low * FIT_STEP;
+    return UN_OK;
+}
+
+enum un_status un_job_check_room(const struct un_job *job) {
+    size_t room;
+    struct un_memory_plan plan;
+    int64_t tokens;
+    if (!un_job_room(job, &room)) return UN_OK;
+    UN_TRY(un_job_memory(job, &plan));
+    if (plan.card <= room) return UN_OK;
+    UN_TRY(un_job_fitting_tokens(job, room, &tokens));
+    char remedy[160];
+    if (tokens > 0)
+        snprintf(remedy, sizeof remedy,
+                 "train.tokens_per_lane: %lld would fit (with more lanes for as many "
+                 "tokens a step)",
+                 (long long)tokens);
+    else
+        snprintf(remedy, sizeof remedy, "no train.tokens_per_lane would: more ranks or a smaller network");
+    return un_fail(UN_MEMORY, "the run needs %zu MiB on the card, where %zu MiB are free; %s",
+                   plan.card >> 20, room >> 20, remedy);
+}

@@ -1,0 +1,76 @@
+/* Attention on the card: which path a call takes.
+ *
+ * bf16 with heads of 64 columns, all operands where 16 bytes can be read, go the way of the matrix
+ * instructions; everything else (f32, other widths, odd addresses) the plain way, f32 inside. The two round
+ * differently: the former takes probabilities and their gradients to bf16 before the second product. The
+ * program's own buffers are always aligned, so a network takes one way throughout. Either gives a sample the
+ * same bits whatever stands around it.
+ */
+#include "runtime/cuda/attention.cuh"
+
+/* Every sum stays in registers and shared memory. */
+size_t un_cuda_attention_scratch(const struct un_limits *) {
+    return 0;
+}
+
+/* False, and an error on the queue, for a call that no kernel may see. */
+static bool is_sound(struct un_queue *q, struct un_mat out, struct un_mat qkv, const struct un_layout *layout,
+                     int64_t heads) {
+    const int64_t blocks = (layout->samples + UN_ATTENTION_TAIL) * heads;
+    if (heads < 1 || out.cols % heads || qkv.cols != 3 * out.cols || qkv.rows != out.rows ||
+        layout->longest > UN_MAX_SAMPLE_TOKENS || blocks > INT32_MAX || out.rows > INT32_MAX) {
+        un_cuda_fail(q, UN_INTERNAL,
+                     "attention: %lld x %lld from %lld x %lld, %lld heads, samples of up to %lld tokens",
+                     (long long)out.rows, (long long)out.cols, (long long)qkv.rows, (long long)qkv.cols,
+                     (long long)heads, (long long)layout->longest);
+        return false;
+    }
+    if (out.type != qkv.type || (out.type != UN_F32 && out.type != UN_BF16)) {
+        un_cuda_fail(q, UN_INTERNAL, "attention: operands of types %d and %d", out.type, qkv.type);
+        return false;
+    }
+    return out.rows > 0;
+}
+
+static struct un_attention call_of(const struct un_layout *layout, int64_t rows, int64_t heads,
+                                   const struct un_dropout *drop) {
+    struct un_attention c;
+    c.start = layout->start;
+    c.samples = (int)layout->samples;
+    c.heads = (int)heads;
+    c.least = 1;
+    c.most = (int)layout->longest;
+    c.rows = (int)rows;
+    c.drop = un_dropout_or_none(drop);
+    if (c.drop.threshold == 0) c.drop.scale = 1.0f;
+    return c;
+}
+
+static bool is_fast(struct un_mat out, struct un_mat qkv, int64_t heads) {
+    return out.type == UN_BF16 && out.cols == 64 * heads && un_is_wide(out) && un_is_wide(qkv);
+}
+
+void un_cuda_attention_fwd(struct un_queue *q, struct un_mat out, float *lse, struct un_mat qkv,
+                           const struct un_layout *layout, int64_t heads, const struct un_dropout *drop) {
+    if (!is_sound(q, out, qkv, layout, heads)) return;
+    const struct un_attention call = call_of(layout, out.rows, heads, drop);
+    if (is_fast(out, qkv, heads))
+        un_attention_fwd_mma(q, out, lse, qkv, call);
+    else
+        un_attention_fwd_plain(q, out, lse, qkv, call);
+}
+
+void un_cuda_attention_bwd(struct un_queue *q, struct un_mat dqkv, struct un_mat dout, struct un_mat out,
+                           const float *lse, struct un_mat qkv, const struct un_layout *layout, int64_t heads,
+                           const struct un_dropout *drop) {
+    if (!is_sound(q, out, qkv, layout, heads) || !is_sound(q, dout, dqkv, layout, heads)) return;
+    if (dout.type != out.type) {
+        un_cuda_fail(q, UN_INTERNAL, "attention: operands of types %d and %d", dout.type, out.type);
+        return;
+    }
+    const struct un_attention call = call_of(layout, out.rows, heads, drop);
+    if (is_fast(out, qkv, heads) && is_fast(dout, dqkv, heads))
+        un_attention_bwd_mma(q, dqkv, dout, out, lse, qkv, call);
+    else
+        un_attention_bwd_plain(q, dqkv, dout, out, lse, qkv, call);
+}

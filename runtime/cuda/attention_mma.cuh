@@ -1,0 +1,178 @@
+/* Attention with matrix instructions: tiles of heads of 64 columns in shared memory, fragments, and the two
+ * products that forward and backward are made of.
+ *
+ * In fragments, lane = 4 g + q: it holds rows g and g + 8 and, of every 8 columns, 2 q and 2 q + 1 (four
+ * lanes of one g, a quad, hold whole rows). A head's row is 128 bytes, 8 chunks of 16; chunk c of row r lies
+ * at c ^ (r % 8), so that eight rows of one chunk, which is what a matrix load reads, lie in all banks.
+ */
+#ifndef UN_ATTENTION_MMA_CUH
+#define UN_ATTENTION_MMA_CUH
+
+#include "runtime/cuda/attention.cuh"
+
+enum {
+    UN_HEAD = 64,                        /* columns */
+    UN_HEAD_BYTES = 2 * UN_HEAD,         /* a row in shared memory */
+    UN_HEAD_CHUNKS = UN_HEAD_BYTES / 16, /* of 16 bytes: 8 elements */
+    UN_STEP = 16,                        /* rows a warp owns; rows a product goes on by */
+    UN_SHORT_TOKENS = 160                /* longer samples have a launch of their own */
+};
+/* Scores are taken to powers of 2: log2(e) / sqrt(64), log2(e), 1 / log2(e). */
+#define UN_SCORE_SCALE 0.125f
+#define UN_LOG2E       1.4426950408889634f
+
+__host__ __device__ __forceinline__ int un_padded(int tokens) {
+    return (tokens + UN_STEP - 1) / UN_STEP * UN_STEP;
+}
+
+/* ---- tiles ---- */
+
+/* Starts the copy of a head's rows to a tile of `padded` rows, zeros behind the sample. All threads. */
+__device__ __forceinline__ void un_tile_fill(unsigned char *tile, const un_bf16 *head, int64_t stride,
+                                             int tokens) {
+    for (int i = (int)threadIdx.x; i < un_padded(tokens) * UN_HEAD_CHUNKS; i += (int)blockDim.x) {
+        const int row = i / UN_HEAD_CHUNKS, chunk = i % UN_HEAD_CHUNKS;
+        un_copy_async(tile + row * UN_HEAD_BYTES + ((chunk ^ (row & 7)) << 4),
+                      head + (row < tokens ? row : 0) * stride + chunk * UN_VEC, row < tokens ? 16 : 0);
+    }
+}
+
+/* c = a y^T, rows [row, row + 16) of y: c[0] is of the first eight of them. */
+__device__ __forceinline__ void un_tile_scores(float c[2][4], const uint32_t a[4][4], const unsigned char *y,
+                                               int row) {
+    const int lane = (int)threadIdx.x % UN_WARP;
+    const unsigned char *at = y + (row + (lane & 7) + (lane & 16) / 2) * UN_HEAD_BYTES;
+    const int chunk = ((lane >> 3) & 1) ^ (lane & 7);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) c[0][i] = c[1][i] = 0.0f;
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+        uint32_t b[4];
+        un_load_matrix(b, at + ((chunk ^ 2 * k) << 4));
+        un_mma_bf16(c[0], a[k], b);
+        un_mma_bf16(c[1], a[k], b + 2);
+    }
+}
+
+/* sum += a y, a of 16 columns, rows [row, row + 16) of y. */
+__device__ __forceinline__ void un_tile_mix(float sum[8][4], const uint32_t a[4], const unsigned char *y,
+                                            int row) {
+    const int lane = (int)threadIdx.x % UN_WARP;
+    const unsigned char *at = y + (row + (lane & 15)) * UN_HEAD_BYTES;
+    const int chunk = (lane >> 4) ^ (lane & 7);
+#pragma unroll
+    for (int c = 0; c < UN_HEAD_CHUNKS; c += 2) {
+        uint32_t b[4];
+        un_load_matrix_t(b, at + ((chunk ^ c) << 4));
+        un_mma_bf16(sum[c], a, b);
+        un_mma_bf16(sum[c + 1], a, b + 2);
+    }
+}
+
+/* ---- fragments ---- */
+
+/* A quad's 4 x 4 words turned over: word i of lane q <-> word q of lane i. So each lane reads and writes
+ * global memory by 16 bytes. */
+__device__ __forceinline__ void un_quad_turn(uint32_t w[4]) {
+    const int lane = (int)threadIdx.x;
+#pragma unroll
+    for (int bit = 1; bit <= 2; bit *= 2)
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            if (i & bit) continue;
+            const bool upper = lane & bit;
+            const uint32_t got = __shfl_xor_sync(0xFFFFFFFFu, upper ? w[i] : w[i + bit], bit);
+            if (upper)
+                w[i] = got;
+            else
+                w[i + bit] = got;
+        }
+}
+
+/* a = rows [row, row + 16) of a head, zeros behind the sample: the left operand of un_tile_scores. */
+__device__ __forceinline__ void un_fragment_load(uint32_t a[4][4], const un_bf16 *head, int64_t stride,
+                                                 int row, int tokens) {
+    const int lane = (int)threadIdx.x % UN_WARP, g = lane / 4, q = lane % 4;
+#pragma unroll
+    for (int half = 0; half < 2; ++half)
+#pragma unroll
+        for (int i = 0; i < 2; ++i) {
+            const int r = row + g + 8 * half;
+            uint4 v = make_uint4(0, 0, 0, 0);
+            if (r < tokens) v = *(const uint4 *)(head + r * stride + (4 * i + q) * UN_VEC);
+            uint32_t w[4] = {v.x, v.y, v.z, v.w};
+            un_quad_turn(w);
+#pragma unroll
+            for (int c = 0; c < 4; ++c) a[2 * i + c / 2][half + 2 * (c % 2)] = w[c];
+        }
+}
+
+/* Rows [row, row + 16) of a head = factor * sum, those of the sample. factor[1] is for rows g + 8. */
+__device__ __forceinline__ void un_fragment_store(un_bf16 *head, int64_t stride, int row, int tokens,
+                                                  const float sum[8][4], const float factor[2]) {
+    const int lane = (int)threadIdx.x % UN_WARP, g = lane / 4, q = lane % 4;
+#pragma unroll
+    for (int half = 0; half < 2; ++half)
+#pragma unroll
+        for (int i = 0; i < 2; ++i) {
+            const int r = row + g + 8 * half;
+            uint32_t w[4];
+#pragma unroll
+            for (int c = 0; c < 4; ++c)
+                w[c] = un_pack_bf16(sum[4 * i + c][2 * half] * factor[half],
+                                    sum[4 * i + c][2 * half + 1] * factor[half]);
+            un_quad_turn(w);
+            if (r < tokens)
+                *(uint4 *)(head + r * stride + (4 * i + q) * UN_VEC) = make_uint4(w[0], w[1], w[2], w[3]);
+        }
+}
+
+/* Two neighbouring 16 x 8 results as the left operand of un_tile_mix. */
+__device__ __forceinline__ void un_fragment_left(uint32_t a[4], const float c[2][4]) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) a[i] = un_pack_bf16(c[i / 2][i % 2 * 2], c[i / 2][i % 2 * 2 + 1]);
+}
+
+/* ---- dropout: one bit a pair of query and key, 1 = kept ---- */
+
+/* Bytes a query: whole 64-bit words. */
+__host__ __device__ __forceinline__ int un_keep_stride(int tokens) {
+    return (tokens + 63) / 64 * 8;
+}
+
+/* keep[query * stride + key / 8], bit key % 8. A Philox call decides the eight keys of a byte, so n tokens
+ * need n * ceil(n / 8) of them, about 90 integer instructions each, and no shuffles; they run while the
+ * tiles are on their way. Bytes past the last key and rows past the last query are left as they were: their
+ * probabilities are zero. All threads. */
+__device__ __forceinline__ void un_keep_draw(unsigned char *keep, const un_attention &c,
+                                             const un_attention_part &p) {
+    const int stride = un_keep_stride(p.tokens), groups = (p.tokens + 7) / 8;
+    if (c.drop.threshold == 0) {
+        for (int i = (int)threadIdx.x; i < un_padded(p.tokens) * stride / 8; i += (int)blockDim.x)
+            ((uint2 *)keep)[i] = make_uint2(~0u, ~0u);
+        return;
+    }
+    const uint32_t step = c.drop.at[0], lane = c.drop.at[1], threshold = c.drop.threshold;
+    const uint32_t key0 = un_rng_key0(c.drop.seed), key1 = un_rng_key1(c.drop.seed, UN_RNG_DROPOUT);
+    for (int row = (int)threadIdx.x / 8; row < p.tokens; row += (int)blockDim.x / 8) {
+        const uint32_t first = un_attention_group(c, p.first + row, p.head);
+        for (int g = (int)threadIdx.x % 8; g < groups; g += 8) {
+            const un_rng4 r =
+                un_philox((first + (uint32_t)g) & 0x1FFFFFFFu, c.drop.site, lane, step, key0, key1);
+            uint32_t bits = 0;
+#pragma unroll
+            for (int i = 0; i < 8; ++i) bits |= un_dropout_bits(r, i) < threshold ? 0u : 1u << i;
+            keep[row * stride + g] = (unsigned char)bits;
+        }
+    }
+}
+
+/* Rows behind the last sample = 0 in a head's columns. */
+__device__ __forceinline__ void un_tail_zero(un_bf16 *head, int64_t stride, const un_attention_part &p) {
+    const int threads = (int)blockDim.x / UN_HEAD_CHUNKS;
+    for (int64_t row = p.tail * threads + (int)threadIdx.x / UN_HEAD_CHUNKS; row < p.tokens;
+         row += UN_ATTENTION_TAIL * threads)
+        *(uint4 *)(head + row * stride + (int)threadIdx.x % UN_HEAD_CHUNKS * UN_VEC) = make_uint4(0, 0, 0, 0);
+}
+
+#endif

@@ -1,0 +1,222 @@
+/* LayerNorm backward. A warp owns a row; up to 1,024 columns it holds it in registers and touches memory
+ * once: dy and r are read, dr and dx written, 8 bytes an element at bf16. Wider rows are read twice.
+ *
+ * Sums over rows are kept in registers over all rows of a block and follow strip.cuh, so dbias has the bits
+ * of col_sum of dx (or dr).
+ */
+#include "runtime/cuda/strip.cuh"
+
+namespace {
+
+enum { HELD = 4 /* vectors of a row that a lane holds at most */ };
+
+struct norm_grad_args {
+    struct un_mat dr, dx, dy, r;
+    const float *mean, *rstd, *gamma;
+    un_dropout drop;
+    float *partial; /* dgamma, dbeta, dbias: [3, blocks, cols] */
+    int64_t rows, cols, height;
+};
+
+enum { TO_GAMMA, TO_BETA, TO_BIAS };
+
+/* A row's mean and rstd, and the means over the row that dr takes off: of g = dy * gamma and of g * xhat. */
+struct row_means {
+    float mean, rstd, of_g, of_gx;
+};
+
+/* Eight elements of the first pass: sums of g and g * xhat along the row, of dgamma and dbeta down the
+ * column. */
+__device__ __forceinline__ void measure(const float dy[UN_VEC], const float r[UN_VEC],
+                                        const float gamma[UN_VEC], float mean, float rstd, float along[2],
+                                        float to_gamma[UN_VEC], float to_beta[UN_VEC]) {
+#pragma unroll
+    for (int i = 0; i < UN_VEC; ++i) {
+        const float g = dy[i] * gamma[i], xhat = (r[i] - mean) * rstd;
+        to_gamma[i] += dy[i] * xhat;
+        to_beta[i] += dy[i];
+        along[0] += g;
+        along[1] += g * xhat;
+    }
+}
+
+/* Eight elements of the second: dr = rstd (g - mean(g) - xhat mean(g xhat)), dx, and the sum of dbias. */
+template <class T>
+__device__ __forceinline__ void put_grad(const norm_grad_args &p, const un_drawer &drawer, float dy[UN_VEC],
+                                         const float r[UN_VEC], const float gamma[UN_VEC], const row_means &m,
+                                         int64_t row, int64_t col, float to_bias[UN_VEC]) {
+    float v[UN_VEC], f[UN_VEC];
+#pragma unroll
+    for (int i = 0; i < UN_VEC; ++i) {
+        const float xhat = (r[i] - m.mean) * m.rstd;
+        v[i] = un_product(m.rstd, dy[i] * gamma[i] - m.of_g - xhat * m.of_gx);
+    }
+    if (p.dx.data) {
+#pragma unroll
+        for (int i = 0; i < UN_VEC; ++i) f[i] = v[i];
+        un_put8<T>(p.dr, row, col, f);
+        un_draw8(f, drawer, un_row_group(row, p.cols) + (uint32_t)(col / UN_VEC));
+#pragma unroll
+        for (int i = 0; i < UN_VEC; ++i) v[i] = un_product(v[i], f[i]);
+        un_put8<T>(p.dx, row, col, v);
+    } else {
+        un_put8<T>(p.dr, row, col, v);
+    }
+#pragma unroll
+    for (int i = 0; i < UN_VEC; ++i) to_bias[i] += v[i];
+}
+
+__device__ __forceinline__ float *partial_of(const norm_grad_args &p, int kind, int64_t col) {
+    return p.partial + ((int64_t)kind * gridDim.x + blockIdx.x) * p.cols + col;
+}
+
+template <class T, int held>
+__device__ __forceinline__ void fetch_grad(un_raw8<T> dy[held], un_raw8<T> r[held], const norm_grad_args &p,
+                                           int64_t row, int64_t end) {
+#pragma unroll
+    for (int k = 0; k < held; ++k) {
+        const int64_t col = threadIdx.x * UN_VEC + k * UN_STRIP_COLS;
+        un_fetch8(dy[k], p.dy, row, col, row < end && col < p.cols);
+        un_fetch8(r[k], p.r, row, col, row < end && col < p.cols);
+    }
+}
+
+/* ahead: the next row is fetched while one is worked on, where registers leave room for two blocks of a
+ * multiprocessor only. */
+template <class T, int held, bool ahead>
+__global__ void __launch_bounds__(UN_STRIP_THREADS, ahead ? 2 : 3) norm_grad_rows(const norm_grad_args p) {
+    __shared__ __align__(16) float part[UN_STRIP_LANES][UN_STRIP_COLS];
+    const int64_t lane_col = threadIdx.x * UN_VEC, start = (int64_t)blockIdx.x * p.height;
+    const int64_t end = start + p.height < p.rows ? start + p.height : p.rows;
+    const un_drawer drawer = un_drawer_of(p.drop);
+    float to[3][held][UN_VEC] = {};
+    un_raw8<T> dy_raw[held], r_raw[held], dy_next[held], r_next[held];
+    if (ahead) fetch_grad<T, held>(dy_next, r_next, p, start + threadIdx.y, end);
+#pragma unroll 1
+    for (int64_t row = start + threadIdx.y; row < end; row += UN_STRIP_LANES) {
+        float along[2] = {0.0f, 0.0f}, dy[UN_VEC], r[UN_VEC], gamma[UN_VEC];
+        row_means m = {p.mean[row], p.rstd[row], 0.0f, 0.0f};
+        if (ahead) {
+#pragma unroll
+            for (int k = 0; k < held; ++k) dy_raw[k] = dy_next[k], r_raw[k] = r_next[k];
+            fetch_grad<T, held>(dy_next, r_next, p, row + UN_STRIP_LANES, end);
+        } else {
+            fetch_grad<T, held>(dy_raw, r_raw, p, row, end);
+        }
+#pragma unroll
+        for (int k = 0; k < held; ++k) { /* dy and gamma are zero beyond the row */
+            const int64_t col = lane_col + k * UN_STRIP_COLS;
+            un_widen8(dy, dy_raw[k]);
+            un_widen8(r, r_raw[k]);
+            un_line8<T>(gamma, p.gamma, col, p.cols);
+            measure(dy, r, gamma, m.mean, m.rstd, along, to[TO_GAMMA][k], to[TO_BETA][k]);
+        }
+        m.of_g = un_warp_sum(along[0]) / (float)p.cols;
+        m.of_gx = un_warp_sum(along[1]) / (float)p.cols;
+#pragma unroll
+        for (int k = 0; k < held; ++k) {
+            const int64_t col = lane_col + k * UN_STRIP_COLS;
+            if (col >= p.cols) continue;
+            un_widen8(dy, dy_raw[k]);
+            un_widen8(r, r_raw[k]);
+            un_line8<T>(gamma, p.gamma, col, p.cols);
+            put_grad<T>(p, drawer, dy, r, gamma, m, row, col, to[TO_BIAS][k]);
+        }
+    }
+#pragma unroll
+    for (int kind = 0; kind < 3; ++kind)
+#pragma unroll
+        for (int k = 0; k < held; ++k)
+            un_strip_fold(part, to[kind][k], partial_of(p, kind, k * UN_STRIP_COLS),
+                          p.cols - k * UN_STRIP_COLS);
+}
+
+/* Any width: the block takes the means of all its rows first (shared memory: of_g, of_gx [height]), then goes
+ * strip by strip. */
+__global__ void __launch_bounds__(UN_STRIP_THREADS) norm_grad_wide_rows(const norm_grad_args p) {
+    UN_DYNAMIC_SHARED(shared);
+    __shared__ __align__(16) float part[UN_STRIP_LANES][UN_STRIP_COLS];
+    float *of_g = (float *)shared, *of_gx = of_g + p.height;
+    const int64_t lane_col = threadIdx.x * UN_VEC, start = (int64_t)blockIdx.x * p.height;
+    const int64_t end = start + p.height < p.rows ? start + p.height : p.rows;
+    const un_drawer drawer = un_drawer_of(p.drop);
+    un_raw8<un_any> dy_raw, r_raw;
+    float dy[UN_VEC], r[UN_VEC], gamma[UN_VEC];
+#pragma unroll 1
+    for (int64_t row = start + threadIdx.y; row < end; row += UN_STRIP_LANES) {
+        float along[2] = {0.0f, 0.0f}, unused[2][UN_VEC] = {};
+#pragma unroll 1
+        for (int64_t col = lane_col; col < p.cols; col += UN_STRIP_COLS) {
+            un_fetch8(dy_raw, p.dy, row, col, true);
+            un_fetch8(r_raw, p.r, row, col, true);
+            un_widen8(dy, dy_raw);
+            un_widen8(r, r_raw);
+            un_line8<un_any>(gamma, p.gamma, col, p.cols);
+            measure(dy, r, gamma, p.mean[row], p.rstd[row], along, unused[0], unused[1]);
+        }
+        along[0] = un_warp_sum(along[0]) / (float)p.cols;
+        along[1] = un_warp_sum(along[1]) / (float)p.cols;
+        if (threadIdx.x == 0) of_g[row - start] = along[0], of_gx[row - start] = along[1];
+    }
+    __syncthreads();
+#pragma unroll 1
+    for (int64_t strip = 0; strip < p.cols; strip += UN_STRIP_COLS) {
+        float to[3][UN_VEC] = {}, unused[2] = {};
+        const int64_t col = strip + lane_col;
+#pragma unroll 1
+        for (int64_t row = start + threadIdx.y; row < end && col < p.cols; row += UN_STRIP_LANES) {
+            const row_means m = {p.mean[row], p.rstd[row], of_g[row - start], of_gx[row - start]};
+            un_fetch8(dy_raw, p.dy, row, col, true);
+            un_fetch8(r_raw, p.r, row, col, true);
+            un_widen8(dy, dy_raw);
+            un_widen8(r, r_raw);
+            un_line8<un_any>(gamma, p.gamma, col, p.cols);
+            measure(dy, r, gamma, m.mean, m.rstd, unused, to[TO_GAMMA], to[TO_BETA]);
+            put_grad<un_any>(p, drawer, dy, r, gamma, m, row, col, to[TO_BIAS]);
+        }
+        for (int kind = 0; kind < 3; ++kind)
+            un_strip_fold(part, to[kind], partial_of(p, kind, strip), p.cols - strip);
+    }
+}
+
+template <class T> void launch_bwd(struct un_queue *q, const norm_grad_args &p, unsigned grid) {
+    const dim3 block(UN_WARP, UN_STRIP_LANES);
+    const int64_t held = (p.cols + UN_STRIP_COLS - 1) / UN_STRIP_COLS;
+    const size_t means = (size_t)p.height * 2 * sizeof(float);
+    const bool large = sizeof(un_raw8<T>) > 16; /* f32 */
+    if (held == 1)
+        UN_LAUNCH(q, (norm_grad_rows<T, 1, false>), grid, block, 0, p);
+    else if (held == 2)
+        UN_LAUNCH(q, (norm_grad_rows<T, 2, false>), grid, block, 0, p);
+    else if (held == 3)
+        UN_LAUNCH(q, (norm_grad_rows<T, 3, large>), grid, block, 0, p);
+    else if (held == HELD)
+        UN_LAUNCH(q, (norm_grad_rows<T, HELD, true>), grid, block, 0, p);
+    else {
+        UN_SHARED_MOST(q, norm_grad_wide_rows, means);
+        UN_LAUNCH(q, norm_grad_wide_rows, grid, block, means, p);
+    }
+}
+
+} // namespace
+
+void un_cuda_norm_bwd(struct un_queue *q, struct un_mat dr, struct un_mat dx, float *dgamma, float *dbeta,
+                      float *dbias, struct un_mat dy, struct un_mat r, const float *mean, const float *rstd,
+                      const float *gamma, const struct un_dropout *drop) {
+    const struct un_mat all[] = {r, dr, dx, dy};
+    if (r.rows == 0 || r.cols == 0 || !un_strip_are_float(q, all, 4, "norm_bwd")) return;
+    const un_strips cut = un_strips_of(r.rows, r.cols);
+    float *partial = un_strip_take(q, cut, r.cols, 3, "norm_bwd");
+    if (!partial) return;
+    const bool wide = r.cols % UN_VEC == 0 && un_is_wide_array(gamma);
+    const norm_grad_args p = {dr,      dx,     dy,     r,         mean, rstd, gamma, un_dropout_or_none(drop),
+                              partial, r.rows, r.cols, cut.height};
+    if (wide && un_strip_agree(all, 4, UN_BF16))
+        launch_bwd<un_bf16>(q, p, (unsigned)cut.blocks);
+    else if (wide && un_strip_agree(all, 4, UN_F32))
+        launch_bwd<float>(q, p, (unsigned)cut.blocks);
+    else
+        launch_bwd<un_any>(q, p, (unsigned)cut.blocks);
+    const un_strip_sums sums = {{dgamma, dbeta, dbias}, partial, cut.blocks, r.cols};
+    un_strip_add(q, &sums, 3);
+}

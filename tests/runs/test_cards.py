@@ -1,0 +1,130 @@
+"""Gradients and parameters between cards, on cards that are not there (tests/cards): the way that comm.backend nccl takes, with
+collectives that run late and beside the computation, gives the bits of MPI on any number of ranks; so does MPI through host memory.
+Who shares a card is refused or falls back; a link that breaks or hangs ends the run in bounded time with a message."""
+import shutil
+import time
+
+import runlib as R
+
+PROGRAM = R.BUILD / "tests" / "cards" / "bin" / "uniter_dist"
+
+
+def command(ranks, cfg, run_dir, *words, program=PROGRAM):
+    cmd = R.command(ranks, "--cfg", cfg, f"run.dir={run_dir}", "run.threads=1", "--quiet", *words)
+    return [program if str(w) == str(R.BUILD / "uniter_dist") else w for w in cmd]
+
+
+def same(a, b, step, what):
+    x, y = R.metrics(a), R.metrics(b)
+    for p, q in zip(x, y):
+        for key in p:
+            if p[key] != q.get(key):
+                R.fail(f"{what}: step {p['step']}: {key} is {p[key]!r} and {q.get(key)!r}")
+    R.expect(len(x) == len(y) > 0 and R.metrics(a, "valid") == R.metrics(b, "valid") and R.digests(a, step) == R.digests(b, step),
+             f"{what}: {len(x)} lines, validation, parameters and moments are equal to the last bit")
+
+
+def ways(folder, cfg, steps):
+    """On each number of ranks: MPI on the CPU, MPI through host memory of a card, between cards."""
+    for n in (2, 4, 3):
+        plain = folder / f"plain_{n}"
+        R.run_ok(command(n, cfg, plain, "device=cpu"))
+        for name, words, way in (("cards", ["comm.backend=nccl"], "between the cards"),
+                                 ("auto", [], "between the cards"),
+                                 ("after", ["comm.overlap=false"], "between the cards"),
+                                 ("staged", ["comm.backend=mpi"], "through MPI and host memory"),
+                                 ("staged_after", ["comm.backend=mpi", "comm.overlap=false"], "through MPI and host memory")):
+            if R.sanitized() and name in ("auto", "staged_after"):
+                continue
+            run = folder / f"{name}_{n}"
+            out = R.run_ok(command(n, cfg, run, "device=cuda", *words), UN_FAKE_CARDS=str(n), UN_FAKE_LATE="300")
+            R.expect(way in out, f"{n} ranks, {name}: the log says {way}")
+            same(plain, run, steps, f"{n} ranks, {name}")
+    same(folder / "plain_2", folder / "cards_4", steps, "2 ranks on the CPU and 4 on cards")
+    run = folder / "library"
+    R.run_ok(command(4, cfg, run, "device=cuda", "train.exact=false"), UN_FAKE_CARDS="4", UN_FAKE_LATE="300")
+    worst = max(abs(x["loss"] - y["loss"]) / abs(x["loss"]) for x, y in zip(R.metrics(folder / "plain_4"), R.metrics(run)))
+    R.expect(worst < 1e-4, f"the library's order: losses within {worst:.1e}")
+
+
+def resume(folder, cfg, steps):
+    """Stopped on two cards, resumed on four, and as if never stopped."""
+    run = folder / "resumed"
+    for n, last in ((2, steps // 2), (4, steps)):
+        R.run_ok(command(n, cfg, run, "device=cuda", f"checkpoint.every={steps // 2}", f"train.steps={steps}",
+                         f"valid.every={steps // 2}", f"data.cache={'device' if n == 4 else 'none'}"),
+                 UN_FAKE_CARDS=str(n), UN_FAKE_LATE="300")
+        if n == 2:  # as if it had ended after the first one
+            shutil.rmtree(run / f"ckpt/step_{steps:08d}")
+    R.expect(R.digests(run, steps) == R.digests(folder / "plain_2", steps), "a checkpoint of two cards goes on on four")
+
+
+def caches(folder, cfg, steps):
+    """Features that stay on the card: the same bits, while micro-batches come late and the first of a step before the update."""
+    for n in (1, 2):
+        for kind in ("device", "none"):
+            run = folder / f"cache_{kind}_{n}"
+            R.run_ok(command(n, cfg, run, "device=cuda", f"data.cache={kind}", "loader.threads=2"), UN_FAKE_CARDS=str(n),
+                     UN_FAKE_LATE="300")
+            same(folder / "plain_2", run, steps, f"{n} rank(s), data.cache: {kind}")
+    out = R.run_ok(command(1, cfg, folder / "check", "--check", "device=cuda", "data.cache=device"), UN_FAKE_CARDS="1")
+    R.expect("on the card" in out and "cache       device: " in out and "100 % of the features" in out,
+             "--check: memory of the card and of the host, and what stays on the card")
+
+
+def refuse(name, cmd, code, *words, **env):
+    got, out = R.run(cmd, timeout=60, **env)
+    if got != code or not all(w in out for w in words):
+        print(out[-3000:])
+    R.expect(got == code, f"{name}: exit code {got}, expected {code}")
+    R.expect(all(w in out for w in words), f"{name}: says {', '.join(words)}")
+
+
+def choices(folder, cfg):
+    asked = ("device=cuda", "comm.backend=nccl")
+    run = folder / "refused"
+    refuse("three ranks on two cards", command(3, cfg, run, *asked), 64, "ranks 0 and 2 on", "share card fake-0",
+           "comm.backend=mpi", UN_FAKE_CARDS="2")
+    refuse("ranks without cards", command(2, cfg, run, "device=cpu", "comm.backend=nccl"), 64, "rank 0 on", "computes on the CPU")
+    refuse("the plain program", command(2, cfg, run, "device=cpu", "comm.backend=nccl", program=R.BUILD / "uniter_dist"), 64,
+           "computes on the CPU")
+    refuse("one process", command(1, cfg, run, *asked), 64, "comm.backend is nccl", "1 rank", UN_FAKE_CARDS="1")
+    refuse("a module of another build", command(2, cfg, run, *asked), 64, "rank 1:", "libun_nccl.so", "another build",
+           UN_FAKE_CARDS="2", UN_FAKE_REFUSE="1")
+    for name, why, env in (("three ranks on two cards", "share card fake-0", dict(UN_FAKE_CARDS="2")),
+                           ("a module of another build", "another build", dict(UN_FAKE_CARDS="3", UN_FAKE_REFUSE="2"))):
+        run = folder / f"fallback_{len(env)}"
+        out = R.run_ok(command(3, cfg, run, "device=cuda"), **env)
+        R.expect("comm.backend: mpi" in out and why in out and "through MPI and host memory" in out,
+                 f"auto, {name}: falls back to MPI and says why")
+        same(folder / "plain_3", run, 6, f"auto, {name}")
+
+
+def endings(folder, cfg):
+    for call in (1, 40):
+        refuse(f"a link that breaks in call {call}", command(2, cfg, folder / f"broken_{call}", "device=cuda"), 74,
+               f"the fake link of rank 1 broke in call {call}", UN_FAKE_CARDS="2", UN_FAKE_BREAK=f"1:{call}")
+    limit = 12 if R.sanitized() else 4
+    start = time.monotonic()
+    refuse("a rank that does not come", command(2, cfg, folder / "hung", "device=cuda", f"run.timeout={limit}"), 74,
+           "run.timeout is", "did not arrive: rank 1 (1 of 2)", UN_FAKE_CARDS="2", UN_FAKE_HANG="1:30")
+    took = time.monotonic() - start
+    R.expect(took < 2 * limit + 5, f"a rank that does not come: all have ended after {took:.1f} s of run.timeout {limit}")
+
+
+def main():
+    if not R.has_mpi() or not PROGRAM.exists():
+        R.skip("a build without MPI")
+    with R.Folder() as folder:
+        data = R.synth(folder / "data")
+        steps = 6
+        cfg = R.write_config(folder / "c.yaml", data, folder / "run", steps=steps, width=128, heads=4, every=3,
+                             extra="comm: {bucket_mb: 1}", train_extra=", precision: fp32")
+        ways(folder, cfg, steps)
+        resume(folder, cfg, steps)
+        caches(folder, cfg, steps)
+        choices(folder, cfg)
+        endings(folder, cfg)
+
+
+main()
