@@ -219,7 +219,10 @@ static struct un_plan_trial try_one(struct un_queue *q, const struct un_plan *pl
             cudaMemcpyAsync(o->d, o->left, bytes, cudaMemcpyDeviceToDevice, q->stream);
         else
             cudaMemsetAsync(o->d, 0xFF, bytes, q->stream);
-        trial.ran = trial.ran && multiply(q, plan, c, o, algo) == CUBLAS_STATUS_SUCCESS;
+        if (multiply(q, plan, c, o, algo) != CUBLAS_STATUS_SUCCESS) {
+            trial.ran = false;
+            (void)cudaGetLastError(); /* else the next launch would be blamed */
+        }
         un_cuda_trial_digest(q, digest + i, result);
     }
     cudaMemcpyAsync(trial.digest, digest, sizeof trial.digest, cudaMemcpyDeviceToHost, q->stream);
