@@ -239,8 +239,9 @@ static bool trial_operands(struct un_queue *q, const struct un_plan *plan, struc
     if (q->scratch_bytes < EXTRA || un_plan_bytes(&plan->left) > part || un_plan_bytes(&plan->right) > part ||
         out > part)
         return false;
-    /* all operands overlap: they are only read, and of other shapes or shifted against each other */
-    const size_t shift = un_plan_bytes(&plan->right) + 256 <= part ? 256 : 0;
+    /* one after the other; where they do not fit so, shifted against each other: they are only read */
+    const size_t left = (un_plan_bytes(&plan->left) + 255) / 256 * 256, right = un_plan_bytes(&plan->right);
+    const size_t shift = left + right <= part ? left : right + 256 <= part ? 256 : 0;
     *o = (struct operands){q->scratch, q->scratch + shift, q->scratch + part};
     *digest = (uint64_t *)(void *)(q->scratch + 2 * part);
     un_cuda_trial_fill(q, q->scratch, part);
