@@ -41,10 +41,16 @@ __device__ __forceinline__ uint16_t un_pack_f16(float f) {
     return h;
 }
 
-/* 2^x to two units in the last place; results below the normal numbers are zero. */
+/* 2^x and 1 / x by the special unit: errors of 2^-22 and 1 ulp; results and operands below 2^-126 are zero.
+ */
 __device__ __forceinline__ float un_exp2(float x) {
     float y;
     asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+__device__ __forceinline__ float un_reciprocal(float x) {
+    float y;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
     return y;
 }
 
