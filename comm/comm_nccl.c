@@ -428,7 +428,7 @@ fail:
 }
 
 const void *un_nccl_module(uint64_t abi);
-const void *un_nccl_module(uint64_t abi) {
+__attribute__((visibility("default"))) const void *un_nccl_module(uint64_t abi) {
     static const struct un_device_comm_module module = {UN_DEVICE_COMM_ABI, open};
     return abi == UN_PLUGIN_ABI ? &module : NULL;
 }

@@ -66,6 +66,7 @@ struct un_job_cache {
     int64_t need, taken;       /* bytes of the host: that all rows kept there would take, that they get */
     int64_t need_rows, rows;   /* of features on the device */
     int64_t row_bytes, images; /* of this rank's lanes */
+    size_t room;               /* free bytes of the card, this rank's share; 0: not known, or no card */
 };
 
 /* What all ranks sum before the backward of a step: rows asked about by objective, tokens, then flags.
@@ -137,12 +138,12 @@ void un_job_caps(const struct un_job *job, int64_t tokens, struct un_batch_caps 
 int un_job_grad_buffers(int64_t lanes);
 enum un_status un_job_memory(const struct un_job *job, struct un_memory_plan *plan);
 size_t un_memory_part_bytes(const struct un_memory_plan *plan, int part);
-/* Free memory of the card, this rank's share; false: not known, or no card. */
-bool un_job_room(const struct un_job *job, size_t *room);
+/* Free memory of the card, this rank's share, now; 0: not known, or no card. */
+size_t un_job_room(const struct un_job *job);
 /* The largest train.tokens_per_lane, not above the present one, with which the rank fits into `room` bytes of
  * the card; 0: none does. */
 enum un_status un_job_fitting_tokens(const struct un_job *job, size_t room, int64_t *tokens);
-/* UN_MEMORY and what would fit, if the card is too small. Before memory is taken. */
+/* UN_MEMORY and what would fit, if job->cache.room, measured before any rank took memory, is too small. */
 enum un_status un_job_check_room(const struct un_job *job);
 /* Lanes of the rank that has the most. */
 int64_t un_job_most_lanes(const struct un_job *job);

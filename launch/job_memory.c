@@ -71,12 +71,13 @@ static int64_t sharers(const struct un_job *job) {
     return cards > 0 ? (ranks + cards - 1) / cards : 1;
 }
 
-bool un_job_room(const struct un_job *job, size_t *room) {
+size_t un_job_room(const struct un_job *job) {
     size_t free_bytes, total;
-    if (!on_card(job) || job->device->mem->memory_info(job->device, &free_bytes, &total) != UN_OK)
-        return false;
-    *room = free_bytes / (size_t)sharers(job);
-    return total > 0;
+    if (!on_card(job)) return 0;
+    if (job->device->mem->memory_info(job->device, &free_bytes, &total) == UN_OK)
+        return free_bytes / (size_t)sharers(job);
+    un_error_clear();
+    return 0;
 }
 
 /* Bytes on the card with micro-batches of so many tokens; without a store, which takes only what is left. */
@@ -107,10 +108,10 @@ enum un_status un_job_fitting_tokens(const struct un_job *job, size_t room, int6
 }
 
 enum un_status un_job_check_room(const struct un_job *job) {
-    size_t room;
+    size_t room = job->cache.room;
     struct un_memory_plan plan;
     int64_t tokens;
-    if (!un_job_room(job, &room)) return UN_OK;
+    if (room == 0) return UN_OK;
     UN_TRY(un_job_memory(job, &plan));
     if (plan.card <= room) return UN_OK;
     UN_TRY(un_job_fitting_tokens(job, room, &tokens));

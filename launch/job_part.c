@@ -30,9 +30,9 @@ static int64_t smaller(int64_t a, int64_t b) {
 /* Rows of features that the card has room for, this rank alone; INT32_MAX when that is not known. */
 static enum un_status rows_that_fit(const struct un_job *job, int64_t *rows) {
     struct un_memory_plan plan;
-    size_t room;
+    size_t room = job->cache.room;
     *rows = INT32_MAX;
-    if (!un_job_room(job, &room)) return UN_OK;
+    if (room == 0) return UN_OK;
     UN_TRY(un_job_memory(job, &plan));
     double left = room > plan.card ? (double)(room - plan.card) * card_share : 0;
     int64_t fit =
@@ -45,10 +45,9 @@ static enum un_status rows_that_fit(const struct un_job *job, int64_t *rows) {
 static enum un_status try_device(struct un_job *job) {
     struct un_job_cache *c = &job->cache;
     int64_t fit;
-    size_t room;
     UN_TRY(rows_that_fit(job, &fit));
     bool asked = job->config.data.cache == UN_CACHE_DEVICE;
-    if (!asked && (!un_job_room(job, &room) || c->need_rows > fit)) return UN_OK;
+    if (!asked && (c->room == 0 || c->need_rows > fit)) return UN_OK;
     c->kind = UN_CACHE_DEVICE;
     c->rows = smaller(smaller(c->need_rows, fit), INT32_MAX - job->caps.regions);
     job->caps.store_rows = c->rows > 0 ? c->rows + job->caps.regions : 0;
@@ -60,6 +59,7 @@ enum un_status un_job_place_cache(struct un_job *job) {
     int asked = job->config.data.cache;
     bool card = !job->device->host_readable;
     *c = (struct un_job_cache){.kind = asked == UN_CACHE_NONE ? UN_CACHE_NONE : UN_CACHE_HOST};
+    c->room = un_job_room(job);
     job->caps.store_rows = 0;
     if (asked == UN_CACHE_DEVICE && !card)
         return un_fail(UN_USAGE,
@@ -75,6 +75,18 @@ enum un_status un_job_place_cache(struct un_job *job) {
     if (c->kind != UN_CACHE_NONE) c->taken = smaller(c->need, limit_of(job));
     if (c->kind == UN_CACHE_HOST && c->taken == 0) c->kind = UN_CACHE_NONE;
     return UN_OK;
+}
+
+void un_job_say_cache(const struct un_job *job) {
+    const struct un_job_cache *c = &job->cache;
+    double mib = 1 << 20;
+    if (job->caps.store_rows > 0)
+        un_log(UN_LOG_INFO, "data.cache: features stay on the card, %.0f of %.0f MiB of rank %d's part",
+               (double)(c->rows * c->row_bytes) / mib, (double)(c->need_rows * c->row_bytes) / mib,
+               job->comm->rank);
+    if (c->taken > 0)
+        un_log(UN_LOG_INFO, "data.cache: rows stay in memory, %.0f of %.0f MiB of rank %d's part",
+               (double)c->taken / mib, (double)c->need / mib, job->comm->rank);
 }
 
 /* What rounding up adds to the entries of this rank's part. */

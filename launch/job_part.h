@@ -12,5 +12,7 @@ enum un_status un_job_place_cache(struct un_job *job);
 /* After that and before the loader: gives back the index of the other ranks' lanes, takes the cache of the
  * host. */
 enum un_status un_job_keep_part(struct un_job *job);
+/* For the log, what was decided. */
+void un_job_say_cache(const struct un_job *job);
 
 #endif

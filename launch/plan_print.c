@@ -72,13 +72,13 @@ static void print_streams(const struct un_job *job, FILE *out) {
 
 /* Sums of the card and the host where they differ, and what would fit if it does not. */
 static enum un_status print_room(const struct un_job *job, const struct un_memory_plan *m, FILE *out) {
-    size_t room;
+    size_t room = job->cache.room;
     int64_t tokens;
     if (m->card == 0) return UN_OK;
     fprintf(out, "            on the card %.0f MiB, on the host %.0f MiB", mib(m->card), mib(m->host));
-    bool known = un_job_room(job, &room);
-    fprintf(out, known ? "; the card has %.0f MiB free\n" : "\n", mib(known ? room : 0));
-    if (!known || m->card <= room) return UN_OK;
+    if (room > 0) fprintf(out, "; the card has %.0f MiB free", mib(room));
+    fputc('\n', out);
+    if (room == 0 || m->card <= room) return UN_OK;
     UN_TRY(un_job_fitting_tokens(job, room, &tokens));
     if (tokens > 0)
         fprintf(out, "            it does not fit; train.tokens_per_lane: %lld would\n", (long long)tokens);

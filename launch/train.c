@@ -3,6 +3,7 @@
 
 #include "launch/folder.h"
 #include "launch/init_weights.h"
+#include "launch/job_part.h"
 #include "launch/saver.h"
 #include "launch/signals.h"
 #include "launch/step.h"
@@ -260,6 +261,7 @@ static void say_start(const struct run *r) {
            (long long)job->config.train.tokens_per_lane, job->comm->size, job->comm->size > 1 ? "s" : "",
            job->device->name, (double)memory.total / (1 << 30));
     un_topology_say(job);
+    un_job_say_cache(job);
     int64_t n = job->comm->size;
     if (n > 1)
         un_log(UN_LOG_INFO,

@@ -10,12 +10,15 @@ class UniterDist(CMakePackage):
     version("main", branch="main")
 
     variant("mpi", default=True, description="Many ranks")
+    variant("cuda", default=False, description="The CUDA backend")
     variant("tests", default=False, description="Build the tests")
 
     depends_on("c", type="build")
     depends_on("cmake@3.22:", type="build")
     depends_on("pkgconfig", type="build")
     depends_on("mpi@3:", when="+mpi")
+    depends_on("cxx", type="build", when="+cuda")
+    depends_on("cuda@12:", when="+cuda")
     # the serial build that threads may share
     depends_on("hdf5~mpi+threadsafe")
     # called from several threads at once, one tile each
@@ -36,4 +39,5 @@ class UniterDist(CMakePackage):
             self.define_from_variant("UN_MPI", "mpi"),
             self.define_from_variant("UN_TESTS", "tests"),
             self.define("UN_ARCH", ""),
+            self.define("UN_CUDA", "ON" if "+cuda" in self.spec else "OFF"),
         ]

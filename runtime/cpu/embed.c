@@ -94,6 +94,8 @@ void un_cpu_mask_features(struct un_queue *q, struct un_mat x, struct un_mat fea
         int64_t from = index ? index[i] : i;
         if (masked[i])
             copy_row(un_cpu_row(x, i), mask_row, x.cols);
+        else if (from < 0)
+            copy_row(un_cpu_row(x, i), NULL, x.cols);
         else if (feature.type == UN_F16)
             widen_row(un_cpu_row(x, i), (const uint16_t *)feature.data + from * feature.stride, x.cols);
         else

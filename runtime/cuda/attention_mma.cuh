@@ -27,13 +27,19 @@ __host__ __device__ __forceinline__ int un_padded(int tokens) {
 
 /* ---- tiles ---- */
 
-/* Starts the copy of a head's rows to a tile of `padded` rows, zeros behind the sample. All threads. */
+/* Starts the copy of a head's rows to a tile of whole steps, zeros behind the sample. All threads; a thread's
+ * rows are a multiple of 8 apart, so its place within a row stays. */
 __device__ __forceinline__ void un_tile_fill(unsigned char *tile, const un_bf16 *head, int64_t stride,
                                              int tokens) {
-    for (int i = (int)threadIdx.x; i < un_padded(tokens) * UN_HEAD_CHUNKS; i += (int)blockDim.x) {
-        const int row = i / UN_HEAD_CHUNKS, chunk = i % UN_HEAD_CHUNKS;
-        un_copy_async(tile + row * UN_HEAD_BYTES + ((chunk ^ (row & 7)) << 4),
-                      head + (row < tokens ? row : 0) * stride + chunk * UN_VEC, row < tokens ? 16 : 0);
+    const int apart = (int)blockDim.x / UN_HEAD_CHUNKS;
+    int row = (int)threadIdx.x / UN_HEAD_CHUNKS;
+    const int chunk = (int)threadIdx.x % UN_HEAD_CHUNKS;
+    unsigned char *to = tile + row * UN_HEAD_BYTES + ((chunk ^ (row & 7)) << 4);
+    const un_bf16 *from = head + row * stride + chunk * UN_VEC;
+    for (; row < un_padded(tokens); row += apart) {
+        un_copy_async(to, row < tokens ? from : head, row < tokens ? 16 : 0);
+        to += apart * UN_HEAD_BYTES;
+        from += apart * stride;
     }
 }
 
@@ -152,7 +158,7 @@ __device__ __forceinline__ void un_keep_draw(unsigned char *keep, const un_atten
             ((uint2 *)keep)[i] = make_uint2(~0u, ~0u);
         return;
     }
-    const uint32_t step = c.drop.at[0], lane = c.drop.at[1], threshold = c.drop.threshold;
+    const uint32_t step = c.drop.at[0], lane = c.drop.at[1], threshold = c.drop.threshold << 16;
     const uint32_t key0 = un_rng_key0(c.drop.seed), key1 = un_rng_key1(c.drop.seed, UN_RNG_DROPOUT);
     for (int row = (int)threadIdx.x / 8; row < p.tokens; row += (int)blockDim.x / 8) {
         const uint32_t first = un_attention_group(c, p.first + row, p.head);
@@ -161,7 +167,10 @@ __device__ __forceinline__ void un_keep_draw(unsigned char *keep, const un_atten
                 un_philox((first + (uint32_t)g) & 0x1FFFFFFFu, c.drop.site, lane, step, key0, key1);
             uint32_t bits = 0;
 #pragma unroll
-            for (int i = 0; i < 8; ++i) bits |= un_dropout_bits(r, i) < threshold ? 0u : 1u << i;
+            for (int i = 0; i < 4; ++i) { /* un_dropout_bits of elements 2 i and 2 i + 1, shifted by 16 */
+                bits |= r.v[i] << 16 < threshold ? 0u : 1u << 2 * i;
+                bits |= r.v[i] < threshold ? 0u : 2u << 2 * i;
+            }
             keep[row * stride + g] = (unsigned char)bits;
         }
     }

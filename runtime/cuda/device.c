@@ -7,6 +7,7 @@
 #include "runtime/plugin.h"
 
 #include <stdio.h>
+#include <string.h>
 
 struct card {
     int ordinal;
@@ -77,7 +78,7 @@ static void *host_alloc(struct un_device *d, size_t bytes, const char *what) {
     un_cuda_use(un_cuda_ordinal(d));
     cudaError_t error = cudaHostAlloc(&ptr, bytes ? bytes : 1, cudaHostAllocPortable);
     if (error == cudaSuccess) {
-        for (size_t i = 0; i < bytes; ++i) ((unsigned char *)ptr)[i] = 0;
+        memset(ptr, 0, bytes);
         return ptr;
     }
     (void)cudaGetLastError();

@@ -30,7 +30,7 @@ __device__ __forceinline__ void add_residual(float v[UN_VEC], const norm_args &p
     un_widen8(v, x);
     un_draw8(f, drawer, un_row_group(row, p.cols) + (uint32_t)(col / UN_VEC));
 #pragma unroll
-    for (int i = 0; i < UN_VEC; ++i) v[i] = un_product(v[i], f[i]);
+    for (int i = 0; i < UN_VEC; ++i) v[i] = __fmul_rn(v[i], f[i]);
     if (!p.residual.data) return;
     un_widen8(f, residual);
 #pragma unroll

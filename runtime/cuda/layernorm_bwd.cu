@@ -49,7 +49,7 @@ __device__ __forceinline__ void put_grad(const norm_grad_args &p, const un_drawe
 #pragma unroll
     for (int i = 0; i < UN_VEC; ++i) {
         const float xhat = (r[i] - m.mean) * m.rstd;
-        v[i] = un_product(m.rstd, dy[i] * gamma[i] - m.of_g - xhat * m.of_gx);
+        v[i] = __fmul_rn(m.rstd, dy[i] * gamma[i] - m.of_g - xhat * m.of_gx);
     }
     if (p.dx.data) {
 #pragma unroll
@@ -57,7 +57,7 @@ __device__ __forceinline__ void put_grad(const norm_grad_args &p, const un_drawe
         un_put8<T>(p.dr, row, col, f);
         un_draw8(f, drawer, un_row_group(row, p.cols) + (uint32_t)(col / UN_VEC));
 #pragma unroll
-        for (int i = 0; i < UN_VEC; ++i) v[i] = un_product(v[i], f[i]);
+        for (int i = 0; i < UN_VEC; ++i) v[i] = __fmul_rn(v[i], f[i]);
         un_put8<T>(p.dx, row, col, v);
     } else {
         un_put8<T>(p.dr, row, col, v);

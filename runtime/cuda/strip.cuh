@@ -5,7 +5,7 @@
  * thus: rows lane, lane + UN_STRIP_LANES, ... of the block by one thread in order, the lanes in order, then
  * the blocks as sum_blocks in reduce.cu adds them. Every op that sums over rows keeps to this, so that a sum
  * taken inside another op has the bits of col_sum. Where values are stored and summed, the sum takes what was
- * stored.
+ * stored; the product that makes it is __fmul_rn, which the compiler does not join with the sum.
  *
  * T is the one type of all matrices when they can be read in vectors; un_any is for everything else: any
  * types, addresses and strides, element by element, by the same threads in the same order.
@@ -149,11 +149,6 @@ __device__ __forceinline__ void un_put8<un_any>(const struct un_mat &m, int64_t 
 #pragma unroll
     for (int i = 0; i < UN_VEC; ++i)
         if (col + i < m.cols) v[i] = un_store_any(m.data, m.type, row * m.stride + col + i, v[i]);
-}
-
-/* a * b, rounded, and never joined with a sum that follows: what is stored is what is summed. */
-__device__ __forceinline__ float un_product(float a, float b) {
-    return __fmul_rn(a, b);
 }
 
 template <class T> constexpr bool un_is_any = false;

@@ -37,7 +37,7 @@ __device__ __forceinline__ void un_walk8(float v[UN_VEC], const un_raw8<T> &b, c
     if (op == UN_WALK_GELU_SLOPE || op == UN_WALK_TANH_SLOPE || op == UN_WALK_ADD_ROW) un_widen8(w, b);
 #pragma unroll
     for (int i = 0; i < UN_VEC; ++i) {
-        if (op == UN_WALK_GELU_SLOPE) v[i] = un_product(v[i], un_gelu_slope(w[i]));
+        if (op == UN_WALK_GELU_SLOPE) v[i] = __fmul_rn(v[i], un_gelu_slope(w[i]));
         if (op == UN_WALK_TANH_SLOPE) v[i] *= 1.0f - w[i] * w[i];
         if (op == UN_WALK_DROPOUT) v[i] *= w[i];
         if (op == UN_WALK_ADD_ROW) v[i] = v[i] + w[i] + line[i];

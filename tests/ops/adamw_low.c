@@ -33,7 +33,7 @@ static void run_adamw(struct un_harness *h, const void *context) {
     float *p2 = un_harness_copy(h, p, n), *m2 = un_harness_copy(h, m, n), *v2 = un_harness_copy(h, v, n);
     float *p3 = un_harness_copy(h, p, n), *m3 = un_harness_copy(h, m, n), *v3 = un_harness_copy(h, v, n);
     uint8_t *decay = un_harness_take(h, blocks, 1);
-    uint16_t *low = s->low ? un_harness_take(h, n, sizeof *low) : NULL;
+    uint16_t *low = s->low ? (uint16_t *)un_harness_take(h, n + 3, sizeof *low) + 3 * (n % 2) : NULL;
     for (int64_t b = 0; b < blocks; ++b) decay[b] = b % 3 == 1 ? 0 : (uint8_t)(b + 1);
     const float clip = 0.37f, fine = 1, infinite = 0;
     h->ops->adamw(h->q, p, low, m, v, g, decay, n, &how, &clip, &infinite);

@@ -196,10 +196,33 @@ static void mask(void **state) {
     all_shapes(run_mask, UN_F16);
 }
 
+/* Features by index, some of them no row. */
+static void run_mask_index(struct un_harness *h, const void *context) {
+    const struct shape *s = context;
+    struct un_mat x = un_harness_mat(h, s->rows, s->cols), want = un_harness_mat(h, s->rows, s->cols);
+    struct un_mat feature = un_harness_mat_random(h, 5, s->cols, -9, 9);
+    float *mask_row = un_harness_random(h, s->cols, -1, 1);
+    int32_t *index = un_harness_ints(h, s->rows, -1, 5);
+    uint8_t *masked = un_harness_take(h, s->rows, 1);
+    for (int64_t i = 0; i < s->rows; ++i) {
+        masked[i] = i % 3 == 1;
+        for (int64_t j = 0; j < s->cols; ++j)
+            *at(want, i, j) = masked[i] ? mask_row[j] : index[i] < 0 ? 0.0f : *at(feature, index[i], j);
+    }
+    h->ops->mask_features(h->q, x, feature, index, masked, mask_row);
+    un_harness_same("mask_features by index", x, want);
+}
+
+static void mask_index(void **state) {
+    (void)state;
+    all_shapes(run_mask_index, UN_F32);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gather),      cmocka_unit_test(scatter), cmocka_unit_test(segments),
         cmocka_unit_test(one_segment), cmocka_unit_test(embed),   cmocka_unit_test(mask),
+        cmocka_unit_test(mask_index),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

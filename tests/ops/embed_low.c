@@ -152,13 +152,20 @@ static void run_segments(struct un_harness *h, const void *context) {
     struct un_segments seg = make_segments(h, s);
     struct un_mat twin = un_harness_mat_random(h, seg.start[seg.count], s->cols, -1, 1);
     struct un_mat src = un_low_pair(h, s->from, twin);
-    struct un_mat dst = un_harness_mat_random(h, seg.count, s->cols, -1, 1),
-                  want = un_harness_mat_copy(h, dst);
+    /* Inside a larger matrix: a row before the first, and columns of -0, which adding 0 changes. */
+    enum { BESIDE = 64 };
+    struct un_mat dst = un_harness_mat_random(h, seg.count + 1, s->cols + BESIDE, -1, 1);
+    for (int64_t i = 0; i <= seg.count; ++i)
+        for (int64_t j = s->cols; j < dst.cols; ++j) un_low_put(dst, i, j, -0.0f);
+    struct un_mat want = un_harness_mat_copy(h, dst), inner = dst;
+    inner.data = (float *)dst.data + dst.stride;
+    inner.rows = seg.count;
+    inner.cols = s->cols;
     for (int64_t k = 0; k < seg.count; ++k)
         for (int64_t j = 0; j < s->cols && seg.id[k] >= 0; ++j)
-            ((float *)want.data)[seg.id[k] * want.stride + j] +=
+            ((float *)want.data)[(seg.id[k] + 1) * want.stride + j] +=
                 ordered_sum(twin, seg.perm + seg.start[k], seg.start[k + 1] - seg.start[k], j);
-    h->ops->segment_add_rows(h->q, dst, src, &seg);
+    h->ops->segment_add_rows(h->q, inner, src, &seg);
     un_harness_same("segment_add_rows", dst, want);
 }
 

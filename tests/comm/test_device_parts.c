@@ -1,0 +1,162 @@
+/* The tree over ranks as ranges of blocks: it is the tree of un_parts_reduce, for every number of ranks; and
+ * buckets reduced through a table that plays all ranks in one process, against that tree element by element.
+ */
+#include "comm/device_parts.h"
+#include "runtime/memory.h"
+#include "runtime/ops.h"
+#include "runtime/rng.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { RANKS_MAX = 1100, BLOCK = UN_PARAM_BLOCK };
+
+/* A sum as a set of ranks and how it was put together: equal for equal trees, whichever partner receives. */
+struct sum {
+    bool alive;
+    uint64_t shape;
+};
+
+static uint64_t mix(uint64_t x) {
+    x ^= x >> 31;
+    x *= UINT64_C(0x9e3779b97f4a7c15);
+    return x ^ (x >> 29);
+}
+
+static uint64_t join(uint64_t a, uint64_t b) {
+    return mix(mix(a) + mix(b) + 1); /* symmetric, and not associative */
+}
+
+/* The definition: neighbours, then neighbouring pairs; the odd one goes up. */
+static uint64_t tree_shape(int n) {
+    static uint64_t level[RANKS_MAX]; /* too large for the stack; used once at a time */
+    for (int i = 0; i < n; ++i) level[i] = (uint64_t)i + 1;
+    for (int up; n > 1; n = up) {
+        up = 0;
+        for (int i = 0; i + 1 < n; i += 2) level[up++] = join(level[i], level[i + 1]);
+        if (n % 2) level[up++] = level[n - 1];
+    }
+    return level[0];
+}
+
+static void test_plan_is_the_tree(void **state) {
+    (void)state;
+    static int slot[RANKS_MAX];         /* too large for the stack */
+    static struct sum place[RANKS_MAX]; /* likewise */
+    for (int size = 1; size < RANKS_MAX; ++size) {
+        struct un_tree_add adds[UN_TREE_ADDS];
+        int n = un_tree_plan(size, slot, adds), levels = 0;
+        while (1 << levels < size) ++levels;
+        assert_true(n <= 2 * levels && n >= levels);
+        if ((size & (size - 1)) == 0) assert_int_equal(n, levels);
+        memset(place, 0, sizeof place);
+        for (int r = 0; r < size; ++r) {
+            assert_true(slot[r] >= 0 && slot[r] < size && !place[slot[r]].alive);
+            place[slot[r]] = (struct sum){true, (uint64_t)r + 1};
+        }
+        for (int i = 0; i < n; ++i)
+            for (int k = 0; k < adds[i].count; ++k) {
+                struct sum *to = &place[adds[i].to + k], *from = &place[adds[i].from + k];
+                assert_true(adds[i].from + k < size && to->alive && from->alive && to != from);
+                to->shape = join(to->shape, from->shape);
+                from->alive = false;
+            }
+        for (int i = 0; i < size; ++i) assert_true(place[i].alive == (i == 0));
+        assert_true(place[0].shape == tree_shape(size));
+    }
+}
+
+/* ---- all ranks in one process: rank `c->rank` sees the buckets of all ---- */
+
+struct all {
+    float *of[16]; /* the bucket at hand of each rank */
+};
+
+static enum un_status exchange_parts(struct un_device_comm *c, float *recv, const int *slot,
+                                     const float *send, const int *counts, const int *at) {
+    struct all *all = c->state;
+    int mine = counts[c->rank];
+    assert_true(send == all->of[c->rank]);
+    for (int r = 0; r < c->size; ++r)
+        memcpy(recv + (int64_t)slot[r] * mine, all->of[r] + at[c->rank], (size_t)mine * sizeof *recv);
+    return UN_OK;
+}
+
+static enum un_status copy(struct un_device_comm *c, void *dst, const void *src, size_t bytes) {
+    (void)c;
+    memcpy(dst, src, bytes);
+    return UN_OK;
+}
+
+static const struct un_device_comm_ops table = {.exchange_parts = exchange_parts, .copy = copy};
+
+static float wild(int rank, int64_t i) {
+    struct un_rng4 r = un_rng(1, UN_RNG_TEST, 0, (uint32_t)rank, 0, (uint32_t)i);
+    return ldexpf(un_rng_unit(r.v[0]) - 0.5f, (int)(r.v[1] % 25) - 12);
+}
+
+static float tree(const float *v, int n) {
+    float level[16];
+    memcpy(level, v, (size_t)n * sizeof *v);
+    for (int up; n > 1; n = up) {
+        up = 0;
+        for (int i = 0; i + 1 < n; i += 2) level[up++] = level[i] + level[i + 1];
+        if (n % 2) level[up++] = level[n - 1];
+    }
+    return level[0];
+}
+
+static void reduce_bucket(struct un_device_comm *c, struct un_device_parts *p, int64_t b) {
+    struct all all;
+    float parts[16];
+    struct un_span bucket = un_shard_bucket(&p->shard, b), own = un_shard_part(&p->shard, b, c->rank);
+    int64_t n = un_span_count(bucket);
+    for (int r = 0; r < c->size; ++r) {
+        all.of[r] = un_alloc((size_t)n, sizeof(float), "bucket");
+        for (int64_t i = 0; i < n; ++i) all.of[r][i] = wild(r, bucket.begin + i);
+    }
+    c->state = &all;
+    assert_int_equal(un_device_parts_reduce(c, p, b, all.of[c->rank], true), UN_OK);
+    for (int64_t i = 0; i < n; ++i) {
+        for (int r = 0; r < c->size; ++r) parts[r] = wild(r, bucket.begin + i);
+        bool mine = bucket.begin + i >= own.begin && bucket.begin + i < own.end;
+        float expected = mine ? tree(parts, c->size) : parts[c->rank];
+        assert_memory_equal(&all.of[c->rank][i], &expected, sizeof expected);
+    }
+    for (int r = 0; r < c->size; ++r) un_free(all.of[r]);
+}
+
+static void test_reduces(void **state) {
+    (void)state;
+    static const int sizes[] = {2, 3, 4, 5, 7, 8, 13};
+    struct un_device *d;
+    struct un_queue *q;
+    struct un_limits limits = {.max_params = 1};
+    assert_int_equal(un_cpu_open(1, &d), UN_OK);
+    assert_int_equal(d->mem->queue_open(d, &limits, &q), UN_OK);
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; ++k)
+        for (int rank = 0; rank < sizes[k]; ++rank) {
+            struct un_shard shard;
+            struct un_device_parts parts;
+            struct un_device_comm c = {
+                .ops = &table, .rank = rank, .size = sizes[k], .device = d, .queue = q};
+            un_shard_set(&shard, 11 * BLOCK + 192, sizes[k], 5 * BLOCK * sizeof(float));
+            assert_int_equal(un_device_parts_open(&parts, &shard, d), UN_OK);
+            for (int64_t b = 0; b < shard.buckets; ++b) reduce_bucket(&c, &parts, b);
+            un_device_parts_close(&parts);
+        }
+    d->mem->queue_close(q);
+    un_device_close(d);
+    assert_true(un_memory_counts().live_blocks == 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_plan_is_the_tree),
+                                       cmocka_unit_test(test_reduces)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
