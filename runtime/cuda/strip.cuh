@@ -5,7 +5,7 @@
  * thus: rows lane, lane + UN_STRIP_LANES, ... of the block by one thread in order, the lanes in order, then
  * the blocks as sum_blocks in reduce.cu adds them. Every op that sums over rows keeps to this, so that a sum
  * taken inside another op has the bits of col_sum. Where values are stored and summed, the sum takes what was
- * stored.
+ * stored; the product that makes it is __fmul_rn, which the compiler does not join with the sum.
  *
  * T is the one type of all matrices when they can be read in vectors; un_any is for everything else: any
  * types, addresses and strides, element by element, by the same threads in the same order.

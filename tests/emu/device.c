@@ -46,7 +46,7 @@ static size_t emu_scratch_bytes(struct un_device *d, const struct un_limits *lim
     };
     size_t most = 0;
     for (size_t i = 0; i < sizeof needs / sizeof *needs; ++i) {
-        const size_t bytes = needs[i] ? needs[i](limits) : 0;
+        const size_t bytes = needs[i](limits);
         if (bytes > most) most = bytes;
     }
     return most;

@@ -42,6 +42,10 @@ struct un_typed_shape {
  * registers. */
 enum { UN_TYPED_SIZES = 14 };
 extern const int64_t un_typed_sizes[UN_TYPED_SIZES][2];
+/* Some ten operations an element. */
+static inline bool un_typed_heavy(int64_t rows, int64_t cols) {
+    return un_harness_heavy(10.0 * (double)(rows * cols));
+}
 /* Runs a case at all sizes, in several types and forms. */
 void un_typed_each(un_harness_case run);
 

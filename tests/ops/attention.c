@@ -343,9 +343,9 @@ static void test_small_scratch(void **state) {
     struct un_harness h;
     (void)state;
     un_harness_open(&h, 1, &small);
-    if (h.device->kind != UN_DEVICE_CPU) {
+    if (h.device->kind != UN_DEVICE_CPU) { /* needs no scratch on a card */
         un_harness_close(&h);
-        return;
+        skip();
     }
     struct un_layout layout = {.samples = 1, .tokens = 200, .longest = 200};
     layout.start = un_harness_put(&h, start, 2, sizeof *start);
