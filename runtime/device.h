@@ -51,6 +51,8 @@ struct un_device_ops {
     void *(*stream)(struct un_queue *q);
     void (*copy_in)(struct un_queue *q, void *device_dst, const void *host_src, size_t bytes);
     void (*copy_out)(struct un_queue *q, void *host_dst, const void *device_src, size_t bytes);
+    /* Within the device's memory; the two do not overlap. */
+    void (*copy)(struct un_queue *q, void *device_dst, const void *device_src, size_t bytes);
     /* Bytes a queue with these limits will take as scratch, for the plan printed by --check. Limits of zero
      * are a queue without scratch: for copies, and for ops that need none on any device (add). */
     size_t (*scratch_bytes)(struct un_device *d, const struct un_limits *limits);

@@ -141,6 +141,7 @@ static const struct un_device_ops cpu_device_ops = {
     .stream = cpu_stream,
     .copy_in = cpu_copy,
     .copy_out = cpu_copy,
+    .copy = cpu_copy,
     .scratch_bytes = cpu_scratch_bytes,
     .memory_info = cpu_memory_info,
     .event_open_timed = cpu_event_open,

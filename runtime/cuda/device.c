@@ -116,6 +116,7 @@ static const struct un_device_ops card_ops = {
     .stream = un_cuda_stream,
     .copy_in = un_cuda_copy_in,
     .copy_out = un_cuda_copy_out,
+    .copy = un_cuda_copy,
     .scratch_bytes = un_cuda_scratch_bytes,
     .memory_info = memory_info,
     .event_open_timed = un_cuda_event_open_timed,

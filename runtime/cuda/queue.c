@@ -178,6 +178,10 @@ void un_cuda_copy_out(struct un_queue *q, void *host_dst, const void *device_src
     copy(q, host_dst, device_src, bytes, cudaMemcpyDeviceToHost);
 }
 
+void un_cuda_copy(struct un_queue *q, void *device_dst, const void *device_src, size_t bytes) {
+    copy(q, device_dst, device_src, bytes, cudaMemcpyDeviceToDevice);
+}
+
 /* ---- graphs and ranges ---- */
 
 void un_cuda_graph_begin(struct un_queue *q) {

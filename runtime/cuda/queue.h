@@ -22,6 +22,7 @@ enum un_status un_cuda_event_wait(struct un_event *e);
 void *un_cuda_stream(struct un_queue *q);
 void un_cuda_copy_in(struct un_queue *q, void *device_dst, const void *host_src, size_t bytes);
 void un_cuda_copy_out(struct un_queue *q, void *host_dst, const void *device_src, size_t bytes);
+void un_cuda_copy(struct un_queue *q, void *device_dst, const void *device_src, size_t bytes);
 size_t un_cuda_scratch_bytes(struct un_device *d, const struct un_limits *limits);
 enum un_status un_cuda_event_open_timed(struct un_device *d, struct un_event **event);
 double un_cuda_event_seconds(struct un_event *from, struct un_event *to);

@@ -281,7 +281,7 @@ static void fill_tables(struct fake_state *s) {
     s->mem.queue_wait_event = queue_wait_event;
     s->mem.event_wait = event_wait;
     s->mem.stream = stream;
-    s->mem.copy_in = s->mem.copy_out = copy;
+    s->mem.copy_in = s->mem.copy_out = s->mem.copy = copy;
     s->mem.scratch_bytes = scratch_bytes;
     s->mem.close = card_close;
     s->ops = *s->inner->ops;

@@ -131,6 +131,7 @@ static const struct un_device_ops emu_device_ops = {
     .event_wait = emu_event_wait,
     .copy_in = emu_copy,
     .copy_out = emu_copy,
+    .copy = emu_copy,
     .scratch_bytes = emu_scratch_bytes,
     .close = emu_close,
 };

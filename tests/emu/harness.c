@@ -7,15 +7,16 @@
 
 /* What is left out is what sanitizers make slow: a test is to stay under 20 s, and 60 s with them. */
 #if defined(UN_EMU_TSAN)
-const int un_harness_variations = 2;
-const double un_harness_most_work = 1e5;
+int un_harness_variations = 2;
+double un_harness_most_work = 1e5;
 #elif UN_EMU_ASAN
-const int un_harness_variations = 3; /* each way once */
-const double un_harness_most_work = 2e6;
+int un_harness_variations = 3; /* each way once */
+double un_harness_most_work = 2e6;
 #else
-const int un_harness_variations = 5;
-const double un_harness_most_work = 5e7;
+int un_harness_variations = 5;
+double un_harness_most_work = 5e7;
 #endif
+bool un_harness_by_address;
 
 enum un_status un_harness_device(int way, struct un_device **device) {
     const char *seed = getenv("UN_EMU_ORDER"); /* another shuffle for a run by hand */

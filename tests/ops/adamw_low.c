@@ -35,12 +35,13 @@ static void run_adamw(struct un_harness *h, const void *context) {
     uint8_t *decay = un_harness_take(h, blocks, 1);
     uint16_t *low = s->low ? (uint16_t *)un_harness_take(h, n + 3, sizeof *low) + 3 * (n % 2) : NULL;
     for (int64_t b = 0; b < blocks; ++b) decay[b] = b % 3 == 1 ? 0 : (uint8_t)(b + 1);
-    const float clip = 0.37f, fine = 1, infinite = 0;
-    h->ops->adamw(h->q, p, low, m, v, g, decay, n, &how, &clip, &infinite);
+    const float clip = 0.37f, scalars[] = {clip, 1, 0};
+    const float *at = un_harness_put(h, scalars, 3, sizeof *scalars), *fine = at + 1, *infinite = at + 2;
+    h->ops->adamw(h->q, p, low, m, v, g, decay, n, &how, at, infinite);
     un_harness_same("p at rest", un_mat32(p, 1, n), un_mat32(p2, 1, n));
     for (int64_t i = 0; low && i < n; ++i) assert_int_equal(low[i], 0xFFFF);
-    h->ops->adamw(h->q, p, low, m, v, g, decay, n, &how, &clip, &fine);
-    cpu.cpu->ops->adamw(cpu.q, p2, NULL, m2, v2, g, decay, n, &how, &clip, &fine);
+    h->ops->adamw(h->q, p, low, m, v, g, decay, n, &how, at, fine);
+    cpu.cpu->ops->adamw(cpu.q, p2, NULL, m2, v2, g, decay, n, &how, at, fine);
     for (int64_t i = 0; i < n; ++i) rule(p3 + i, m3 + i, v3 + i, g[i], decay[i / UN_PARAM_ALIGN] != 0, clip);
     un_harness_same("p", un_mat32(p, 1, n), un_mat32(p3, 1, n));
     un_harness_same("m", un_mat32(m, 1, n), un_mat32(m3, 1, n));

@@ -2,7 +2,7 @@
  * calls one op and compares the outputs with an oracle of its own in double precision. un_harness_each runs
  * it under several numbers of threads, buffer addresses and row strides: inputs are the same each time,
  * outputs must be the same bits, and no byte outside them may change. Which device runs the ops is linked:
- * harness_cpu.c, or the emulated card of tests/emu.
+ * harness_cpu.c, the emulated card of tests/emu, or a real one (tests/card).
  */
 #ifndef UN_HARNESS_H
 #define UN_HARNESS_H
@@ -26,8 +26,11 @@ enum un_status un_harness_device(int way, struct un_device **device);
 void un_harness_poison_scratch(struct un_queue *q);
 /* How many of the variations (ways, addresses, strides) un_harness_each tries, at least 2 of 5; and how much
  * work, in elements or multiply-adds, one run of a case may be: heavier ones are left out by the tests. */
-extern const int un_harness_variations;
-extern const double un_harness_most_work;
+extern int un_harness_variations;
+extern double un_harness_most_work;
+/* Set by an op whose bits may depend on addresses and strides, as a card's products do: un_harness_each then
+ * asks for the same bits only from a second run at the same addresses. */
+extern bool un_harness_by_address;
 static inline bool un_harness_heavy(double work) {
     return work > un_harness_most_work;
 }

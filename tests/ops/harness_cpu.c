@@ -6,8 +6,9 @@
 #include <math.h>
 #include <string.h>
 
-const int un_harness_variations = 5;
-const double un_harness_most_work = INFINITY;
+int un_harness_variations = 5;
+double un_harness_most_work = INFINITY;
+bool un_harness_by_address;
 
 enum un_status un_harness_device(int way, struct un_device **device) {
     return un_cpu_open(way, device);

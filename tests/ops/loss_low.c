@@ -51,17 +51,17 @@ static void run_cross_entropy(struct un_harness *h, const void *context) {
     struct scalars a = scalars_of(h, s->rows), b = scalars_of(h, s->rows), c = scalars_of(h, s->rows),
                    w = scalars_of(h, s->rows), one = scalars_of(h, 1);
     int32_t *target = un_harness_ints(h, s->rows, -1, (int32_t)s->cols);
-    float scale = 0.3f;
+    const float *scale = un_harness_random(h, 1, 0.3f, 0.3f);
     if (s->rows > 1) { /* a hit, and its equal before it: no hit */
         float *x = (float *)logits.data + logits.stride;
         x[target[1] = (int32_t)s->cols - 1] = 7.0f;
         if (s->rows > 2) x[logits.stride] = x[logits.stride + (target[2] = (int32_t)s->cols - 1)] = 7.5f;
         over = un_harness_mat_copy(h, logits);
     }
-    low.cpu->ops->cross_entropy(low.q, w.loss, w.hit, want, logits, target, &scale);
-    h->ops->cross_entropy(h->q, a.loss, a.hit, full, logits, target, &scale);
-    h->ops->cross_entropy(h->q, b.loss, b.hit, half, logits, target, &scale);
-    h->ops->cross_entropy(h->q, c.loss, c.hit, over, over, target, &scale);
+    low.cpu->ops->cross_entropy(low.q, w.loss, w.hit, want, logits, target, scale);
+    h->ops->cross_entropy(h->q, a.loss, a.hit, full, logits, target, scale);
+    h->ops->cross_entropy(h->q, b.loss, b.hit, half, logits, target, scale);
+    h->ops->cross_entropy(h->q, c.loss, c.hit, over, over, target, scale);
     un_low_same("bf16 gradient", half, full);
     un_harness_same("gradient in place", over, full);
     const struct un_mat got = un_mat32(a.loss, 1, s->rows), hit = un_mat32(a.hit, 1, s->rows);
@@ -73,7 +73,7 @@ static void run_cross_entropy(struct un_harness *h, const void *context) {
     near(h, "gradient", full, want, gradient_tolerance);
     /* by itself, the last row gives the same */
     const int64_t last = s->rows - 1;
-    h->ops->cross_entropy(h->q, one.loss, one.hit, none(), row_of(logits, last), target + last, &scale);
+    h->ops->cross_entropy(h->q, one.loss, one.hit, none(), row_of(logits, last), target + last, scale);
     assert_true(one.loss[0] == a.loss[last] && one.hit[0] == a.hit[last]);
     un_low_close(&low);
 }
@@ -91,22 +91,23 @@ static void cross_entropy(void **state) {
 /* What no shortcut survives, in the last element of a row of each length. */
 static void extremes(void **state) {
     static const int64_t widths[] = {2, 513, 2052, 32772};
-    static float x[32772], g[32772];
     (void)state;
     for (int i = 0; i < 4; ++i) {
         const int64_t n = widths[i];
-        int32_t target = 0;
-        float scale = 1, loss, hit;
         struct un_harness h;
         un_harness_open(&h, 1, NULL);
+        float *x = un_harness_poison(&h, n), *g = un_harness_poison(&h, n), *loss = un_harness_poison(&h, 1),
+              *hit = un_harness_poison(&h, 1), *scale = un_harness_random(&h, 1, 1, 1);
+        const int32_t *target = un_harness_ints(&h, 1, 0, 1);
         for (int k = 0; k < 5; ++k) {
             const float last[] = {NAN, INFINITY, 3e38f, -INFINITY, -INFINITY};
             for (int64_t j = 0; j < n; ++j) x[j] = k == 4 ? -INFINITY : -1.0f;
             x[n - 1] = last[k];
-            h.ops->cross_entropy(h.q, &loss, &hit, un_mat32(g, 1, n), un_mat32(x, 1, n), &target, &scale);
-            if (k == 0 || k == 1 || k == 4) assert_true(isnan(loss) && isnan(g[0]));
-            if (k == 2) assert_true(loss == 3e38f && hit == 0 && g[n - 1] == 1.0f && g[0] == -1.0f);
-            if (k == 3) assert_true(fabsf(loss - logf((float)(n - 1))) < 4e-6f && hit == 1 && g[n - 1] == 0);
+            h.ops->cross_entropy(h.q, loss, hit, un_mat32(g, 1, n), un_mat32(x, 1, n), target, scale);
+            if (k == 0 || k == 1 || k == 4) assert_true(isnan(*loss) && isnan(g[0]));
+            if (k == 2) assert_true(*loss == 3e38f && *hit == 0 && g[n - 1] == 1.0f && g[0] == -1.0f);
+            if (k == 3)
+                assert_true(fabsf(*loss - logf((float)(n - 1))) < 4e-6f && *hit == 1 && g[n - 1] == 0);
         }
         un_harness_close(&h);
     }
@@ -127,12 +128,13 @@ static void run_kl(struct un_harness *h, const void *context) {
                   over = un_harness_mat_copy(h, logits);
     struct scalars a = scalars_of(h, s->rows), b = scalars_of(h, s->rows), w = scalars_of(h, s->rows);
     const int64_t count = s->rows * s->cols;
-    float *unit = un_harness_poison(h, count), *want_unit = un_harness_poison(h, count), scale = 0.3f;
-    low.cpu->ops->kl_divergence(low.q, w.loss, w.hit, want_unit, want, logits, twin, &scale);
-    h->ops->kl_divergence(h->q, a.loss, a.hit, unit, full, logits, soft, &scale);
-    h->ops->kl_divergence(h->q, b.loss, b.hit, NULL, half, logits, soft, &scale);
+    float *unit = un_harness_poison(h, count), *want_unit = un_harness_poison(h, count);
+    const float *scale = un_harness_random(h, 1, 0.3f, 0.3f);
+    low.cpu->ops->kl_divergence(low.q, w.loss, w.hit, want_unit, want, logits, twin, scale);
+    h->ops->kl_divergence(h->q, a.loss, a.hit, unit, full, logits, soft, scale);
+    h->ops->kl_divergence(h->q, b.loss, b.hit, NULL, half, logits, soft, scale);
     un_low_same("bf16 gradient", half, full);
-    h->ops->kl_divergence(h->q, b.loss, b.hit, NULL, over, over, soft, &scale);
+    h->ops->kl_divergence(h->q, b.loss, b.hit, NULL, over, over, soft, scale);
     un_harness_same("gradient in place", over, full);
     un_harness_same("loss in place", un_mat32(b.loss, 1, s->rows), un_mat32(a.loss, 1, s->rows));
     un_harness_same("hit", un_mat32(a.hit, 1, s->rows), un_mat32(w.hit, 1, s->rows));
@@ -163,10 +165,11 @@ static void run_square(struct un_harness *h, const void *context) {
     struct scalars a = scalars_of(h, s->rows), b = scalars_of(h, s->rows), w = scalars_of(h, s->rows);
     const int64_t count = s->rows * s->cols;
     const int32_t *region = un_harness_ints(h, s->rows, -1, 4);
-    float *unit = un_harness_poison(h, count), *want_unit = un_harness_poison(h, count), scale = 0.3f;
-    low.cpu->ops->squared_error(low.q, w.loss, want_unit, want, pred, twin, region, &scale);
-    h->ops->squared_error(h->q, a.loss, unit, full, pred, feature, region, &scale);
-    h->ops->squared_error(h->q, b.loss, NULL, half, pred, feature, region, &scale);
+    float *unit = un_harness_poison(h, count), *want_unit = un_harness_poison(h, count);
+    const float *scale = un_harness_random(h, 1, 0.3f, 0.3f);
+    low.cpu->ops->squared_error(low.q, w.loss, want_unit, want, pred, twin, region, scale);
+    h->ops->squared_error(h->q, a.loss, unit, full, pred, feature, region, scale);
+    h->ops->squared_error(h->q, b.loss, NULL, half, pred, feature, region, scale);
     un_low_same("bf16 gradient", half, full);
     un_harness_same("loss beside bf16", un_mat32(b.loss, 1, s->rows), un_mat32(a.loss, 1, s->rows));
     un_harness_same("gradient", full, want);

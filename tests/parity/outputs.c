@@ -54,7 +54,7 @@ static enum un_status compare_pairs(struct run *r) {
     int64_t pairs = r->batch[UN_ITM].host.rows[UN_ITM].n;
     int64_t plan = r->batch[UN_ITM].host.plan_start[pairs];
     UN_TRY(compare_mat(r, UN_ITM, "pooled", out->pooled, r->tolerance->value));
-    UN_TRY(compare_output(r, UN_ITM, "itm_scores", out->scores.data, pairs * 2, 2, r->tolerance->value));
+    UN_TRY(compare_output(r, UN_ITM, "itm_scores", out->scores.data, pairs * 2, 2, r->tolerance->score));
     UN_TRY(compare_output(r, UN_ITM, "xe", out->row_loss[UN_ITM], pairs, 1, r->tolerance->value));
     UN_TRY(compare_output(r, UN_ITM, "ot_distance", out->distance, pairs, 1, r->tolerance->value));
     UN_TRY(compare_output(r, UN_ITM, "ot_plan", out->plan, plan, 1, r->tolerance->plan));

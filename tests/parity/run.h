@@ -9,11 +9,15 @@
 
 /* How far a quantity may be off; one set a precision (parity.c). */
 struct tolerances {
-    double value;    /* hidden states, losses, pooled, scores, distances: of the largest */
+    double value;    /* hidden states, losses, pooled, distances: of the largest */
+    double score;    /* scores of pairs: of the largest */
     double gradient; /* l2, relative */
+    double pairs;    /* likewise, of the task itm */
+    double terms;    /* itm_output.bias: a gradient below this is judged as one of this size */
     double zero;     /* gradients whose true value is zero: absolute */
     double plan;     /* of the largest entry */
     double training; /* losses and gradient norms, relative */
+    double drift;    /* how far the parameters may be along the gradient: times its norm, added to a loss */
     double norm;     /* l2 of a parameter after training, relative */
     double rate;     /* learning rate: the file's double rounded to float */
 };

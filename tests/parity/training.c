@@ -31,7 +31,8 @@ static int objective_of(const char *name) {
 
 struct history {
     double *loss, *norm, *rate;
-    double *norm_in_lanes; /* the norm summed as PyTorch may have, see lanes_norm */
+    double *lowest, *highest; /* of the loss, for parameters that are off by the tolerance's drift */
+    double *norm_in_lanes;    /* the norm summed as PyTorch may have, see lanes_norm */
     float *reference_norm;
     int64_t steps;
 };
@@ -81,6 +82,8 @@ static enum un_status train_step(struct run *r, struct un_optim *optim, const st
     UN_TRY(net_fetch(&r->net, clip, optim->clip, 3));
     h->loss[step - 1] = net_loss(&r->net, &r->batch[t], &r->factors);
     h->norm[step - 1] = clip[0];
+    h->lowest[step - 1] = h->loss[step - 1] - r->tolerance->drift * h->norm[step - 1];
+    h->highest[step - 1] = h->loss[step - 1] + r->tolerance->drift * h->norm[step - 1];
     h->rate[step - 1] = un_optim_lr(keys, step, total);
     return UN_OK;
 }
@@ -90,7 +93,7 @@ static enum un_status compare_history(struct run *r, const struct history *h, in
         const char *name;
         const double *got, *or_got;
         double tolerance;
-    } list[] = {{"loss", h->loss, h->loss, r->tolerance->training},
+    } list[] = {{"loss", h->lowest, h->highest, r->tolerance->training},
                 {"grad_norm", h->norm, h->norm_in_lanes, r->tolerance->training},
                 {"lr", h->rate, h->rate, r->tolerance->rate}};
     for (size_t i = 0; i < sizeof list / sizeof *list; ++i) {
@@ -144,11 +147,13 @@ static enum un_status history_open(struct run *r, struct history *h) {
     if (norms != n)
         return un_fail(UN_DATA, "%s: train/grad_norm has %lld steps, train/task %lld", r->ref.name,
                        (long long)norms, (long long)n);
-    h->loss = un_alloc((size_t)n * 4 + 1, sizeof *h->loss, "training run");
+    h->loss = un_alloc((size_t)n * 6 + 1, sizeof *h->loss, "training run");
     if (!h->loss) return un_error_get()->status;
     h->norm = h->loss + n;
     h->rate = h->loss + 2 * n;
     h->norm_in_lanes = h->loss + 3 * n;
+    h->lowest = h->loss + 4 * n;
+    h->highest = h->loss + 5 * n;
     return UN_OK;
 }
 
