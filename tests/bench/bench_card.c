@@ -127,7 +127,7 @@ static float *vector[8], *stats[4];
 static struct un_dropout drop = {.seed = 1, .site = 4, .threshold = 6554, .scale = 65536.0f / (65536 - 6554)};
 static struct un_layout layout;
 static struct un_segments segments;
-static int32_t *row_of_word, *row_of_region, *word_id, *word_pos, *masked_row, *target;
+static int32_t *row_of_region, *word_id, *word_pos, *masked_row, *target;
 static struct un_pairs pairs;
 static const struct un_transport ipot = {.solver = UN_SOLVER_IPOT, .iterations = 50, .beta = 0.5f};
 static const struct un_transport sinkhorn = {
