@@ -299,8 +299,8 @@ bool un_cuda_blas_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, boo
     struct call call;
     *biased = false;
     const bool with_bias = bias && ((uintptr_t)bias & 15u) == 0; /* the plan does not hold its alignment */
-    if (!q->blas || !un_plan_make(&plan, c, a, transpose_a, b, transpose_b, beta, with_bias, bias_type,
-                                  q->device->tf32))
+    if (!q->blas ||
+        !un_plan_make(&plan, c, a, transpose_a, b, transpose_b, beta, with_bias, bias_type, q->device->tf32))
         return false;
     if (describe(&call, &plan, bias) != CUBLAS_STATUS_SUCCESS) return false;
     struct choice choice = choice_of(q, &plan, &call);
