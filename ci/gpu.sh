@@ -135,6 +135,7 @@ build_all() {
 card_tests() {
     local which=(-L '^card$') status
     [ "$rehearsal" = 0 ] || which=(-R '^ops_')
+    rm -f "$logs/ops.xml"
     CUDA_LAUNCH_BLOCKING=1 ctest --test-dir "$build" --no-tests=error --output-on-failure "${which[@]}" -j 8 --timeout 100 \
         --output-junit "$logs/ops.xml"
     status=$?
