@@ -176,7 +176,7 @@ train() {
     shift 3
     sed "s#data/world#$build/world#g" configs/quickstart.yaml >"$build/quickstart.yaml"
     "$build/uniter_dist" --cfg "$build/quickstart.yaml" --quiet "run.dir=$build/runs/$name" "device=$where" \
-        "train.precision=$precision" "train.steps=$steps_of_training" valid.every=0 log.every=1 checkpoint.every=0 optim.warmup_steps=20 "$@"
+        "train.precision=$precision" "train.steps=$steps_of_training" valid.every=0 log.every=1 checkpoint.every=0 optim.warmup_steps=10 "$@"
 }
 fresh() {
     rm -rf "$build/runs/$1"

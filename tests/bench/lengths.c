@@ -22,29 +22,37 @@ static enum un_status read_column(struct un_h5 *file, const char *name, struct c
     return UN_OK;
 }
 
-static int64_t regions_of(const struct column *id, const struct column *first, int64_t image) {
-    for (int64_t i = 0; i < id->count; ++i)
-        if (id->value[i] == image) return first->value[i + 1] - first->value[i];
+/* Names of images, one in `stride` bytes. */
+struct names {
+    char *cell;
+    int64_t count, stride;
+};
+
+static int64_t regions_of(const struct names *images, const struct column *first, const char *image) {
+    for (int64_t i = 0; i < images->count; ++i)
+        if (strcmp(images->cell + i * images->stride, image) == 0)
+            return first->value[i + 1] - first->value[i];
     return 0;
 }
 
 static enum un_status print_all(struct un_h5 *texts, struct un_h5 *images) {
-    struct column id = {0}, first = {0}, token = {0}, image = {0};
+    struct column first = {0}, token = {0};
+    struct names all = {0}, of = {0};
     enum un_status status;
-    UN_TRY_GOTO(read_column(images, "image_id", &id), done);
+    UN_TRY_GOTO(un_h5_read_texts(images, "image_id", &all.count, &all.stride, &all.cell), done);
+    UN_TRY_GOTO(un_h5_read_texts(texts, "image_id", &of.count, &of.stride, &of.cell), done);
     UN_TRY_GOTO(read_column(images, "region_offset", &first), done);
     UN_TRY_GOTO(read_column(texts, "token_offset", &token), done);
-    UN_TRY_GOTO(read_column(texts, "image_id", &image), done);
-    for (int64_t i = 0; i < image.count; ++i) {
-        int64_t regions = regions_of(&id, &first, image.value[i]);
+    for (int64_t i = 0; i < of.count; ++i) {
+        int64_t regions = regions_of(&all, &first, of.cell + i * of.stride);
         printf("%lld %lld\n", (long long)(token.value[i + 1] - token.value[i] + 2),
                (long long)(regions < MOST_REGIONS ? regions : MOST_REGIONS));
     }
 done:
-    un_free(id.value);
+    un_free(all.cell);
+    un_free(of.cell);
     un_free(first.value);
     un_free(token.value);
-    un_free(image.value);
     return status;
 }
 

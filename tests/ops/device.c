@@ -44,7 +44,8 @@ static void open_and_name(void **state) {
     un_device_close(d);
 }
 
-/* Every member of the table is a pointer; none may be missing. */
+/* Every member of the table is a pointer; none may be missing but the four of graphs, which the CPU has not.
+ */
 static void no_gaps(void **state) {
     (void)state;
     struct un_device *d;
@@ -53,8 +54,10 @@ static void no_gaps(void **state) {
     for (size_t i = 0; i < sizeof *d->ops / sizeof *member; ++i)
         if (!member[i]) fail_msg("op %zu of the table is missing", i);
     member = (void *const *)(const void *)d->mem;
+    const size_t graphs = offsetof(struct un_device_ops, graph_begin) / sizeof *member;
     for (size_t i = 0; i < sizeof *d->mem / sizeof *member; ++i)
-        if (!member[i]) fail_msg("member %zu of the device's table is missing", i);
+        if (!member[i] && (i < graphs || i >= graphs + 4))
+            fail_msg("member %zu of the device's table is missing", i);
     un_device_close(d);
 }
 
