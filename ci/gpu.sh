@@ -170,12 +170,12 @@ world() {
     "$build/uniter" data synth "$build/world" seed=1 train_images=2000 valid_images=50 max_objects=4 duplicates=0.2 max_background=1
 }
 
-# train NAME DEVICE PRECISION [override...]: a run in $build/runs/NAME
+# train NAME DEVICE PRECISION [override...]: a run in $build/runs/NAME; in a shell of its own, HOW=exec makes that the program
 train() {
     local name=$1 where=$2 precision=$3
     shift 3
     sed "s#data/world#$build/world#g" configs/quickstart.yaml >"$build/quickstart.yaml"
-    "$build/uniter_dist" --cfg "$build/quickstart.yaml" --quiet "run.dir=$build/runs/$name" "device=$where" \
+    ${HOW:-} "$build/uniter_dist" --cfg "$build/quickstart.yaml" --quiet "run.dir=$build/runs/$name" "device=$where" \
         "train.precision=$precision" "train.steps=$steps_of_training" valid.every=0 log.every=1 checkpoint.every=0 optim.warmup_steps=10 "$@"
 }
 fresh() {
@@ -211,7 +211,7 @@ repeat() {
         fresh again_cache "$device" $low data.cache=device >"$logs/again_cache.txt" 2>&1 || bad=1
     fi
     rm -rf "$build/runs/again_stop"
-    train again_stop "$device" $low checkpoint.every=5 >"$logs/again_stop_1.txt" 2>&1 &
+    (HOW=exec && train again_stop "$device" $low checkpoint.every=5 >"$logs/again_stop_1.txt" 2>&1) &
     pid=$!
     for _ in $(seq 600); do
         compgen -G "$build/runs/again_stop/ckpt/step_*" >/dev/null && break

@@ -25,7 +25,7 @@ static enum un_status open_events(struct un_job *job) {
 static enum un_status open(struct un_job *job) {
     struct un_exchange *x = &job->exchange;
     struct un_device *d = job->device;
-    struct un_limits limits = {.max_params = x->shard.total}; /* ops, of which none needs scratch */
+    struct un_limits limits = {0}; /* of the ops, only `add` runs there */
     size_t sums = (size_t)(un_param_blocks(x->shard.total) + x->shard.size);
     UN_TRY(d->mem->queue_open(d, &limits, &x->side));
     UN_TRY(un_device_parts_open(&x->card_parts, &x->shard, d));

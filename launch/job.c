@@ -137,6 +137,7 @@ enum un_status un_job_find_device(struct un_job *job) {
     UN_TRY(un_topology_bind(job));
     if (threads == 0) threads = un_topology_threads(job);
     UN_TRY(un_device_open(un_device_names[c->top.device], threads, job->comm->local_rank, &job->device));
+    job->device->tf32 = c->train.precision == UN_PRECISION_TF32;
     un_topology_place_threads(job);
     return UN_OK;
 }
@@ -193,6 +194,7 @@ static void close_split(struct un_split *split) {
 
 static void close_device(struct un_job *job) {
     struct un_device *d = job->device;
+    un_replay_close(&job->replay, d);
     un_exchange_close(job);
     for (int i = 0; i < 2; ++i) {
         un_host_outputs_close(&job->outputs[i], d);

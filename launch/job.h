@@ -9,6 +9,7 @@
 #include "io/checkpoint.h"
 #include "io/loader.h"
 #include "launch/exchange.h"
+#include "launch/replay.h"
 #include "launch/run_config.h"
 #include "launch/send.h"
 #include "launch/watchdog.h"
@@ -109,6 +110,7 @@ struct un_job {
     int n_grads, top;            /* buffers; of them in use in a step */
     struct un_optim optim;       /* of what this rank owns */
     struct un_exchange exchange;
+    struct un_replay replay; /* train.graph */
     struct un_next_step next;
     struct un_sender sender;
     struct un_event *events[2]; /* lane i's outputs are on the host */

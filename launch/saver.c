@@ -142,7 +142,10 @@ enum un_status un_saver_begin(struct un_saver *s) {
     double start = un_clock();
     if (s->step == s->job->step) return UN_OK;
     un_watchdog_phase(s->job->watchdog, "checkpoint", s->job->step);
-    UN_TRY(begin(s));
+    s->job->device->mem->range_push("checkpoint");
+    enum un_status status = begin(s);
+    s->job->device->mem->range_pop();
+    UN_TRY(status);
     s->stall += un_clock() - start;
     return UN_OK;
 }

@@ -2,6 +2,7 @@
 #include "launch/step.h"
 
 #include "io/metrics.h"
+#include "launch/replay.h"
 #include "launch/signals.h"
 
 #include <string.h>
@@ -107,10 +108,9 @@ static void add_work(struct un_work *work, const struct un_batch *b) {
     work->pairs += b->rows[UN_ITM].n;
 }
 
-/* Lane i's outputs have arrived: its sums, its new state, its slot back to the loader. */
-static enum un_status finish_lane(struct un_job *job, int64_t i) {
+/* The outputs of a lane have arrived: its sums, its new state, its slot back to the loader. */
+static enum un_status finish_lane(struct un_job *job, struct un_loaded *held, int64_t i) {
     UN_TRY(job->device->mem->event_wait(job->events[i % 2]));
-    struct un_loaded *held = &job->held[i];
     job->lane_stats[i] = (struct un_stats){0};
     un_stats_add(&job->lane_stats[i], held->batch, &job->outputs[i % 2], &job->dims);
     job->states[held->lane] = *held->after;
@@ -133,6 +133,29 @@ static void merge_span(void *context, int64_t begin, int64_t end) {
     un_exchange_ready(job, begin);
 }
 
+/* Zeroes grads and runs forward and backward; a graph where the shape has been seen, when nobody has to be
+ * told of what becomes final on the way. */
+static enum un_status run_pass(struct un_job *job, const struct un_batch *batch, float *grads, bool last,
+                               struct un_outputs *out) {
+    struct un_device *d = job->device;
+    if (job->config.train.graph && d->mem->graph_begin && job->comm->size == 1) {
+        UN_TRY(un_replay_pass(&job->replay, job->model, d, job->queue, batch, job->params, job->low, grads,
+                              out));
+        if (last) merge_span(job, 0, job->table->total);
+        return UN_OK;
+    }
+    d->ops->zero(job->queue, grads, (size_t)job->table->total * sizeof *grads);
+    struct un_pass_hooks hooks = {.need = await_params, .ready = last ? merge_span : NULL, .context = job};
+    return un_model_pass(job->model, job->queue, batch, job->params, job->low, grads, true, out, &hooks);
+}
+
+/* A loss that is not finite spoils the update of all ranks; found on the device, which nobody waits for. */
+static void check_losses(struct un_job *job, const struct un_outputs *out, const struct un_batch *batch) {
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t)
+        un_optim_word_add(&job->optim, job->device, job->queue, out->row_loss[t], batch->rows[t].n);
+    un_optim_word_add(&job->optim, job->device, job->queue, out->distance, batch->rows[UN_ITM].n);
+}
+
 /* Forward and backward of lane i into a fresh gradient buffer; its outputs start on their way to the host. */
 static enum un_status start_lane(struct un_job *job, const int64_t counts[UN_COUNTS], int64_t i) {
     struct un_device *d = job->device;
@@ -142,11 +165,9 @@ static enum un_status start_lane(struct un_job *job, const int64_t counts[UN_COU
     set_scales(job, counts, host);
     un_send_take(job, host, &batch);
     if (i + 1 < lane_count(job)) un_send_ahead(job, job->held[i + 1].batch);
-    d->ops->zero(job->queue, grads, (size_t)job->table->total * sizeof *grads);
     struct un_outputs out;
-    struct un_pass_hooks hooks = {
-        .need = await_params, .ready = i + 1 == lane_count(job) ? merge_span : NULL, .context = job};
-    UN_TRY(un_model_pass(job->model, job->queue, &batch, job->params, job->low, grads, true, &out, &hooks));
+    UN_TRY(run_pass(job, &batch, grads, i + 1 == lane_count(job), &out));
+    check_losses(job, &out, &batch);
     un_send_used(job, &batch);
     un_host_outputs_fetch(&job->outputs[i % 2], &out, host, d, job->queue);
     d->mem->event_record(job->events[i % 2], job->queue);
@@ -156,42 +177,37 @@ static enum un_status start_lane(struct un_job *job, const int64_t counts[UN_COU
 /* The gradients of the rank's lanes, added as a balanced binary tree over the lanes: after lane i, partial
  * sums are merged as often as i + 1 is even (a binary counter), so log2(lanes) + 1 buffers are enough. The
  * last lane merges all that is left, span by span. The sum ends in grads[0]. A lane is finished while the
- * next one is under way, so the host waits only for work that is behind. */
-static enum un_status compute(struct un_job *job, const int64_t counts[UN_COUNTS], struct un_work *work) {
+ * next one is under way, so the host waits only for work that is behind; the last one is left to the end of
+ * the step, in *last. */
+static enum un_status compute(struct un_job *job, const int64_t counts[UN_COUNTS], struct un_loaded *last,
+                              struct un_work *work) {
     int64_t n = lane_count(job), total = job->table->total;
     job->top = 0;
     un_exchange_begin(job);
+    un_optim_word_begin(&job->optim, job->device, job->queue);
     for (int64_t i = 0; i < n; ++i) {
         add_work(work, job->held[i].batch);
         UN_TRY(start_lane(job, counts, i));
         for (int64_t k = i + 1; k % 2 == 0 && i + 1 < n; k /= 2, --job->top)
             job->device->ops->add(job->queue, job->grads[job->top - 2], job->grads[job->top - 1], total);
-        if (i > 0) UN_TRY(finish_lane(job, i - 1));
+        if (i > 0) UN_TRY(finish_lane(job, &job->held[i - 1], i - 1));
     }
-    UN_TRY(finish_lane(job, n - 1));
-    return job->device->mem->queue_wait(job->queue);
+    *last = job->held[n - 1];
+    return UN_OK;
 }
 
-static bool losses_finite(const struct un_job *job) {
-    bool finite = true;
-    for (int64_t i = 0; i < lane_count(job); ++i) finite = finite && un_stats_finite(&job->lane_stats[i]);
-    return finite;
-}
-
-/* Waits for the own parts of the gradients, each summed as soon as it is there. A loss of this rank that is
- * not finite spoils the norm of all. */
+/* Waits for the own parts of the gradients, each summed as soon as it is there. */
 static enum un_status reduce(struct un_job *job) {
     for (int64_t b = 0; b < job->exchange.shard.buckets; ++b) {
         struct un_optim_part part = un_exchange_part(job, b);
         UN_TRY(un_exchange_reduced(job, b));
         if (part.count > 0) un_optim_sums(&job->optim, job->device, job->queue, job->grads[0], &part);
     }
-    un_optim_word(&job->optim, job->device, job->queue, losses_finite(job));
     return un_exchange_norm(job);
 }
 
 /* From the beginning of the buffer on, because the next forward needs the parameters in this order. */
-static enum un_status update(struct un_job *job, struct un_step_result *result) {
+static enum un_status update(struct un_job *job) {
     un_optim_clip(&job->optim, job->device, job->queue, &job->config.optim);
     for (int64_t b = job->exchange.shard.buckets - 1; b >= 0; --b) {
         struct un_optim_part part = un_exchange_part(job, b);
@@ -200,8 +216,21 @@ static enum un_status update(struct un_job *job, struct un_step_result *result) 
                            &job->config.optim, job->step + 1, job->config.train.steps, &part);
         UN_TRY(un_exchange_updated(job, b));
     }
+    return UN_OK;
+}
+
+/* The one wait of a step for the device: the losses and the norm are due, and whether it was skipped. */
+static enum un_status conclude(struct un_job *job, struct un_loaded *last, struct un_step_result *result) {
+    UN_TRY(finish_lane(job, last, lane_count(job) - 1));
     return un_optim_outcome(&job->optim, job->device, job->queue, job->words, &result->grad_norm,
                             &result->skip);
+}
+
+static void range(const struct un_job *job, const char *name) {
+    job->device->mem->range_push(name);
+}
+static void range_end(const struct un_job *job) {
+    job->device->mem->range_pop();
 }
 
 enum un_status un_step_run(struct un_job *job, enum un_status trouble, struct un_step_result *result) {
@@ -209,17 +238,25 @@ enum un_status un_step_run(struct un_job *job, enum un_status trouble, struct un
     un_watchdog_phase(job->watchdog, "step", job->step + 1);
     struct laps laps = laps_begin(job, result);
     int64_t counts[UN_COUNTS];
+    struct un_loaded last;
     UN_TRY(agree_on_next(job, trouble, counts));
     result->stop = counts[UN_COUNT_STOP] > 0;
     if (result->stop) return UN_OK;
     result->tokens = counts[UN_COUNT_TOKENS];
     lap(&laps, job, UN_PHASE_DATA);
-    UN_TRY(compute(job, counts, &result->work));
+    UN_TRY(compute(job, counts, &last, &result->work));
     lap(&laps, job, UN_PHASE_COMPUTE);
+    range(job, "data");
     if (job->step + 1 < job->config.train.steps) take_next(job, trouble);
+    range_end(job);
     lap(&laps, job, UN_PHASE_DATA);
+    range(job, "reduce");
     UN_TRY(reduce(job));
-    UN_TRY(update(job, result));
+    range_end(job);
+    range(job, "update");
+    UN_TRY(update(job));
+    range_end(job);
+    UN_TRY(conclude(job, &last, result));
     lap(&laps, job, UN_PHASE_UPDATE);
     double busy = un_exchange_times(job).busy; /* parameters may have come since the last step's end */
     result->comm = busy - job->exchange.counted;

@@ -8,8 +8,8 @@
 
 #include "launch/job.h"
 
-/* Where the time of a step goes. reduce: held up by communication, wherever in the step; the others are
- * without it. */
+/* Where the time of the host goes in a step. reduce: held up by communication, wherever in the step; the
+ * others are without it. A card is only given its work in compute; the wait for it is the end of update. */
 #define UN_PHASES(X) X(DATA, data) X(COMPUTE, compute) X(REDUCE, reduce) X(UPDATE, update)
 enum un_phase {
 #define UN_PHASE_ENUM(upper, lower) UN_PHASE_##upper,

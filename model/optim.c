@@ -81,8 +81,7 @@ enum un_status un_optim_open(struct un_optim *o, struct un_device *d, struct un_
                   ? d->mem->alloc(d, (size_t)un_optim_sums_count(o) * sizeof(double), "partial norms of all")
                   : o->partial;
     o->clip = d->mem->alloc(d, 3 * sizeof(float), "norm and clip factor");
-    o->word = d->mem->host_alloc(d, sizeof *o->word, "word on a step");
-    if (!o->m || !o->v || !o->decay || !o->partial || !o->sums || !o->clip || !o->word) {
+    if (!o->m || !o->v || !o->decay || !o->partial || !o->sums || !o->clip) {
         status = un_error_get()->status;
         goto failed;
     }
@@ -97,13 +96,20 @@ void un_optim_close(struct un_optim *o, struct un_device *d) {
     void *const owned[] = {o->m, o->v, o->decay, o->partial, o->sums == o->partial ? NULL : o->sums, o->clip};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; ++i)
         if (owned[i]) d->mem->free(d, owned[i]);
-    if (o->word) d->mem->host_free(d, o->word);
     *o = (struct un_optim){0};
 }
 
-void un_optim_word(struct un_optim *o, struct un_device *d, struct un_queue *q, bool good) {
-    *o->word = good ? 0.0 : (double)NAN;
-    d->mem->copy_in(q, o->partial + un_param_blocks(o->owned), o->word, sizeof *o->word);
+static double *word_of(const struct un_optim *o) {
+    return o->partial + un_param_blocks(o->owned);
+}
+
+void un_optim_word_begin(struct un_optim *o, struct un_device *d, struct un_queue *q) {
+    d->ops->zero(q, word_of(o), sizeof(double));
+}
+
+void un_optim_word_add(struct un_optim *o, struct un_device *d, struct un_queue *q, const float *losses,
+                       int64_t count) {
+    d->ops->check_finite(q, word_of(o), losses, count);
 }
 
 void un_optim_sums(struct un_optim *o, struct un_device *d, struct un_queue *q, const float *grads,

@@ -34,7 +34,6 @@ struct un_optim {
     double *sums;    /* [blocks of P + shares] device: those of all blocks in the order of the buffer, then
                         the words of all; partial itself where one process owns everything */
     float *clip;     /* [3] device: norm, factor, finite */
-    double *word;    /* [1] host */
     int64_t count, owned;
     int shares;
 };
@@ -49,9 +48,11 @@ int64_t un_optim_sums_count(const struct un_optim *optim);
 /* An update is: the square sums of all parts and the word, then (after optim->sums is filled) the clip
  * factor, then the update of all parts. The sum of the blocks does not depend on who owns which, and words
  * add 0 or NaN. */
-/* This process's word on the step: not good (a loss that is not finite) spoils the norm of all processes,
- * so that none of them updates anything. */
-void un_optim_word(struct un_optim *optim, struct un_device *device, struct un_queue *q, bool good);
+/* This process's word on the step: 0 at first; a loss among losses[0..count) (device) that is not finite
+ * spoils it, and with it the norm of all processes, so that none of them updates anything. */
+void un_optim_word_begin(struct un_optim *optim, struct un_device *device, struct un_queue *q);
+void un_optim_word_add(struct un_optim *optim, struct un_device *device, struct un_queue *q,
+                       const float *losses, int64_t count);
 void un_optim_sums(struct un_optim *optim, struct un_device *device, struct un_queue *q, const float *grads,
                    const struct un_optim_part *part);
 /* Leaves optim->clip, for the parts and for the log. */

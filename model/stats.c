@@ -126,13 +126,6 @@ void un_stats_add(struct un_stats *stats, const struct un_batch *batch, const st
     stats->samples += (double)batch->samples;
 }
 
-bool un_stats_finite(const struct un_stats *stats) {
-    bool finite = isfinite(stats->ot_pos) && isfinite(stats->ot_neg);
-    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t)
-        for (int d = 0; d < UN_MAX_DATASETS; ++d) finite = finite && isfinite(stats->by[t][d].loss);
-    return finite;
-}
-
 static void merge_tally(struct un_tally *into, const struct un_tally *from) {
     into->loss += from->loss;
     into->units += from->units;

@@ -31,8 +31,6 @@ void un_host_outputs_fetch(struct un_host_outputs *h, const struct un_outputs *o
 /* stats += this pass, in row order, in double. batch: host pointers. dims for the units of a row. */
 void un_stats_add(struct un_stats *stats, const struct un_batch *batch, const struct un_host_outputs *h,
                   const struct un_dims *dims);
-/* No sum of losses or distances is infinite or NaN. */
-bool un_stats_finite(const struct un_stats *stats);
 void un_stats_merge(struct un_stats *into, const struct un_stats *from);
 /* Over data sets. */
 struct un_tally un_stats_total(const struct un_stats *stats, enum un_objective objective);

@@ -312,9 +312,17 @@ enum un_status un_model_pass(struct un_model *m, struct un_queue *q, const struc
                         .drop_prob = dropout ? m->setup.dims.dropout : 0};
     struct un_mat d = un_mat(m->dx, m->setup.act, batch->tokens, m->setup.dims.hidden_size);
     give_outputs(m, out, batch);
+    const struct un_device_ops *mem = m->device->mem;
+    mem->range_push("forward");
     forward(m, &p, hooks);
+    mem->range_pop();
+    mem->range_push("heads");
     if (grads) p.ops->zero(q, d.data, (size_t)(d.rows * d.cols * un_type_bytes(d.type)));
     un_heads_run(&p, d, out, &m->heads, out->hidden);
-    if (grads) backward(m, &p, d, hooks);
+    mem->range_pop();
+    if (!grads) return UN_OK;
+    mem->range_push("backward");
+    backward(m, &p, d, hooks);
+    mem->range_pop();
     return UN_OK;
 }

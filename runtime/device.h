@@ -54,7 +54,7 @@ struct un_device_ops {
     /* Within the device's memory; the two do not overlap. */
     void (*copy)(struct un_queue *q, void *device_dst, const void *device_src, size_t bytes);
     /* Bytes a queue with these limits will take as scratch, for the plan printed by --check. Limits of zero
-     * are a queue for copies alone: no scratch, no ops. */
+     * are a queue without scratch: for copies, and for ops that need none on any device (add). */
     size_t (*scratch_bytes)(struct un_device *d, const struct un_limits *limits);
     /* Free and all bytes of the device's memory; 0 and 0 where nobody counts them (CPU). */
     enum un_status (*memory_info)(struct un_device *d, size_t *free_bytes, size_t *total_bytes);

@@ -198,6 +198,8 @@ struct un_ops {
 
     /* partial[k] = sum of g[i]^2 over chunk k of UN_PARAM_BLOCK elements, in double; count = elements. */
     void (*square_sums)(struct un_queue *q, double *partial, const float *g, int64_t count);
+    /* *word += 0, or NaN when one of x[0..count) is not finite. */
+    void (*check_finite)(struct un_queue *q, double *word, const float *x, int64_t count);
     /* out[0] = sqrt(sum of partial in order), out[1] = clip factor min(1, max_norm / (out[0] + 1e-6)) (1 when
      * max_norm <= 0), out[2] = 1 if out[0] is finite else 0. */
     void (*clip_factor)(struct un_queue *q, float *out, const double *partial, int64_t chunks,

@@ -178,6 +178,7 @@ static const struct un_ops cpu_ops = {
     .transport_fwd = un_cpu_transport_fwd,
     .transport_bwd = un_cpu_transport_bwd,
     .square_sums = un_cpu_square_sums,
+    .check_finite = un_cpu_check_finite,
     .clip_factor = un_cpu_clip_factor,
     .adamw = un_cpu_adamw,
 };

@@ -175,6 +175,7 @@ __device__ __forceinline__ operands operands_of(const matrices &m, const un_atte
     return o;
 }
 
+/* 4 warps: three blocks a multiprocessor, so 168 registers; long samples as in the forward. */
 template <int warps>
 __global__ void __launch_bounds__(UN_WARP *warps, warps == 4 ? 3 : 1)
     attention_bwd_kernel(matrices m, const float *lse, un_attention call) {

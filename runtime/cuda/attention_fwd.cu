@@ -118,6 +118,8 @@ __device__ __forceinline__ void queries(const matrices &to, const uint32_t query
                       factor);
 }
 
+/* 4 warps: four blocks a multiprocessor, so 128 registers; samples longer than UN_SHORT_TOKENS fill its
+ * shared memory by themselves and get 8 warps. */
 template <int warps>
 __global__ void __launch_bounds__(UN_WARP *warps, warps == 4 ? 4 : 1)
     attention_fwd_kernel(matrices m, un_attention call) {

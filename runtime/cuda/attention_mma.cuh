@@ -17,7 +17,7 @@ enum {
     UN_STEP = 16,                        /* rows a warp owns; rows a product goes on by */
     UN_SHORT_TOKENS = 160                /* longer samples have a launch of their own */
 };
-/* Scores are taken to powers of 2: log2(e) / sqrt(64), log2(e), 1 / log2(e). */
+/* 1 / sqrt(64), which is exact. Probabilities are powers of 2, so scores and lse are scaled by log2(e). */
 #define UN_SCORE_SCALE 0.125f
 #define UN_LOG2E       1.4426950408889634f
 

@@ -219,7 +219,10 @@ static struct un_plan_trial try_one(struct un_queue *q, const struct un_plan *pl
             cudaMemcpyAsync(o->d, o->left, bytes, cudaMemcpyDeviceToDevice, q->stream);
         else
             cudaMemsetAsync(o->d, 0xFF, bytes, q->stream);
-        trial.ran = trial.ran && multiply(q, plan, c, o, algo) == CUBLAS_STATUS_SUCCESS;
+        if (multiply(q, plan, c, o, algo) != CUBLAS_STATUS_SUCCESS) {
+            trial.ran = false;
+            (void)cudaGetLastError(); /* else the next launch would be blamed */
+        }
         un_cuda_trial_digest(q, digest + i, result);
     }
     cudaMemcpyAsync(trial.digest, digest, sizeof trial.digest, cudaMemcpyDeviceToHost, q->stream);
@@ -236,8 +239,9 @@ static bool trial_operands(struct un_queue *q, const struct un_plan *plan, struc
     if (q->scratch_bytes < EXTRA || un_plan_bytes(&plan->left) > part || un_plan_bytes(&plan->right) > part ||
         out > part)
         return false;
-    /* all operands overlap: they are only read, and of other shapes or shifted against each other */
-    const size_t shift = un_plan_bytes(&plan->right) + 256 <= part ? 256 : 0;
+    /* one after the other; where they do not fit so, shifted against each other: they are only read */
+    const size_t left = (un_plan_bytes(&plan->left) + 255) / 256 * 256, right = un_plan_bytes(&plan->right);
+    const size_t shift = left + right <= part ? left : right + 256 <= part ? 256 : 0;
     *o = (struct operands){q->scratch, q->scratch + shift, q->scratch + part};
     *digest = (uint64_t *)(void *)(q->scratch + 2 * part);
     un_cuda_trial_fill(q, q->scratch, part);
@@ -299,8 +303,8 @@ bool un_cuda_blas_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, boo
     struct call call;
     *biased = false;
     const bool with_bias = bias && ((uintptr_t)bias & 15u) == 0; /* the plan does not hold its alignment */
-    if (!q->blas || !un_plan_make(&plan, c, a, transpose_a, b, transpose_b, beta, with_bias, bias_type,
-                                  q->device->tf32))
+    if (!q->blas ||
+        !un_plan_make(&plan, c, a, transpose_a, b, transpose_b, beta, with_bias, bias_type, q->device->tf32))
         return false;
     if (describe(&call, &plan, bias) != CUBLAS_STATUS_SUCCESS) return false;
     struct choice choice = choice_of(q, &plan, &call);

@@ -145,6 +145,7 @@ void un_cuda_transport_bwd(struct un_queue *q, struct un_mat dx, const float *co
                            const float *cost, struct un_mat x, const struct un_pairs *pairs);
 
 void un_cuda_square_sums(struct un_queue *q, double *partial, const float *g, int64_t count);
+void un_cuda_check_finite(struct un_queue *q, double *word, const float *x, int64_t count);
 void un_cuda_clip_factor(struct un_queue *q, float *out, const double *partial, int64_t chunks,
                          float max_norm);
 void un_cuda_adamw(struct un_queue *q, float *p, void *low, float *m, float *v, const float *g,

@@ -21,6 +21,11 @@ static bool for_copies_alone(const struct un_limits *limits) {
     return limits->max_tokens == 0 && limits->max_params == 0;
 }
 
+/* Without tokens there are no matrices: a queue for ops on parameters. */
+static bool for_products(const struct un_limits *limits) {
+    return limits->max_tokens > 0;
+}
+
 static size_t scratch_of_ops(const struct un_limits *limits) {
     static const un_cuda_scratch_need needs[] = {
         un_cuda_gemm_scratch, un_cuda_pointwise_scratch, un_cuda_layernorm_scratch, un_cuda_attention_scratch,
@@ -36,7 +41,8 @@ static size_t scratch_of_ops(const struct un_limits *limits) {
 
 size_t un_cuda_scratch_bytes(struct un_device *d, const struct un_limits *limits) {
     (void)d;
-    return for_copies_alone(limits) ? 0 : scratch_of_ops(limits) + un_cuda_blas_workspace();
+    if (for_copies_alone(limits)) return 0;
+    return scratch_of_ops(limits) + (for_products(limits) ? un_cuda_blas_workspace() : 0);
 }
 
 void un_cuda_queue_close(struct un_queue *q) {
@@ -54,7 +60,8 @@ void un_cuda_queue_close(struct un_queue *q) {
 static enum un_status open_scratch(struct un_queue *q, const struct un_limits *limits) {
     q->scratch_bytes = scratch_of_ops(limits);
     q->scratch = q->device->mem->alloc(q->device, q->scratch_bytes, "scratch of the CUDA backend");
-    return q->scratch ? un_cuda_blas_open(q, &q->blas) : UN_MEMORY;
+    if (!q->scratch) return UN_MEMORY;
+    return for_products(limits) ? un_cuda_blas_open(q, &q->blas) : UN_OK;
 }
 
 enum un_status un_cuda_queue_open(struct un_device *d, const struct un_limits *limits,

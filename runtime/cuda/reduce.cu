@@ -102,7 +102,20 @@ __global__ void __launch_bounds__(CLIP_THREADS)
     out[2] = fabsf(norm) <= 3.4028235e38f ? 1.0f : 0.0f;
 }
 
+/* A sum of zeros, and of a NaN for whatever is not finite, by one block: rows of losses are thousands at most. */
+__global__ void __launch_bounds__(CLIP_THREADS) finite_word(double *word, const float *x, int64_t count) {
+    __shared__ double part[CLIP_WARPS];
+    double sum = 0.0;
+    for (int64_t i = threadIdx.x; i < count; i += CLIP_THREADS) sum += (double)x[i] * 0.0;
+    sum = un_block_sum(sum, part, CLIP_WARPS);
+    if (threadIdx.x == 0) *word += sum;
+}
+
 } // namespace
+
+void un_cuda_check_finite(struct un_queue *q, double *word, const float *x, int64_t count) {
+    if (count > 0) UN_LAUNCH(q, finite_word, 1, CLIP_THREADS, 0, word, x, count);
+}
 
 void un_cuda_square_sums(struct un_queue *q, double *partial, const float *g, int64_t count) {
     if (count == 0) return;

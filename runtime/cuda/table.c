@@ -28,6 +28,7 @@ const struct un_ops un_cuda_ops = {
     .transport_fwd = un_cuda_transport_fwd,
     .transport_bwd = un_cuda_transport_bwd,
     .square_sums = un_cuda_square_sums,
+    .check_finite = un_cuda_check_finite,
     .clip_factor = un_cuda_clip_factor,
     .adamw = un_cuda_adamw,
 };

@@ -263,6 +263,11 @@ static void card_close(struct un_device *d) {
     un_free(d);
 }
 
+/* What fake_nccl.c is given as a stream. */
+static void *stream(struct un_queue *q) {
+    return q;
+}
+
 static void fill_tables(struct fake_state *s) {
     s->mem = *s->inner->mem;
     s->mem.alloc = s->mem.host_alloc = card_alloc;
@@ -275,6 +280,7 @@ static void fill_tables(struct fake_state *s) {
     s->mem.event_record = event_record;
     s->mem.queue_wait_event = queue_wait_event;
     s->mem.event_wait = event_wait;
+    s->mem.stream = stream;
     s->mem.copy_in = s->mem.copy_out = s->mem.copy = copy;
     s->mem.scratch_bytes = scratch_bytes;
     s->mem.close = card_close;

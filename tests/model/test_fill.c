@@ -117,7 +117,12 @@ static void poison_tails(struct un_batch *b, const struct un_batch_caps *caps) {
 /* Fills the batch and sends its spans, and nothing else, to a block that was poisoned. */
 static void fill_and_send(struct bench *b, struct un_batch *padded) {
     const struct un_batch *host = &b->batch.host;
-    memset(b->batch.block, 0xFF, host->block_bytes);
+    void *poison = un_alloc(host->block_bytes, 1, "poison");
+    assert_non_null(poison);
+    memset(poison, 0xFF, host->block_bytes);
+    b->net.device->mem->copy_in(b->net.q, b->batch.block, poison, host->block_bytes);
+    assert_int_equal(b->net.device->mem->queue_wait(b->net.q), UN_OK);
+    un_free(poison);
     poison_tails(&b->batch.host, &b->caps);
     un_batch_fill(padded, host, &b->caps);
     for (int part = 0; part < UN_SPAN_COUNT; ++part) {

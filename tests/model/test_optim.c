@@ -221,7 +221,9 @@ static void words(void **state) {
     enum un_optim_skip skip;
     open_bench(&b);
     draw(&b, 2, 1e-3f);
-    un_optim_word(&b.optim, b.device, b.q, false);
+    const float losses[3] = {1, INFINITY, 2};
+    un_optim_word_add(&b.optim, b.device, b.q, losses, 1);
+    un_optim_word_add(&b.optim, b.device, b.q, losses + 1, 2);
     un_optim_update(&b.optim, b.device, b.q, b.params, b.grads, &keys, 1, TOTAL);
     assert_int_equal(un_optim_outcome(&b.optim, b.device, b.q, heard, &norm, &skip), UN_OK);
     assert_true(isnan(norm) && isnan(heard[0]) && skip == UN_OPTIM_BAD_LOSS);
@@ -230,7 +232,8 @@ static void words(void **state) {
 
     float finite = b.grads[77];
     b.grads[77] = NAN;
-    un_optim_word(&b.optim, b.device, b.q, true);
+    un_optim_word_begin(&b.optim, b.device, b.q);
+    un_optim_word_add(&b.optim, b.device, b.q, losses, 1);
     un_optim_update(&b.optim, b.device, b.q, b.params, b.grads, &keys, 1, TOTAL);
     assert_int_equal(un_optim_outcome(&b.optim, b.device, b.q, heard, &norm, &skip), UN_OK);
     assert_true(isnan(norm) && heard[0] == 0 && skip == UN_OPTIM_BAD_GRADIENT);

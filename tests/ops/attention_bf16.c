@@ -19,7 +19,7 @@ static struct un_mat random_mat(struct un_harness *h, int64_t rows, int64_t cols
         for (int64_t j = 0; j < cols; ++j) {
             const uint32_t at = (uint32_t)(i * cols + j);
             const float f = 2.0f * un_rng_unit(un_rng(7, UN_RNG_TEST, 0, 0, site, at / 4).v[at % 4]) - 1.0f;
-            value_put(m, i, j, j < wide ? f * range : f);
+            un_bf16_put(m, i, j, j < wide ? f * range : f);
         }
     return m;
 }
@@ -52,10 +52,10 @@ static void attend(struct un_harness *h, const struct problem *p) {
 }
 
 static void check(struct un_harness *h, const struct problem *p) {
-    const struct oracle o = oracle_of(h, p);
-    compare("lse", un_mat32(p->lse, p->layout.tokens, p->shape->heads), o.lse, 4e-7);
-    compare("out", p->out, o.out, 0.0026);
-    compare("dqkv", p->dqkv, o.dqkv, p->shape->most > 0 ? p->shape->most : 0.0027);
+    const struct oracle o = un_oracle_attention(h, p);
+    un_oracle_compare("lse", un_mat32(p->lse, p->layout.tokens, p->shape->heads), o.lse, 4e-7);
+    un_oracle_compare("out", p->out, o.out, 0.0026);
+    un_oracle_compare("dqkv", p->dqkv, o.dqkv, p->shape->most > 0 ? p->shape->most : 0.0027);
 }
 
 static void run_shape(struct un_harness *h, const void *context) {
@@ -151,8 +151,8 @@ static void test_one_sided_scores(void **state) {
         const struct problem p = problem_of(&h, &shape);
         for (int64_t t = 0; t < p.layout.tokens; ++t)
             for (int64_t d = 0; d < 64; ++d) {
-                value_put(p.qkv, t, d, kind == 0 ? 1.0f + value_at(p.qkv, t, d) / 8 : 0.0f);
-                value_put(p.qkv, t, 64 + d, kind == 0 ? -40.0f + value_at(p.qkv, t, 64 + d) : 1.0f);
+                un_bf16_put(p.qkv, t, d, kind == 0 ? 1.0f + un_bf16_at(p.qkv, t, d) / 8 : 0.0f);
+                un_bf16_put(p.qkv, t, 64 + d, kind == 0 ? -40.0f + un_bf16_at(p.qkv, t, 64 + d) : 1.0f);
             }
         attend(&h, &p);
         check(&h, &p);
@@ -223,8 +223,8 @@ static void test_place_does_not_matter(void **state) {
     un_harness_open(&h, 2, NULL);
     const struct problem a = problem_of(&alone, &one), b = problem_of(&h, &company);
     for (int64_t i = 0; i < 40; ++i) {
-        for (int64_t j = 0; j < a.qkv.cols; ++j) value_put(b.qkv, 203 + i, j, value_at(a.qkv, i, j));
-        for (int64_t j = 0; j < a.dout.cols; ++j) value_put(b.dout, 203 + i, j, value_at(a.dout, i, j));
+        for (int64_t j = 0; j < a.qkv.cols; ++j) un_bf16_put(b.qkv, 203 + i, j, un_bf16_at(a.qkv, i, j));
+        for (int64_t j = 0; j < a.dout.cols; ++j) un_bf16_put(b.dout, 203 + i, j, un_bf16_at(a.dout, i, j));
     }
     attend(&alone, &a);
     attend(&h, &b);
@@ -241,12 +241,13 @@ static void test_nan_stays_in_its_sample(void **state) {
     (void)state;
     un_harness_open(&h, 1, NULL);
     const struct problem p = problem_of(&h, &shape);
-    value_put(p.qkv, 3, 128, NAN); /* a key of the first sample, first head */
+    un_bf16_put(p.qkv, 3, 128, NAN); /* a key of the first sample, first head */
     attend(&h, &p);
     for (int64_t t = 0; t < p.layout.tokens; ++t) {
-        for (int64_t j = 0; j < 128; ++j) assert_int_equal(!!isnan(value_at(p.out, t, j)), t < 17 && j < 64);
+        for (int64_t j = 0; j < 128; ++j)
+            assert_int_equal(!!isnan(un_bf16_at(p.out, t, j)), t < 17 && j < 64);
         for (int64_t j = 0; j < 3 * 128; ++j)
-            if (t >= 17 || j % 128 >= 64) assert_false(isnan(value_at(p.dqkv, t, j)));
+            if (t >= 17 || j % 128 >= 64) assert_false(isnan(un_bf16_at(p.dqkv, t, j)));
     }
     un_harness_close(&h);
 }

@@ -9,14 +9,14 @@
 #define HALF_SCORE 2e-6
 #define FLOAT_SUM  1e-6
 
-float value_at(struct un_mat m, int64_t row, int64_t col) {
+float un_bf16_at(struct un_mat m, int64_t row, int64_t col) {
     const uint32_t bits = (uint32_t)((const uint16_t *)m.data)[row * m.stride + col] << 16;
     float f;
     memcpy(&f, &bits, sizeof f);
     return f;
 }
 
-void value_put(struct un_mat m, int64_t row, int64_t col, float f) {
+void un_bf16_put(struct un_mat m, int64_t row, int64_t col, float f) {
     uint32_t bits;
     memcpy(&bits, &f, sizeof bits);
     ((uint16_t *)m.data)[row * m.stride + col] =
@@ -41,7 +41,7 @@ static double dot(struct un_mat x, int64_t i, int64_t x_col, struct un_mat y, in
                   int64_t width, double *size) {
     double sum = *size = 0.0;
     for (int64_t d = 0; d < width; ++d) {
-        const double term = (double)value_at(x, i, x_col + d) * value_at(y, j, y_col + d);
+        const double term = (double)un_bf16_at(x, i, x_col + d) * un_bf16_at(y, j, y_col + d);
         sum += term;
         *size += fabs(term);
     }
@@ -68,11 +68,11 @@ static void oracle_query(struct oracle *o, const struct problem *p, int64_t firs
     for (int64_t d = 0; d < w; ++d) {
         for (int64_t u = first; u < stop; ++u) {
             const double term =
-                prob[u - first] * factor_of(p, t, u, first, a) * value_at(p->qkv, u, value + d);
+                prob[u - first] * factor_of(p, t, u, first, a) * un_bf16_at(p->qkv, u, value + d);
             bound_add(&out[d], term, (part + off) * fabs(term));
         }
         bound_round(&out[d], ROUNDING);
-        const double g = value_at(p->dout, t, query + d);
+        const double g = un_bf16_at(p->dout, t, query + d);
         bound_add(&delta, g * out[d].value, fabs(g) * out[d].slack);
     }
     for (int64_t u = first; u < stop; ++u) {
@@ -82,8 +82,9 @@ static void oracle_query(struct oracle *o, const struct problem *p, int64_t firs
         bound_round(&ds, off);
         bound_round(&ds, part);
         for (int64_t d = 0; d < w; ++d) {
-            const double k = value_at(p->qkv, u, key + d) * root, x = value_at(p->qkv, t, query + d) * root,
-                         e = f * pr * value_at(p->dout, t, query + d);
+            const double k = un_bf16_at(p->qkv, u, key + d) * root,
+                         x = un_bf16_at(p->qkv, t, query + d) * root,
+                         e = f * pr * un_bf16_at(p->dout, t, query + d);
             bound_add(&o->dqkv[t * 3 * h + query + d], ds.value * k, ds.slack * fabs(k));
             bound_add(&o->dqkv[u * 3 * h + key + d], ds.value * x, ds.slack * fabs(x));
             bound_add(&o->dqkv[u * 3 * h + value + d], e, (part + off) * fabs(e));
@@ -95,7 +96,7 @@ static struct bound *bounds(struct un_harness *h, int64_t count) {
     return (struct bound *)(void *)un_harness_doubles(h, 2 * count);
 }
 
-struct oracle oracle_of(struct un_harness *h, const struct problem *p) {
+struct oracle un_oracle_attention(struct un_harness *h, const struct problem *p) {
     const int64_t hidden = p->shape->heads * p->shape->width, tokens = p->layout.tokens;
     struct oracle o = {bounds(h, tokens * hidden), bounds(h, tokens * p->shape->heads),
                        bounds(h, tokens * 3 * hidden)};
@@ -107,13 +108,13 @@ struct oracle oracle_of(struct un_harness *h, const struct problem *p) {
     return o;
 }
 
-void compare(const char *what, struct un_mat got, const struct bound *want, double most) {
+void un_oracle_compare(const char *what, struct un_mat got, const struct bound *want, double most) {
     double error = 0.0, size = 0.0;
     for (int64_t i = 0; i < got.rows; ++i)
         for (int64_t j = 0; j < got.cols; ++j) {
             const struct bound b = want[i * got.cols + j];
             const double x = got.type == UN_F32 ? (double)((const float *)got.data)[i * got.stride + j]
-                                                : (double)value_at(got, i, j);
+                                                : (double)un_bf16_at(got, i, j);
             if (!(fabs(x - b.value) <= b.slack))
                 fail_msg("%s [%lld, %lld]: got %.9g at (%lld, %lld), want %.9g, at most %.3g off", what,
                          (long long)got.rows, (long long)got.cols, x, (long long)i, (long long)j, b.value,

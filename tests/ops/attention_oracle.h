@@ -39,11 +39,11 @@ struct oracle {
 };
 
 /* Element of a bf16 matrix. */
-float value_at(struct un_mat m, int64_t row, int64_t col);
-void value_put(struct un_mat m, int64_t row, int64_t col, float f);
+float un_bf16_at(struct un_mat m, int64_t row, int64_t col);
+void un_bf16_put(struct un_mat m, int64_t row, int64_t col, float f);
 
-struct oracle oracle_of(struct un_harness *h, const struct problem *p);
+struct oracle un_oracle_attention(struct un_harness *h, const struct problem *p);
 /* Each element within its bound, the root mean square of all errors within `most` of that of the values. */
-void compare(const char *what, struct un_mat got, const struct bound *want, double most);
+void un_oracle_compare(const char *what, struct un_mat got, const struct bound *want, double most);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static void blas_choice(void **state) {
     (void)state;
@@ -44,7 +45,7 @@ static void open_and_name(void **state) {
     un_device_close(d);
 }
 
-/* Every member of the table is a pointer; none may be missing but the four of graphs, which the CPU has not.
+/* Every member of the table is a pointer; none may be missing, but for graphs, which are all there or none.
  */
 static void no_gaps(void **state) {
     (void)state;
@@ -58,6 +59,8 @@ static void no_gaps(void **state) {
     for (size_t i = 0; i < sizeof *d->mem / sizeof *member; ++i)
         if (!member[i] && (i < graphs || i >= graphs + 4))
             fail_msg("member %zu of the device's table is missing", i);
+        else if (i >= graphs && i < graphs + 4)
+            assert_true((member[i] == NULL) == (member[graphs] == NULL));
     un_device_close(d);
 }
 
@@ -153,12 +156,46 @@ static void scratch_is_told(void **state) {
     un_device_close(d);
 }
 
+/* Timed events bracket the time that passes between them; nobody counts the memory of the machine; ranges and
+ * graphs are for cards. */
+static void times_and_counts(void **state) {
+    (void)state;
+    struct un_harness h;
+    struct un_event *from, *to;
+    size_t free_bytes = 1, total_bytes = 1;
+    un_harness_open(&h, 1, NULL);
+    const struct un_device_ops *mem = h.device->mem;
+    assert_int_equal(mem->event_open_timed(h.device, &from), UN_OK);
+    assert_int_equal(mem->event_open_timed(h.device, &to), UN_OK);
+    mem->range_push("test");
+    mem->event_record(from, h.q);
+    assert_int_equal(nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL), 0);
+    mem->event_record(to, h.q);
+    mem->range_pop();
+    const double seconds = mem->event_seconds(from, to);
+    assert_true(seconds >= 0.02 && seconds < 20);
+    assert_int_equal(mem->memory_info(h.device, &free_bytes, &total_bytes), UN_OK);
+    assert_true(free_bytes == 0 && total_bytes == 0);
+    assert_null(mem->graph_begin);
+    assert_null(mem->stream(h.q));
+    assert_string_equal(h.device->id, "");
+    mem->event_close(from);
+    mem->event_close(to);
+    mem->queue_close(h.q);
+    un_device_close(h.device);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blas_choice),        cmocka_unit_test(blas_choice_is_the_users),
-        cmocka_unit_test(open_and_name),      cmocka_unit_test(no_gaps),
-        cmocka_unit_test(memory_and_copies),  cmocka_unit_test(memory_that_does_not_fit),
-        cmocka_unit_test(first_error_sticks), cmocka_unit_test(scratch_is_told),
+        cmocka_unit_test(times_and_counts),
+        cmocka_unit_test(blas_choice),
+        cmocka_unit_test(blas_choice_is_the_users),
+        cmocka_unit_test(open_and_name),
+        cmocka_unit_test(no_gaps),
+        cmocka_unit_test(memory_and_copies),
+        cmocka_unit_test(memory_that_does_not_fit),
+        cmocka_unit_test(first_error_sticks),
+        cmocka_unit_test(scratch_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* Buffers with guards, random inputs, comparisons: see harness.h. */
 #include "tests/ops/harness.h"
+#include "tests/emu/sanitizer.h"
 
 #include "runtime/memory.h"
 
@@ -42,8 +43,17 @@ static unsigned char *row_at(const struct un_harness_buffer *b, int64_t row) {
     return b->block + b->at + (size_t)(row * b->stride) * b->size;
 }
 
+/* Nobody may even read before the first row and behind the last. */
+static void poison_ends(const struct un_harness_buffer *b) {
+    unsigned char *end = row_at(b, 0), *const stop = b->block + b->block_bytes;
+    if (b->rows > 0) end = row_at(b, b->rows - 1) + (size_t)b->cols * b->size;
+    ASAN_POISON_MEMORY_REGION(b->block, b->at);
+    ASAN_POISON_MEMORY_REGION(end, (size_t)(stop - end));
+}
+
 /* Is every byte outside the rows still poison? */
 static void check_guards(const struct un_harness_buffer *b, int index) {
+    ASAN_UNPOISON_MEMORY_REGION(b->block, b->block_bytes);
     const unsigned char *p = b->block, *end = b->block + b->block_bytes;
     for (int64_t row = 0; row <= b->rows; ++row) {
         const unsigned char *stop = row < b->rows ? row_at(b, row) : end;
@@ -120,6 +130,7 @@ static struct un_harness_buffer *take(struct un_harness *h, int64_t rows, int64_
     b->block = h->device->mem->host_alloc(h->device, b->block_bytes, "test buffer");
     assert_non_null(b->block);
     memset(b->block, POISON, b->block_bytes);
+    poison_ends(b);
     return b;
 }
 

@@ -31,6 +31,30 @@ static void square_sums(void **state) {
     }
 }
 
+static void run_check_finite(struct un_harness *h, const void *context) {
+    const int64_t n = 5000;
+    const float odd = *(const float *)context;
+    float *x = un_harness_random(h, n, -1e30f, 1e30f);
+    double *word = un_harness_take(h, 1, sizeof *word);
+    *word = 0;
+    h->ops->check_finite(h->q, word, x, n);
+    h->ops->check_finite(h->q, word, x, 0);
+    assert_true(*word == 0);
+    if (odd == 0) return;
+    x[n - 1] = odd;
+    h->ops->check_finite(h->q, word, x, n - 1);
+    assert_true(*word == 0);
+    h->ops->check_finite(h->q, word, x, n);
+    h->ops->check_finite(h->q, word, x, 10); /* stays */
+    assert_true(isnan(*word));
+}
+
+static void check_finite(void **state) {
+    (void)state;
+    static const float odd[] = {0, NAN, INFINITY, -INFINITY};
+    for (int i = 0; i < 4; ++i) un_harness_each(run_check_finite, &odd[i]);
+}
+
 static void clip(struct un_harness *h, const double *partial, int64_t chunks, float max_norm, float norm,
                  float factor, float finite) {
     float *out = un_harness_poison(h, 3);
@@ -129,10 +153,8 @@ static void adamw_at_rest(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(square_sums),
-        cmocka_unit_test(clip_factors),
-        cmocka_unit_test(adamw),
-        cmocka_unit_test(adamw_at_rest),
+        cmocka_unit_test(square_sums), cmocka_unit_test(clip_factors),  cmocka_unit_test(check_finite),
+        cmocka_unit_test(adamw),       cmocka_unit_test(adamw_at_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

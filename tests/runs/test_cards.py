@@ -1,12 +1,15 @@
 """Gradients and parameters between cards, on cards that are not there (tests/cards): the way that comm.backend nccl takes, with
 collectives that run late and beside the computation, gives the bits of MPI on any number of ranks; so does MPI through host memory.
 Who shares a card is refused or falls back; a link that breaks or hangs ends the run in bounded time with a message."""
+import json
 import shutil
 import time
 
 import runlib as R
 
 PROGRAM = R.BUILD / "tests" / "cards" / "bin" / "uniter_dist"
+# the same with comm/comm_nccl.c in it, on as much of the library as that calls; only where its headers are
+NCCL = R.BUILD / "tests" / "cards" / "nccl" / "uniter_dist"
 
 
 def command(ranks, cfg, run_dir, *words, program=PROGRAM):
@@ -41,10 +44,33 @@ def ways(folder, cfg, steps):
             R.expect(way in out, f"{n} ranks, {name}: the log says {way}")
             same(plain, run, steps, f"{n} ranks, {name}")
     same(folder / "plain_2", folder / "cards_4", steps, "2 ranks on the CPU and 4 on cards")
-    run = folder / "library"
-    R.run_ok(command(4, cfg, run, "device=cuda", "train.exact=false"), UN_FAKE_CARDS="4", UN_FAKE_LATE="300")
+    for program in filter(lambda p: p.exists(), (PROGRAM, NCCL)):
+        library(folder, cfg, program)
+
+
+def library(folder, cfg, program):
+    run = folder / f"library_{program.parent.name}"
+    R.run_ok(command(4, cfg, run, "device=cuda", "train.exact=false", program=program), UN_FAKE_CARDS="4", UN_FAKE_LATE="300")
     worst = max(abs(x["loss"] - y["loss"]) / abs(x["loss"]) for x, y in zip(R.metrics(folder / "plain_4"), R.metrics(run)))
     R.expect(worst < 1e-4, f"the library's order: losses within {worst:.1e}")
+
+
+def nccl(folder, cfg, steps):
+    """comm/comm_nccl.c in place of the fake collectives."""
+    for n in (2, 4, 3):
+        run = folder / f"nccl_{n}"
+        out = R.run_ok(command(n, cfg, run, "device=cuda", "comm.backend=nccl", program=NCCL), UN_FAKE_CARDS=str(n), UN_FAKE_LATE="300")
+        R.expect("between the cards" in out, f"{n} ranks, nccl: the log says between the cards")
+        same(folder / f"plain_{n}", run, steps, f"{n} ranks, nccl")
+        R.expect(all(x.get("ms/comm", 0) > 0 for x in raw(run)[1:]) and not any("comm_exposed" in x for x in raw(run)),
+                 f"{n} ranks, nccl: the log has the time of the collectives")
+    endings(folder, cfg, NCCL, "the fake link broke")
+
+
+def raw(run):
+    """Lines of training steps with their times."""
+    lines = [json.loads(x) for x in (run / "log/metrics.jsonl").read_text().splitlines()]
+    return [x for x in lines if "loss" in x]
 
 
 def resume(folder, cfg, steps):
@@ -100,16 +126,18 @@ def choices(folder, cfg):
         same(folder / "plain_3", run, 6, f"auto, {name}")
 
 
-def endings(folder, cfg):
+def endings(folder, cfg, program, words):
+    kind = program.parent.name
     for call in (1, 40):
-        refuse(f"a link that breaks in call {call}", command(2, cfg, folder / f"broken_{call}", "device=cuda"), 74,
-               f"the fake link of rank 1 broke in call {call}", UN_FAKE_CARDS="2", UN_FAKE_BREAK=f"1:{call}")
+        refuse(f"{kind}: a link that breaks in call {call}", command(2, cfg, folder / f"{kind}_broken_{call}", "device=cuda", program=program),
+               74, "error: ", words, UN_FAKE_CARDS="2", UN_FAKE_BREAK=f"1:{call}")
     limit = 12 if R.sanitized() else 4
     start = time.monotonic()
-    refuse("a rank that does not come", command(2, cfg, folder / "hung", "device=cuda", f"run.timeout={limit}"), 74,
+    refuse(f"{kind}: a rank that does not come",
+           command(2, cfg, folder / f"{kind}_hung", "device=cuda", f"run.timeout={limit}", program=program), 74,
            "run.timeout is", "did not arrive: rank 1 (1 of 2)", UN_FAKE_CARDS="2", UN_FAKE_HANG="1:30")
     took = time.monotonic() - start
-    R.expect(took < 2 * limit + 5, f"a rank that does not come: all have ended after {took:.1f} s of run.timeout {limit}")
+    R.expect(took < 2 * limit + 5, f"{kind}: all have ended after {took:.1f} s of run.timeout {limit}")
 
 
 def main():
@@ -124,7 +152,11 @@ def main():
         resume(folder, cfg, steps)
         caches(folder, cfg, steps)
         choices(folder, cfg)
-        endings(folder, cfg)
+        endings(folder, cfg, PROGRAM, "the fake link of rank 1 broke in call")
+        if NCCL.exists():
+            nccl(folder, cfg, steps)
+        else:
+            print("skipped: comm/comm_nccl.c (its headers are not here)")
 
 
 main()

@@ -1,0 +1,195 @@
+/* The exchange over a path that only notes what it is asked: which buckets a forward waits for, whose bf16
+ * copies are made when they come, and where the partial norms of all ranks go.
+ */
+#include "launch/exchange_path.h"
+#include "launch/job.h"
+#include "runtime/memory.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { BLOCK = UN_PARAM_BLOCK, BUCKET = (1 << 20) / (4 * BLOCK), NOTES = 64 };
+
+/* What the path was asked, in order. A test is one thread. */
+static struct {
+    int64_t reduced[NOTES], gathered[NOTES];
+    int reduces, gathers;
+    enum un_status fail;
+} notes;
+
+static size_t bytes(const struct un_shard *shard, int64_t list) {
+    return (size_t)(list * shard->size);
+}
+
+static enum un_status open(struct un_job *job) {
+    (void)job;
+    return UN_OK;
+}
+
+static void close(struct un_job *job) {
+    (void)job;
+}
+
+static enum un_status reduce(struct un_job *job, int64_t b) {
+    (void)job;
+    notes.reduced[notes.reduces++] = b;
+    return UN_OK;
+}
+
+static enum un_status gather(struct un_job *job, int64_t b) {
+    (void)job, (void)b;
+    return UN_OK;
+}
+
+static enum un_status gathered(struct un_job *job, int64_t b) {
+    (void)job;
+    if (notes.fail == UN_OK) notes.gathered[notes.gathers++] = b;
+    return notes.fail;
+}
+
+static const struct un_exchange_path path = {.way = "noted",
+                                             .bytes = bytes,
+                                             .open = open,
+                                             .close = close,
+                                             .reduce = reduce,
+                                             .gather = gather,
+                                             .gathered = gathered};
+
+static struct un_job job; /* too large for the stack; emptied by each test */
+static struct un_comm comm;
+static struct un_params table;
+
+static void open_job(int rank, int size, int64_t total) {
+    struct un_limits limits = {.max_params = total};
+    memset(&notes, 0, sizeof notes);
+    memset(&job, 0, sizeof job);
+    comm = (struct un_comm){.rank = rank, .size = size};
+    table = (struct un_params){.total = total};
+    job.comm = &comm;
+    job.table = &table;
+    job.config.comm.bucket_mb = 1;
+    job.exchange.path = &path;
+    assert_int_equal(un_cpu_open(1, &job.device), UN_OK);
+    assert_int_equal(job.device->mem->queue_open(job.device, &limits, &job.queue), UN_OK);
+    job.params = un_alloc((size_t)total, sizeof *job.params, "parameters");
+    job.low = un_alloc((size_t)total, sizeof(uint16_t), "bf16");
+    for (int64_t i = 0; i < total; ++i) job.params[i] = (float)(i % 251 + 1); /* exact in bf16 */
+    assert_int_equal(un_exchange_open(&job), UN_OK);
+}
+
+static void close_job(void) {
+    un_exchange_close(&job);
+    job.device->mem->queue_close(job.queue);
+    un_device_close(job.device);
+    un_free(job.params);
+    un_free(job.low);
+    assert_true(un_memory_counts().live_blocks == 0);
+}
+
+static void update_all(void) {
+    for (int64_t b = job.exchange.shard.buckets - 1; b >= 0; --b)
+        assert_int_equal(un_exchange_updated(&job, b), UN_OK);
+}
+
+/* Copies are there exactly for the foreign parts of the buckets from `first` on. */
+static void expect_low(int64_t first) {
+    const struct un_shard *s = &job.exchange.shard;
+    const uint16_t *low = job.low;
+    for (int64_t i = 0; i < s->total; ++i) {
+        int64_t b = un_shard_find(s, i);
+        struct un_span own = un_shard_part(s, b, comm.rank);
+        bool foreign = b >= first && (i < own.begin || i >= own.end);
+        float value = foreign ? job.params[i] : 0.0f;
+        uint32_t bits;
+        memcpy(&bits, &value, sizeof bits);
+        assert_int_equal(low[i], bits >> 16);
+    }
+}
+
+static void test_arrivals(void **state) {
+    (void)state;
+    open_job(1, 3, (3 * BUCKET + 7) * BLOCK + 64);
+    const struct un_shard *s = &job.exchange.shard;
+    assert_int_equal(s->buckets, 4);
+    assert_int_equal(un_exchange_need(&job, 0, s->total), UN_OK); /* nothing was sent yet */
+    assert_int_equal(notes.gathers, 0);
+
+    update_all();
+    assert_int_equal(un_exchange_need(&job, 0, 1), UN_OK);
+    assert_true(notes.gathers == 1 && notes.gathered[0] == 3);
+    expect_low(3);
+    assert_int_equal(un_exchange_need(&job, 5, un_shard_bucket(s, 3).end), UN_OK); /* the same bucket */
+    assert_int_equal(un_exchange_need(&job, 9, 9), UN_OK);
+    assert_int_equal(notes.gathers, 1);
+    int64_t inside = un_shard_bucket(s, 1).begin + 1;
+    assert_int_equal(un_exchange_need(&job, inside - 1, inside), UN_OK);
+    assert_true(notes.gathers == 3 && notes.gathered[1] == 2 && notes.gathered[2] == 1);
+    expect_low(1);
+
+    notes.fail = UN_IO; /* what has not come is asked for again */
+    assert_int_equal(un_exchange_settle(&job), UN_IO);
+    notes.fail = UN_OK;
+    assert_int_equal(un_exchange_settle(&job), UN_OK);
+    assert_true(notes.gathers == 4 && notes.gathered[3] == 0);
+    expect_low(0);
+    assert_int_equal(un_exchange_settle(&job), UN_OK);
+    assert_int_equal(notes.gathers, 4);
+    update_all();
+    assert_int_equal(un_exchange_settle(&job), UN_OK);
+    assert_int_equal(notes.gathers, 8);
+    close_job();
+}
+
+static void test_departures(void **state) {
+    (void)state;
+    open_job(0, 2, 3 * BUCKET * BLOCK);
+    const struct un_shard *s = &job.exchange.shard;
+    for (int step = 0; step < 2; ++step) {
+        notes.reduces = 0;
+        un_exchange_begin(&job);
+        un_exchange_ready(&job, un_shard_bucket(s, 0).begin + 1);
+        assert_int_equal(notes.reduces, 0); /* one element is missing */
+        un_exchange_ready(&job, un_shard_bucket(s, 0).begin);
+        assert_int_equal(notes.reduces, 1);
+        un_exchange_ready(&job, 0);
+        assert_true(notes.reduces == 3 && notes.reduced[0] == 0 && notes.reduced[2] == 2);
+    }
+    close_job();
+}
+
+/* Each rank writes the numbers of its blocks where un_optim_sums would, then its word. */
+static void test_norms(void **state) {
+    (void)state;
+    static const int64_t totals[] = {64, BLOCK, 5 * BLOCK + 64, (2 * BUCKET + 3) * BLOCK,
+                                     7 * BUCKET * BLOCK - 128};
+    for (size_t k = 0; k < sizeof totals / sizeof *totals; ++k)
+        for (int size = 2; size < 9; ++size) {
+            open_job(0, size, totals[k]);
+            struct un_exchange *x = &job.exchange;
+            int64_t blocks = un_param_blocks(totals[k]);
+            double *all = un_alloc((size_t)(x->list * size), sizeof *all, "lists");
+            for (int64_t i = 0; i < x->list * size; ++i) all[i] = -1;
+            for (comm.rank = 0; comm.rank < size; ++comm.rank) {
+                double *mine = all + comm.rank * x->list;
+                for (int64_t b = 0; b < x->shard.buckets; ++b) {
+                    struct un_optim_part part = un_exchange_part(&job, b);
+                    for (int64_t i = 0; i < un_param_blocks(part.count); ++i)
+                        mine[part.local / BLOCK + i] = (double)(part.begin / BLOCK + i);
+                }
+                mine[un_param_blocks(un_shard_count(&x->shard, comm.rank))] = (double)(blocks + comm.rank);
+            }
+            for (int64_t i = 0; i < blocks + size; ++i) assert_true(all[x->index[i]] == (double)i);
+            un_free(all);
+            close_job();
+        }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_arrivals), cmocka_unit_test(test_departures),
+                                       cmocka_unit_test(test_norms)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
