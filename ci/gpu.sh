@@ -1,59 +1,84 @@
 #!/usr/bin/env bash
-# Everything that needs a card, in one call: builds, checks every op and the whole network against the CPU backend, trains, repeats,
-# resumes, runs the memory and race checkers, times, and writes one JSON with all figures and the card's measured rates.
-# Needs no network and no MPI. A step that fails does not stop the others; the exit code says whether all passed.
+# Everything that needs a card, in one call: builds, checks every op and the whole network against the CPU backend, times, trains,
+# repeats, resumes, runs the memory and race checkers, and writes one JSON with all figures and the card's measured rates.
+# Needs no network and no MPI. A step that fails or is late does not stop the others; the exit code says whether all passed.
 #
-#   ci/gpu.sh [--libs FOLDER] [--out FOLDER] [--only STEP,...] [--device cuda|cpu] [--quick]
+#   ci/gpu.sh [--libs FOLDER] [--out FOLDER] [--only STEP,...] [--device cuda|cpu] [--quick] [--seconds N]
 #
 #   --libs     packages and reference files collected by ci/gpu_libs.sh; without it the system's libraries are used
-#   --out      logs and gpu.json (default: build-gpu/out)
-#   --only     of: build ops sanitize parity train repeat bench kernels peer
+#   --out      gpu.json and logs.tar.gz, both written anew after every step (default: build-gpu/out)
+#   --only     of: build ops parity bench kernels train repeat peer sanitize; what earlier calls found stays in gpu.json
 #   --device   cpu rehearses the script where no card is: the same steps at small sizes, on the CPU backend
 #   --quick    shorter trainings and benchmarks
+#   --seconds  for all steps together (default 540): a step gets what is left, or less
 set -uo pipefail
-cd "$(dirname "$0")/.." || exit 70
+self=$(realpath "$0")
+cd "$(dirname "$self")/.." || exit 70
 root=$PWD
 
-libs="" out="$root/build-gpu/out" only="" device=cuda quick=0
+libs="" out="$root/build-gpu/out" only="" device=cuda quick=0 total=540
 while [ $# -gt 0 ]; do
     case "$1" in
-        --libs) libs=$(realpath "$2"); shift ;;
+        --libs) libs=$(realpath "$2") || exit 64; shift ;;
         --out) out=$2; shift ;;
         --only) only=",$2,"; shift ;;
         --device) device=$2; shift ;;
         --quick) quick=1 ;;
-        *) sed -n '2,14p' "$0" >&2; exit 64 ;;
+        --seconds) total=$2; shift ;;
+        *) sed -n '2,16p' "$self" >&2; exit 64 ;;
     esac
     shift
 done
-mkdir -p "$out"
+build="$root/build-gpu" logs="$root/build-gpu/logs"
+mkdir -p "$out" "$logs"
 out=$(realpath "$out")
-build="$root/build-gpu"
 shared="$root/../shared"
 if [ -n "$libs" ] && [ -d "$libs/shared" ]; then shared="$libs/shared"; fi
 rehearsal=0
 [ "$device" = cuda ] || rehearsal=1
 small=$((rehearsal || quick))
-export OMP_WAIT_POLICY=passive
+steps_of_training=200
+[ $small = 0 ] || steps_of_training=20
+cores=$(nproc)
+for folder in /usr/local/cuda/bin /usr/local/cuda/compute-sanitizer; do
+    [ ! -d $folder ] || PATH="$PATH:$folder"
+done
+export PATH OMP_WAIT_POLICY=passive
+export root libs device quick build logs shared rehearsal small steps_of_training cores
 
-# step NAME COMMAND...: runs it unless --only leaves it out; log, seconds and status go to $out
 failed=0
+began=$SECONDS
+collect() {
+    python3 ci/gpu_report.py collect "$logs" >"$out/gpu.json.new" && mv "$out/gpu.json.new" "$out/gpu.json" || failed=1
+    tar -C "$logs" -czf "$out/logs.tar.gz" . || failed=1
+}
+
+# step NAME EXPECTED LIMIT COMMAND...: runs a function below, unless --only leaves it out, in at most LIMIT seconds, EXPECTED on a
+# machine of 16 cores with a card; log, seconds and status go to $logs
 step() {
-    local name=$1 group=${1%%_*} start status
-    shift
+    local name=$1 expected=$2 limit=$3 group=${1%%_*} start status left=$((total - SECONDS + began))
+    shift 3
     if [ -n "$only" ] && [[ "$only" != *",$group,"* ]]; then return 0; fi
+    [ "$limit" -le $left ] || limit=$left
+    if [ "$limit" -lt 5 ]; then
+        printf '== %s: no time left\n' "$name"
+        printf '%s\t%s\t%s\n' "$name" 124 0 >>"$logs/steps.tsv"
+        failed=1
+        return 0
+    fi
+    printf '== %s (about %s s, at most %s)\n' "$name" "$expected" "$limit"
     start=$(date +%s.%N)
-    printf '== %s\n' "$name"
-    "$@" >"$out/$name.log" 2>&1
+    timeout -k 5 "$limit" bash -c 'set -uo pipefail; "$@"' "$name" "$@" >"$logs/$name.log" 2>&1 </dev/null
     status=$?
-    printf '%s\t%s\t%s\n' "$name" "$status" "$(awk "BEGIN {print $(date +%s.%N) - $start}")" >>"$out/steps.tsv"
+    printf '%s\t%s\t%s\n' "$name" "$status" "$(awk "BEGIN {print $(date +%s.%N) - $start}")" >>"$logs/steps.tsv"
     if [ $status = 77 ]; then
-        printf '   skipped: %s\n' "$(tail -n 1 "$out/$name.log")"
+        printf '   skipped: %s\n' "$(tail -n 1 "$logs/$name.log")"
     elif [ $status != 0 ]; then
         failed=1
         printf '   FAILED (%s):\n' "$status"
-        tail -n 15 "$out/$name.log" | sed 's/^/   | /'
+        tail -n 15 "$logs/$name.log" | cut -c 1-300 | sed 's/^/   | /'
     fi
+    collect
     return 0
 }
 
@@ -61,6 +86,7 @@ step() {
 
 unpack() {
     local tree="$build/libs" deb
+    [ ! -e "$tree/complete" ] || return 0
     rm -rf "$tree"
     mkdir -p "$tree"
     for deb in "$libs"/debs/*.deb; do
@@ -70,11 +96,12 @@ unpack() {
             (cd "$tree" && ar p "$deb" data.tar.xz | tar -xJf -) || return 1
         fi
     done
+    : >"$tree/complete"
 }
 
 # Unpacked packages are found through pkg-config; the run path holds for what the libraries themselves need.
 configure() {
-    local arch=x86_64-linux-gnu flags=()
+    local arch=x86_64-linux-gnu flags=() generator=() cuda=ON
     if [ -n "$libs" ]; then
         unpack || return 1
         local lib="$build/libs/usr/lib/$arch"
@@ -86,38 +113,49 @@ configure() {
             export PKG_CONFIG="$build/pkg-config"
         fi
         flags+=("-DCMAKE_BUILD_RPATH=$lib;$lib/openblas-pthread;$lib/hdf5/serial;$build/libs/lib/$arch"
-            "-DCMAKE_EXE_LINKER_FLAGS=-Wl,--disable-new-dtags -Wl,--allow-shlib-undefined")
+            "-DCMAKE_EXE_LINKER_FLAGS=-Wl,--disable-new-dtags -Wl,--allow-shlib-undefined -Wl,-rpath-link,$lib")
     fi
-    local generator=()
     if command -v ninja >/dev/null; then generator=(-G Ninja); fi
-    local cuda=ON
-    if [ $rehearsal = 1 ] && ! command -v nvcc >/dev/null && [ ! -x /usr/local/cuda/bin/nvcc ]; then cuda=OFF; fi
-    cmake -S . -B "$build" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DUN_MPI=OFF -DUN_CUDA=$cuda -DUN_CUDA_ARCH=90 \
-        -DUN_TESTS=ON "${flags[@]}"
+    if [ "$rehearsal" = 1 ] && ! command -v nvcc >/dev/null; then cuda=OFF; fi
+    cmake -S . -B "$build" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DUN_MPI=OFF -DUN_NCCL=OFF -DUN_CUDA=$cuda \
+        -DUN_CUDA_ARCH=90 -DUN_TESTS=ON "${flags[@]}"
 }
 build_all() {
-    configure && cmake --build "$build" -j "$(nproc)"
+    local targets=(uniter uniter_dist parity lengths)
+    if [ "$rehearsal" = 1 ]; then
+        targets+=(ops_gemm ops_pointwise ops_layernorm ops_embed ops_reduce ops_loss ops_attention ops_transport ops_lanes ops_device)
+    else
+        targets+=(un_cuda card_tests bench_card)
+    fi
+    configure && cmake --build "$build" -j "$cores" --target "${targets[@]}"
 }
 
 # ---- checks ----
 
 card_tests() {
-    local label=card
-    [ $rehearsal = 0 ] || label=cpu
-    CUDA_LAUNCH_BLOCKING=1 ctest --test-dir "$build" --no-tests=error --output-on-failure -L "$label" -j "$(nproc)" \
-        -E '^(test_config|parity$)' --output-junit "$out/ops.xml"
+    local which=(-L '^card$') status
+    [ "$rehearsal" = 0 ] || which=(-R '^ops_')
+    rm -f "$logs/ops.xml"
+    CUDA_LAUNCH_BLOCKING=1 ctest --test-dir "$build" --no-tests=error --output-on-failure "${which[@]}" -j 8 --timeout 100 \
+        --output-junit "$logs/ops.xml"
+    status=$?
+    python3 ci/gpu_report.py tests "$logs/ops.xml" || status=1 # where a card is to be, "skipped" is no pass
+    return $status
 }
 
-# The small programs of the ops under the checkers of the toolkit: a finding is exit code 99.
+# One small program of the ops under a checker of the toolkit: a finding is exit code 99.
+sanitize_one() {
+    local tool=$1 program=$2 log="$logs/sanitize_$1_${2##*/}.txt" status
+    UN_CARD_SMALL=1 timeout -k 5 80 compute-sanitizer --tool "$tool" --error-exitcode 99 "$program" >"$log" 2>&1
+    status=$?
+    echo "$tool ${program##*/}: $status, $(grep 'ERROR SUMMARY\|RACECHECK SUMMARY' "$log" | tail -n 1)"
+    [ $status = 0 ] || tail -n 12 "$log"
+    return $status
+}
 sanitize() {
-    local tool=$1 program bad=0
     command -v compute-sanitizer >/dev/null || { echo "compute-sanitizer is not here"; return 77; }
-    for program in "$build"/tests/card/card_*; do
-        [ -x "$program" ] && [ -f "$program" ] || continue
-        echo "-- $tool: ${program##*/}"
-        UN_CARD_SMALL=1 timeout 150 compute-sanitizer --tool "$tool" --error-exitcode 99 "$program" || { bad=1; echo "** $program: $?"; }
-    done
-    return $bad
+    find "$build/tests/card" -maxdepth 1 -name 'card_*' -type f -perm -u+x -print0 | sort -z |
+        xargs -0 -P 6 -I{} bash -c 'sanitize_one "$@"' _ "$1" {}
 }
 
 parity() {
@@ -132,28 +170,28 @@ world() {
     "$build/uniter" data synth "$build/world" seed=1 train_images=2000 valid_images=50 max_objects=4 duplicates=0.2 max_background=1
 }
 
-steps_of_training=200
-[ $small = 0 ] || steps_of_training=20
-# train NAME DEVICE PRECISION [override...]: a run in $build/runs/NAME
+# train NAME DEVICE PRECISION [override...]: a run in $build/runs/NAME; in a shell of its own, HOW=exec makes that the program
 train() {
     local name=$1 where=$2 precision=$3
     shift 3
     sed "s#data/world#$build/world#g" configs/quickstart.yaml >"$build/quickstart.yaml"
-    "$build/uniter_dist" --cfg "$build/quickstart.yaml" --quiet "run.dir=$build/runs/$name" "device=$where" \
-        "train.precision=$precision" "train.steps=$steps_of_training" valid.every=0 log.every=1 checkpoint.every=0 optim.warmup_steps=20 "$@"
+    ${HOW:-} "$build/uniter_dist" --cfg "$build/quickstart.yaml" --quiet "run.dir=$build/runs/$name" "device=$where" \
+        "train.precision=$precision" "train.steps=$steps_of_training" valid.every=0 log.every=1 checkpoint.every=0 optim.warmup_steps=10 "$@"
 }
 fresh() {
     rm -rf "$build/runs/$1"
     train "$@"
 }
 metrics() {
-    cp "$build/runs/$1/log/metrics.jsonl" "$out/$1.jsonl"
+    cp "$build/runs/$1/log/metrics.jsonl" "$logs/$1.jsonl"
 }
 trainings() {
-    rm -rf "$build/world"
-    world && fresh cpu_fp32 cpu fp32 && metrics cpu_fp32 && fresh card_fp32 "$device" fp32 && metrics card_fp32 &&
-        fresh card_bf16 "$device" bf16 && metrics card_bf16 &&
-        python3 ci/gpu_report.py losses "$out/cpu_fp32.jsonl" "$out/card_fp32.jsonl" "$out/card_bf16.jsonl"
+    local low=bf16
+    [ "$rehearsal" = 0 ] || low=fp32 # the CPU knows no other
+    [ -e "$build/world/complete" ] || { rm -rf "$build/world"; world && : >"$build/world/complete"; } || return 1
+    fresh cpu_fp32 cpu fp32 && metrics cpu_fp32 && fresh card_fp32 "$device" fp32 && metrics card_fp32 &&
+        fresh card_bf16 "$device" $low && metrics card_bf16 &&
+        python3 ci/gpu_report.py losses "$logs/cpu_fp32.jsonl" "$logs/card_fp32.jsonl" "$logs/card_bf16.jsonl"
 }
 
 digest() {
@@ -161,28 +199,33 @@ digest() {
 }
 # The same bits from a second run, from graphs, from features kept on the card, and after a stop half-way.
 repeat() {
-    local bad=0 name want got
-    fresh again_a "$device" bf16 >"$out/again_a.txt" 2>&1 || { cat "$out/again_a.txt"; return 1; }
-    want=$(digest "$out/again_a.txt")
-    fresh again_b "$device" bf16 >"$out/again_b.txt" 2>&1 || bad=1
-    fresh again_graph "$device" bf16 train.graph=true >"$out/again_graph.txt" 2>&1 || bad=1
-    fresh again_cache "$device" bf16 data.cache=device >"$out/again_cache.txt" 2>&1 || [ $rehearsal = 1 ] || bad=1
+    local bad=0 low=bf16 name want got pid names="again_b again_stop"
+    [ "$rehearsal" = 0 ] || low=fp32
+    [ -e "$build/world/complete" ] || { rm -rf "$build/world"; world && : >"$build/world/complete"; } || return 1
+    fresh again_a "$device" $low >"$logs/again_a.txt" 2>&1 || { cat "$logs/again_a.txt"; return 1; }
+    want=$(digest "$logs/again_a.txt")
+    fresh again_b "$device" $low >"$logs/again_b.txt" 2>&1 || bad=1
+    if [ "$rehearsal" = 0 ]; then
+        names+=" again_graph again_cache"
+        fresh again_graph "$device" $low train.graph=true >"$logs/again_graph.txt" 2>&1 || bad=1
+        fresh again_cache "$device" $low data.cache=device >"$logs/again_cache.txt" 2>&1 || bad=1
+    fi
     rm -rf "$build/runs/again_stop"
-    train again_stop "$device" bf16 checkpoint.every=5 >"$out/again_stop_1.txt" 2>&1 &
-    local pid=$!
+    (HOW=exec && train again_stop "$device" $low checkpoint.every=5 >"$logs/again_stop_1.txt" 2>&1) &
+    pid=$!
     for _ in $(seq 600); do
         compgen -G "$build/runs/again_stop/ckpt/step_*" >/dev/null && break
+        kill -0 $pid 2>/dev/null || break
         sleep 0.05
     done
     kill -TERM $pid 2>/dev/null
     wait $pid
     echo "the stopped run ended with $?"
-    train again_stop "$device" bf16 checkpoint.every=5 >"$out/again_stop.txt" 2>&1 || bad=1
-    for name in again_b again_graph again_cache again_stop; do
-        if [ $name = again_cache ] && [ $rehearsal = 1 ]; then continue; fi
-        got=$(digest "$out/$name.txt")
+    train again_stop "$device" $low checkpoint.every=5 >"$logs/again_stop.txt" 2>&1 || bad=1
+    for name in $names; do
+        got=$(digest "$logs/$name.txt")
         echo "$name: $got, first run: $want"
-        [ -n "$got" ] && [ "$got" = "$want" ] || { bad=1; tail -n 3 "$out/$name.txt"; }
+        [ -n "$got" ] && [ "$got" = "$want" ] || { bad=1; tail -n 3 "$logs/$name.txt"; }
     done
     return $bad
 }
@@ -190,58 +233,65 @@ repeat() {
 # ---- speed ----
 
 bench_data() {
-    local images=600
-    [ $small = 0 ] || images=60
-    head -n 3 configs/bench_base.yaml | sed -n "s#.*uniter data synth \S* ##p" >"$build/bench_words"
-    # shellcheck disable=SC2046
-    "$build/uniter" data synth "$build/bench" $(sed "s/train_images=[0-9]*/train_images=$images/" "$build/bench_words")
+    local images=600 words
+    [ "$small" = 0 ] || images=60
+    words=$(head -n 3 configs/bench_base.yaml | sed -n 's#.*uniter data synth \S* ##p' | sed "s/train_images=[0-9]*/train_images=$images/")
+    [ -n "$words" ] || { echo "configs/bench_base.yaml does not say how its data are made"; return 1; }
+    # shellcheck disable=SC2086
+    "$build/uniter" data synth "$build/bench" $words && : >"$build/bench/complete"
 }
 # bench PRESET [override...]
 bench() {
-    local preset=$1 tokens=16896 steps=30
+    local preset=$1 tokens=16896 steps=30 sizes=()
     shift
-    [ $quick = 0 ] || steps=8
-    [ $rehearsal = 0 ] || { tokens=512; steps=1; }
-    [ -e "$build/bench/coco_train.txt.h5" ] || bench_data || return 1
+    [ "$quick" = 0 ] || steps=8
+    if [ "$rehearsal" = 1 ]; then
+        tokens=512 steps=1
+        sizes=(model.hidden_size=64 model.num_hidden_layers=2 model.num_attention_heads=1 model.intermediate_size=256 train.precision=fp32)
+    fi
+    [ -e "$build/bench/complete" ] || { rm -rf "$build/bench"; bench_data; } || return 1
     sed "s#data/bench#$build/bench#g" configs/bench_base.yaml >"$build/bench.yaml"
-    local sizes=()
-    [ $rehearsal = 0 ] || sizes=(model.hidden_size=64 model.num_hidden_layers=2 model.num_attention_heads=1 model.intermediate_size=256)
-    "$build/uniter_dist" --cfg "$build/bench.yaml" --bench "$steps" "device=$device" "model.preset=$preset" "${sizes[@]}" \
-        train.lanes=1 "train.tokens_per_lane=$tokens" loader.threads=8 loader.ahead=6 data.conf_th=-1 data.num_bb=40 "$@"
+    "$build/uniter_dist" --cfg "$build/bench.yaml" --bench "$steps" "device=$device" "model.preset=$preset" \
+        train.precision=bf16 train.lanes=1 "train.tokens_per_lane=$tokens" loader.threads=8 loader.ahead=6 data.conf_th=-1 data.num_bb=40 \
+        "${sizes[@]}" "$@"
 }
 
 kernels() {
-    [ $rehearsal = 0 ] || { echo "needs a card"; return 77; }
+    [ "$rehearsal" = 0 ] || { echo "needs a card"; return 77; }
     "$build/tests/bench/bench_card"
 }
 
+# The benchmark's own samples, as the network sees them; then PyTorch on as long ones.
 peer() {
-    [ $rehearsal = 0 ] || { echo "needs a card"; return 77; }
+    [ -e "$build/bench/complete" ] || bench_data || return 1
+    "$build/tests/bench/lengths" "$build"/bench/*_train.txt.h5 >"$build/lengths.txt" || return 1
+    echo "$(wc -l <"$build/lengths.txt") samples, $(awk '{w += $1; r += $2} END {print w / NR, r / NR}' "$build/lengths.txt") words and regions on average"
+    [ "$rehearsal" = 0 ] || { echo "needs a card"; return 77; }
     [ -e "$shared/bench/peer_torch.py" ] || { echo "no peer_torch.py"; return 77; }
     python3 -c 'import torch' 2>/dev/null || { echo "no PyTorch here"; return 77; }
-    python3 ci/gpu_report.py lengths "$build/bench" 40 >"$out/lengths.txt" || return 1
     python3 "$shared/bench/peer_torch.py" --device cuda --preset "$1" --dtype bf16 --compile --tokens 16896 --steps 30 \
-        --lengths "$out/lengths.txt" "${@:2}"
+        --lengths "$build/lengths.txt" "${@:2}"
 }
 
-: >>"$out/steps.tsv"
-nvidia-smi >"$out/nvidia-smi.log" 2>&1 || true
-step build build_all
-step ops card_tests
-step parity_fp32 parity fp32
-[ $rehearsal = 1 ] || step parity_bf16 parity bf16
-step train trainings
-step repeat repeat
-step bench_base bench base
-step bench_base_fp32 bench base train.precision=fp32
-step bench_large bench large
-step kernels kernels
-step peer_base peer base --ot
-step peer_large peer large
-if [ $rehearsal = 0 ]; then
-    step sanitize_memcheck sanitize memcheck
-    step sanitize_racecheck sanitize racecheck
-fi
-python3 ci/gpu_report.py collect "$out" >"$out/gpu.json" || failed=1
+# What `timeout bash -c` is to find.
+export -f unpack configure build_all card_tests sanitize_one sanitize parity world train fresh metrics trainings digest repeat bench_data \
+    bench kernels peer
+
+nvidia-smi >"$logs/nvidia-smi.log" 2>&1
+step build 90 240 build_all
+step ops 40 120 card_tests
+step parity_fp32 15 60 parity fp32
+[ $rehearsal = 1 ] || step parity_bf16 15 60 parity bf16
+step bench_base 25 90 bench base
+step kernels 20 90 kernels
+step train 60 150 trainings
+step repeat 40 120 repeat
+step bench_large 40 100 bench large
+step peer_base 60 120 peer base --ot
+step peer_large 60 120 peer large
+[ $rehearsal = 1 ] || step sanitize_memcheck 80 150 sanitize memcheck
+[ $rehearsal = 1 ] || step sanitize_racecheck 80 150 sanitize racecheck
+step bench_base_fp32 30 90 bench base train.precision=fp32
+collect
 python3 ci/gpu_report.py show "$out/gpu.json"
 exit $failed

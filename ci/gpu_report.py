@@ -2,12 +2,11 @@
 """What ci/gpu.sh counts with.
 
   losses CPU FP32 BF16    last losses of three trainings (metrics.jsonl): off by at most 2 % from the CPU's, else exit code 1
-  lengths FOLDER REGIONS  "words regions" of every sample of the benchmark's data, for peer_torch.py (needs h5py)
+  tests JUNIT             exit code 1 if a test failed or was skipped
   collect FOLDER          all logs of a run as one JSON
   show FILE               the figures that have a bar, beside it
 """
 import datetime
-import glob
 import json
 import pathlib
 import re
@@ -35,18 +34,6 @@ def losses(cpu, *others):
             bad |= judged and not off <= BAR
             print(f"{pathlib.Path(path).stem} {key} {got[key]:.6f} cpu {want[key]:.6f} off {off:.2e}" + ("" if judged else " (not judged)"))
     return 1 if bad else 0
-
-
-def lengths(folder, regions):
-    import h5py
-    for path in sorted(glob.glob(f"{folder}/*_train.txt.h5")):
-        with h5py.File(path) as texts, h5py.File(path.replace(".txt.h5", ".img.h5")) as images:
-            first = images["region_offset"][:]
-            held = {image: int(first[i + 1] - first[i]) for i, image in enumerate(images["image_id"][:])}
-            tokens = texts["token_offset"][:]
-            for i, image in enumerate(texts["image_id"][:]):
-                print(int(tokens[i + 1] - tokens[i]) + 2, min(held[image], int(regions)))
-    return 0
 
 
 def read(folder, name):
@@ -81,6 +68,14 @@ def junit(path):
             "skipped": [n for n, s in cases if s not in ("run", "fail")]}
 
 
+def tests(path):
+    found = junit(pathlib.Path(path))
+    if found is None or found["failed"] or found["skipped"] or not found["passed"]:
+        print(f"not all tests passed: {found}")
+        return 1
+    return 0
+
+
 def worst(text):
     """Largest error over its tolerance, by task, of a run of the parity program."""
     found = {}
@@ -88,20 +83,32 @@ def worst(text):
         if float(tolerance) > 0:
             found[task] = max(found.get(task, 0), float(error) / float(tolerance))
     last = re.search(r"^(\d+) passed, (\d+) failed", text, re.M)
-    return {"passed": int(last[1]), "failed": int(last[2]), "worst_of_tolerance": found} if last else None
+    return {"passed": int(last[1]), "failed": int(last[2]), "worst_of_tolerance": {task: round(w, 4) for task, w in found.items()}} if last else None
+
+
+def objects(text):
+    """The lines that are JSON: the last one of a program that was ended may be cut."""
+    for line in text.splitlines():
+        if line.startswith("{"):
+            try:
+                yield json.loads(line)
+            except ValueError:
+                print(f"not JSON: {line}", file=sys.stderr)
 
 
 def collect(folder):
     folder = pathlib.Path(folder)
-    kernels = [json.loads(line) for line in read(folder, "kernels").splitlines() if line.startswith("{")]
-    steps = [line.split("\t") for line in (folder / "steps.tsv").read_text().splitlines()]
+    lines = list(objects(read(folder, "kernels")))
+    rates, kernels = next((k for k in lines if "copy_GB_per_s" in k), None), [k for k in lines if "op" in k]
+    steps = folder / "steps.tsv"
+    steps = [line.split("\t") for line in steps.read_text().splitlines()] if steps.exists() else []
     card = re.search(r"NVIDIA (H\d+[^|]*?|[A-Z]\d+[^|]*?)\s+(?:On|Off)", read(folder, "nvidia-smi"))
     result = {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M"),
               "card": card[1].strip() if card else None,
               "steps": {name: {"status": int(status), "seconds": round(float(seconds), 1)} for name, status, seconds in steps},
               "ops": junit(folder / "ops.xml"), "parity_fp32": worst(read(folder, "parity_fp32")),
               "parity_bf16": worst(read(folder, "parity_bf16")), "train": read(folder, "train").splitlines()[-12:],
-              "repeat": read(folder, "repeat").splitlines(), "rates": kernels[0] if kernels else None, "kernels": kernels[1:]}
+              "repeat": read(folder, "repeat").splitlines(), "rates": rates, "kernels": kernels}
     for name in ("bench_base", "bench_base_fp32", "bench_large"):
         result[name] = bench(read(folder, name))
     for name in ("peer_base", "peer_large"):
@@ -124,7 +131,7 @@ def show(path):
             rows.append((f"{size}: times PyTorch", b["tokens_per_s"] / p["real_tokens_per_s"], ">= 2",
                          b["tokens_per_s"] / p["real_tokens_per_s"] >= 2))
     forward, backward, b = kernel("transport_fwd ipot"), kernel("transport_bwd"), r["bench_base"]
-    if get(forward, backward, b["ms_compute"]):
+    if get(forward, backward, b["ms_compute"], b["ms_update"]):
         share = (forward["us"] + backward["us"]) / 1e3 / (b["ms_compute"] + b["ms_update"])
         rows.append(("transport of 256 pairs, share of the step", share, "< 0.01", share < 0.01))
         if r["peer_base"]["ms_transport_256_pairs"]:
@@ -141,7 +148,7 @@ def show(path):
 
 
 if __name__ == "__main__":
-    commands = {"losses": losses, "lengths": lengths, "collect": collect, "show": show}
+    commands = {"losses": losses, "tests": tests, "collect": collect, "show": show}
     if len(sys.argv) < 3 or sys.argv[1] not in commands:
         sys.exit(__doc__)
     sys.exit(commands[sys.argv[1]](*sys.argv[2:]))
