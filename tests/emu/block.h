@@ -96,8 +96,8 @@ static inline void un_emu_launch(struct un_emu_kernel kernel, dim3 grid, dim3 bl
     }
 /* Now, or when the graph that is being recorded is replayed; the arguments are those of now. */
 template <class... P, class... A>
-static inline void un_emu_queue(struct un_emu_kernel kernel, dim3 grid, dim3 block, size_t bytes, void (*f)(P...),
-                                A... argument) {
+static inline void un_emu_queue(struct un_emu_kernel kernel, dim3 grid, dim3 block, size_t bytes,
+                                void (*f)(P...), A... argument) {
     const std::tuple<std::remove_cv_t<P>...> kept((std::remove_cv_t<P>)(argument)...);
     auto run = [=] { un_emu_launch(kernel, grid, block, bytes, [&] { std::apply(f, kept); }); };
     if (un_emu_recording())

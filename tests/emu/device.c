@@ -162,8 +162,7 @@ static void emu_range_push(const char *name) {
     (void)name;
 }
 
-static void emu_range_pop(void) {
-}
+static void emu_range_pop(void) {}
 
 static void emu_graph_begin(struct un_queue *q) {
     (void)q;
