@@ -211,7 +211,7 @@ repeat() {
         fresh again_cache "$device" $low data.cache=device >"$logs/again_cache.txt" 2>&1 || bad=1
     fi
     rm -rf "$build/runs/again_stop"
-    (HOW=exec && train again_stop "$device" $low checkpoint.every=5 >"$logs/again_stop_1.txt" 2>&1) &
+    (HOW="exec" && train again_stop "$device" $low checkpoint.every=5 >"$logs/again_stop_1.txt" 2>&1) &
     pid=$!
     for _ in $(seq 600); do
         compgen -G "$build/runs/again_stop/ckpt/step_*" >/dev/null && break
