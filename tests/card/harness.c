@@ -126,6 +126,7 @@ WAITED(transport_bwd,
        (q, dx, coef, plan, cost, x, pairs))
 WAITED(square_sums, (struct un_queue * q, double *partial, const float *g, int64_t count),
        (q, partial, g, count))
+WAITED(check_finite, (struct un_queue * q, double *word, const float *x, int64_t count), (q, word, x, count))
 WAITED(clip_factor, (struct un_queue * q, float *out, const double *partial, int64_t chunks, float max_norm),
        (q, out, partial, chunks, max_norm))
 WAITED(adamw,
@@ -160,9 +161,12 @@ static const struct un_ops waited = {
     .transport_fwd = transport_fwd,
     .transport_bwd = transport_bwd,
     .square_sums = square_sums,
+    .check_finite = check_finite,
     .clip_factor = clip_factor,
     .adamw = adamw,
 };
+
+_Static_assert(sizeof waited == 29 * sizeof waited.gemm, "an op of the table that is not in `waited`");
 
 /* The card is opened once; what tests open and close are copies of its struct, thousands of them. */
 static struct un_device *opened;
