@@ -102,7 +102,8 @@ __global__ void __launch_bounds__(CLIP_THREADS)
     out[2] = fabsf(norm) <= 3.4028235e38f ? 1.0f : 0.0f;
 }
 
-/* A sum of zeros, and of a NaN for whatever is not finite, by one block: rows of losses are thousands at most. */
+/* A sum of zeros, and of a NaN for whatever is not finite, by one block: rows of losses are thousands at
+ * most. */
 __global__ void __launch_bounds__(CLIP_THREADS) finite_word(double *word, const float *x, int64_t count) {
     __shared__ double part[CLIP_WARPS];
     double sum = 0.0;

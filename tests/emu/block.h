@@ -5,6 +5,7 @@
 #ifndef UN_EMU_BLOCK_H
 #define UN_EMU_BLOCK_H
 
+#include "tests/emu/record.h"
 #include "tests/emu/types.h"
 
 /* A place in the code; the default arguments below make it the place of the call. Places are told apart by
@@ -93,12 +94,22 @@ static inline void un_emu_launch(struct un_emu_kernel kernel, dim3 grid, dim3 bl
     un_emu_kernel {                                                                                          \
         (const void *)(kernel), #kernel                                                                      \
     }
-/* The arguments are evaluated by each thread: they have no side effects. */
+/* Now, or when the graph that is being recorded is replayed; the arguments are those of now. */
+template <class... P, class... A>
+static inline void un_emu_queue(struct un_emu_kernel kernel, dim3 grid, dim3 block, size_t bytes,
+                                void (*f)(P...), A... argument) {
+    const std::tuple<std::remove_cv_t<P>...> kept((std::remove_cv_t<P>)(argument)...);
+    auto run = [=] { un_emu_launch(kernel, grid, block, bytes, [&] { std::apply(f, kept); }); };
+    if (un_emu_recording())
+        un_emu_record_call(run);
+    else
+        run();
+}
 #define UN_LAUNCH(q, kernel, grid, block, bytes, ...)                                                        \
     do {                                                                                                     \
         (void)(q);                                                                                           \
-        un_emu_launch(UN_EMU_KERNEL(kernel), (grid), (block), (size_t)(bytes),                               \
-                      [&] { kernel(__VA_ARGS__); });                                                         \
+        un_emu_queue(UN_EMU_KERNEL(kernel), (grid), (block), (size_t)(bytes),                                \
+                     kernel __VA_OPT__(, ) __VA_ARGS__);                                                     \
     } while (0)
 #define UN_SHARED_MOST(q, kernel, bytes)                                                                     \
     ((void)(q), un_emu_shared_most(UN_EMU_KERNEL(kernel), (size_t)(bytes)))

@@ -3,6 +3,7 @@
  */
 #include "tests/emu/device.h"
 #include "tests/emu/memory.h"
+#include "tests/emu/record.h"
 #include "tests/emu/sanitizer.h"
 
 #include "runtime/cuda/cuda.h"
@@ -105,11 +106,78 @@ static enum un_status emu_event_wait(struct un_event *e) {
     return UN_OK;
 }
 
+struct move {
+    void *dst;
+    const void *src;
+    size_t bytes;
+    int value;
+};
+
+static void run_copy(const void *data) {
+    const struct move *m = data;
+    un_emu_memory_show();
+    if (m->bytes > 0) memmove(m->dst, m->src, m->bytes);
+    un_emu_memory_hide();
+}
+
+static void run_set(const void *data) {
+    const struct move *m = data;
+    un_emu_memory_show();
+    if (m->bytes > 0) memset(m->dst, m->value, m->bytes);
+    un_emu_memory_hide();
+}
+
+static void now_or_recorded(void (*run)(const void *), const struct move *m) {
+    if (un_emu_recording())
+        un_emu_record(run, m, sizeof *m);
+    else
+        run(m);
+}
+
 static void emu_copy(struct un_queue *q, void *dst, const void *src, size_t bytes) {
     (void)q;
-    un_emu_memory_show();
-    if (bytes > 0) memmove(dst, src, bytes);
-    un_emu_memory_hide();
+    const struct move m = {dst, src, bytes, 0};
+    now_or_recorded(run_copy, &m);
+}
+
+static void *emu_stream(struct un_queue *q) {
+    (void)q;
+    return NULL;
+}
+
+/* Nobody counts the emulated card's memory. */
+static enum un_status emu_memory_info(struct un_device *d, size_t *free_bytes, size_t *total_bytes) {
+    (void)d;
+    *free_bytes = *total_bytes = 0;
+    return UN_OK;
+}
+
+static double emu_event_seconds(struct un_event *from, struct un_event *to) {
+    (void)from;
+    (void)to;
+    return -1; /* no clock */
+}
+
+static void emu_range_push(const char *name) {
+    (void)name;
+}
+
+static void emu_range_pop(void) {}
+
+static void emu_graph_begin(struct un_queue *q) {
+    (void)q;
+    un_emu_record_begin();
+}
+
+static enum un_status emu_graph_end(struct un_queue *q, struct un_graph **graph) {
+    (void)q;
+    *graph = un_emu_record_end();
+    return UN_OK;
+}
+
+static void emu_graph_launch(struct un_queue *q, struct un_graph *graph) {
+    (void)q;
+    un_emu_record_replay(graph);
 }
 
 static void emu_close(struct un_device *d) {
@@ -132,6 +200,16 @@ static const struct un_device_ops emu_device_ops = {
     .copy_in = emu_copy,
     .copy_out = emu_copy,
     .copy = emu_copy,
+    .stream = emu_stream,
+    .memory_info = emu_memory_info,
+    .event_open_timed = emu_event_open,
+    .event_seconds = emu_event_seconds,
+    .range_push = emu_range_push,
+    .range_pop = emu_range_pop,
+    .graph_begin = emu_graph_begin,
+    .graph_end = emu_graph_end,
+    .graph_launch = emu_graph_launch,
+    .graph_close = un_emu_record_free,
     .scratch_bytes = emu_scratch_bytes,
     .close = emu_close,
 };
@@ -179,17 +257,15 @@ cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, enum cudaM
                             cudaStream_t stream) {
     (void)kind;
     (void)stream;
-    un_emu_memory_show();
-    if (bytes > 0) memcpy(dst, src, bytes);
-    un_emu_memory_hide();
+    const struct move m = {dst, src, bytes, 0};
+    now_or_recorded(run_copy, &m);
     return cudaSuccess;
 }
 
 cudaError_t cudaMemsetAsync(void *dst, int value, size_t bytes, cudaStream_t stream) {
     (void)stream;
-    un_emu_memory_show();
-    if (bytes > 0) memset(dst, value, bytes);
-    un_emu_memory_hide();
+    const struct move m = {dst, NULL, bytes, value};
+    now_or_recorded(run_set, &m);
     return cudaSuccess;
 }
 

@@ -3,6 +3,7 @@
  */
 #include "tests/emu/device.h"
 #include "tests/emu/memory.h"
+#include "tests/emu/record.h"
 
 #include "runtime/cpu/half.h"
 #include "runtime/cuda/cuda.h"
@@ -51,16 +52,34 @@ static void narrow(struct un_mat c, const float *from, const void *bias, enum un
         }
 }
 
+struct product {
+    struct un_mat c, a, b;
+    const void *bias;
+    enum un_type bias_type;
+    bool transpose_a, transpose_b;
+    float beta;
+};
+
+static void run_product(const void *data) {
+    const struct product *p = data;
+    un_emu_memory_show();
+    const struct un_mat wide = p->beta != 0.0f ? widened(0, p->c) : packed(0, p->c);
+    host.cpu->ops->gemm(host.q, wide, widened(1, p->a), p->transpose_a, widened(2, p->b), p->transpose_b,
+                        p->beta, NULL);
+    narrow(p->c, wide.data, p->bias, p->bias_type);
+    un_emu_memory_hide();
+}
+
 bool un_cuda_blas_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, bool transpose_a,
                        struct un_mat b, bool transpose_b, float beta, const void *bias,
                        enum un_type bias_type, bool *biased) {
     (void)q;
     if (!host.cpu) return false;
-    un_emu_memory_show();
-    const struct un_mat wide = beta != 0.0f ? widened(0, c) : packed(0, c);
-    host.cpu->ops->gemm(host.q, wide, widened(1, a), transpose_a, widened(2, b), transpose_b, beta, NULL);
-    narrow(c, wide.data, bias, bias_type);
-    un_emu_memory_hide();
+    const struct product p = {c, a, b, bias, bias_type, transpose_a, transpose_b, beta};
+    if (un_emu_recording())
+        un_emu_record(run_product, &p, sizeof p);
+    else
+        run_product(&p);
     *biased = bias != NULL;
     return true;
 }
