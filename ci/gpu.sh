@@ -199,7 +199,7 @@ digest() {
 }
 # The same bits from a second run, from graphs, from features kept on the card, and after a stop half-way.
 repeat() {
-    local bad=0 low=bf16 name want got pid names="again_b again_stop"
+    local bad=0 low=bf16 name want got pid status names="again_b again_stop"
     [ "$rehearsal" = 0 ] || low=fp32
     [ -e "$build/world/complete" ] || { rm -rf "$build/world"; world && : >"$build/world/complete"; } || return 1
     fresh again_a "$device" $low >"$logs/again_a.txt" 2>&1 || { cat "$logs/again_a.txt"; return 1; }
@@ -220,7 +220,9 @@ repeat() {
     done
     kill -TERM $pid 2>/dev/null
     wait $pid
-    echo "the stopped run ended with $?"
+    status=$?
+    echo "the stopped run ended with $status, 75 is wanted"
+    [ $status = 75 ] || bad=1
     train again_stop "$device" $low checkpoint.every=5 >"$logs/again_stop.txt" 2>&1 || bad=1
     for name in $names; do
         got=$(digest "$logs/$name.txt")
