@@ -199,7 +199,7 @@ digest() {
 }
 # The same bits from a second run, from graphs, from features kept on the card, and after a stop half-way.
 repeat() {
-    local bad=0 low=bf16 name want got pid names="again_b again_stop"
+    local bad=0 low=bf16 name want got pid status names="again_b again_stop"
     [ "$rehearsal" = 0 ] || low=fp32
     [ -e "$build/world/complete" ] || { rm -rf "$build/world"; world && : >"$build/world/complete"; } || return 1
     fresh again_a "$device" $low >"$logs/again_a.txt" 2>&1 || { cat "$logs/again_a.txt"; return 1; }
@@ -211,7 +211,7 @@ repeat() {
         fresh again_cache "$device" $low data.cache=device >"$logs/again_cache.txt" 2>&1 || bad=1
     fi
     rm -rf "$build/runs/again_stop"
-    (HOW=exec && train again_stop "$device" $low checkpoint.every=5 >"$logs/again_stop_1.txt" 2>&1) &
+    (HOW="exec" && train again_stop "$device" $low checkpoint.every=5 >"$logs/again_stop_1.txt" 2>&1) &
     pid=$!
     for _ in $(seq 600); do
         compgen -G "$build/runs/again_stop/ckpt/step_*" >/dev/null && break
@@ -220,7 +220,9 @@ repeat() {
     done
     kill -TERM $pid 2>/dev/null
     wait $pid
-    echo "the stopped run ended with $?"
+    status=$?
+    echo "the stopped run ended with $status, 75 is wanted"
+    [ $status = 75 ] || bad=1
     train again_stop "$device" $low checkpoint.every=5 >"$logs/again_stop.txt" 2>&1 || bad=1
     for name in $names; do
         got=$(digest "$logs/$name.txt")

@@ -245,7 +245,8 @@ struct result {
 
 static struct result attend(struct un_harness *h, struct un_mat qkv, struct un_mat dout, const int32_t *start,
                             int64_t samples, const struct un_dropout *drop) {
-    struct un_layout layout = {.start = start, .samples = samples, .tokens = qkv.rows, .longest = 64};
+    struct un_layout layout = {.samples = samples, .tokens = qkv.rows, .longest = 64};
+    layout.start = un_harness_put(h, start, samples + 1, sizeof *start);
     struct result r = {.out = un_harness_mat(h, qkv.rows, qkv.cols / 3),
                        .dqkv = un_harness_mat(h, qkv.rows, qkv.cols),
                        .lse = un_harness_poison(h, qkv.rows * 2)};
@@ -295,11 +296,12 @@ static void test_dropout_zero(void **state) {
 static void test_same_mask_both_ways(void **state) {
     enum { TOKENS = 500, HEADS = 2, WIDTH = 4, HIDDEN = HEADS * WIDTH };
     static const int32_t start[2] = {0, TOKENS};
-    const struct un_layout layout = {.start = start, .samples = 1, .tokens = TOKENS, .longest = TOKENS};
+    struct un_layout layout = {.samples = 1, .tokens = TOKENS, .longest = TOKENS};
     const struct un_dropout drop = un_harness_dropout(0.1);
     struct un_harness h;
     (void)state;
     un_harness_open(&h, 2, NULL);
+    layout.start = un_harness_put(&h, start, 2, sizeof *start);
     struct un_mat qkv = un_harness_mat_random(&h, TOKENS, 3 * HIDDEN, 0.0f, 0.0f);
     struct un_mat dout = un_harness_mat_random(&h, TOKENS, HIDDEN, 1.0f, 1.0f);
     for (int64_t t = 0; t < TOKENS; ++t)

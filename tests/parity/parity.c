@@ -27,33 +27,25 @@ static const struct tolerances of_fp32 = {.value = 2e-5,
                                           .norm = 1e-5,
                                           .rate = 1e-6};
 /* What bf16 costs: about twice what PyTorch in bf16 (autocast; torch_bf16.py beside this) is off from the
- * same files, or twice ours where that is less. Worst of tiny, odd and wide, PyTorch's / ours (emulated
- * card):
- *
- *   value     0.0067 / 0.0118. Ours keeps the sum of a layer's input and output in bf16, PyTorch in fp32.
- *   score     0.024 / 0.044: wide's scores are 0.06, what is left of 768 products that cancel.
- *   gradient  0.132 / 0.023 (without odd, whose widths PyTorch computes worse: 0.018 / 0.023).
- *   pairs     0.128 / 0.159: true and false pairs pull in opposite ways, and wide's four nearly cancel.
- *   terms     itm_output.bias sums numbers of size 1/2 of either sign: 0.30 / 0.32 of wide's sum, 0.0048,
- * which says nothing; of a tenth of a term, 0.05, that is 0.029 / 0.030. zero      3e-6 / 6e-6 an element,
- * 3e-5 the l2 of a whole bias, where its like, query.bias, has 4e-3. plan      0.11 / 0.023: ours is computed
- * in fp32, from bf16 states. training  gradient norms 0.0084 / 0.0079, losses 0.0017 / 0.0012 but for one:
- *   drift     step 3 of wide, with a gradient norm of 21, is off by 0.136 / 0.163. AdamW's first steps move
- *             every parameter by the learning rate whatever its gradient, so elements that are rounding noise
- *             go either way. Seen: 0.0085 / 0.010 of the norm; the steps before moved the parameters by 2.4.
- *   norm      0.0012 / 0.0011.
- */
-static const struct tolerances of_bf16 = {.value = 1.5e-2,
-                                          .score = 5e-2,
-                                          .gradient = 4e-2,
-                                          .pairs = 2.5e-1,
-                                          .terms = 5e-2,
-                                          .zero = 1e-4,
-                                          .plan = 5e-2,
-                                          .training = 2e-2,
-                                          .drift = 2e-2,
-                                          .norm = 2.5e-3,
-                                          .rate = 1e-6};
+ * same files, or twice ours where that is less. The two figures are the worst of tiny, odd and wide:
+ * PyTorch's, ours on the emulated card. */
+static const struct tolerances of_bf16 = {
+    .value = 1.5e-2,  /* 0.0067, 0.0118: a layer's output is kept in bf16 here, in f32 there */
+    .score = 5e-2,    /* 0.024, 0.044: wide's scores are 0.06, what is left of 768 products that cancel */
+    .gradient = 4e-2, /* 0.132, 0.023: PyTorch's worst is odd; in tiny and wide it is 0.018 */
+    .pairs = 2.5e-1,  /* 0.128, 0.159: true and false pairs pull opposite ways, wide's four nearly cancel */
+    /* itm_output.bias sums numbers of size 1/2 of either sign. Of wide's sum, 0.0048, the error is 0.30,
+     * 0.32, which says nothing; of a tenth of a term it is 0.029, 0.030. */
+    .terms = 5e-2,
+    .zero = 1e-4,     /* 3e-6, 6e-6 an element; 3e-5 the l2 of a bias, where its like, query.bias, has 4e-3 */
+    .plan = 5e-2,     /* 0.11, 0.023: ours is computed in f32, from bf16 states */
+    .training = 2e-2, /* norms 0.0084, 0.0079; losses 0.0017, 0.0012, but for one: */
+    /* Step 3 of wide, where the gradient's norm is 21: 0.136, 0.163. AdamW's first steps move every parameter
+     * by the learning rate whatever its gradient, so where a gradient is rounding noise, either way. As a
+     * distance along the gradient that is 0.0085, 0.010. */
+    .drift = 2e-2,
+    .norm = 2.5e-3, /* 0.0012, 0.0011 */
+    .rate = 1e-6};
 
 static enum un_status compare_names(struct run *r) {
     int64_t n, stride, unknown = 0;
