@@ -230,17 +230,32 @@ enum un_status un_emu_open(struct un_device **device) {
 
 /* ---- what ops call ---- */
 
+struct grant {
+    struct un_queue *q;
+    size_t bytes;
+};
+
+/* An op finds poison in its scratch, and more of it than it asked for is out of reach; at each replay too. */
+static void run_grant(const void *data) {
+    const struct grant *g = data;
+    ASAN_UNPOISON_MEMORY_REGION(g->q->scratch, g->q->scratch_bytes);
+    un_emu_memory_show();
+    memset(g->q->scratch, POISON, g->bytes);
+    un_emu_memory_hide();
+    ASAN_POISON_MEMORY_REGION(g->q->scratch + g->bytes, g->q->scratch_bytes - g->bytes);
+}
+
 bool un_cuda_scratch(struct un_queue *q, struct un_arena *arena, size_t bytes, const char *op) {
     if (bytes > q->scratch_bytes) {
         un_cuda_fail(q, UN_INTERNAL, "%s needs %zu bytes of scratch, its queue was opened with %zu", op,
                      bytes, q->scratch_bytes);
         return false;
     }
-    ASAN_UNPOISON_MEMORY_REGION(q->scratch, q->scratch_bytes);
-    un_emu_memory_show();
-    memset(q->scratch, POISON, bytes);
-    un_emu_memory_hide();
-    ASAN_POISON_MEMORY_REGION(q->scratch + bytes, q->scratch_bytes - bytes);
+    const struct grant grant = {q, bytes};
+    if (un_emu_recording())
+        un_emu_record(run_grant, &grant, sizeof grant);
+    else
+        run_grant(&grant);
     *arena = (struct un_arena){.name = op, .base = q->scratch, .size = bytes};
     return true;
 }
