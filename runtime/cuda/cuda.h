@@ -87,10 +87,10 @@ size_t un_cuda_blas_workspace(void); /* bytes beside the scratch */
 void un_cuda_trial_fill(struct un_queue *q, void *memory, size_t bytes);
 void un_cuda_trial_digest(struct un_queue *q, uint64_t *digest, struct un_mat m);
 
-/* What follows a product that the matrix library can't do itself, in place over c: z = c + bias (NULL: none),
- * pre = z when pre.data is set, c = activation(z). bias f32, bf16 or f16. */
-void un_cuda_activate(struct un_queue *q, struct un_mat c, struct un_mat pre, const void *bias,
-                      enum un_type bias_type, enum un_activation activation);
+/* What follows a product that the matrix library can't do itself: z = from + bias (NULL: none), pre = z when
+ * pre.data is set, c = activation(z). from may be c or pre. bias f32, bf16 or f16. */
+void un_cuda_activate(struct un_queue *q, struct un_mat c, struct un_mat from, struct un_mat pre,
+                      const void *bias, enum un_type bias_type, enum un_activation activation);
 
 void un_cuda_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, bool transpose_a, struct un_mat b,
                   bool transpose_b, float beta, const struct un_epilogue *epilogue);

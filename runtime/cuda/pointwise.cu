@@ -1,6 +1,6 @@
 /* Elementwise ops: matrices in strips (strip_walk.cuh), flat arrays in runs of 4,096 elements a block. All
  * are bound by memory; bytes an element at bf16: gelu_bwd and tanh_bwd 6, dropout 4, add_row 6,
- * un_cuda_activate 6 with pre and 4 without; add 12 (f32); cast the sizes of both types.
+ * un_cuda_activate 4, and 2 more where it writes pre too; add 12 (f32); cast the sizes of both types.
  */
 #include "runtime/cuda/strip_walk.cuh"
 
@@ -40,9 +40,9 @@ void un_cuda_add_row(struct un_queue *q, struct un_mat r, struct un_mat a, struc
     un_walk_run<UN_WALK_ADD_ROW, false>(q, s, NULL, "add_row");
 }
 
-void un_cuda_activate(struct un_queue *q, struct un_mat c, struct un_mat pre, const void *bias,
-                      enum un_type bias_type, enum un_activation activation) {
-    un_walk_args s = walk_of(c, c, {});
+void un_cuda_activate(struct un_queue *q, struct un_mat c, struct un_mat from, struct un_mat pre,
+                      const void *bias, enum un_type bias_type, enum un_activation activation) {
+    un_walk_args s = walk_of(c, from, {});
     s.pre = pre;
     s.row = bias, s.row_type = bias_type;
     if (activation == UN_ACT_GELU)

@@ -289,7 +289,7 @@ static void rows_of_tokens(void) {
     w = mats(I, 16, UN_BF16);
     y = mats(T, I, UN_BF16);
     z = mats(T, I, UN_BF16);
-    report("gemm of inner size 16, bias, GELU [T,3072]", 4 * wide, 0, run_gelu_fwd);
+    report("gemm of inner size 16, bias, GELU [T,3072]", 3 * wide, 0, run_gelu_fwd);
     report("gelu_bwd [T,3072] bias", 3 * wide, 0, run_gelu_bwd);
     report("col_sum [T,3072]", wide, 0, run_col_sum);
     release_all();

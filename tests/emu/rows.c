@@ -107,7 +107,19 @@ static void run_activate(struct un_harness *h, const void *context) {
             if (s->activation == UN_ACT_TANH) x = tanh(x);
             un_typed_set(want, i, j, (float)x);
         }
-    un_cuda_activate(h->q, c, pre, s->in_place ? bias.data : NULL, bias.type, s->activation);
+    const bool kept = s->extra && s->x == s->y; /* the product may stand where z is kept */
+    struct un_mat from = un_harness_mat_of(h, s->x, s->rows, s->cols),
+                  c2 = un_harness_mat_of(h, s->x, s->rows, s->cols);
+    for (int64_t i = 0; i < s->rows; ++i)
+        for (int64_t j = 0; j < s->cols; ++j) un_typed_set(from, i, j, un_typed_get(c, i, j));
+    un_cuda_activate(h->q, c, c, pre, s->in_place ? bias.data : NULL, bias.type, s->activation);
+    un_cuda_activate(h->q, c2, from, kept ? from : (struct un_mat){0}, s->in_place ? bias.data : NULL,
+                     bias.type, s->activation);
+    for (int64_t i = 0; i < s->rows; ++i)
+        for (int64_t j = 0; j < s->cols; ++j) {
+            assert_true(un_typed_get(c2, i, j) == un_typed_get(c, i, j));
+            if (kept) assert_true(un_typed_get(from, i, j) == un_typed_get(pre, i, j));
+        }
     if (s->extra) un_typed_exact("activate pre", pre, z);
     if (s->activation == UN_ACT_NONE)
         un_typed_exact("activate", c, want);
