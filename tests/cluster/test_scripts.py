@@ -144,7 +144,8 @@ def recipes():
     tree = ast.parse(spack.read_text())
     classes = [n.name for n in tree.body if isinstance(n, ast.ClassDef)]
     R.expect(classes == ["UniterDist"], "the Spack recipe is Python and holds one package")
-    wanted = set(re.findall(r"option\((UN_\w+)", (R.ROOT / "CMakeLists.txt").read_text())) | {"UN_ARCH"}
+    wanted = set(re.findall(r"option\((UN_\w+)|set\((UN_\w+) \S+ CACHE", (R.ROOT / "CMakeLists.txt").read_text()))
+    wanted = {name for pair in wanted for name in pair if name}
     used = set(re.findall(r"UN_[A-Z]+", spack.read_text()))
     R.expect(used and used <= wanted, f"it sets options that exist: {sorted(used)}")
     sections = re.findall(r"^%(\w+)", (R.ROOT / "launch/uniter_dist.def").read_text(), re.M)
