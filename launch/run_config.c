@@ -115,7 +115,7 @@ static const struct un_key train_keys[] = {
      .type = UN_KEY_BOOL,
      .offset = AT(un_train_keys, graph),
      .fallback = "false",
-     .meaning = "a card replays passes of the same shape as graphs: worth it for small networks, whose "
+     .meaning = "a card replays passes of the same shape as graphs: meant for small networks, whose "
                 "kernels are shorter than their launches"},
     {.name = "exact",
      .type = UN_KEY_BOOL,

@@ -57,7 +57,8 @@ static enum un_status send_first(struct un_job *job) {
 }
 
 /* Takes this rank's micro-batches of the next step; everybody's counts, wishes and troubles start on their
- * way. The slots of the step under way are the loader's again by now, so it need not hold two steps. */
+ * way. All slots of the step under way but that of its last lane are the loader's again by now: it needs one
+ * more than a step, which loader.ahead is at least. */
 static void take_next(struct un_job *job, enum un_status trouble) {
     struct un_next_step *next = &job->next;
     *next = (struct un_next_step){.taken = true, .trouble = trouble};

@@ -27,12 +27,12 @@ __device__ __forceinline__ void add_residual(float v[UN_VEC], const norm_args &p
                                              const un_raw8<T> &residual, const un_drawer &drawer, int64_t row,
                                              int64_t col) {
     float f[UN_VEC];
-    un_widen8(v, x);
+    un_raw_floats(v, x);
     un_draw8(f, drawer, un_row_group(row, p.cols) + (uint32_t)(col / UN_VEC));
 #pragma unroll
     for (int i = 0; i < UN_VEC; ++i) v[i] = __fmul_rn(v[i], f[i]);
     if (!p.residual.data) return;
-    un_widen8(f, residual);
+    un_raw_floats(f, residual);
 #pragma unroll
     for (int i = 0; i < UN_VEC; ++i) v[i] = f[i] + v[i];
 }

@@ -106,8 +106,8 @@ __global__ void __launch_bounds__(UN_STRIP_THREADS, ahead ? 2 : 3) norm_grad_row
 #pragma unroll
         for (int k = 0; k < held; ++k) { /* dy and gamma are zero beyond the row */
             const int64_t col = lane_col + k * UN_STRIP_COLS;
-            un_widen8(dy, dy_raw[k]);
-            un_widen8(r, r_raw[k]);
+            un_raw_floats(dy, dy_raw[k]);
+            un_raw_floats(r, r_raw[k]);
             un_line8<T>(gamma, p.gamma, col, p.cols);
             measure(dy, r, gamma, m.mean, m.rstd, along, to[TO_GAMMA][k], to[TO_BETA][k]);
         }
@@ -117,8 +117,8 @@ __global__ void __launch_bounds__(UN_STRIP_THREADS, ahead ? 2 : 3) norm_grad_row
         for (int k = 0; k < held; ++k) {
             const int64_t col = lane_col + k * UN_STRIP_COLS;
             if (col >= p.cols) continue;
-            un_widen8(dy, dy_raw[k]);
-            un_widen8(r, r_raw[k]);
+            un_raw_floats(dy, dy_raw[k]);
+            un_raw_floats(r, r_raw[k]);
             un_line8<T>(gamma, p.gamma, col, p.cols);
             put_grad<T>(p, drawer, dy, r, gamma, m, row, col, to[TO_BIAS][k]);
         }
@@ -149,8 +149,8 @@ __global__ void __launch_bounds__(UN_STRIP_THREADS) norm_grad_wide_rows(const no
         for (int64_t col = lane_col; col < p.cols; col += UN_STRIP_COLS) {
             un_fetch8(dy_raw, p.dy, row, col, true);
             un_fetch8(r_raw, p.r, row, col, true);
-            un_widen8(dy, dy_raw);
-            un_widen8(r, r_raw);
+            un_raw_floats(dy, dy_raw);
+            un_raw_floats(r, r_raw);
             un_line8<un_any>(gamma, p.gamma, col, p.cols);
             measure(dy, r, gamma, p.mean[row], p.rstd[row], along, unused[0], unused[1]);
         }
@@ -168,8 +168,8 @@ __global__ void __launch_bounds__(UN_STRIP_THREADS) norm_grad_wide_rows(const no
             const row_means m = {p.mean[row], p.rstd[row], of_g[row - start], of_gx[row - start]};
             un_fetch8(dy_raw, p.dy, row, col, true);
             un_fetch8(r_raw, p.r, row, col, true);
-            un_widen8(dy, dy_raw);
-            un_widen8(r, r_raw);
+            un_raw_floats(dy, dy_raw);
+            un_raw_floats(r, r_raw);
             un_line8<un_any>(gamma, p.gamma, col, p.cols);
             measure(dy, r, gamma, m.mean, m.rstd, unused, to[TO_GAMMA], to[TO_BETA]);
             put_grad<un_any>(p, drawer, dy, r, gamma, m, row, col, to[TO_BIAS]);

@@ -13,7 +13,7 @@
 #ifndef UN_STRIP_CUH
 #define UN_STRIP_CUH
 
-#include "runtime/cuda/kernel.cuh"
+#include "runtime/cuda/raw.cuh"
 
 enum {
     UN_STRIP_COLS = UN_WARP * UN_VEC,
@@ -70,9 +70,6 @@ void un_strip_add(struct un_queue *q, const struct un_strip_sums *sums, int kind
 
 struct un_any {};
 
-template <class T> struct un_raw8;
-template <> struct un_raw8<float> { float4 lo, hi; };
-template <> struct un_raw8<un_bf16> { uint4 bits; };
 template <> struct un_raw8<un_any> { float v[UN_VEC]; };
 
 __device__ __forceinline__ float un_load_any(const void *p, enum un_type type, int64_t i) {
@@ -91,13 +88,13 @@ __device__ __forceinline__ float un_store_any(void *p, enum un_type type, int64_
 __device__ __forceinline__ void un_fetch8(un_raw8<float> &raw, const struct un_mat &m, int64_t row,
                                           int64_t col, bool there) {
     const float4 *p = (const float4 *)((const float *)m.data + row * m.stride + col);
-    raw.lo = there ? p[0] : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-    raw.hi = there ? p[1] : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+    raw.a = there ? p[0] : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+    raw.b = there ? p[1] : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
 }
 __device__ __forceinline__ void un_fetch8(un_raw8<un_bf16> &raw, const struct un_mat &m, int64_t row,
                                           int64_t col, bool there) {
     const uint4 *p = (const uint4 *)((const un_bf16 *)m.data + row * m.stride + col);
-    raw.bits = there ? *p : make_uint4(0, 0, 0, 0);
+    raw.w = there ? *p : make_uint4(0, 0, 0, 0);
 }
 /* What lies beyond the row is zero too. */
 __device__ __forceinline__ void un_fetch8(un_raw8<un_any> &raw, const struct un_mat &m, int64_t row,
@@ -107,19 +104,7 @@ __device__ __forceinline__ void un_fetch8(un_raw8<un_any> &raw, const struct un_
         raw.v[i] = there && col + i < m.cols ? un_load_any(m.data, m.type, row * m.stride + col + i) : 0.0f;
 }
 
-__device__ __forceinline__ void un_widen8(float v[UN_VEC], const un_raw8<float> &raw) {
-    v[0] = raw.lo.x, v[1] = raw.lo.y, v[2] = raw.lo.z, v[3] = raw.lo.w;
-    v[4] = raw.hi.x, v[5] = raw.hi.y, v[6] = raw.hi.z, v[7] = raw.hi.w;
-}
-__device__ __forceinline__ void un_widen8(float v[UN_VEC], const un_raw8<un_bf16> &raw) {
-    const uint32_t w[4] = {raw.bits.x, raw.bits.y, raw.bits.z, raw.bits.w};
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-        v[2 * i] = un_float_of(w[i] << 16);
-        v[2 * i + 1] = un_float_of(w[i] & 0xFFFF0000u);
-    }
-}
-__device__ __forceinline__ void un_widen8(float v[UN_VEC], const un_raw8<un_any> &raw) {
+__device__ __forceinline__ void un_raw_floats(float v[UN_VEC], const un_raw8<un_any> &raw) {
 #pragma unroll
     for (int i = 0; i < UN_VEC; ++i) v[i] = raw.v[i];
 }
@@ -138,10 +123,10 @@ template <>
 __device__ __forceinline__ void un_put8<un_bf16>(const struct un_mat &m, int64_t row, int64_t col,
                                                  float v[UN_VEC]) {
     un_raw8<un_bf16> raw;
-    raw.bits = make_uint4(un_pack_bf16(v[0], v[1]), un_pack_bf16(v[2], v[3]), un_pack_bf16(v[4], v[5]),
-                          un_pack_bf16(v[6], v[7]));
-    *(uint4 *)((un_bf16 *)m.data + row * m.stride + col) = raw.bits;
-    un_widen8(v, raw);
+    raw.w = make_uint4(un_pack_bf16(v[0], v[1]), un_pack_bf16(v[2], v[3]), un_pack_bf16(v[4], v[5]),
+                       un_pack_bf16(v[6], v[7]));
+    *(uint4 *)((un_bf16 *)m.data + row * m.stride + col) = raw.w;
+    un_raw_floats(v, raw);
 }
 template <>
 __device__ __forceinline__ void un_put8<un_any>(const struct un_mat &m, int64_t row, int64_t col,
@@ -163,7 +148,7 @@ __device__ __forceinline__ void un_line8(float v[UN_VEC], const float *line, int
     }
     const float4 *p = (const float4 *)(line + col), zero = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
     const un_raw8<float> raw = {col < cols ? p[0] : zero, col < cols ? p[1] : zero};
-    un_widen8(v, raw);
+    un_raw_floats(v, raw);
 }
 
 /* Host: may these matrices be taken as T (of this type) in vectors of 16 bytes? One that is not there agrees

@@ -34,7 +34,7 @@ __device__ __forceinline__ void un_walk8(float v[UN_VEC], const un_raw8<T> &b, c
                                          int64_t col) {
     float w[UN_VEC];
     if (op == UN_WALK_DROPOUT) un_draw8(w, drawer, un_row_group(row, s.cols) + (uint32_t)(col / UN_VEC));
-    if (op == UN_WALK_GELU_SLOPE || op == UN_WALK_TANH_SLOPE || op == UN_WALK_ADD_ROW) un_widen8(w, b);
+    if (op == UN_WALK_GELU_SLOPE || op == UN_WALK_TANH_SLOPE || op == UN_WALK_ADD_ROW) un_raw_floats(w, b);
 #pragma unroll
     for (int i = 0; i < UN_VEC; ++i) {
         if (op == UN_WALK_GELU_SLOPE) v[i] = __fmul_rn(v[i], un_gelu_slope(w[i]));
@@ -82,7 +82,7 @@ __device__ __forceinline__ void un_walk_rows(const un_walk_args &s, int64_t col,
             const int64_t row = first + k * UN_STRIP_LANES;
             float v[UN_VEC];
             if (row >= end) break;
-            un_widen8(v, a[k]);
+            un_raw_floats(v, a[k]);
             if (op != UN_WALK_SUM) {
                 un_walk8<op, T>(v, b[k], line, s, drawer, row, col);
                 un_put8<T>(s.out, row, col, v);
