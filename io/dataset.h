@@ -9,7 +9,7 @@
 
 #include "io/cache.h"
 #include "model/batch.h"
-#include "runtime/config.h"
+#include "runtime/config/config.h"
 
 /* One entry of data.train / data.valid. */
 struct un_dataset_keys {

@@ -2,7 +2,7 @@
 #ifndef UN_PATHS_H
 #define UN_PATHS_H
 
-#include "runtime/config.h"
+#include "runtime/config/config.h"
 
 /* The files that a list of paths and patterns names, each pattern's sorted by bytes; freed by un_paths_free.
  * `what`: for the message. UN_IO: a pattern that matches nothing. */

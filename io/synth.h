@@ -6,7 +6,7 @@
 #ifndef UN_SYNTH_H
 #define UN_SYNTH_H
 
-#include "runtime/config.h"
+#include "runtime/config/config.h"
 
 struct un_synth_keys {
     char out[256]; /* folder; not in the key table: it is the command's argument */

@@ -6,7 +6,7 @@
 #include "io/plan.h"
 #include "model/dims.h"
 #include "model/optim.h"
-#include "runtime/config.h"
+#include "runtime/config/config.h"
 
 enum un_precision { UN_PRECISION_AUTO, UN_PRECISION_FP32, UN_PRECISION_TF32, UN_PRECISION_BF16 };
 

@@ -2,7 +2,7 @@
 #ifndef UN_TOOLS_H
 #define UN_TOOLS_H
 
-#include "runtime/config.h"
+#include "runtime/config/config.h"
 
 struct un_tool {
     const char *group, *name, *form; /* "data" "import" "npz"; form NULL: the command has none */

@@ -2,7 +2,7 @@
 #ifndef UN_DIMS_H
 #define UN_DIMS_H
 
-#include "runtime/config.h"
+#include "runtime/config/config.h"
 #include "runtime/ops.h"
 
 struct un_dims {

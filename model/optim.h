@@ -4,7 +4,7 @@
 #ifndef UN_OPTIM_H
 #define UN_OPTIM_H
 
-#include "runtime/config.h"
+#include "runtime/config/config.h"
 #include "runtime/ops.h"
 #include "runtime/params.h"
 

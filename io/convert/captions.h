@@ -12,7 +12,7 @@
 #ifndef UN_CAPTIONS_H
 #define UN_CAPTIONS_H
 
-#include "runtime/config.h"
+#include "runtime/config/config.h"
 
 struct un_captions_keys {
     char out[256]; /* folder; not in the key table */

@@ -2,7 +2,7 @@
 #ifndef TESTS_CONFIG_TABLES_H
 #define TESTS_CONFIG_TABLES_H
 
-#include "runtime/config.h"
+#include "runtime/config/config.h"
 
 struct top {
     int device;

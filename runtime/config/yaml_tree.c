@@ -2,8 +2,8 @@
  *
  * Law: recursion goes as deep as the tree, which the parser bounds by UN_YAML_MAX_DEPTH.
  */
+#include "runtime/config/yaml.h"
 #include "runtime/memory.h"
-#include "runtime/yaml.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* For people: the table of all keys, and the known word nearest to a misspelt one. */
-#include "runtime/config_private.h"
+#include "runtime/config/private.h"
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>

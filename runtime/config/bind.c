@@ -4,7 +4,7 @@
  * tree. Several tables may share a section. A default that does not fit its own key is an own bug
  * (UN_INTERNAL).
  */
-#include "runtime/config_private.h"
+#include "runtime/config/private.h"
 #include "runtime/memory.h"
 #include <inttypes.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * Law: values are written as they were given, quoted where they must be. Lists and mappings of scalars alone
  * stand on one line; sections and lists of mappings are indented by two.
  */
-#include "runtime/config_private.h"
+#include "runtime/config/private.h"
 #include <errno.h>
 #include <string.h>
 

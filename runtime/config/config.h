@@ -4,8 +4,8 @@
  * part to its struct by its table. Unknown key, duplicate key, wrong type or out of range: UN_USAGE with
  * file, line, column and the nearest known key. What nobody bound is an unknown key (un_config_finish).
  */
-#ifndef UN_CONFIG_H
-#define UN_CONFIG_H
+#ifndef UN_RUNTIME_CONFIG_CONFIG_H
+#define UN_RUNTIME_CONFIG_CONFIG_H
 
 #include "runtime/status.h"
 #include <stdio.h>

@@ -4,7 +4,7 @@
  * whole number may be written with an exponent (1e6) where that is exact. The decimal sign is a point: nobody
  * sets a locale.
  */
-#include "runtime/config_private.h"
+#include "runtime/config/private.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>

@@ -5,11 +5,11 @@
  * keys are those of `effective`. The mark `bound` of a node says in `given`: somebody took it (the others are
  * unknown keys); in `effective`: this is the value of a key, not a section or a list of sections.
  */
-#ifndef UN_CONFIG_PRIVATE_H
-#define UN_CONFIG_PRIVATE_H
+#ifndef UN_RUNTIME_CONFIG_PRIVATE_H
+#define UN_RUNTIME_CONFIG_PRIVATE_H
 
-#include "runtime/config.h"
-#include "runtime/yaml.h"
+#include "runtime/config/config.h"
+#include "runtime/config/yaml.h"
 
 struct un_config {
     char *name;                /* of the file, for messages */

@@ -3,7 +3,7 @@
  * Law: a node is hung into the tree before it is filled, so that freeing the root frees all of a failed
  * reading.
  */
-#include "runtime/yaml.h"
+#include "runtime/config/yaml.h"
 #include "runtime/memory.h"
 #include <stdio.h>
 #include <string.h>

@@ -4,8 +4,8 @@
  * size, depth and number of nodes are bounded. Anything else is UN_USAGE with source, line and column.
  * Scalars stay text: what they mean is decided by the key table they are bound to. Read by libyaml.
  */
-#ifndef UN_YAML_H
-#define UN_YAML_H
+#ifndef UN_RUNTIME_CONFIG_YAML_H
+#define UN_RUNTIME_CONFIG_YAML_H
 
 #include "runtime/status.h"
 

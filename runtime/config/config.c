@@ -3,8 +3,8 @@
  * Law: an override is "path=value" with the value parsed as YAML; it replaces what the file says at that
  * path, and later ones replace earlier ones. Its origin is "command line".
  */
-#include "runtime/config.h"
-#include "runtime/config_private.h"
+#include "runtime/config/config.h"
+#include "runtime/config/private.h"
 #include "runtime/memory.h"
 #include <ctype.h>
 #include <errno.h>
