@@ -2,7 +2,7 @@
  * dataset, because HDF5 1.10 cannot close a file whose metadata no longer fit on the disk.
  */
 #include "io/h5_private.h"
-#include "io/half.h"
+#include "runtime/half.h"
 #include "runtime/memory.h"
 
 enum { HALF_BLOCK = 1 << 15 }; /* elements narrowed at a time */

@@ -2,8 +2,8 @@
  * is said. */
 #include "io/inspect.h"
 #include "io/data_file.h"
-#include "io/half.h"
 #include "io/histogram.h"
+#include "runtime/half.h"
 #include "runtime/memory.h"
 #include <math.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* Captions beside what their images show. */
 #include "io/data_file.h"
 #include "io/files.h"
-#include "io/half.h"
 #include "io/idmap.h"
 #include "io/inspect.h"
+#include "runtime/half.h"
 #include "runtime/memory.h"
 
 #include <stdlib.h>

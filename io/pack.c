@@ -4,9 +4,9 @@
  * sample's index in the micro-batch. */
 #include "io/pack.h"
 
-#include "io/half.h"
 #include "io/mask.h"
 #include "io/segments.h"
+#include "runtime/half.h"
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* Opening a safetensors file and reading its values. */
 #include "io/safetensors.h"
-#include "io/bfloat.h"
-#include "io/half.h"
 #include "io/safetensors_private.h"
+#include "runtime/bfloat.h"
+#include "runtime/half.h"
 #include "runtime/memory.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* Prototypes, features and soft labels; see the header for the formulas. */
 #include "io/synth_render.h"
-#include "io/half.h"
+#include "runtime/half.h"
 #include "runtime/memory.h"
 
 enum { PLACE_DIRECTIONS = 4 };

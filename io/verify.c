@@ -1,8 +1,8 @@
 /* Every rule of the schema on every row: more than training checks, which sees only the rows it uses. */
 #include "io/dataset_private.h"
-#include "io/half.h"
 #include "io/idmap.h"
 #include "io/inspect.h"
+#include "runtime/half.h"
 #include "runtime/memory.h"
 #include <math.h>
 

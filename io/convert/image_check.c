@@ -1,7 +1,7 @@
 /* What a record must be before it is written, and the order of its regions. */
 #include "io/column.h"
 #include "io/convert/image_private.h"
-#include "io/half.h"
+#include "runtime/half.h"
 #include "runtime/memory.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* Headers of .npy: magic, version, length, then a Python dict with exactly descr, fortran_order and shape. */
 #include "io/convert/npy.h"
-#include "io/half.h"
+#include "runtime/half.h"
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* One AdamW update over a span of the flat parameter buffer: the rule of the authors' time, decay after the
  * step and eps outside the bias correction (reference/uniter_torch.py, AdamW). Every element by itself.
  */
+#include "runtime/cpu/convert.h"
 #include "runtime/cpu/cpu.h"
-#include "runtime/cpu/half.h"
 
 enum { BLOCKS = 256 }; /* blocks of UN_PARAM_ALIGN elements that a thread takes at a time */
 

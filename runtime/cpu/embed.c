@@ -2,8 +2,8 @@
  * in the order of the list, so threads cannot change a result. An index of -1 is no row: gathered as zeros,
  * scattered nowhere.
  */
+#include "runtime/cpu/convert.h"
 #include "runtime/cpu/cpu.h"
-#include "runtime/cpu/half.h"
 #include "runtime/cpu/lanes.h"
 
 static bool parallel(struct un_mat m) {

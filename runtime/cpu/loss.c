@@ -4,8 +4,8 @@
  * double in order. The loss of a row is the same with and without the gradient. NaN in a row comes out as
  * NaN.
  */
+#include "runtime/cpu/convert.h"
 #include "runtime/cpu/cpu.h"
-#include "runtime/cpu/half.h"
 #include "runtime/cpu/lanes.h"
 
 enum { BLOCK = 512 };

@@ -2,8 +2,8 @@
  * left to the compiler's vectoriser. `ivdep` says what in-place use would hide from it: element i depends on
  * element i only.
  */
+#include "runtime/cpu/convert.h"
 #include "runtime/cpu/cpu.h"
-#include "runtime/cpu/half.h"
 #include "runtime/cpu/lanes.h"
 
 enum { SPAN = 16384 }; /* elements of a flat array that a thread takes at a time */

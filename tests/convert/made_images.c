@@ -1,5 +1,5 @@
 #include "tests/convert/made_images.h"
-#include "io/half.h"
+#include "runtime/half.h"
 #include "runtime/memory.h"
 
 #include <math.h>

@@ -2,8 +2,8 @@
  * is survived with equal bytes, and nothing half-made is left. */
 #include "io/convert/image_sink.h"
 #include "io/data_file.h"
-#include "io/half.h"
 #include "io/inspect.h"
+#include "runtime/half.h"
 #include "runtime/memory.h"
 #include "tests/convert/made_images.h"
 #include "tests/data/expect.h"

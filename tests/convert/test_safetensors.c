@@ -1,8 +1,8 @@
 /* The safetensors reader against headers that lie, and the writer against an independent reading of its bytes
  * and independent rounding. */
-#include "io/bfloat.h"
-#include "io/half.h"
 #include "io/safetensors.h"
+#include "runtime/bfloat.h"
+#include "runtime/half.h"
 #include "runtime/rng.h"
 #include "tests/data/expect.h"
 

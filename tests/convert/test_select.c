@@ -2,7 +2,7 @@
  * and every allocation failing once. The commands as a whole are the matter of tests/runs/test_select.py. */
 #include "io/convert/select.h"
 #include "io/data_file.h"
-#include "io/half.h"
+#include "runtime/half.h"
 #include "runtime/memory.h"
 #include "tests/data/expect.h"
 #include "tests/data/make_files.h"

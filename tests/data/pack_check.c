@@ -1,8 +1,8 @@
 /* See pack_check.h. */
 #include "tests/data/pack_check.h"
 
-#include "io/half.h"
 #include "io/mask.h"
+#include "runtime/half.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

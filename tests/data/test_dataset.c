@@ -1,6 +1,6 @@
 /* io/dataset: what the files hold is what is read, however it is stored and split; joining, leaving out,
  * lanes, the confidence rule; and the nine real images. Wrong files are the matter of test_hostile. */
-#include "io/half.h"
+#include "runtime/half.h"
 #include "runtime/memory.h"
 #include "tests/data/expect.h"
 #include "tests/data/make_files.h"

@@ -5,7 +5,7 @@
 #include "tests/emu/memory.h"
 #include "tests/emu/record.h"
 
-#include "runtime/cpu/half.h"
+#include "runtime/cpu/convert.h"
 #include "runtime/cuda/cuda.h"
 
 #include <stdio.h>

@@ -6,7 +6,7 @@
 #include "tests/emu/sanitizer.h"
 #include "tests/ops/harness.h"
 
-#include "runtime/cpu/half.h"
+#include "runtime/cpu/convert.h"
 #include "runtime/cuda/cuda.h"
 
 #include <math.h>

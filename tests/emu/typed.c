@@ -1,7 +1,7 @@
 /* Numbers in, numbers out, comparisons: see typed.h. */
 #include "tests/emu/typed.h"
 
-#include "runtime/cpu/half.h"
+#include "runtime/cpu/convert.h"
 
 #include <math.h>
 

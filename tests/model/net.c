@@ -1,7 +1,7 @@
 /* See net.h. */
 #include "tests/model/net.h"
 
-#include "io/bfloat.h"
+#include "runtime/bfloat.h"
 #include "runtime/device.h"
 
 static enum un_status open_parts(struct net *net, const char *device, int threads) {

@@ -3,7 +3,7 @@
  */
 #include "tests/ops/harness.h"
 
-#include "runtime/cpu/half.h"
+#include "runtime/cpu/convert.h"
 #include "runtime/cpu/lanes.h"
 
 #include <math.h>

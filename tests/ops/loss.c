@@ -2,7 +2,7 @@
  *
  * Tolerances. A loss is a difference of numbers of order log(classes) + |x|, each rounded once: 1e-6 of them.
  * Gradients are softmax * scale: e^x within 2 ulp, the sum within a few. Differences: step 1e-4 in double. */
-#include "runtime/cpu/half.h"
+#include "runtime/cpu/convert.h"
 #include "tests/ops/harness.h"
 
 #include <math.h>

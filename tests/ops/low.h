@@ -4,7 +4,7 @@
 #ifndef UN_OPS_LOW_H
 #define UN_OPS_LOW_H
 
-#include "runtime/cpu/half.h"
+#include "runtime/cpu/convert.h"
 #include "tests/ops/harness.h"
 
 struct un_low {

@@ -1,7 +1,7 @@
 /* bfloat16 to float and back, in integer arithmetic: exact one way, round to nearest even the other. Values
  * that round beyond the largest become infinity; NaN stays NaN. */
-#ifndef UN_BFLOAT_H
-#define UN_BFLOAT_H
+#ifndef UN_RUNTIME_BFLOAT_H
+#define UN_RUNTIME_BFLOAT_H
 
 #include <stdint.h>
 #include <string.h>

@@ -2,8 +2,8 @@
  * processor. Rounding is to nearest, ties to even; NaN stays NaN; overflow gives infinity; denormals are
  * kept.
  */
-#ifndef UN_HALF_H
-#define UN_HALF_H
+#ifndef UN_RUNTIME_CPU_CONVERT_H
+#define UN_RUNTIME_CPU_CONVERT_H
 
 #include "runtime/cpu/lanes.h"
 

@@ -1,7 +1,7 @@
 /* IEEE 754 binary16 to float and back, in integer arithmetic: exact one way, round to nearest even the other.
  * Own code because _Float16 needs gcc 12 on x86 and HDF5's own conversion takes about 50 ns an element. */
-#ifndef UN_HALF_H
-#define UN_HALF_H
+#ifndef UN_RUNTIME_HALF_H
+#define UN_RUNTIME_HALF_H
 
 #include <stdint.h>
 #include <string.h>
