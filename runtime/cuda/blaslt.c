@@ -7,7 +7,7 @@
  * plan allows, and only with partial sums that a second kernel adds.
  */
 #include "runtime/cuda/cuda.h"
-#include "runtime/cuda/plan.h"
+#include "runtime/cuda/product.h"
 
 #include <cublasLt.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Plans of matrix products (runtime/cuda/plan.h): a plan's column-major arguments, computed naively, give the
+/* Plans of matrix products (runtime/cuda/product.h): a plan's column-major arguments, computed naively, give the
  * caller's row-major product; what the library is asked for follows from the shape; the table remembers; the
  * choice never leaves the bits of the first.
  */
@@ -8,7 +8,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 // clang-format on
-#include "runtime/cuda/plan.h"
+#include "runtime/cuda/product.h"
 #include "runtime/memory.h"
 #include "runtime/rng.h"
 #include <string.h>

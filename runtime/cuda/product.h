@@ -4,8 +4,8 @@
  * Law: whether the library does a product, and with which sums, follows from shapes, types, strides and
  * alignments; time only chooses among algorithms that gave the same bits.
  */
-#ifndef UN_CUDA_PLAN_H
-#define UN_CUDA_PLAN_H
+#ifndef UN_RUNTIME_CUDA_PRODUCT_H
+#define UN_RUNTIME_CUDA_PRODUCT_H
 
 #include "runtime/tensor.h"
 

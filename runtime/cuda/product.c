@@ -1,5 +1,5 @@
 /* Plans of matrix products (plan.h): pure functions, tested without a card. */
-#include "runtime/cuda/plan.h"
+#include "runtime/cuda/product.h"
 
 #include <string.h>
 
