@@ -1,7 +1,7 @@
 /* model.init (init_weights.h). */
 #include "launch/init_weights.h"
 #include "io/weights.h"
-#include "model/uniter.h"
+#include "model/net/network.h"
 #include "runtime/memory.h"
 
 static void log_line(void *context, const char *text) {

@@ -2,8 +2,8 @@
 #include "launch/step.h"
 
 #include "io/metrics.h"
-#include "launch/replay.h"
 #include "launch/signals.h"
+#include "model/net/replay.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* uniter weights import | export | show | diff. */
 #include "io/weights_tools.h"
 #include "launch/tools.h"
-#include "model/uniter.h"
+#include "model/net/network.h"
 #include "runtime/memory.h"
 
 #include <inttypes.h>

@@ -3,7 +3,7 @@
 #ifndef UN_STATS_H
 #define UN_STATS_H
 
-#include "model/uniter.h"
+#include "model/net/network.h"
 
 struct un_tally {
     double loss, units, rows,

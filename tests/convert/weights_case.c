@@ -1,6 +1,6 @@
 #include "tests/convert/weights_case.h"
 #include "io/safetensors.h"
-#include "model/uniter.h"
+#include "model/net/network.h"
 #include "tests/data/expect.h"
 
 #include <setjmp.h>

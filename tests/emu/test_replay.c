@@ -1,7 +1,7 @@
 /* Passes replayed as graphs on the emulated card: whatever differs between micro-batches of one shape stands
  * in device memory, so a replay gives the bits of the launches; other shapes get graphs of their own.
  */
-#include "launch/replay.h"
+#include "model/net/replay.h"
 #include "tests/model/check.h"
 #include "tests/model/draw.h"
 #include "tests/model/net.h"

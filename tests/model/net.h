@@ -3,8 +3,8 @@
 #ifndef UN_TEST_NET_H
 #define UN_TEST_NET_H
 
+#include "model/net/network.h"
 #include "model/stats.h"
-#include "model/uniter.h"
 #include "tests/model/samples.h"
 
 struct net {

@@ -1,5 +1,5 @@
 /* Memory of UNITER-base against the bar, counted before anything is taken. */
-#include "model/uniter.h"
+#include "model/net/network.h"
 #include "tests/model/check.h"
 
 static void check(enum un_status status) {

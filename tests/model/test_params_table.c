@@ -1,6 +1,6 @@
 /* The parameter table: names and shapes of the released checkpoints, order, decay, glue; and against the
  * reference files where they are. */
-#include "model/uniter.h"
+#include "model/net/network.h"
 #include "tests/model/check.h"
 #include "tests/parity/reference.h"
 

@@ -3,11 +3,11 @@
  * before the pass. So nothing of a head outlives it, and heads over words or regions work in chunks of rows:
  * the widest scores are [UN_HEAD_CHUNK, V], f32 in every precision. Inside the room only.
  */
-#ifndef UN_HEADS_H
-#define UN_HEADS_H
+#ifndef UN_MODEL_NET_HEADS_H
+#define UN_MODEL_NET_HEADS_H
 
-#include "model/inputs.h"
-#include "model/uniter.h"
+#include "model/net/inputs.h"
+#include "model/net/network.h"
 
 enum { UN_HEAD_CHUNK = 256, UN_HEAD_CHUNK_LOW = 2048 /* bf16: cards want large products */ };
 

@@ -1,7 +1,7 @@
 /* Pairs of text and image: do they belong together (ITM), and the word-region alignment (WRA) by optimal
  * transport whose distance is pulled down for true pairs and up for false ones. Source:
  * uniter_torch.Uniter.pool, itm_output and word_region_alignment. All pairs of a micro-batch at once. */
-#include "model/heads.h"
+#include "model/net/heads.h"
 
 static void match_fwd(const struct un_pass *p, const struct un_outputs *out, const struct un_heads *heads,
                       struct un_mat x) {

@@ -1,5 +1,5 @@
 /* Passes replayed as graphs (replay.h). */
-#include "launch/replay.h"
+#include "model/net/replay.h"
 
 #include "runtime/device.h"
 

@@ -1,6 +1,6 @@
 /* Masked regions: features regressed (MRFR), classes (MRC), class distributions (MRC-kl).
  * Source: uniter_torch.FeatRegress and RegionClassifier. */
-#include "model/heads.h"
+#include "model/net/heads.h"
 
 /* pred = y W + bias with W = img_linear's weight [H,F]; so dW += y^T dpred and dy = dpred W^T. */
 static void regress_chunk(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,

@@ -1,6 +1,6 @@
 /* Text and region embeddings, see inputs.h. Each kind is computed on its own rows and scattered into packed
  * order; words and regions do not meet before the first layer. */
-#include "model/inputs.h"
+#include "model/net/inputs.h"
 
 #define TEXT  "uniter.embeddings."
 #define IMAGE "uniter.img_embeddings."

@@ -6,10 +6,10 @@
  * are rounded up before a micro-batch goes to a card (un_batch_fill). A shape runs plainly the first time
  * (the products look for their algorithms then), is captured the second time, and replayed from there on.
  */
-#ifndef UN_REPLAY_H
-#define UN_REPLAY_H
+#ifndef UN_MODEL_NET_REPLAY_H
+#define UN_MODEL_NET_REPLAY_H
 
-#include "model/uniter.h"
+#include "model/net/network.h"
 
 enum { UN_REPLAY_SHAPES = 32 /* kept; the one unused for longest goes */ };
 

@@ -4,8 +4,8 @@
  *
  * Activations are buffers sized from caps; views on them (un_mat) have the real row counts of the batch.
  */
-#ifndef UN_PASS_H
-#define UN_PASS_H
+#ifndef UN_MODEL_NET_PASS_H
+#define UN_MODEL_NET_PASS_H
 
 #include "model/batch.h"
 #include "model/dims.h"

@@ -1,5 +1,5 @@
 /* The table of heads, their parameters and scratch, and the trunk that three of them share; see heads.h. */
-#include "model/heads.h"
+#include "model/net/heads.h"
 
 static un_head *const table[UN_OBJECTIVE_COUNT] = {
     [UN_MLM] = un_head_words,          [UN_MRFR] = un_head_regress, [UN_MRC] = un_head_classes,

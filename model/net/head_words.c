@@ -1,6 +1,6 @@
 /* Masked words (MLM): trunk, scores over the vocabulary by the transposed word embeddings, cross-entropy.
  * Source: uniter_torch.MlmHead. */
-#include "model/heads.h"
+#include "model/net/heads.h"
 
 static void word_chunk(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
                        const struct un_heads *heads, struct un_mat x, struct un_chunk at) {

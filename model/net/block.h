@@ -1,9 +1,9 @@
 /* One encoder layer: packed self-attention and two feed-forward maps, each followed by dropout, residual and
  * LayerNorm (post-LN). Source: uniter_torch.Layer. Inside the room only. */
-#ifndef UN_BLOCK_H
-#define UN_BLOCK_H
+#ifndef UN_MODEL_NET_BLOCK_H
+#define UN_MODEL_NET_BLOCK_H
 
-#include "model/pass.h"
+#include "model/net/pass.h"
 
 struct un_block_at {
     struct un_linear qkv; /* query, key and value glued: weight [3H,H], bias [3H] */

@@ -2,10 +2,10 @@
  * so the backward finishes them from the end of the flat buffer towards the beginning. Activations are one
  * block of device memory: measured with an arena, then carved; a pass allocates nothing.
  */
-#include "model/uniter.h"
+#include "model/net/network.h"
 
-#include "model/block.h"
-#include "model/heads.h"
+#include "model/net/block.h"
+#include "model/net/heads.h"
 
 /* Where the parameters of each part stand. layer_begin[l]: first element of layer l; [layers]: of the heads.
  */

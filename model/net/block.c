@@ -1,6 +1,6 @@
 /* One encoder layer, forward and backward, see block.h. The residual adds of the backward are done by matrix
  * products with beta = 1, so the gradient of the residual stream stays in one buffer. */
-#include "model/block.h"
+#include "model/net/block.h"
 
 #include <stdio.h>
 

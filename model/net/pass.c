@@ -1,6 +1,6 @@
 /* The linear map and the LayerNorm with their parameters, see pass.h. Gradients of parameters accumulate,
  * activations and their gradients are overwritten. */
-#include "model/pass.h"
+#include "model/net/pass.h"
 
 #include <math.h>
 

@@ -1,9 +1,9 @@
 /* Text and region embeddings, forward and backward: what enters the first encoder layer.
  * Source: uniter_torch.TextEmbeddings and ImageEmbeddings. Inside the room only. */
-#ifndef UN_INPUTS_H
-#define UN_INPUTS_H
+#ifndef UN_MODEL_NET_INPUTS_H
+#define UN_MODEL_NET_INPUTS_H
 
-#include "model/pass.h"
+#include "model/net/pass.h"
 
 struct un_inputs_at {
     int64_t word, position, type; /* offsets: [V,H], [positions,H], [types,H] */

@@ -2,8 +2,8 @@
  * Arithmetic and names: shared reference uniter_torch.py (post-LN, LayerNorm eps 1e-12, GELU by erf).
  * Knows no ranks, files or CUDA.
  */
-#ifndef UN_UNITER_H
-#define UN_UNITER_H
+#ifndef UN_MODEL_NET_NETWORK_H
+#define UN_MODEL_NET_NETWORK_H
 
 #include "model/batch.h"
 #include "model/dims.h"
