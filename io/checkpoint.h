@@ -11,7 +11,7 @@
 
 #include "comm/comm.h"
 #include "comm/shard.h"
-#include "io/digest.h"
+#include "io/disk/digest.h"
 #include "io/owner.h"
 #include "io/plan.h"
 #include "runtime/params.h"

@@ -7,7 +7,7 @@
 #ifndef UN_CHECKPOINT_FOLDER_H
 #define UN_CHECKPOINT_FOLDER_H
 
-#include "io/files.h"
+#include "io/disk/files.h"
 
 /* RUN/ckpt/step_XXXXXXXX or that with .partial. */
 enum un_status un_checkpoint_folder_path(char path[UN_PATH_MAX], const char *run_dir, int64_t step,

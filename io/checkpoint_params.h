@@ -2,7 +2,7 @@
 #ifndef UN_CHECKPOINT_PARAMS_H
 #define UN_CHECKPOINT_PARAMS_H
 
-#include "io/files.h"
+#include "io/disk/files.h"
 #include "io/manifest.h"
 
 struct un_checkpoint_params {

@@ -5,7 +5,7 @@
 #define UN_CHECKPOINT_PRIVATE_H
 
 #include "io/checkpoint.h"
-#include "io/files.h"
+#include "io/disk/files.h"
 #include "io/manifest.h"
 #include <stdatomic.h>
 

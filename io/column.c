@@ -1,6 +1,6 @@
 /* Reading and checking columns; see the header. */
 #include "io/column.h"
-#include "io/patience.h"
+#include "io/disk/patience.h"
 #include "runtime/memory.h"
 #include <errno.h>
 #include <fcntl.h>

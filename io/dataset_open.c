@@ -2,7 +2,7 @@
  * rest: images in the order of the files, texts by image.
  */
 #include "io/dataset_private.h"
-#include "io/idmap.h"
+#include "io/disk/ids.h"
 #include "runtime/memory.h"
 #include <stdio.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #define UN_DATASET_PRIVATE_H
 
 #include "io/data_file.h"
-#include "io/paths.h"
+#include "io/disk/paths.h"
 
 /* A used image or text: where its rows lie. */
 struct un_image_ref {

@@ -4,8 +4,8 @@
  * Files are hostile and HDF5 1.10 trusts them: what can be known from the superblock and the file's length is
  * checked here before the library parses anything. Source: HDF5 File Format Specification 3.0, section II.A.
  */
+#include "io/disk/patience.h"
 #include "io/h5_private.h"
-#include "io/patience.h"
 #include "runtime/memory.h"
 #include <errno.h>
 #include <fcntl.h>

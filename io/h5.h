@@ -15,7 +15,7 @@ struct un_h5_data; /* an open dataset */
 /* Read-only. Refuses: no regular file, not HDF5, file shorter than its superblock says, root attribute
  * `complete` absent or not 1 when need_complete. */
 enum un_status un_h5_open(struct un_h5 **file, const char *path, bool need_complete);
-/* How often a read that fails is tried (io/patience.h); 3 when opened. NULL is nothing. */
+/* How often a read that fails is tried (io/disk/patience.h); 3 when opened. NULL is nothing. */
 void un_h5_set_tries(struct un_h5 *file, int tries);
 /* A new file; writes go to PATH.partial and un_h5_commit renames (fsync file and folder). */
 enum un_status un_h5_create(struct un_h5 **file, const char *path);

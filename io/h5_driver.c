@@ -7,8 +7,8 @@
  * dropped, and our functions report it; HDF5 1.10 crashes or hangs at the end of the process when it could
  * not write what it holds. Source: HDF5 Virtual File Layer, H5FDpublic.h.
  */
+#include "io/disk/patience.h"
 #include "io/h5_private.h"
-#include "io/patience.h"
 #include "runtime/memory.h"
 #include <errno.h>
 #include <string.h>

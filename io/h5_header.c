@@ -6,8 +6,8 @@
  * Source: HDF5 File Format Specification 3.0, IV.A.1 (headers), IV.A.2.b, d, l, m, q (dataspace, datatype,
  * filters, attribute, continuation).
  */
+#include "io/disk/patience.h"
 #include "io/h5_private.h"
-#include "io/patience.h"
 #include "runtime/memory.h"
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Captions beside what their images show. */
 #include "io/data_file.h"
-#include "io/files.h"
-#include "io/idmap.h"
+#include "io/disk/files.h"
+#include "io/disk/ids.h"
 #include "io/inspect.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"

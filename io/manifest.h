@@ -22,8 +22,8 @@
 #ifndef UN_MANIFEST_H
 #define UN_MANIFEST_H
 
-#include "io/digest.h"
-#include "io/files.h"
+#include "io/disk/digest.h"
+#include "io/disk/files.h"
 #include "io/plan.h"
 #include "runtime/params.h"
 

@@ -6,7 +6,7 @@
  * place.
  */
 #include "io/owner.h"
-#include "io/digest.h"
+#include "io/disk/digest.h"
 #include "io/metrics.h"
 #include "io/owner_record.h"
 #include "runtime/memory.h"

@@ -9,7 +9,7 @@
 #ifndef UN_OWNER_H
 #define UN_OWNER_H
 
-#include "io/files.h"
+#include "io/disk/files.h"
 
 enum { UN_OWNER_TEXT = 1024, UN_OWNER_TOKEN = 17 };
 

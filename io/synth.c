@@ -1,6 +1,6 @@
 /* The command: keys, their checks, the list of files, all of them or none. */
 #include "io/synth.h"
-#include "io/files.h"
+#include "io/disk/files.h"
 #include "io/synth_write.h"
 #include "runtime/memory.h"
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* Every rule of the schema on every row: more than training checks, which sees only the rows it uses. */
 #include "io/dataset_private.h"
-#include "io/idmap.h"
+#include "io/disk/ids.h"
 #include "io/inspect.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"

@@ -1,6 +1,6 @@
 /* FILE.xxh3: what a file was when it was last found good. */
-#include "io/digest.h"
-#include "io/files.h"
+#include "io/disk/digest.h"
+#include "io/disk/files.h"
 #include "io/inspect.h"
 #include "runtime/memory.h"
 

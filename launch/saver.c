@@ -1,7 +1,7 @@
 /* The checkpoints of a run (saver.h). Law: the copy belongs to the writer from begin to the next wait. */
 #include "launch/saver.h"
 
-#include "io/files.h"
+#include "io/disk/files.h"
 #include "io/metrics.h"
 #include "runtime/memory.h"
 

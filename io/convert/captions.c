@@ -2,7 +2,7 @@
 #include "io/convert/captions.h"
 #include "io/convert/captions_private.h"
 #include "io/convert/image_sink.h"
-#include "io/files.h"
+#include "io/disk/files.h"
 #include "io/metrics.h"
 #include "runtime/memory.h"
 

@@ -1,6 +1,6 @@
 /* The table of names: an open-addressing table of phrases over XXH3, plurals among them. */
 #include "io/convert/captions_names.h"
-#include "io/files.h"
+#include "io/disk/files.h"
 #include "runtime/memory.h"
 
 #include <stdio.h>

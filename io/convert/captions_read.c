@@ -4,7 +4,7 @@
  */
 #include "io/convert/captions_private.h"
 #include "io/data_file.h"
-#include "io/files.h"
+#include "io/disk/files.h"
 #include "runtime/memory.h"
 
 #include <stdio.h>

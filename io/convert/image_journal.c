@@ -6,7 +6,7 @@
  *   done IMAGES sorted SORTED
  */
 #include "io/convert/image_private.h"
-#include "io/files.h"
+#include "io/disk/files.h"
 #include "runtime/memory.h"
 
 #include <errno.h>

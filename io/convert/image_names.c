@@ -4,8 +4,8 @@
  * equal neighbours in a list are what makes a match ambiguous.
  */
 #include "io/convert/image_names.h"
+#include "io/disk/ids.h"
 #include "io/h5.h"
-#include "io/idmap.h"
 #include "runtime/memory.h"
 
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #define UN_IMAGE_PRIVATE_H
 
 #include "io/convert/image_sink.h"
-#include "io/digest.h"
+#include "io/disk/digest.h"
 
 enum un_image_column { UN_IMAGE_FEATURE, UN_IMAGE_BOX, UN_IMAGE_CONFIDENCE, UN_IMAGE_SOFT, UN_IMAGE_COLUMNS };
 

@@ -3,7 +3,7 @@
  * A list of ten million images must stay small, so ids lie one behind the other in large blocks.
  */
 #include "io/convert/image_source.h"
-#include "io/idmap.h"
+#include "io/disk/ids.h"
 #include "runtime/memory.h"
 
 #include <errno.h>

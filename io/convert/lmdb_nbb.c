@@ -1,7 +1,7 @@
 /* nbb_*.json beside an img_db against the images in it (source_lmdb.h). */
 #include "io/convert/source_lmdb.h"
-#include "io/files.h"
-#include "io/idmap.h"
+#include "io/disk/files.h"
+#include "io/disk/ids.h"
 #include "runtime/memory.h"
 
 #include <jansson.h>

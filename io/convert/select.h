@@ -7,7 +7,7 @@
 #define UN_SELECT_H
 
 #include "io/convert/image_sink.h"
-#include "io/idmap.h"
+#include "io/disk/ids.h"
 
 enum un_select_rule {
     UN_SELECT_ALL,

@@ -5,7 +5,7 @@
  */
 #include "io/convert/select.h"
 #include "io/data_file.h"
-#include "io/files.h"
+#include "io/disk/files.h"
 #include "io/inspect.h"
 #include "runtime/memory.h"
 

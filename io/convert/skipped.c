@@ -1,6 +1,6 @@
 /* The list of what is left out (skipped.h). */
 #include "io/convert/skipped.h"
-#include "io/files.h"
+#include "io/disk/files.h"
 #include "runtime/memory.h"
 
 #include <errno.h>

@@ -6,7 +6,7 @@
  */
 #include "io/convert/json_items.h"
 #include "io/convert/text_private.h"
-#include "io/files.h"
+#include "io/disk/files.h"
 #include "runtime/memory.h"
 
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #include "io/convert/source_lmdb.h"
 #include "io/convert/lmdb_file.h"
 #include "io/convert/lmdb_image.h"
-#include "io/files.h"
+#include "io/disk/files.h"
 #include "runtime/memory.h"
 
 #include <stdio.h>

@@ -2,7 +2,7 @@
  * are taken. The id is the file's name without .npz. Pickled members are never read; that is said once.
  */
 #include "io/convert/image_arrays.h"
-#include "io/files.h"
+#include "io/disk/files.h"
 #include "runtime/memory.h"
 
 #include <dirent.h>

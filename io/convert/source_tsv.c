@@ -2,7 +2,7 @@
  * back and keeps where each line is; readers fetch lines by pread. A first line of column names is allowed.
  */
 #include "io/convert/tsv_line.h"
-#include "io/files.h"
+#include "io/disk/files.h"
 #include "runtime/memory.h"
 
 #include <errno.h>

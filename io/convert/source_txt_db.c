@@ -9,8 +9,8 @@
 #include "io/convert/text_import.h"
 #include "io/convert/text_private.h"
 #include "io/convert/txt_value.h"
-#include "io/files.h"
-#include "io/idmap.h"
+#include "io/disk/files.h"
+#include "io/disk/ids.h"
 #include "runtime/memory.h"
 
 #include <errno.h>

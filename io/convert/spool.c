@@ -1,6 +1,6 @@
 /* Unnamed temporary files: O_TMPFILE, or a name that is taken away at once where the file system has none. */
 #include "io/convert/spool.h"
-#include "io/files.h"
+#include "io/disk/files.h"
 #include "runtime/memory.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
 #include "io/convert/caption_lines.h"
 #include "io/convert/vocab_train.h"
 #include "io/convert/wordpiece.h"
-#include "io/files.h"
+#include "io/disk/files.h"
 #include "io/metrics.h"
 #include "runtime/memory.h"
 

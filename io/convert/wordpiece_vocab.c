@@ -1,7 +1,7 @@
 /* Reading a vocabulary and building its trie (wordpiece_private.h). */
 #include "io/convert/wordpiece.h"
 #include "io/convert/wordpiece_private.h"
-#include "io/files.h"
+#include "io/disk/files.h"
 #include "runtime/memory.h"
 
 #include <ctype.h>

@@ -1,6 +1,6 @@
 /* Which objects sentences name, which word pieces speak of them, which scenes come of it. */
 #include "io/convert/captions_private.h"
-#include "io/files.h"
+#include "io/disk/files.h"
 #include "runtime/memory.h"
 #include "tests/data/expect.h"
 

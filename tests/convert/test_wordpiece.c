@@ -1,7 +1,7 @@
 /* The tokenizer against the reference lines, by hand-made cases, and on broken input. */
 #include "io/convert/wordpiece.h"
 #include "io/convert/workers.h"
-#include "io/files.h"
+#include "io/disk/files.h"
 #include "runtime/memory.h"
 #include "tests/data/expect.h"
 

@@ -1,5 +1,5 @@
 #include "tests/data/synth_files.h"
-#include "io/files.h"
+#include "io/disk/files.h"
 #include "runtime/memory.h"
 #include "tests/data/expect.h"
 #include <dirent.h>

@@ -1,6 +1,6 @@
 /* Runs a fuzzer's entry over the files of a folder: each as it is, cut short at many places, and with single
  * bytes changed by a fixed rule. Fails when there is nothing to run. */
-#include "io/files.h"
+#include "io/disk/files.h"
 #include "runtime/memory.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -1,8 +1,8 @@
 /* Patience with a file system that fails for a while: a bounded number of tries with growing pauses, and
  * opening a file anew in place of a descriptor that many threads use.
  */
-#ifndef UN_PATIENCE_H
-#define UN_PATIENCE_H
+#ifndef UN_IO_DISK_PATIENCE_H
+#define UN_IO_DISK_PATIENCE_H
 
 #include "runtime/status.h"
 

@@ -1,6 +1,6 @@
 /* Plain files and folders, written so that a crash leaves the old content or the new one. */
-#ifndef UN_FILES_H
-#define UN_FILES_H
+#ifndef UN_IO_DISK_FILES_H
+#define UN_IO_DISK_FILES_H
 
 #include "runtime/status.h"
 

@@ -1,6 +1,6 @@
 /* Digests of memory, files and blocks of a parameter buffer. */
 #define XXH_STATIC_LINKING_ONLY /* the state may then live on the stack */
-#include "io/digest.h"
+#include "io/disk/digest.h"
 #include "runtime/memory.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* Bounded retries (patience.h). */
-#include "io/patience.h"
+#include "io/disk/patience.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

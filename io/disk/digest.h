@@ -1,7 +1,7 @@
 /* Digests: XXH3-128, kept as its canonical 16 bytes and written as 32 hexadecimal digits. They find damage,
  * not malice: whoever can write a checkpoint can write its digests. Source: xxHash 0.8, "XXH3_128bits". */
-#ifndef UN_DIGEST_H
-#define UN_DIGEST_H
+#ifndef UN_IO_DISK_DIGEST_H
+#define UN_IO_DISK_DIGEST_H
 
 #include "runtime/params.h"
 #include "runtime/status.h"

@@ -1,6 +1,6 @@
 /* Ids to indices: an open-addressing table over XXH3, eight bytes a slot. The ids are borrowed. */
-#ifndef UN_IDMAP_H
-#define UN_IDMAP_H
+#ifndef UN_IO_DISK_IDS_H
+#define UN_IO_DISK_IDS_H
 
 #include "runtime/status.h"
 

@@ -1,5 +1,5 @@
 /* Plain files and folders. Law: errors are UN_IO with path and reason; nothing is left behind on failure. */
-#include "io/files.h"
+#include "io/disk/files.h"
 #include "runtime/memory.h"
 #include <dirent.h>
 #include <errno.h>

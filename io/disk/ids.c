@@ -1,5 +1,5 @@
 /* Linear probing at a load of at most one half; the tag, half of the hash, spares most comparisons of ids. */
-#include "io/idmap.h"
+#include "io/disk/ids.h"
 #include "runtime/memory.h"
 #include <string.h>
 #include <xxhash.h>

@@ -1,6 +1,6 @@
 /* Lists of paths and patterns, as keys of `data` and commands name them. */
-#ifndef UN_PATHS_H
-#define UN_PATHS_H
+#ifndef UN_IO_DISK_PATHS_H
+#define UN_IO_DISK_PATHS_H
 
 #include "runtime/config/config.h"
 
