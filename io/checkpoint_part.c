@@ -6,7 +6,7 @@
  */
 #include "io/checkpoint_folder.h"
 #include "io/checkpoint_private.h"
-#include "io/h5.h"
+#include "io/h5/h5.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

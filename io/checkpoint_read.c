@@ -5,7 +5,7 @@
  * digests of all ranks together (checkpoint_load.c).
  */
 #include "io/checkpoint_private.h"
-#include "io/h5.h"
+#include "io/h5/h5.h"
 #include <inttypes.h>
 #include <string.h>
 #include <unistd.h>

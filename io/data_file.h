@@ -4,8 +4,8 @@
 #ifndef UN_DATA_FILE_H
 #define UN_DATA_FILE_H
 
-#include "io/column.h"
 #include "io/dataset.h"
+#include "io/h5/column.h"
 
 struct un_image_file {
     char *path;

@@ -3,7 +3,7 @@
 #ifndef UN_SYNTH_WRITE_H
 #define UN_SYNTH_WRITE_H
 
-#include "io/h5.h"
+#include "io/h5/h5.h"
 #include "io/synth_render.h"
 #include "io/synth_text.h"
 #include "io/synth_vocab.h"

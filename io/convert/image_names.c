@@ -5,7 +5,7 @@
  */
 #include "io/convert/image_names.h"
 #include "io/disk/ids.h"
-#include "io/h5.h"
+#include "io/h5/h5.h"
 #include "runtime/memory.h"
 
 #include <stdlib.h>

@@ -5,7 +5,7 @@
  * together, journal last, as the journal carries the lock.
  */
 #include "io/convert/image_private.h"
-#include "io/h5.h"
+#include "io/h5/h5.h"
 #include "io/metrics.h"
 #include "runtime/memory.h"
 

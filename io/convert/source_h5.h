@@ -3,7 +3,7 @@
 #define UN_SOURCE_H5_H
 
 #include "io/convert/image_source.h"
-#include "io/h5.h"
+#include "io/h5/h5.h"
 
 /* What a file may say about regions; the names taken for each stand in source_h5_column.c. */
 enum un_h5_role { UN_H5_FEATURE, UN_H5_UNIT_BOX, UN_H5_BOX, UN_H5_CONFIDENCE, UN_H5_SOFT, UN_H5_ROLES };

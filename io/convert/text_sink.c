@@ -6,7 +6,7 @@
  */
 #include "io/convert/text_sink.h"
 #include "io/convert/spool.h"
-#include "io/row_sink.h"
+#include "io/h5/row_sink.h"
 #include "runtime/memory.h"
 
 #include <fcntl.h>

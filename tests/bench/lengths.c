@@ -1,7 +1,7 @@
 /* Prints "words regions" for every sample of training files FOLDER/SET_train.txt.h5, words with [CLS] and
  * [SEP], regions of the feature file beside it and at most 40: what peer_torch.py takes, so that both are
  * timed on samples as long. */
-#include "io/h5.h"
+#include "io/h5/h5.h"
 #include "runtime/memory.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 #include "tests/data/make_files.h"
-#include "io/h5.h"
+#include "io/h5/h5.h"
 #include "runtime/memory.h"
 #include "runtime/rng.h"
 #include <stdio.h>

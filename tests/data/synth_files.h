@@ -2,7 +2,7 @@
 #ifndef UN_TEST_SYNTH_FILES_H
 #define UN_TEST_SYNTH_FILES_H
 
-#include "io/h5.h"
+#include "io/h5/h5.h"
 #include "io/synth.h"
 
 /* The defaults of the key table, bound as the command binds them, with `out` = scratch(folder). */

@@ -7,7 +7,7 @@
  * unseen, and may upset HDF5; that is counted and printed. In neither may code of ours crash, hang, or ask
  * for memory without bound.
  */
-#include "io/h5.h"
+#include "io/h5/h5.h"
 #include "runtime/memory.h"
 #include "runtime/rng.h"
 #include "tests/data/expect.h"

@@ -1,6 +1,6 @@
 /* io/h5: what is written is read back, types are converted exactly, ranges are checked, nothing half-written
  * is left. */
-#include "io/h5.h"
+#include "io/h5/h5.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"
 #include "tests/data/expect.h"

@@ -1,7 +1,7 @@
 /* See world.h. */
 #include "tests/data/world.h"
 
-#include "io/h5.h"
+#include "io/h5/h5.h"
 
 #include <fcntl.h>
 #include <glob.h>

@@ -3,7 +3,7 @@
 #ifndef UN_PARITY_REFERENCE_H
 #define UN_PARITY_REFERENCE_H
 
-#include "io/h5.h"
+#include "io/h5/h5.h"
 #include "model/dims.h"
 #include "runtime/params.h"
 #include "tests/model/samples.h"

@@ -1,6 +1,6 @@
 /* where FILE DATASET TYPE: prints the byte offset of a contiguous dataset and its rows, so that a test can
  * damage it. */
-#include "io/h5.h"
+#include "io/h5/h5.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * Law: PATH is complete or absent; what has the name was on the disk before.
  */
 #include "io/disk/files.h"
-#include "io/h5_private.h"
+#include "io/h5/private.h"
 #include "runtime/memory.h"
 #include <errno.h>
 #include <fcntl.h>

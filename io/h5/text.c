@@ -1,5 +1,5 @@
 /* Datasets of texts, of fixed or variable length, as one block of equal NUL-terminated cells. */
-#include "io/h5_private.h"
+#include "io/h5/private.h"
 #include "runtime/memory.h"
 #include <string.h>
 #include <unistd.h>

@@ -8,7 +8,7 @@
  * not write what it holds. Source: HDF5 Virtual File Layer, H5FDpublic.h.
  */
 #include "io/disk/patience.h"
-#include "io/h5_private.h"
+#include "io/h5/private.h"
 #include "runtime/memory.h"
 #include <errno.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  *
  * 16-bit floats are converted here (runtime/half.h), everything else by HDF5; equal types are copied.
  */
-#include "io/h5_private.h"
+#include "io/h5/private.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"
 #include <string.h>

@@ -5,7 +5,7 @@
  * checked here before the library parses anything. Source: HDF5 File Format Specification 3.0, section II.A.
  */
 #include "io/disk/patience.h"
-#include "io/h5_private.h"
+#include "io/h5/private.h"
 #include "runtime/memory.h"
 #include <errno.h>
 #include <fcntl.h>

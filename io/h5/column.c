@@ -1,5 +1,5 @@
 /* Reading and checking columns; see the header. */
-#include "io/column.h"
+#include "io/h5/column.h"
 #include "io/disk/patience.h"
 #include "runtime/memory.h"
 #include <errno.h>

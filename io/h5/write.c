@@ -1,7 +1,7 @@
 /* Datasets for writing: contiguous, little endian, no fill value. Disk space is reserved before HDF5 sees the
  * dataset, because HDF5 1.10 cannot close a file whose metadata no longer fit on the disk.
  */
-#include "io/h5_private.h"
+#include "io/h5/private.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"
 

@@ -6,7 +6,7 @@
  * Source: HDF5 File Format Specification 3.0, III.D and E (local and global heaps), IV.B (variable-length
  * data).
  */
-#include "io/h5_private.h"
+#include "io/h5/private.h"
 #include "runtime/memory.h"
 #include <string.h>
 #include <unistd.h>

@@ -1,8 +1,8 @@
 /* Rows on their way into one dataset of a new file, gathered into writes of about a megabyte. */
-#ifndef UN_ROW_SINK_H
-#define UN_ROW_SINK_H
+#ifndef UN_IO_H5_ROW_SINK_H
+#define UN_IO_H5_ROW_SINK_H
 
-#include "io/h5.h"
+#include "io/h5/h5.h"
 
 struct un_row_sink {
     struct un_h5_data *data;

@@ -1,5 +1,5 @@
 /* Attributes: one integer, one number, or one text, of the root, a group or a dataset. */
-#include "io/h5_private.h"
+#include "io/h5/private.h"
 #include "runtime/memory.h"
 #include <string.h>
 

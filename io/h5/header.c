@@ -7,7 +7,7 @@
  * filters, attribute, continuation).
  */
 #include "io/disk/patience.h"
-#include "io/h5_private.h"
+#include "io/h5/private.h"
 #include "runtime/memory.h"
 #include <errno.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Gathered writes. */
-#include "io/row_sink.h"
+#include "io/h5/row_sink.h"
 #include "runtime/memory.h"
 
 enum { GATHER_BYTES = 1 << 20 };

@@ -1,10 +1,10 @@
 /* One dataset of a data file as a column of rows, checked at opening, read from many threads: by pread where
  * it lies in one piece in the type wanted, through HDF5 (one reader at a time) otherwise.
  */
-#ifndef UN_COLUMN_H
-#define UN_COLUMN_H
+#ifndef UN_IO_H5_COLUMN_H
+#define UN_IO_H5_COLUMN_H
 
-#include "io/h5.h"
+#include "io/h5/h5.h"
 
 enum { UN_ANY = -1, UN_AS_STORED = -1 };
 

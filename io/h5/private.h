@@ -1,8 +1,8 @@
 /* What the files io/h5*.c share and nobody else sees: handles, the lock, HDF5's messages, object look-up. */
-#ifndef UN_H5_PRIVATE_H
-#define UN_H5_PRIVATE_H
+#ifndef UN_IO_H5_PRIVATE_H
+#define UN_IO_H5_PRIVATE_H
 
-#include "io/h5.h"
+#include "io/h5/h5.h"
 #include <hdf5.h>
 
 struct un_h5 {

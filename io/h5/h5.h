@@ -3,8 +3,8 @@
  * Calls may come from several threads; one lock of ours lets one at a time into the library, thread-safe
  * build or not.
  */
-#ifndef UN_H5_H
-#define UN_H5_H
+#ifndef UN_IO_H5_H5_H
+#define UN_IO_H5_H5_H
 
 #include "runtime/status.h"
 #include "runtime/tensor.h"
