@@ -12,8 +12,8 @@
 #include "comm/comm.h"
 #include "comm/shard.h"
 #include "io/disk/digest.h"
-#include "io/owner.h"
 #include "io/plan.h"
+#include "io/run/owner.h"
 #include "runtime/params.h"
 #include <stdio.h>
 

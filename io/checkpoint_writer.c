@@ -6,7 +6,7 @@
 #include "io/checkpoint_writer.h"
 #include "io/checkpoint_folder.h"
 #include "io/checkpoint_private.h"
-#include "io/metrics.h"
+#include "io/run/metrics.h"
 #include "runtime/memory.h"
 #include <errno.h>
 #include <pthread.h>

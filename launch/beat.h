@@ -5,7 +5,7 @@
 #define UN_BEAT_H
 
 #include "comm/pulse.h"
-#include "io/owner.h"
+#include "io/run/owner.h"
 
 enum { UN_BEAT_WORD = 32 };
 /* Phase of a rank that its watchdog has ended; the others then need not say why. */

@@ -1,7 +1,7 @@
 /* --bench (bench.h). */
 #include "launch/bench.h"
 
-#include "io/metrics.h"
+#include "io/run/metrics.h"
 #include "launch/step.h"
 
 #include <math.h>

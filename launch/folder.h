@@ -4,7 +4,7 @@
 
 #include "launch/job.h"
 
-/* Rank 0 takes the folder (io/owner.h) and all ranks learn of it; from here on each keeps its line in
+/* Rank 0 takes the folder (io/run/owner.h) and all ranks learn of it; from here on each keeps its line in
  * log/beats. Collective. */
 enum un_status un_folder_open(struct un_job *job);
 /* Gives it back: only after this may another run of another host start at once. */

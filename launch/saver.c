@@ -2,7 +2,7 @@
 #include "launch/saver.h"
 
 #include "io/disk/files.h"
-#include "io/metrics.h"
+#include "io/run/metrics.h"
 #include "runtime/memory.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* The order of a training step (step.h). */
 #include "launch/step.h"
 
-#include "io/metrics.h"
+#include "io/run/metrics.h"
 #include "launch/signals.h"
 #include "model/net/replay.h"
 

@@ -3,7 +3,7 @@
 #ifndef UN_VALIDATE_H
 #define UN_VALIDATE_H
 
-#include "io/metrics.h"
+#include "io/run/metrics.h"
 #include "launch/job.h"
 
 enum un_status un_validate_run(struct un_job *job, struct un_stats *total);

@@ -3,7 +3,7 @@
 #include "launch/watchdog.h"
 
 #include "comm/launcher.h"
-#include "io/metrics.h"
+#include "io/run/metrics.h"
 #include "launch/beat.h"
 #include "launch/end.h"
 #include "runtime/memory.h"

@@ -12,7 +12,7 @@
 #define UN_WATCHDOG_H
 
 #include "comm/comm.h"
-#include "io/owner.h"
+#include "io/run/owner.h"
 
 struct un_watchdog;
 

@@ -3,7 +3,7 @@
 #include "io/convert/captions_private.h"
 #include "io/convert/image_sink.h"
 #include "io/disk/files.h"
-#include "io/metrics.h"
+#include "io/run/metrics.h"
 #include "runtime/memory.h"
 
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* Images from any source into one file: survey, threads, progress, summary (image_sink.h). */
 #include "io/convert/image_sink.h"
 #include "io/convert/workers.h"
-#include "io/metrics.h"
+#include "io/run/metrics.h"
 #include "runtime/memory.h"
 
 #include <fcntl.h>

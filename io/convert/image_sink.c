@@ -6,7 +6,7 @@
  */
 #include "io/convert/image_private.h"
 #include "io/h5/h5.h"
-#include "io/metrics.h"
+#include "io/run/metrics.h"
 #include "runtime/memory.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 #include "io/convert/select.h"
 #include "io/convert/text_sink.h"
 #include "io/data_file.h"
-#include "io/metrics.h"
+#include "io/run/metrics.h"
 #include "runtime/memory.h"
 
 #include <stdio.h>

@@ -8,7 +8,7 @@
 #include "io/convert/text_sink.h"
 #include "io/convert/workers.h"
 #include "io/dataset_private.h"
-#include "io/metrics.h"
+#include "io/run/metrics.h"
 #include "runtime/memory.h"
 
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 #include "io/convert/vocab_train.h"
 #include "io/convert/wordpiece.h"
 #include "io/disk/files.h"
-#include "io/metrics.h"
+#include "io/run/metrics.h"
 #include "runtime/memory.h"
 
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 #include "io/checkpoint_folder.h"
 #include "io/checkpoint_private.h"
 #include "io/checkpoint_writer.h"
-#include "io/metrics.h"
+#include "io/run/metrics.h"
 #include "runtime/memory.h"
 #include "tests/data/checkpoint_case.h"
 #include "tests/data/expect.h"

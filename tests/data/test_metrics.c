@@ -1,7 +1,7 @@
 /* metrics.jsonl: every line parses and comes back with nine digits; what a resumed run writes again is cut
  * first; a full disk leaves no torn line.
  */
-#include "io/metrics.h"
+#include "io/run/metrics.h"
 #include "runtime/memory.h"
 #include "tests/data/expect.h"
 #include <jansson.h>

@@ -1,5 +1,5 @@
 /* The progress line: its numbers, its width, and how often it is drawn. */
-#include "io/metrics.h"
+#include "io/run/metrics.h"
 #include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>

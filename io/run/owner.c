@@ -5,10 +5,10 @@
  * a silent run still holds (stopped, or a lease of a lost host) is left to it, and a new file takes its
  * place.
  */
-#include "io/owner.h"
+#include "io/run/owner.h"
 #include "io/disk/digest.h"
-#include "io/metrics.h"
-#include "io/owner_record.h"
+#include "io/run/metrics.h"
+#include "io/run/owner_record.h"
 #include "runtime/memory.h"
 #include <errno.h>
 #include <fcntl.h>

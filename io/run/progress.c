@@ -3,7 +3,7 @@
  * The time a step takes is averaged over about the last minute, so that neither a slow first step nor a
  * validation in between makes the estimate jump.
  */
-#include "io/metrics.h"
+#include "io/run/metrics.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>

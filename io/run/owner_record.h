@@ -1,8 +1,8 @@
 /* The content of RUN/log/owner.json. */
-#ifndef UN_OWNER_RECORD_H
-#define UN_OWNER_RECORD_H
+#ifndef UN_IO_RUN_OWNER_RECORD_H
+#define UN_IO_RUN_OWNER_RECORD_H
 
-#include "io/owner.h"
+#include "io/run/owner.h"
 
 struct un_owner_record {
     bool present; /* a record that could be read */

@@ -1,5 +1,5 @@
 /* Reading and writing owner.json (owner_record.h). */
-#include "io/owner_record.h"
+#include "io/run/owner_record.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

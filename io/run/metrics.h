@@ -1,9 +1,9 @@
 /* RUN/log/metrics.jsonl: one flat JSON object a line, numbers with nine significant digits; and the progress
  * line. */
-#ifndef UN_METRICS_H
-#define UN_METRICS_H
+#ifndef UN_IO_RUN_METRICS_H
+#define UN_IO_RUN_METRICS_H
 
-#include "io/owner.h"
+#include "io/run/owner.h"
 
 enum { UN_METRICS_LINE = 1 << 16 }; /* bytes of the longest line */
 

@@ -6,8 +6,8 @@
  * lives by RUN/log/beats, in which each rank keeps a line (launch/beat.h); a new owner puts a new file there.
  * Times of other hosts are never compared: life is a change seen from here.
  */
-#ifndef UN_OWNER_H
-#define UN_OWNER_H
+#ifndef UN_IO_RUN_OWNER_H
+#define UN_IO_RUN_OWNER_H
 
 #include "io/disk/files.h"
 

@@ -3,7 +3,7 @@
  *
  * Law: put calls never fail and never allocate; what went wrong comes out of un_metrics_end.
  */
-#include "io/metrics.h"
+#include "io/run/metrics.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"
 #include <errno.h>
