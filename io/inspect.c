@@ -1,7 +1,7 @@
 /* What a data file holds, for people. Large files: values are taken from SAMPLE regions spread evenly, and it
  * is said. */
 #include "io/inspect.h"
-#include "io/data_file.h"
+#include "io/data/file.h"
 #include "io/histogram.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"

@@ -1,5 +1,5 @@
 /* Captions beside what their images show. */
-#include "io/data_file.h"
+#include "io/data/file.h"
 #include "io/disk/files.h"
 #include "io/disk/ids.h"
 #include "io/inspect.h"

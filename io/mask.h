@@ -3,7 +3,7 @@
 #ifndef UN_MASK_H
 #define UN_MASK_H
 
-#include "io/dataset.h"
+#include "io/data/dataset.h"
 
 /* The counter of one sample's random numbers. */
 struct un_mask_rng {

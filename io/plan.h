@@ -8,7 +8,7 @@
 #ifndef UN_PLAN_H
 #define UN_PLAN_H
 
-#include "io/dataset.h"
+#include "io/data/dataset.h"
 
 enum un_mixing { UN_MIXING_SAMPLE, UN_MIXING_BATCH };
 

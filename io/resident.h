@@ -9,7 +9,7 @@
 #ifndef UN_RESIDENT_H
 #define UN_RESIDENT_H
 
-#include "io/dataset.h"
+#include "io/data/dataset.h"
 
 struct un_resident;
 

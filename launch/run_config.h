@@ -2,7 +2,7 @@
 #ifndef UN_RUN_CONFIG_H
 #define UN_RUN_CONFIG_H
 
-#include "io/dataset.h"
+#include "io/data/dataset.h"
 #include "io/plan.h"
 #include "model/dims.h"
 #include "model/optim.h"

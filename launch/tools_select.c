@@ -1,6 +1,6 @@
 /* uniter data split | merge | subset: parts of feature and text files, by image. */
 #include "io/convert/select.h"
-#include "io/dataset.h"
+#include "io/data/dataset.h"
 #include "io/disk/paths.h"
 #include "launch/signals.h"
 #include "launch/tools.h"

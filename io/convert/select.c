@@ -1,6 +1,6 @@
 /* Which images: by a keyed hash of the id or by a list (select.h). */
 #include "io/convert/select.h"
-#include "io/data_file.h"
+#include "io/data/file.h"
 #include "io/disk/files.h"
 #include "io/inspect.h"
 #include "runtime/memory.h"

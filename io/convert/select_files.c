@@ -4,7 +4,7 @@
  * and what was finished is removed again when a later one fails.
  */
 #include "io/convert/select.h"
-#include "io/data_file.h"
+#include "io/data/file.h"
 #include "io/disk/files.h"
 #include "io/inspect.h"
 #include "runtime/memory.h"

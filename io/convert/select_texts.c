@@ -2,7 +2,7 @@
  * and one text. */
 #include "io/convert/select.h"
 #include "io/convert/text_sink.h"
-#include "io/data_file.h"
+#include "io/data/file.h"
 #include "io/run/metrics.h"
 #include "runtime/memory.h"
 

@@ -7,7 +7,7 @@
 #include "io/convert/text_private.h"
 #include "io/convert/text_sink.h"
 #include "io/convert/workers.h"
-#include "io/dataset_private.h"
+#include "io/data/private.h"
 #include "io/run/metrics.h"
 #include "runtime/memory.h"
 

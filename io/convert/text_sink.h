@@ -4,7 +4,7 @@
 #ifndef UN_TEXT_SINK_H
 #define UN_TEXT_SINK_H
 
-#include "io/dataset.h"
+#include "io/data/dataset.h"
 
 struct un_text_sink;
 

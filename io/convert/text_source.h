@@ -2,7 +2,7 @@
 #ifndef UN_TEXT_SOURCE_H
 #define UN_TEXT_SOURCE_H
 
-#include "io/dataset.h"
+#include "io/data/dataset.h"
 
 /* Memory of the source, valid until the next call. */
 struct un_caption {

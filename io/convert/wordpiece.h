@@ -6,7 +6,7 @@
 #ifndef UN_WORDPIECE_H
 #define UN_WORDPIECE_H
 
-#include "io/dataset.h"
+#include "io/data/dataset.h"
 
 struct un_wordpiece;
 

@@ -6,7 +6,7 @@
 #include "io/convert/text_import.h"
 #include "io/convert/txt_value.h"
 #include "io/convert/vocab_train.h"
-#include "io/data_file.h"
+#include "io/data/file.h"
 #include "runtime/memory.h"
 #include "tests/data/expect.h"
 

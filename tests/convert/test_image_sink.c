@@ -1,7 +1,7 @@
 /* The image sink with a made-up source: what is put is read back, bad values are named, a kill at any moment
  * is survived with equal bytes, and nothing half-made is left. */
 #include "io/convert/image_sink.h"
-#include "io/data_file.h"
+#include "io/data/file.h"
 #include "io/inspect.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"

@@ -2,7 +2,7 @@
 #ifndef UN_TEST_ONE_SET_H
 #define UN_TEST_ONE_SET_H
 
-#include "io/dataset.h"
+#include "io/data/dataset.h"
 
 struct one_set {
     struct un_dataset_keys keys;

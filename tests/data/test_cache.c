@@ -1,5 +1,5 @@
 /* The host cache: places by limit, one filler at a time, what is found is what was put, from many threads. */
-#include "io/cache.h"
+#include "io/data/cache.h"
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>

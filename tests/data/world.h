@@ -3,7 +3,7 @@
 #ifndef UN_TEST_WORLD_H
 #define UN_TEST_WORLD_H
 
-#include "io/dataset.h"
+#include "io/data/dataset.h"
 #include "tests/data/make_files.h"
 
 enum { WORLD_MAX = 4, WORLD_SAMPLES = 4096 };

@@ -1,6 +1,6 @@
 /* The data set's key tables and its answers from memory. */
-#include "io/dataset.h"
-#include "io/dataset_private.h"
+#include "io/data/dataset.h"
+#include "io/data/private.h"
 #include "runtime/memory.h"
 #include <string.h>
 

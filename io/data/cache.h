@@ -5,8 +5,8 @@
  * entry has its place from then on, so a read that fills and one that finds need no lock. What does not fit
  * is read from the file each time.
  */
-#ifndef UN_CACHE_H
-#define UN_CACHE_H
+#ifndef UN_IO_DATA_CACHE_H
+#define UN_IO_DATA_CACHE_H
 
 #include "runtime/status.h"
 

@@ -4,10 +4,10 @@
  * max_txt_len (counted), and cuts the images that have texts into `lanes` contiguous blocks. Rows of features
  * are read on demand, from several threads.
  */
-#ifndef UN_DATASET_H
-#define UN_DATASET_H
+#ifndef UN_IO_DATA_DATASET_H
+#define UN_IO_DATA_DATASET_H
 
-#include "io/cache.h"
+#include "io/data/cache.h"
 #include "model/batch.h"
 #include "runtime/config/config.h"
 

@@ -1,8 +1,8 @@
 /* What dataset.c (answers), dataset_open.c (checks, joins, orders) and dataset_read.c (rows) share. */
-#ifndef UN_DATASET_PRIVATE_H
-#define UN_DATASET_PRIVATE_H
+#ifndef UN_IO_DATA_PRIVATE_H
+#define UN_IO_DATA_PRIVATE_H
 
-#include "io/data_file.h"
+#include "io/data/file.h"
 #include "io/disk/paths.h"
 
 /* A used image or text: where its rows lie. */
@@ -49,7 +49,7 @@ static inline const struct un_text_ref *un_dataset_text(const struct un_dataset 
     return d->text + (text - d->first_text);
 }
 
-/* io/dataset_cache.c. Found: copied out. Fill: rows that were just read and checked go in, if they have a
+/* io/data/dataset_cache.c. Found: copied out. Fill: rows that were just read and checked go in, if they have a
  * place. */
 bool un_dataset_cached_image(const struct un_dataset *d, int64_t image, void *feature, float *box);
 void un_dataset_fill_image(const struct un_dataset *d, int64_t image, const void *feature, const float *box);

@@ -1,6 +1,6 @@
 /* The host cache (cache.h). An entry goes EMPTY -> FILLING -> READY once; a fill that fails goes back to
  * EMPTY. */
-#include "io/cache.h"
+#include "io/data/cache.h"
 #include "runtime/memory.h"
 #include <stdatomic.h>
 

@@ -2,7 +2,7 @@
  * its words and its alignment, as they are small; then two for each image: features with boxes, and soft
  * labels. Law: what comes out of the cache is what the first read gave, checked then.
  */
-#include "io/dataset_private.h"
+#include "io/data/private.h"
 #include "runtime/memory.h"
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Rows of a data set, read on demand from many threads; every row is checked before it is handed out. */
-#include "io/dataset_private.h"
+#include "io/data/private.h"
 #include "runtime/memory.h"
 #include <math.h>
 #include <string.h>

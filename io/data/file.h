@@ -1,10 +1,10 @@
 /* One image file or text file of DESIGN section 5: every field that the schema names, checked, with its index
  * loaded and its large columns ready to be read from many threads.
  */
-#ifndef UN_DATA_FILE_H
-#define UN_DATA_FILE_H
+#ifndef UN_IO_DATA_FILE_H
+#define UN_IO_DATA_FILE_H
 
-#include "io/dataset.h"
+#include "io/data/dataset.h"
 #include "io/h5/column.h"
 
 struct un_image_file {
