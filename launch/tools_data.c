@@ -1,7 +1,7 @@
 /* uniter data synth | inspect | verify. */
 #include "io/convert/captions.h"
 #include "io/inspect.h"
-#include "io/synth.h"
+#include "io/synth/synth.h"
 #include "launch/tools.h"
 
 #include <stddef.h>

@@ -6,7 +6,7 @@
 #include "io/convert/captions_match.h"
 #include "io/convert/image_source.h"
 #include "io/convert/wordpiece.h"
-#include "io/synth_draw.h"
+#include "io/synth/draw.h"
 
 enum {
     UN_SCENE_OBJECTS = 64, /* named, at most; more are left out and counted */

@@ -6,7 +6,7 @@
  * lookalike, a fifth of the rest for the background, the others share what is left.
  */
 #include "io/convert/captions_private.h"
-#include "io/synth_render.h"
+#include "io/synth/render.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"
 

@@ -3,7 +3,7 @@
 #define UN_TEST_SYNTH_FILES_H
 
 #include "io/h5/h5.h"
-#include "io/synth.h"
+#include "io/synth/synth.h"
 
 /* The defaults of the key table, bound as the command binds them, with `out` = scratch(folder). */
 struct un_synth_keys synth_keys(const char *folder);

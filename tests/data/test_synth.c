@@ -1,5 +1,5 @@
 /* The micro-world's files: what they hold is well-formed, the same every time, and true of its own scenes. */
-#include "io/synth_class.h"
+#include "io/synth/class.h"
 #include "runtime/memory.h"
 #include "tests/data/expect.h"
 #include "tests/data/synth_files.h"
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-/* Under this confidence the detector may take a thing for another of its kind (io/synth_detect.c). */
+/* Under this confidence the detector may take a thing for another of its kind (io/synth/detect.c). */
 static const float sure = 0.76f;
 static const char *const parts[] = {"coco_train", "coco_valid", "vg_train",  "vg_valid",
                                     "cc_train",   "cc_valid",   "sbu_train", "sbu_valid"};

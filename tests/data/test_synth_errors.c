@@ -1,6 +1,6 @@
 /* The micro-world: sizes at their limits, its vocabulary, and everything that must be refused without leaving
  * a file. */
-#include "io/synth_vocab.h"
+#include "io/synth/vocab.h"
 #include "runtime/memory.h"
 #include "tests/data/expect.h"
 #include "tests/data/synth_files.h"

@@ -1,7 +1,7 @@
 /* The image file of one part of the micro-world. Scenes are made twice: to count the regions, then to write
  * them. */
 #include "io/h5/row_sink.h"
-#include "io/synth_write.h"
+#include "io/synth/write.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* The text file of one part of the micro-world. Captions are made twice: to count words, bytes and pairs,
  * then to write. */
 #include "io/h5/row_sink.h"
-#include "io/synth_write.h"
+#include "io/synth/write.h"
 #include "runtime/memory.h"
 #include <stdio.h>
 #include <string.h>

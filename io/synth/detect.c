@@ -3,7 +3,7 @@
  * soft label says so, the confidence falls, and past one half the detector errs. Law of confidence: first
  * detections 0.45 .. 0.98, second 0.3 .. 0.65, clutter 0.21 .. 0.4 or, when faint, 0.05 .. 0.19. Above 0.76 a
  * region never errs. */
-#include "io/synth_detect.h"
+#include "io/synth/detect.h"
 
 static float clamp01(float x) {
     return x < 0 ? 0 : x > 1 ? 1 : x;

@@ -2,8 +2,8 @@
  * (UN_RNG_SYNTH). Counter: step = data set and split, lane = topic (and caption or region), sample = image,
  * index = draw. So every scene, caption and feature is a pure function of (seed, data set, split, image,
  * ...), whatever else is made with it. */
-#ifndef UN_SYNTH_DRAW_H
-#define UN_SYNTH_DRAW_H
+#ifndef UN_IO_SYNTH_DRAW_H
+#define UN_IO_SYNTH_DRAW_H
 
 #include "runtime/rng.h"
 #include <stdbool.h>

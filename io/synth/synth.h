@@ -3,8 +3,8 @@
  * image, text and feature is a pure function of (seed, data set, split, its number and the keys of its law),
  * so that the same keys make the same datasets, bit for bit, whatever else is made along with them. `uniter
  * data synth --help` lists the keys. */
-#ifndef UN_SYNTH_H
-#define UN_SYNTH_H
+#ifndef UN_IO_SYNTH_SYNTH_H
+#define UN_IO_SYNTH_SYNTH_H
 
 #include "runtime/config/config.h"
 

@@ -1,5 +1,5 @@
 /* Prototypes, features and soft labels; see the header for the formulas. */
-#include "io/synth_render.h"
+#include "io/synth/render.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"
 

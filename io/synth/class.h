@@ -1,7 +1,7 @@
 /* What the micro-world is made of: classes in kinds, colours, sizes, states; their words.
  * Class ids are the columns of soft_label: 0 is the background, 1 .. UN_SYNTH_CLASSES-1 the table's rows. */
-#ifndef UN_SYNTH_CLASS_H
-#define UN_SYNTH_CLASS_H
+#ifndef UN_IO_SYNTH_CLASS_H
+#define UN_IO_SYNTH_CLASS_H
 
 #include <stdbool.h>
 #include <stdint.h>

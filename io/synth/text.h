@@ -4,10 +4,10 @@
  * coco: full sentences. vg: phrases without articles. cc: alt text, attributes left out, hypernyms. sbu: the
  * noisiest: first person, filler, rare words that fall into word pieces, now and then a wrong colour.
  */
-#ifndef UN_SYNTH_TEXT_H
-#define UN_SYNTH_TEXT_H
+#ifndef UN_IO_SYNTH_TEXT_H
+#define UN_IO_SYNTH_TEXT_H
 
-#include "io/synth_world.h"
+#include "io/synth/world.h"
 #include <stddef.h>
 
 enum un_synth_set { UN_SYNTH_COCO, UN_SYNTH_VG, UN_SYNTH_CC, UN_SYNTH_SBU, UN_SYNTH_SETS };

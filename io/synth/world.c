@@ -1,7 +1,7 @@
 /* Scenes: which things, where, and the relations between them. Detections are in synth_detect.c.
  * Plain IEEE arithmetic without library functions, so that every machine makes the same scene. */
-#include "io/synth_world.h"
-#include "io/synth_detect.h"
+#include "io/synth/world.h"
+#include "io/synth/detect.h"
 
 enum { CANVAS_WIDTH = 4, CANVAS_HEIGHT = 3, PLACE_TRIES = 12 };
 

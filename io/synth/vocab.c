@@ -1,6 +1,6 @@
 /* Vocabulary and word pieces of the micro-world. */
-#include "io/synth_vocab.h"
-#include "io/synth_text.h"
+#include "io/synth/vocab.h"
+#include "io/synth/text.h"
 #include "runtime/memory.h"
 #include <errno.h>
 #include <stdio.h>

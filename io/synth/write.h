@@ -1,12 +1,12 @@
 /* One data file of the micro-world, written as a stream: memory does not grow with the features or the words.
  */
-#ifndef UN_SYNTH_WRITE_H
-#define UN_SYNTH_WRITE_H
+#ifndef UN_IO_SYNTH_WRITE_H
+#define UN_IO_SYNTH_WRITE_H
 
 #include "io/h5/h5.h"
-#include "io/synth_render.h"
-#include "io/synth_text.h"
-#include "io/synth_vocab.h"
+#include "io/synth/render.h"
+#include "io/synth/text.h"
+#include "io/synth/vocab.h"
 
 struct un_synth_job {
     uint64_t seed;

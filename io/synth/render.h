@@ -8,10 +8,10 @@
  * speed). soft_label = the confidence mass shared by class and lookalike, a part for the rest of the kind and
  * the background, a floor for all columns; entries sum to 1 up to f16 rounding of the floor.
  */
-#ifndef UN_SYNTH_RENDER_H
-#define UN_SYNTH_RENDER_H
+#ifndef UN_IO_SYNTH_RENDER_H
+#define UN_IO_SYNTH_RENDER_H
 
-#include "io/synth_world.h"
+#include "io/synth/world.h"
 #include "runtime/status.h"
 
 struct un_synth_renderer; /* prototypes of one (seed, F) and scratch */

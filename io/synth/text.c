@@ -4,7 +4,7 @@
  *   %R     a relation that holds between the two            %G %B  ground, backdrop
  * A template is used where all its marks can be filled and its conditions hold. The last one of each style
  * always fits. */
-#include "io/synth_text.h"
+#include "io/synth/text.h"
 #include "runtime/status.h"
 #include <string.h>
 

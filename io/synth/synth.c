@@ -1,7 +1,7 @@
 /* The command: keys, their checks, the list of files, all of them or none. */
-#include "io/synth.h"
+#include "io/synth/synth.h"
 #include "io/disk/files.h"
-#include "io/synth_write.h"
+#include "io/synth/write.h"
 #include "runtime/memory.h"
 #include <stdio.h>
 #include <string.h>

@@ -5,8 +5,8 @@
  * a-z can be spelt), then [unused<n>] up to a wanted size. Only for lower-case ASCII words; io/wordpiece is
  * for everything else.
  */
-#ifndef UN_SYNTH_VOCAB_H
-#define UN_SYNTH_VOCAB_H
+#ifndef UN_IO_SYNTH_VOCAB_H
+#define UN_IO_SYNTH_VOCAB_H
 
 #include "runtime/status.h"
 

@@ -1,6 +1,6 @@
 /* The tables of the micro-world. Heights are fractions of the canvas for a medium thing right before the
  * viewer. */
-#include "io/synth_class.h"
+#include "io/synth/class.h"
 #include <stddef.h>
 
 enum { RED = 1, BLUE = 2, GREEN = 4, YELLOW = 8, BLACK = 16, WHITE = 32, BROWN = 64, GRAY = 128, ANY = 255 };

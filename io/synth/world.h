@@ -5,11 +5,11 @@
  * horizon by the same factor, so box, size word and relations agree. Relations are read off the boxes and
  * depths alone.
  */
-#ifndef UN_SYNTH_WORLD_H
-#define UN_SYNTH_WORLD_H
+#ifndef UN_IO_SYNTH_WORLD_H
+#define UN_IO_SYNTH_WORLD_H
 
-#include "io/synth_class.h"
-#include "io/synth_draw.h"
+#include "io/synth/class.h"
+#include "io/synth/draw.h"
 
 enum {
     UN_SYNTH_MAX_THINGS = 16,
