@@ -246,7 +246,7 @@ def check(path, text):
 
 # Path, snippet, line and part of the message; None: nothing may be found.
 SNIPPETS = [
-    ("model/a.c", '#include "io/plan.h"\n', 1, 'model may not include "io/plan.h"'),
+    ("model/a.c", '#include "io/feed/plan.h"\n', 1, 'model may not include "io/feed/plan.h"'),
     ("model/a.c", '#include "comm/comm.h"\n', 1, 'model may not include "comm/comm.h"'),
     ("comm/a.c", '#include "model/batch.h"\n', 1, 'comm may not include "model/batch.h"'),
     ("io/a.c", '\n#include "model/dims.h"\n', 2, 'io may not include "model/dims.h"'),
@@ -262,7 +262,7 @@ SNIPPETS = [
     ("io/a.c", '#include "model/batch.h"\n#include "comm/comm.h"\n#include "io/convert/source.h"\n', None, None),
     ("tests/a.c", '#include "io/h5/private.h"\n#include "harness.h"\n#include <hdf5.h>\n', None, None),
     ("runtime/cpu/a.c", '#include "runtime/ops.h"\n#include "runtime/cpu/pool.h"\n', None, None),
-    ("model/a.c", '/* #include "io/plan.h" */\n// #include "io/plan.h"\n', None, None),
+    ("model/a.c", '/* #include "io/feed/plan.h" */\n// #include "io/feed/plan.h"\n', None, None),
     ("launch/a.c", "#include <mpi.h>\n", 1, "<mpi.h> belongs in comm/comm_mpi.c"),
     ("io/a.c", "#include <hdf5.h>\n", 1, "<hdf5.h> belongs in io/h5*.c"),
     ("model/a.c", "#include <cuda_runtime.h>\n", 1, "belongs in runtime/cuda"),
@@ -274,10 +274,10 @@ SNIPPETS = [
     ("model/a.c", "int f(void) { return cublasLtMatmul(0); }\n", 1, "CUDA belongs"),
     ("runtime/device.c", "int f(bool cuda) { return cuda || un_cuda_count() > 0; }\n", None, None),
     ("runtime/cuda/a.cu", "static int f() { return cudaMalloc(0); }\n", None, None),
-    ("io/plan.c", "int f(void) { return H5Fopen(0); }\n", 1, "H5Fopen: HDF5 belongs"),
+    ("io/feed/plan.c", "int f(void) { return H5Fopen(0); }\n", 1, "H5Fopen: HDF5 belongs"),
     ("io/h5/h5.h", "hid_t un_h5_id(void);\n", 1, "hid_t: HDF5 belongs"),
     ("io/h5/read.c", "int f(void) { return H5Fopen(0); }\n", None, None),
-    ("io/plan.c", "int f(void) { return un_h5_open(0); } /* H5Fopen */\nchar *g(void) { return 0; }\n", None, None),
+    ("io/feed/plan.c", "int f(void) { return un_h5_open(0); } /* H5Fopen */\nchar *g(void) { return 0; }\n", None, None),
     ("io/a.c", "void *f(void) {\n    return malloc(3);\n}\n", 2, "malloc: memory comes"),
     ("io/a.c", "void f(void *p) { free (p); }\n", 1, "free: memory comes"),
     ("io/a.c", "char *f(void) { return strdup(0); }\n", 1, "strdup: memory comes"),

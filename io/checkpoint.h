@@ -12,7 +12,7 @@
 #include "comm/comm.h"
 #include "comm/shard.h"
 #include "io/disk/digest.h"
-#include "io/plan.h"
+#include "io/feed/plan.h"
 #include "io/run/owner.h"
 #include "runtime/params.h"
 #include <stdio.h>

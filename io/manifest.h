@@ -24,7 +24,7 @@
 
 #include "io/disk/digest.h"
 #include "io/disk/files.h"
-#include "io/plan.h"
+#include "io/feed/plan.h"
 #include "runtime/params.h"
 
 #define UN_MANIFEST_NAME "manifest.json"

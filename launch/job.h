@@ -7,7 +7,7 @@
 
 #include "comm/comm.h"
 #include "io/checkpoint.h"
-#include "io/loader.h"
+#include "io/feed/loader.h"
 #include "launch/exchange.h"
 #include "launch/run_config.h"
 #include "launch/send.h"

@@ -3,7 +3,7 @@
 #define UN_RUN_CONFIG_H
 
 #include "io/data/dataset.h"
-#include "io/plan.h"
+#include "io/feed/plan.h"
 #include "model/dims.h"
 #include "model/optim.h"
 #include "runtime/config/config.h"

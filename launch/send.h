@@ -4,12 +4,12 @@
  * unless the device takes any shape, and only what of it is used. A device that reads host memory gets the
  * host's own micro-batch.
  *
- * With a store (io/resident.h) the new features go from the block into it before they are used.
+ * With a store (io/feed/resident.h) the new features go from the block into it before they are used.
  */
 #ifndef UN_SEND_H
 #define UN_SEND_H
 
-#include "io/resident.h"
+#include "io/feed/resident.h"
 #include "model/batch.h"
 
 struct un_job;

@@ -4,7 +4,7 @@
  *
  *     bench_loader [IMAGES] [SECONDS]      1000 images, 2 seconds a line
  */
-#include "io/loader.h"
+#include "io/feed/loader.h"
 #include "io/run/metrics.h"
 #include "tests/data/make_files.h"
 

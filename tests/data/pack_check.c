@@ -1,7 +1,7 @@
 /* See pack_check.h. */
 #include "tests/data/pack_check.h"
 
-#include "io/mask.h"
+#include "io/feed/mask.h"
 #include "runtime/half.h"
 
 #include <setjmp.h>

@@ -3,7 +3,7 @@
 #ifndef UN_TEST_PACK_CHECK_H
 #define UN_TEST_PACK_CHECK_H
 
-#include "io/pack.h"
+#include "io/feed/pack.h"
 #include "tests/data/world.h"
 
 enum { PACK_FILL = 0xA5 }; /* what a test fills the memory of the batch with */

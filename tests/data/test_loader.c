@@ -2,7 +2,7 @@
  * ends. */
 #include "tests/data/world.h"
 
-#include "io/loader.h"
+#include "io/feed/loader.h"
 #include "runtime/rng.h"
 
 #include <setjmp.h>

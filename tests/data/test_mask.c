@@ -1,6 +1,6 @@
 /* Masks: rates within five sigma at fixed seeds, the 80/10/10 rule, at least one unit, a function of the
  * counters only. */
-#include "io/mask.h"
+#include "io/feed/mask.h"
 #include "runtime/rng.h"
 
 #include <math.h>

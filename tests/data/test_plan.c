@@ -3,7 +3,7 @@
  * seeds says something and a change of seed does not fail by chance. */
 #include "tests/data/world.h"
 
-#include "io/plan.h"
+#include "io/feed/plan.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -2,7 +2,7 @@
  * five sigma at fixed seeds. */
 #include "tests/data/world.h"
 
-#include "io/plan.h"
+#include "io/feed/plan.h"
 
 #include <math.h>
 #include <setjmp.h>

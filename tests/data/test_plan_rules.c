@@ -2,7 +2,7 @@
 #include "tests/data/world.h"
 
 #include "io/checkpoint.h"
-#include "io/plan.h"
+#include "io/feed/plan.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -4,7 +4,7 @@
  * read for it. */
 #include "tests/data/world.h"
 
-#include "io/loader.h"
+#include "io/feed/loader.h"
 #include "runtime/rng.h"
 
 #include <setjmp.h>

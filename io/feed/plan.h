@@ -5,8 +5,8 @@
  * lane's images in the order of a keyed permutation (Feistel network with cycle walking, keyed by seed,
  * stream, lane, epoch); every sample of a stream is seen exactly once an epoch.
  */
-#ifndef UN_PLAN_H
-#define UN_PLAN_H
+#ifndef UN_IO_FEED_PLAN_H
+#define UN_IO_FEED_PLAN_H
 
 #include "io/data/dataset.h"
 

@@ -8,10 +8,10 @@
  * slots, nor does the error: a failed micro-batch is reported at its place in the order, after all before it.
  * One consumer. Nothing is allocated after open.
  */
-#ifndef UN_LOADER_H
-#define UN_LOADER_H
+#ifndef UN_IO_FEED_LOADER_H
+#define UN_IO_FEED_LOADER_H
 
-#include "io/pack.h"
+#include "io/feed/pack.h"
 
 struct un_loader;
 

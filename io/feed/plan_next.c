@@ -4,7 +4,7 @@
  * Feistel network keyed by (seed, stream, lane, epoch); whether a pair is false, and its image, are drawn at
  * (epoch, lane, position in the epoch, stream): at the sample and not at the step, so that a sample which
  * waits as `pending` keeps its image and long images are not disfavoured. */
-#include "io/plan_private.h"
+#include "io/feed/private.h"
 
 #include "runtime/rng.h"
 

@@ -1,8 +1,8 @@
-/* What io/plan.c (opening, questions, digest) and io/plan_next.c (samples of a micro-batch) share. */
-#ifndef UN_PLAN_PRIVATE_H
-#define UN_PLAN_PRIVATE_H
+/* What io/feed/plan.c (opening, questions, digest) and io/feed/plan_next.c (samples of a micro-batch) share. */
+#ifndef UN_IO_FEED_PRIVATE_H
+#define UN_IO_FEED_PRIVATE_H
 
-#include "io/plan.h"
+#include "io/feed/plan.h"
 
 struct un_plan {
     struct un_plan_keys how;

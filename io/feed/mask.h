@@ -1,7 +1,7 @@
 /* Conditional masking of one sample: words or regions, never both. Pure functions of the random counters.
  * Source: UNITER section 3; 15 % of units, words by BERT's 80/10/10 rule, at least one unit masked. */
-#ifndef UN_MASK_H
-#define UN_MASK_H
+#ifndef UN_IO_FEED_MASK_H
+#define UN_IO_FEED_MASK_H
 
 #include "io/data/dataset.h"
 

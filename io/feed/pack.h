@@ -1,10 +1,10 @@
 /* Samples -> one packed micro-batch: reads rows, masks, fills every list of model/batch.h but scale and
  * ot_coef. */
-#ifndef UN_PACK_H
-#define UN_PACK_H
+#ifndef UN_IO_FEED_PACK_H
+#define UN_IO_FEED_PACK_H
 
-#include "io/plan.h"
-#include "io/resident.h"
+#include "io/feed/plan.h"
+#include "io/feed/resident.h"
 
 /* Caps of the micro-batches of a plan: bounds that no micro-batch can pass, tight where all samples are
  * alike. feature_type is f32 as soon as one data set holds f32 (f16 rows are then widened, exactly). */

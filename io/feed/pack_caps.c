@@ -1,5 +1,5 @@
 /* Bounds of micro-batches (pack.h), tight where all samples are alike. */
-#include "io/pack.h"
+#include "io/feed/pack.h"
 
 /* Sum of words * regions over the pairs of a micro-batch of T tokens, when no pair has more than w words and
  * r regions: a pair of a words and b regions has a b = (a + b) * ab/(a+b), ab/(a+b) grows in both, so the sum

@@ -1,6 +1,6 @@
 /* Places and flags of images (resident.h). The flags are the only thing that changes: one writer, many
  * readers, never back. */
-#include "io/resident.h"
+#include "io/feed/resident.h"
 
 #include "runtime/memory.h"
 #include <stdatomic.h>

@@ -6,8 +6,8 @@
  * queued, and a packer that sees it later leaves the rows out. Micro-batches are consumed in order, so
  * whatever is packed after that finds them there.
  */
-#ifndef UN_RESIDENT_H
-#define UN_RESIDENT_H
+#ifndef UN_IO_FEED_RESIDENT_H
+#define UN_IO_FEED_RESIDENT_H
 
 #include "io/data/dataset.h"
 

@@ -1,6 +1,6 @@
 /* Least-significant-digit radix sort of indices by key: as many passes as the largest key has digits. Stable,
  * so indices stay ascending inside a group. */
-#include "io/segments.h"
+#include "io/feed/segments.h"
 
 #include <string.h>
 

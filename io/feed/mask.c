@@ -2,7 +2,7 @@
  * Word i takes its decision, its fate (80 % [MASK], 10 % a random word, 10 % itself) and its random word from
  * the first three numbers at index i, so a forced word obeys the same rule as a drawn one. Source: UNITER
  * section 3; Devlin et al. (BERT) section 3.1. */
-#include "io/mask.h"
+#include "io/feed/mask.h"
 
 #include "runtime/rng.h"
 

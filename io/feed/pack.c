@@ -2,10 +2,10 @@
  * entered in the lists of its objective; the groups of equal words and positions are made at the end. Law:
  * the batch is a pure function of (samples, step, lane, purpose, seed); random numbers are counted by the
  * sample's index in the micro-batch. */
-#include "io/pack.h"
+#include "io/feed/pack.h"
 
-#include "io/mask.h"
-#include "io/segments.h"
+#include "io/feed/mask.h"
+#include "io/feed/segments.h"
 #include "runtime/half.h"
 
 #include <string.h>

@@ -3,7 +3,7 @@
  * `lock` guards everything in un_loader and the slots' state; the rest of a slot belongs to the worker while
  * it is BUSY and to the consumer while it is HELD. Free slots form a stack and not a ring, so that a slot
  * held for long blocks nobody. */
-#include "io/loader.h"
+#include "io/feed/loader.h"
 
 #include <pthread.h>
 #include <signal.h>

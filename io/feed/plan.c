@@ -1,7 +1,7 @@
 /* The plan as a thing: its streams, the bounds of its micro-batches, its weights.
- * What it yields stands in io/plan_next.c, its digest in io/plan_digest.c. */
+ * What it yields stands in io/feed/plan_next.c, its digest in io/feed/plan_digest.c. */
 #include "io/checkpoint.h"
-#include "io/plan_private.h"
+#include "io/feed/private.h"
 
 #include <math.h>
 

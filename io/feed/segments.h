@@ -1,6 +1,6 @@
 /* Groups equal keys: the un_segments of model/batch.h, made by a stable radix sort into given arrays. */
-#ifndef UN_SEGMENTS_H
-#define UN_SEGMENTS_H
+#ifndef UN_IO_FEED_SEGMENTS_H
+#define UN_IO_FEED_SEGMENTS_H
 
 #include <stdint.h>
 

@@ -2,7 +2,7 @@
  * training. */
 #define XXH_STATIC_LINKING_ONLY /* the state may then live on the stack */
 #include "io/checkpoint.h"
-#include "io/plan_private.h"
+#include "io/feed/private.h"
 #include <string.h>
 #include <xxhash.h>
 
