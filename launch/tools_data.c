@@ -1,6 +1,6 @@
 /* uniter data synth | inspect | verify. */
 #include "io/convert/captions.h"
-#include "io/inspect.h"
+#include "io/inspect/inspect.h"
 #include "io/synth/synth.h"
 #include "launch/tools.h"
 

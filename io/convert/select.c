@@ -2,7 +2,7 @@
 #include "io/convert/select.h"
 #include "io/data/file.h"
 #include "io/disk/files.h"
-#include "io/inspect.h"
+#include "io/inspect/inspect.h"
 #include "runtime/memory.h"
 
 #include <fcntl.h>

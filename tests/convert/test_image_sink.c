@@ -2,7 +2,7 @@
  * is survived with equal bytes, and nothing half-made is left. */
 #include "io/convert/image_sink.h"
 #include "io/data/file.h"
-#include "io/inspect.h"
+#include "io/inspect/inspect.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"
 #include "tests/convert/made_images.h"

@@ -2,7 +2,7 @@
  * twice are found however their rows lie, and no failure leaves a file behind. */
 #include "io/convert/text_sink.h"
 #include "io/data/file.h"
-#include "io/inspect.h"
+#include "io/inspect/inspect.h"
 #include "runtime/memory.h"
 #include "tests/data/expect.h"
 

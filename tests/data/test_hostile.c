@@ -1,7 +1,7 @@
 /* Wrong files, one break at a time: the right status, a message that names the file and the row or key, by
  * training's way of reading and by `verify`. Random damage is the matter of test_damage. */
 #include "io/h5/h5.h"
-#include "io/inspect.h"
+#include "io/inspect/inspect.h"
 #include "runtime/memory.h"
 #include "tests/data/broken.h"
 #include "tests/data/expect.h"

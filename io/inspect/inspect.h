@@ -1,6 +1,6 @@
 /* `uniter data inspect` and `uniter data verify`: one file of either kind, for people and for scripts. */
-#ifndef UN_INSPECT_H
-#define UN_INSPECT_H
+#ifndef UN_IO_INSPECT_INSPECT_H
+#define UN_IO_INSPECT_INSPECT_H
 
 #include "runtime/status.h"
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* FILE.xxh3: what a file was when it was last found good. */
 #include "io/disk/digest.h"
 #include "io/disk/files.h"
-#include "io/inspect.h"
+#include "io/inspect/inspect.h"
 #include "runtime/memory.h"
 
 #include <errno.h>

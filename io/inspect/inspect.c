@@ -1,8 +1,8 @@
 /* What a data file holds, for people. Large files: values are taken from SAMPLE regions spread evenly, and it
  * is said. */
-#include "io/inspect.h"
+#include "io/inspect/inspect.h"
 #include "io/data/file.h"
-#include "io/histogram.h"
+#include "io/inspect/histogram.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"
 #include <math.h>

@@ -1,7 +1,7 @@
 /* Every rule of the schema on every row: more than training checks, which sees only the rows it uses. */
 #include "io/data/private.h"
 #include "io/disk/ids.h"
-#include "io/inspect.h"
+#include "io/inspect/inspect.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"
 #include <math.h>

@@ -2,7 +2,7 @@
 #include "io/data/file.h"
 #include "io/disk/files.h"
 #include "io/disk/ids.h"
-#include "io/inspect.h"
+#include "io/inspect/inspect.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"
 

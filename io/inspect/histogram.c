@@ -1,4 +1,4 @@
-#include "io/histogram.h"
+#include "io/inspect/histogram.h"
 
 enum { BAR_CHARS = 40 };
 

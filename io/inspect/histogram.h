@@ -1,6 +1,6 @@
 /* Counts in equal bins, drawn as bars of a terminal's block characters. */
-#ifndef UN_HISTOGRAM_H
-#define UN_HISTOGRAM_H
+#ifndef UN_IO_INSPECT_HISTOGRAM_H
+#define UN_IO_INSPECT_HISTOGRAM_H
 
 #include <stdbool.h>
 #include <stdint.h>
