@@ -2,7 +2,7 @@
 #ifndef UN_WEIGHTS_VIEW_H
 #define UN_WEIGHTS_VIEW_H
 
-#include "io/checkpoint_params.h"
+#include "io/checkpoint/params.h"
 #include "io/safetensors.h"
 
 struct un_weights_view {

@@ -6,7 +6,7 @@
 #define UN_JOB_H
 
 #include "comm/comm.h"
-#include "io/checkpoint.h"
+#include "io/checkpoint/checkpoint.h"
 #include "io/feed/loader.h"
 #include "launch/exchange.h"
 #include "launch/run_config.h"

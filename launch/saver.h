@@ -1,11 +1,11 @@
 /* The checkpoints of a run: resume, and saves that the training does not wait for. What a rank owns is copied
  * (the stall), then its writer's thread puts the copy on the disk while steps go on
- * (io/checkpoint_writer.h).
+ * (io/checkpoint/writer.h).
  */
 #ifndef UN_SAVER_H
 #define UN_SAVER_H
 
-#include "io/checkpoint_writer.h"
+#include "io/checkpoint/writer.h"
 #include "launch/job.h"
 
 struct un_saver {

@@ -1,5 +1,5 @@
 /* uniter ckpt list | verify | show. */
-#include "io/checkpoint_show.h"
+#include "io/checkpoint/show.h"
 #include "launch/tools.h"
 
 static enum un_status run_one(const struct un_tool *tool, int n, char **words,

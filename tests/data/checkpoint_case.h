@@ -3,7 +3,7 @@
 #ifndef UN_TEST_CHECKPOINT_CASE_H
 #define UN_TEST_CHECKPOINT_CASE_H
 
-#include "io/checkpoint_writer.h"
+#include "io/checkpoint/writer.h"
 
 enum { CASE_LANES = 5, CASE_STREAMS = 3 };
 

@@ -1,6 +1,6 @@
 /* Checkpoints on one process: what is saved comes back bit for bit, the newest is found, old ones go. */
-#include "io/checkpoint_folder.h"
-#include "io/checkpoint_show.h"
+#include "io/checkpoint/folder.h"
+#include "io/checkpoint/show.h"
 #include "runtime/memory.h"
 #include "tests/data/checkpoint_case.h"
 #include "tests/data/expect.h"

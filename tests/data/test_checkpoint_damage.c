@@ -1,6 +1,6 @@
 /* Checkpoints that are damaged or hostile are never taken for whole, whatever broke in them. */
-#include "io/manifest.h"
-#include "io/manifest_private.h"
+#include "io/checkpoint/manifest.h"
+#include "io/checkpoint/manifest_private.h"
 #include "tests/data/checkpoint_case.h"
 #include "tests/data/expect.h"
 #include <setjmp.h>

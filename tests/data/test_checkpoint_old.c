@@ -1,7 +1,7 @@
 /* A checkpoint of version 1, made by the program as it was then (checkpoint_v1/): still read, by one rank and
  * by several that own parts of it, and damage in it is still found. */
-#include "io/checkpoint_private.h"
-#include "io/checkpoint_show.h"
+#include "io/checkpoint/private.h"
+#include "io/checkpoint/show.h"
 #include "tests/data/checkpoint_case.h"
 #include "tests/data/expect.h"
 #include <setjmp.h>

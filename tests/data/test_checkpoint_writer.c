@@ -1,8 +1,8 @@
 /* The writer beside the training, on a file system that hangs when the test wants it to: fdatasync, which
  * only shards need, is defined here. */
-#include "io/checkpoint_folder.h"
-#include "io/checkpoint_private.h"
-#include "io/checkpoint_writer.h"
+#include "io/checkpoint/folder.h"
+#include "io/checkpoint/private.h"
+#include "io/checkpoint/writer.h"
 #include "io/run/metrics.h"
 #include "runtime/memory.h"
 #include "tests/data/checkpoint_case.h"

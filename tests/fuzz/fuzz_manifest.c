@@ -1,7 +1,7 @@
 /* A manifest of a checkpoint: the input is all but its last line, which gets an honest digest here. What is
  * taken must be a cover: every element once, inside its shard's file. */
-#include "io/manifest.h"
-#include "io/manifest_private.h"
+#include "io/checkpoint/manifest.h"
+#include "io/checkpoint/manifest_private.h"
 #include "runtime/memory.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -1,7 +1,7 @@
 /* Which checkpoint to resume from: candidates come from rank 0, and a load by all ranks is the test of each.
  */
-#include "io/checkpoint_folder.h"
-#include "io/checkpoint_private.h"
+#include "io/checkpoint/folder.h"
+#include "io/checkpoint/private.h"
 #include "runtime/memory.h"
 #include <inttypes.h>
 #include <string.h>

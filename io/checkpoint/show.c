@@ -1,7 +1,7 @@
 /* Checkpoints for people (checkpoint_show.h). */
-#include "io/checkpoint_show.h"
-#include "io/checkpoint_folder.h"
-#include "io/manifest.h"
+#include "io/checkpoint/show.h"
+#include "io/checkpoint/folder.h"
+#include "io/checkpoint/manifest.h"
 #include "runtime/memory.h"
 #include <inttypes.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* manifest.json, the writing side, and its files. The reading side is manifest_parse.c. */
-#include "io/manifest.h"
+#include "io/checkpoint/manifest.h"
+#include "io/checkpoint/manifest_private.h"
 #include "io/disk/files.h"
-#include "io/manifest_private.h"
 #include "runtime/memory.h"
 #include <errno.h>
 #include <inttypes.h>

@@ -19,8 +19,8 @@
  * Version 1, still read: a shard is one run [first, first + count), xxh3_128 is that of the whole file, and
  * param_digest and state_digest were taken over longer blocks.
  */
-#ifndef UN_MANIFEST_H
-#define UN_MANIFEST_H
+#ifndef UN_IO_CHECKPOINT_MANIFEST_H
+#define UN_IO_CHECKPOINT_MANIFEST_H
 
 #include "io/disk/digest.h"
 #include "io/disk/files.h"

@@ -1,9 +1,9 @@
 /* The parameters of a checkpoint for tools: any checkpoint, whatever its model, without its moments. */
-#ifndef UN_CHECKPOINT_PARAMS_H
-#define UN_CHECKPOINT_PARAMS_H
+#ifndef UN_IO_CHECKPOINT_PARAMS_H
+#define UN_IO_CHECKPOINT_PARAMS_H
 
+#include "io/checkpoint/manifest.h"
 #include "io/disk/files.h"
-#include "io/manifest.h"
 
 struct un_checkpoint_params {
     char folder[UN_PATH_MAX], run_dir[UN_PATH_MAX]; /* run_dir: "" when the folder is not in a run's ckpt/ */

@@ -3,9 +3,9 @@
  * Law: the thread touches *part, its publisher and what the lock guards; everything else belongs to the
  * training's thread. It is joined before the next one starts.
  */
-#include "io/checkpoint_writer.h"
-#include "io/checkpoint_folder.h"
-#include "io/checkpoint_private.h"
+#include "io/checkpoint/writer.h"
+#include "io/checkpoint/folder.h"
+#include "io/checkpoint/private.h"
 #include "io/run/metrics.h"
 #include "runtime/memory.h"
 #include <errno.h>

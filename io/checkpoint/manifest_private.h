@@ -1,6 +1,6 @@
 /* What the writing and the reading side of manifest.json must agree on. */
-#ifndef UN_MANIFEST_PRIVATE_H
-#define UN_MANIFEST_PRIVATE_H
+#ifndef UN_IO_CHECKPOINT_MANIFEST_PRIVATE_H
+#define UN_IO_CHECKPOINT_MANIFEST_PRIVATE_H
 
 #define UN_MANIFEST_FORMAT "uniter-checkpoint"
 /* The last lines, around the digest of all bytes before them. */

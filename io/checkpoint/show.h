@@ -1,7 +1,7 @@
 /* Checkpoints for people: the list of a run, every digest of one, and what one holds. One process, nothing on
  * the disk is changed. */
-#ifndef UN_CHECKPOINT_SHOW_H
-#define UN_CHECKPOINT_SHOW_H
+#ifndef UN_IO_CHECKPOINT_SHOW_H
+#define UN_IO_CHECKPOINT_SHOW_H
 
 #include "runtime/status.h"
 #include <stdio.h>

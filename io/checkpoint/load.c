@@ -4,7 +4,7 @@
  * everything and compare them, shard by shard and as a whole, with the manifest. Memory that a collective
  * needs is taken before it.
  */
-#include "io/checkpoint_private.h"
+#include "io/checkpoint/private.h"
 #include "runtime/memory.h"
 #include <inttypes.h>
 #include <string.h>

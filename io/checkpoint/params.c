@@ -1,8 +1,8 @@
 /* The parameters of a checkpoint for tools: the manifest says what to expect, then it is loaded as a resume
  * on one rank would. */
-#include "io/checkpoint_params.h"
-#include "io/checkpoint.h"
-#include "io/checkpoint_folder.h"
+#include "io/checkpoint/params.h"
+#include "io/checkpoint/checkpoint.h"
+#include "io/checkpoint/folder.h"
 #include "runtime/memory.h"
 #include <string.h>
 #include <unistd.h>

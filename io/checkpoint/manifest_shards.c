@@ -1,5 +1,5 @@
 /* The files a manifest speaks of, against what it says about them. */
-#include "io/manifest.h"
+#include "io/checkpoint/manifest.h"
 #include "runtime/memory.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -1,12 +1,12 @@
 /* What the files that write and read checkpoints must agree on: the head of a shard, and the record by which
  * a rank tells rank 0 that its part is on the disk.
  */
-#ifndef UN_CHECKPOINT_PRIVATE_H
-#define UN_CHECKPOINT_PRIVATE_H
+#ifndef UN_IO_CHECKPOINT_PRIVATE_H
+#define UN_IO_CHECKPOINT_PRIVATE_H
 
-#include "io/checkpoint.h"
+#include "io/checkpoint/checkpoint.h"
+#include "io/checkpoint/manifest.h"
 #include "io/disk/files.h"
-#include "io/manifest.h"
 #include <stdatomic.h>
 
 #define UN_SHARD_FORMAT "uniter-checkpoint-shard"

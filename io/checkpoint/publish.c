@@ -5,8 +5,8 @@
  * collectives; the wait for them is bounded, and a rank that died or cannot write leaves none, so its
  * checkpoint never appears. Memory is taken before the first save.
  */
-#include "io/checkpoint_folder.h"
-#include "io/checkpoint_private.h"
+#include "io/checkpoint/folder.h"
+#include "io/checkpoint/private.h"
 #include "io/run/metrics.h"
 #include "runtime/memory.h"
 #include <dirent.h>

@@ -4,7 +4,7 @@
  * kilobytes around the arrays are verified before anything is believed. The elements are verified by the
  * digests of all ranks together (checkpoint_load.c).
  */
-#include "io/checkpoint_private.h"
+#include "io/checkpoint/private.h"
 #include "io/h5/h5.h"
 #include <inttypes.h>
 #include <string.h>

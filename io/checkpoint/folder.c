@@ -1,6 +1,6 @@
 /* Folders of checkpoints: names, list, appearance and removal. */
-#include "io/checkpoint_folder.h"
-#include "io/manifest.h"
+#include "io/checkpoint/folder.h"
+#include "io/checkpoint/manifest.h"
 #include "runtime/memory.h"
 #include <dirent.h>
 #include <errno.h>

@@ -4,8 +4,8 @@
  * while the arrays are written: they go to their places in the file by themselves, so that the loader reads
  * on. The record is written when the shard is durable.
  */
-#include "io/checkpoint_folder.h"
-#include "io/checkpoint_private.h"
+#include "io/checkpoint/folder.h"
+#include "io/checkpoint/private.h"
 #include "io/h5/h5.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -4,8 +4,8 @@
  * renaming it back first. So a folder without that ending is whole whenever a process is killed, and one with
  * it is rubbish. All calls are for one rank only.
  */
-#ifndef UN_CHECKPOINT_FOLDER_H
-#define UN_CHECKPOINT_FOLDER_H
+#ifndef UN_IO_CHECKPOINT_FOLDER_H
+#define UN_IO_CHECKPOINT_FOLDER_H
 
 #include "io/disk/files.h"
 

@@ -2,8 +2,8 @@
  * long as the counts say, tensors and shards must lie inside the buffers. Nothing is allocated for a count
  * that the text's own length does not bear out.
  */
-#include "io/manifest.h"
-#include "io/manifest_private.h"
+#include "io/checkpoint/manifest.h"
+#include "io/checkpoint/manifest_private.h"
 #include "runtime/memory.h"
 #include <errno.h>
 #include <inttypes.h>

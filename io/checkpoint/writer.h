@@ -1,13 +1,13 @@
 /* Writes checkpoints beside the training: each rank has a writer, whose thread puts this rank's part on the
- * disk; that of rank 0 then waits for the records of all ranks and publishes (io/checkpoint_private.h).
+ * disk; that of rank 0 then waits for the records of all ranks and publishes (io/checkpoint/private.h).
  *
  * Calls marked collective are made by all ranks in the same order, from the thread of the training; the
  * writers' threads call no collective. One save is under way at a time.
  */
-#ifndef UN_CHECKPOINT_WRITER_H
-#define UN_CHECKPOINT_WRITER_H
+#ifndef UN_IO_CHECKPOINT_WRITER_H
+#define UN_IO_CHECKPOINT_WRITER_H
 
-#include "io/checkpoint.h"
+#include "io/checkpoint/checkpoint.h"
 
 struct un_checkpoint_writer;
 
