@@ -1,6 +1,6 @@
 /* model.init (init_weights.h). */
 #include "launch/init_weights.h"
-#include "io/weights.h"
+#include "io/weights/weights.h"
 #include "model/net/network.h"
 #include "runtime/memory.h"
 

@@ -1,4 +1,4 @@
-/* model.init: the initial parameters of a fresh start from a file (io/weights.h). */
+/* model.init: the initial parameters of a fresh start from a file (io/weights/weights.h). */
 #ifndef UN_INIT_WEIGHTS_H
 #define UN_INIT_WEIGHTS_H
 

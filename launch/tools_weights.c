@@ -1,5 +1,5 @@
 /* uniter weights import | export | show | diff. */
-#include "io/weights_tools.h"
+#include "io/weights/tools.h"
 #include "launch/tools.h"
 #include "model/net/network.h"
 #include "runtime/memory.h"

@@ -1,5 +1,5 @@
 #include "tests/convert/weights_case.h"
-#include "io/safetensors.h"
+#include "io/weights/safetensors.h"
 #include "model/net/network.h"
 #include "tests/data/expect.h"
 

@@ -2,7 +2,7 @@
 #ifndef UN_TEST_WEIGHTS_CASE_H
 #define UN_TEST_WEIGHTS_CASE_H
 
-#include "io/weights.h"
+#include "io/weights/weights.h"
 #include "model/dims.h"
 
 /* vocabulary 21, width 8, 2 layers, intermediate 12, 16 positions, features 6, classes 5 */

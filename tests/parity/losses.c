@@ -2,7 +2,7 @@
  * under parameters from a safetensors file or a checkpoint instead of the file's rule, dropout off. Prints
  * one JSON object: {"mlm": ..., "itm": ...}. Exit code as of the program.
  */
-#include "io/weights.h"
+#include "io/weights/weights.h"
 #include "tests/model/net.h"
 #include "tests/parity/reference.h"
 

@@ -1,5 +1,5 @@
 /* Tensors by name from a safetensors file or a checkpoint. */
-#include "io/weights_view.h"
+#include "io/weights/view.h"
 #include "runtime/memory.h"
 #include <stdlib.h>
 #include <string.h>

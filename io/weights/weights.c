@@ -1,5 +1,5 @@
 /* Which tensor of a file goes into which parameter, and bringing the values there. */
-#include "io/weights.h"
+#include "io/weights/weights.h"
 #include "runtime/memory.h"
 #include <inttypes.h>
 #include <math.h>

@@ -12,10 +12,10 @@
  * The vocabulary of the file may be that of the model padded to a multiple of 8, as the authors pad it: the
  * surplus rows are dropped. Any other number of words is an error, as is every other shape.
  */
-#ifndef UN_WEIGHTS_H
-#define UN_WEIGHTS_H
+#ifndef UN_IO_WEIGHTS_WEIGHTS_H
+#define UN_IO_WEIGHTS_WEIGHTS_H
 
-#include "io/weights_view.h"
+#include "io/weights/view.h"
 
 enum { UN_WEIGHTS_NAME = UN_ST_NAME_MAX + 16 };
 

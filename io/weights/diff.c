@@ -1,5 +1,5 @@
 /* Two sets of tensors held against each other, block by block. */
-#include "io/weights_tools.h"
+#include "io/weights/tools.h"
 #include "runtime/memory.h"
 #include <inttypes.h>
 #include <math.h>

@@ -1,9 +1,9 @@
 /* Tensors by name, wherever they are: a safetensors file, a checkpoint, or the newest checkpoint of a run. */
-#ifndef UN_WEIGHTS_VIEW_H
-#define UN_WEIGHTS_VIEW_H
+#ifndef UN_IO_WEIGHTS_VIEW_H
+#define UN_IO_WEIGHTS_VIEW_H
 
 #include "io/checkpoint/params.h"
-#include "io/safetensors.h"
+#include "io/weights/safetensors.h"
 
 struct un_weights_view {
     const char *path;          /* of the file or of the checkpoint's folder */

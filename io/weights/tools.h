@@ -1,8 +1,8 @@
 /* What `uniter weights` does with views: write, show, compare. */
-#ifndef UN_WEIGHTS_TOOLS_H
-#define UN_WEIGHTS_TOOLS_H
+#ifndef UN_IO_WEIGHTS_TOOLS_H
+#define UN_IO_WEIGHTS_TOOLS_H
 
-#include "io/weights.h"
+#include "io/weights/weights.h"
 #include <stdio.h>
 
 /* The planned tensors under our names, with the tied copies of a released checkpoint when `tied`, as a new

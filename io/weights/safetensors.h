@@ -4,8 +4,8 @@
  * hole, no surplus), and values are read in blocks. Source: the format's README, github.com/huggingface/
  * safetensors.
  */
-#ifndef UN_SAFETENSORS_H
-#define UN_SAFETENSORS_H
+#ifndef UN_IO_WEIGHTS_SAFETENSORS_H
+#define UN_IO_WEIGHTS_SAFETENSORS_H
 
 #include "runtime/status.h"
 

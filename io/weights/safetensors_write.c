@@ -2,7 +2,7 @@
  * library does for one dtype. Nothing under the final name before all of it is on the disk.
  */
 #include "io/disk/files.h"
-#include "io/safetensors.h"
+#include "io/weights/safetensors.h"
 #include "runtime/bfloat.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"

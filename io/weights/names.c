@@ -1,7 +1,7 @@
 /* The names of tensors: ours, which are those of the released checkpoints, and BERT's. Source of both rules:
  * the authors' from_pretrained and the names in Hugging Face's BERT files.
  */
-#include "io/weights.h"
+#include "io/weights/weights.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* A table of tensors for people. Moments are summed block by block and joined by Chan's rule, so that a
  * LayerNorm of ones has a deviation of exactly zero. */
-#include "io/weights_tools.h"
+#include "io/weights/tools.h"
 #include "runtime/memory.h"
 #include <inttypes.h>
 #include <math.h>

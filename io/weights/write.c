@@ -1,5 +1,5 @@
 /* A new safetensors file from planned tensors. */
-#include "io/weights_tools.h"
+#include "io/weights/tools.h"
 #include "runtime/memory.h"
 
 static enum un_status fill(void *context, int64_t source, int64_t first, int64_t count, float *out) {
