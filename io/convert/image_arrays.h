@@ -14,8 +14,8 @@
 #ifndef UN_IMAGE_ARRAYS_H
 #define UN_IMAGE_ARRAYS_H
 
+#include "io/convert/format/npy.h"
 #include "io/convert/image_source.h"
-#include "io/convert/npy.h"
 
 enum un_array_role {
     UN_ARRAY_FEATURE,

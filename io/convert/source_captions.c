@@ -4,7 +4,7 @@
  * owner (an image) or is a member of its own. What lacks its caption or its image is an error that names
  * file, line and item; only the text itself may be bad.
  */
-#include "io/convert/json_items.h"
+#include "io/convert/format/json_items.h"
 #include "io/convert/text_private.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"

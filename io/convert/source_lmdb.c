@@ -2,7 +2,7 @@
  * as it stands; `__keys__` lists the keys and is passed over. Halves and floats keep their bits.
  */
 #include "io/convert/source_lmdb.h"
-#include "io/convert/lmdb_file.h"
+#include "io/convert/format/lmdb.h"
 #include "io/convert/lmdb_image.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"

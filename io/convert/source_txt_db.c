@@ -3,9 +3,9 @@
  * Memory: the lengths of id2len.json and, only when a record does not name its image, txt2img.json, some 50
  * bytes a text each.
  */
-#include "io/convert/caption_lines.h"
-#include "io/convert/json_items.h"
-#include "io/convert/lmdb_file.h"
+#include "io/convert/format/json_items.h"
+#include "io/convert/format/lines.h"
+#include "io/convert/format/lmdb.h"
 #include "io/convert/text_import.h"
 #include "io/convert/text_private.h"
 #include "io/convert/txt_value.h"

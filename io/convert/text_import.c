@@ -1,6 +1,6 @@
 /* Captions into a text file (text_import.h): a batch is read and matched, tokenised, written; and again. */
 #include "io/convert/text_import.h"
-#include "io/convert/caption_lines.h"
+#include "io/convert/format/lines.h"
 #include "io/convert/image_names.h"
 #include "io/convert/skipped.h"
 #include "io/convert/text_batch.h"

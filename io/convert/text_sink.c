@@ -5,7 +5,7 @@
  * then; the search for text ids that stand twice takes 14 bytes a text, once.
  */
 #include "io/convert/text_sink.h"
-#include "io/convert/spool.h"
+#include "io/convert/format/spool.h"
 #include "io/h5/row_sink.h"
 #include "runtime/memory.h"
 

@@ -9,7 +9,7 @@
 #ifndef UN_TSV_LINE_H
 #define UN_TSV_LINE_H
 
-#include "io/convert/base64.h"
+#include "io/convert/format/base64.h"
 #include "io/convert/image_arrays.h"
 
 enum { UN_TSV_COLUMNS = 10 };

@@ -1,6 +1,6 @@
 /* lz4 frame and msgpack of a txt_db (txt_value.h). */
 #include "io/convert/txt_value.h"
-#include "io/convert/msgpack_in.h"
+#include "io/convert/format/msgpack.h"
 #include "runtime/memory.h"
 
 #include <lz4frame.h>

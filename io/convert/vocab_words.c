@@ -1,5 +1,5 @@
 /* Counting words (vocab_train.h), and the command's frame: files in, a file out. */
-#include "io/convert/caption_lines.h"
+#include "io/convert/format/lines.h"
 #include "io/convert/vocab_train.h"
 #include "io/convert/wordpiece.h"
 #include "io/disk/files.h"

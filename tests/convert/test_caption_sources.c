@@ -1,8 +1,8 @@
 /* JSON by items, lines, image names, every source of captions, the import and the vocabulary, on small made
  * files, good and broken. */
-#include "io/convert/caption_lines.h"
+#include "io/convert/format/json_items.h"
+#include "io/convert/format/lines.h"
 #include "io/convert/image_names.h"
-#include "io/convert/json_items.h"
 #include "io/convert/text_import.h"
 #include "io/convert/txt_value.h"
 #include "io/convert/vocab_train.h"

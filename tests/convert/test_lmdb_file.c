@@ -1,6 +1,6 @@
 /* LMDB files: every key and value of a made database comes back; whatever byte is changed, or wherever the
  * file is cut, it is refused or read without harm. */
-#include "io/convert/lmdb_file.h"
+#include "io/convert/format/lmdb.h"
 #include "runtime/memory.h"
 #include "tests/data/expect.h"
 

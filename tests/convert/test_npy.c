@@ -1,7 +1,7 @@
 /* .npy headers, .npz members and base64: what is right comes back, what is wrong is named. */
-#include "io/convert/base64.h"
-#include "io/convert/msgpack_in.h"
-#include "io/convert/npy.h"
+#include "io/convert/format/base64.h"
+#include "io/convert/format/msgpack.h"
+#include "io/convert/format/npy.h"
 #include "runtime/memory.h"
 #include "tests/data/expect.h"
 

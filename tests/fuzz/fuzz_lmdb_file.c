@@ -1,5 +1,5 @@
 /* A whole data.mdb: the check, then liblmdb over every key and value. */
-#include "io/convert/lmdb_file.h"
+#include "io/convert/format/lmdb.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/fuzz_memory.h"
 

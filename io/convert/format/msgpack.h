@@ -2,8 +2,8 @@
  *
  * Not msgpack-c: its unpacker makes arrays as long as a header says before any element is there.
  */
-#ifndef UN_MSGPACK_IN_H
-#define UN_MSGPACK_IN_H
+#ifndef UN_IO_CONVERT_FORMAT_MSGPACK_H
+#define UN_IO_CONVERT_FORMAT_MSGPACK_H
 
 #include "runtime/status.h"
 

@@ -1,5 +1,5 @@
 /* Unnamed temporary files: O_TMPFILE, or a name that is taken away at once where the file system has none. */
-#include "io/convert/spool.h"
+#include "io/convert/format/spool.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"
 

@@ -1,6 +1,6 @@
 /* Lines of a file (caption_lines.h): one buffer that holds a whole line of the greatest length and a block.
  */
-#include "io/convert/caption_lines.h"
+#include "io/convert/format/lines.h"
 #include "runtime/memory.h"
 
 #include <errno.h>

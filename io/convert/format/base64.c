@@ -1,5 +1,5 @@
 /* Four characters at a time through four tables (base64.h). */
-#include "io/convert/base64.h"
+#include "io/convert/format/base64.h"
 
 #include <string.h>
 

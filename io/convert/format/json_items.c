@@ -4,7 +4,7 @@
  * brackets are followed until it ends, then jansson reads it strictly. An item that nobody asked for is
  * passed over without being kept.
  */
-#include "io/convert/json_items.h"
+#include "io/convert/format/json_items.h"
 #include "runtime/memory.h"
 
 #include <errno.h>

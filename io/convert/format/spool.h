@@ -1,8 +1,8 @@
 /* Bytes set aside in an unnamed temporary file until they can be put in their place: appended, then read from
  * anywhere. The file goes with the process, however it ends. Not thread-safe.
  */
-#ifndef UN_SPOOL_H
-#define UN_SPOOL_H
+#ifndef UN_IO_CONVERT_FORMAT_SPOOL_H
+#define UN_IO_CONVERT_FORMAT_SPOOL_H
 
 #include "runtime/status.h"
 

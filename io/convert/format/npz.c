@@ -1,6 +1,6 @@
 /* Members of an .npz, through libzip (npy.h). Sizes come from the zip's directory and are checked against
  * the .npy header and the most that deflate can do before any memory is taken. */
-#include "io/convert/npy.h"
+#include "io/convert/format/npy.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"
 

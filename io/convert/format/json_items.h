@@ -2,8 +2,8 @@
  * by key, arrays among them element by element; of an array at the top its elements. Where one begins and
  * ends is found by strings and brackets alone; each that is given out is parsed strictly.
  */
-#ifndef UN_JSON_ITEMS_H
-#define UN_JSON_ITEMS_H
+#ifndef UN_IO_CONVERT_FORMAT_JSON_ITEMS_H
+#define UN_IO_CONVERT_FORMAT_JSON_ITEMS_H
 
 #include "runtime/status.h"
 

@@ -1,5 +1,5 @@
 /* Read-only LMDB through liblmdb, after the check (lmdb_file.h). Each cursor has a transaction of its own. */
-#include "io/convert/lmdb_file.h"
+#include "io/convert/format/lmdb.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"
 

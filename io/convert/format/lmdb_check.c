@@ -5,7 +5,7 @@
  * every run of overflow pages lies inside. Keys need not be sorted: then some are not found, nothing worse.
  * Format of data version 1, 64-bit, little-endian (LMDB 0.9: lmdb.h, mdb.c).
  */
-#include "io/convert/lmdb_file.h"
+#include "io/convert/format/lmdb.h"
 #include "runtime/memory.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* Base64 (RFC 4648, the plain alphabet), strict: no line ends, padded to four, no stray bits. */
-#ifndef UN_BASE64_H
-#define UN_BASE64_H
+#ifndef UN_IO_CONVERT_FORMAT_BASE64_H
+#define UN_IO_CONVERT_FORMAT_BASE64_H
 
 #include "runtime/status.h"
 

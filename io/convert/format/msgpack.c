@@ -1,5 +1,5 @@
 /* The formats of MessagePack (specification of 2013), big-endian (msgpack_in.h). */
-#include "io/convert/msgpack_in.h"
+#include "io/convert/format/msgpack.h"
 
 static bool take_number(struct un_msgpack *in, int bytes, uint64_t *value) {
     if (un_msgpack_left(in) < (size_t)bytes) return false;

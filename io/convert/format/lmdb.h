@@ -4,8 +4,8 @@
  * liblmdb sees it. Nothing is written, no lock file is made; folders may be read-only. The file must not be
  * changed by others while it is open. Messages name file and page.
  */
-#ifndef UN_LMDB_FILE_H
-#define UN_LMDB_FILE_H
+#ifndef UN_IO_CONVERT_FORMAT_LMDB_H
+#define UN_IO_CONVERT_FORMAT_LMDB_H
 
 #include "runtime/status.h"
 

@@ -1,7 +1,7 @@
 /* A text file line by line in constant memory: no byte order mark, no line ends (LF, CRLF), a last line with
  * or without one. */
-#ifndef UN_CAPTION_LINES_H
-#define UN_CAPTION_LINES_H
+#ifndef UN_IO_CONVERT_FORMAT_LINES_H
+#define UN_IO_CONVERT_FORMAT_LINES_H
 
 #include "runtime/status.h"
 

@@ -1,5 +1,5 @@
 /* Headers of .npy: magic, version, length, then a Python dict with exactly descr, fortran_order and shape. */
-#include "io/convert/npy.h"
+#include "io/convert/format/npy.h"
 #include "runtime/half.h"
 
 #include <string.h>
