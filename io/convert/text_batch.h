@@ -4,7 +4,7 @@
 #define UN_TEXT_BATCH_H
 
 #include "io/convert/text_source.h"
-#include "io/convert/wordpiece.h"
+#include "io/convert/token/wordpiece.h"
 
 enum { UN_BATCH_TEXTS = 4096, UN_BATCH_BYTES = 4 << 20 };
 

@@ -4,7 +4,7 @@
 #define UN_TEXT_IMPORT_H
 
 #include "io/convert/text_source.h"
-#include "io/convert/wordpiece.h"
+#include "io/convert/token/wordpiece.h"
 
 struct un_text_import {
     struct un_strings images; /* feature files (*.img.h5) or patterns to match with; none: image ids are

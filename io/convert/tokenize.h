@@ -3,7 +3,7 @@
 #ifndef UN_TOKENIZE_H
 #define UN_TOKENIZE_H
 
-#include "io/convert/wordpiece.h"
+#include "io/convert/token/wordpiece.h"
 
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 /* The tokenizer against the reference lines, by hand-made cases, and on broken input. */
-#include "io/convert/wordpiece.h"
+#include "io/convert/token/wordpiece.h"
 #include "io/convert/workers.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"

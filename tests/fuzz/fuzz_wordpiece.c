@@ -1,7 +1,7 @@
 /* A vocabulary and, behind the first zero byte, a text: ids in range, the same with and without room; the
  * same text as the corpus of a vocabulary of its own, which must then be readable. */
-#include "io/convert/vocab_train.h"
-#include "io/convert/wordpiece.h"
+#include "io/convert/token/vocab_train.h"
+#include "io/convert/token/wordpiece.h"
 #include "runtime/memory.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -4,7 +4,7 @@
  * count is no longer true is put back with the true one. Every pair knows the words it has stood in; the
  * words of a pair that is joined are counted out, joined and counted in.
  */
-#include "io/convert/vocab_train.h"
+#include "io/convert/token/vocab_train.h"
 #include "runtime/memory.h"
 
 #include <stdlib.h>

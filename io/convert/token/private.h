@@ -1,8 +1,8 @@
 /* A vocabulary in memory: pieces by id and the trie over them. */
-#ifndef UN_WORDPIECE_PRIVATE_H
-#define UN_WORDPIECE_PRIVATE_H
+#ifndef UN_IO_CONVERT_TOKEN_PRIVATE_H
+#define UN_IO_CONVERT_TOKEN_PRIVATE_H
 
-#include "io/convert/wordpiece.h"
+#include "io/convert/token/wordpiece.h"
 
 /* Nodes of the trie; 0 is "no such node". A piece "##x" hangs at INNER as "x", every other one at FRONT. */
 enum { UN_WORDPIECE_FRONT = 1, UN_WORDPIECE_INNER = 2 };

@@ -6,8 +6,8 @@
  * pair that was seen first), until `size` lines are there or no pair stands together min_count times. The
  * same files give the same vocabulary on any machine. Source: Sennrich et al. 2016; Wu et al. 2016.
  */
-#ifndef UN_VOCAB_TRAIN_H
-#define UN_VOCAB_TRAIN_H
+#ifndef UN_IO_CONVERT_TOKEN_VOCAB_TRAIN_H
+#define UN_IO_CONVERT_TOKEN_VOCAB_TRAIN_H
 
 #include "runtime/status.h"
 

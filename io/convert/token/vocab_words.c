@@ -1,7 +1,7 @@
 /* Counting words (vocab_train.h), and the command's frame: files in, a file out. */
 #include "io/convert/format/lines.h"
-#include "io/convert/vocab_train.h"
-#include "io/convert/wordpiece.h"
+#include "io/convert/token/vocab_train.h"
+#include "io/convert/token/wordpiece.h"
 #include "io/disk/files.h"
 #include "io/run/metrics.h"
 #include "runtime/memory.h"

@@ -1,6 +1,6 @@
 /* Reading a vocabulary and building its trie (wordpiece_private.h). */
-#include "io/convert/wordpiece.h"
-#include "io/convert/wordpiece_private.h"
+#include "io/convert/token/private.h"
+#include "io/convert/token/wordpiece.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"
 

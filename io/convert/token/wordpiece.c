@@ -5,8 +5,8 @@
  * one hash table: the longest piece is the last accepting node on the way. Source: pytorch_pretrained_bert's
  * BasicTokenizer and WordpieceTokenizer as described by their behaviour; Unicode by utf8proc.
  */
-#include "io/convert/wordpiece.h"
-#include "io/convert/wordpiece_private.h"
+#include "io/convert/token/wordpiece.h"
+#include "io/convert/token/private.h"
 #include "runtime/memory.h"
 
 #include <string.h>

@@ -3,8 +3,8 @@
  * BertTokenizer on any text. Source: Devlin et al. 2019, tokenization.py (BasicTokenizer,
  * WordpieceTokenizer); Wu et al. 2016.
  */
-#ifndef UN_WORDPIECE_H
-#define UN_WORDPIECE_H
+#ifndef UN_IO_CONVERT_TOKEN_WORDPIECE_H
+#define UN_IO_CONVERT_TOKEN_WORDPIECE_H
 
 #include "io/data/dataset.h"
 
