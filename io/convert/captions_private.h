@@ -4,7 +4,7 @@
 
 #include "io/convert/captions.h"
 #include "io/convert/captions_match.h"
-#include "io/convert/image_source.h"
+#include "io/convert/image/source.h"
 #include "io/convert/token/wordpiece.h"
 #include "io/synth/draw.h"
 

@@ -6,7 +6,7 @@
 #ifndef UN_SELECT_H
 #define UN_SELECT_H
 
-#include "io/convert/image_sink.h"
+#include "io/convert/image/sink.h"
 #include "io/disk/ids.h"
 
 enum un_select_rule {

@@ -2,7 +2,7 @@
 #ifndef UN_TEST_MADE_IMAGES_H
 #define UN_TEST_MADE_IMAGES_H
 
-#include "io/convert/image_source.h"
+#include "io/convert/image/source.h"
 
 struct made {
     struct un_image_source source; /* first */

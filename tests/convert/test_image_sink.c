@@ -1,6 +1,6 @@
 /* The image sink with a made-up source: what is put is read back, bad values are named, a kill at any moment
  * is survived with equal bytes, and nothing half-made is left. */
-#include "io/convert/image_sink.h"
+#include "io/convert/image/sink.h"
 #include "io/data/file.h"
 #include "io/inspect/inspect.h"
 #include "runtime/half.h"

@@ -1,5 +1,5 @@
 /* A value of an img_db: msgpack-numpy or .npz, to a record. */
-#include "io/convert/lmdb_image.h"
+#include "io/convert/image/img_db_value.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -2,7 +2,7 @@
 #ifndef UN_TEST_FUZZ_MEMORY_H
 #define UN_TEST_FUZZ_MEMORY_H
 
-#include "io/convert/image_source.h"
+#include "io/convert/image/source.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 #include "tests/fuzz/use_source.h"
-#include "io/convert/image_private.h"
+#include "io/convert/image/private.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
 #ifndef UN_TEST_USE_SOURCE_H
 #define UN_TEST_USE_SOURCE_H
 
-#include "io/convert/image_source.h"
+#include "io/convert/image/source.h"
 
 /* Surveys, checks, reads the first images; closes the source. Sums what was read, so that sanitizers see all
  * of it. */

@@ -6,11 +6,11 @@
  *
  * Arrays are base64 of little-endian float32, ids of int64; boxes [n,4] in pixels.
  */
-#ifndef UN_TSV_LINE_H
-#define UN_TSV_LINE_H
+#ifndef UN_IO_CONVERT_IMAGE_TSV_LINE_H
+#define UN_IO_CONVERT_IMAGE_TSV_LINE_H
 
 #include "io/convert/format/base64.h"
-#include "io/convert/image_arrays.h"
+#include "io/convert/image/arrays.h"
 
 enum { UN_TSV_COLUMNS = 10 };
 struct un_tsv_line {

@@ -7,7 +7,7 @@
  *   confidence   conf confidence confidences scores objects_conf
  *   soft labels  soft_labels soft_label cls_prob
  */
-#include "io/convert/source_h5.h"
+#include "io/convert/image/h5.h"
 #include "runtime/memory.h"
 
 #include <errno.h>

@@ -13,7 +13,7 @@
  * (a dataset [N], or a dataset or an attribute of the group) if any is larger than 1.5 in the whole source,
  * and kept as they are otherwise. 64-bit floats are rounded to 32; everything else keeps its bits.
  */
-#include "io/convert/source_h5.h"
+#include "io/convert/image/h5.h"
 #include "runtime/memory.h"
 
 #include <errno.h>

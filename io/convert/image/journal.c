@@ -5,7 +5,7 @@
  *   uniter-import 1 DIGEST
  *   done IMAGES sorted SORTED
  */
-#include "io/convert/image_private.h"
+#include "io/convert/image/private.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"
 

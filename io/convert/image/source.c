@@ -2,7 +2,7 @@
  *
  * A list of ten million images must stay small, so ids lie one behind the other in large blocks.
  */
-#include "io/convert/image_source.h"
+#include "io/convert/image/source.h"
 #include "io/disk/ids.h"
 #include "runtime/memory.h"
 

@@ -1,6 +1,6 @@
 /* msgpack-numpy: a map name -> {nd: true, type: '<f2', kind: '', shape: [...], data: bytes}; keys are str or
  * bin. Entries that are no arrays are passed over (lmdb_image.h). */
-#include "io/convert/lmdb_image.h"
+#include "io/convert/image/img_db_value.h"
 #include "io/convert/format/msgpack.h"
 
 #include <string.h>

@@ -1,8 +1,8 @@
 /* What the files source_h5*.c share: columns of a foreign HDF5 file, and the forms it may have. */
-#ifndef UN_SOURCE_H5_H
-#define UN_SOURCE_H5_H
+#ifndef UN_IO_CONVERT_IMAGE_H5_H
+#define UN_IO_CONVERT_IMAGE_H5_H
 
-#include "io/convert/image_source.h"
+#include "io/convert/image/source.h"
 #include "io/h5/h5.h"
 
 /* What a file may say about regions; the names taken for each stand in source_h5_column.c. */

@@ -1,5 +1,5 @@
 /* Columns of a line, and their arrays (tsv_line.h). */
-#include "io/convert/tsv_line.h"
+#include "io/convert/image/tsv_line.h"
 
 #include <string.h>
 

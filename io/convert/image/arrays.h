@@ -11,11 +11,11 @@
  * Of two names for one thing the one further left is taken. `boxes` with no coordinate over 1.5 are unit
  * boxes; others need the image's size. Halves stay halves, 64-bit floats and integers become floats.
  */
-#ifndef UN_IMAGE_ARRAYS_H
-#define UN_IMAGE_ARRAYS_H
+#ifndef UN_IO_CONVERT_IMAGE_ARRAYS_H
+#define UN_IO_CONVERT_IMAGE_ARRAYS_H
 
 #include "io/convert/format/npy.h"
-#include "io/convert/image_source.h"
+#include "io/convert/image/source.h"
 
 enum un_array_role {
     UN_ARRAY_FEATURE,

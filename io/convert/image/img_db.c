@@ -1,9 +1,9 @@
 /* The authors' img_db: an LMDB folder whose values are one image each (lmdb_image.h), the key the image's id
  * as it stands; `__keys__` lists the keys and is passed over. Halves and floats keep their bits.
  */
-#include "io/convert/source_lmdb.h"
+#include "io/convert/image/img_db.h"
 #include "io/convert/format/lmdb.h"
-#include "io/convert/lmdb_image.h"
+#include "io/convert/image/img_db_value.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"
 

@@ -1,5 +1,5 @@
 /* Named arrays to a record (image_arrays.h). */
-#include "io/convert/image_arrays.h"
+#include "io/convert/image/arrays.h"
 #include "runtime/memory.h"
 
 #include <string.h>

@@ -2,7 +2,7 @@
  *
  * Law: nothing here needs more memory than a block of the index, whatever the number of images.
  */
-#include "io/convert/image_private.h"
+#include "io/convert/image/private.h"
 #include "io/h5/h5.h"
 #include "runtime/memory.h"
 

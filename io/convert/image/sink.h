@@ -5,10 +5,10 @@
  * the disk; a later run over the same source (same stamp, list and shape) goes on from there. The file gets
  * its name, whole and verified to be complete, at the end; before that nothing stands at OUT.
  */
-#ifndef UN_IMAGE_SINK_H
-#define UN_IMAGE_SINK_H
+#ifndef UN_IO_CONVERT_IMAGE_SINK_H
+#define UN_IO_CONVERT_IMAGE_SINK_H
 
-#include "io/convert/image_source.h"
+#include "io/convert/image/source.h"
 
 struct un_image_sink;
 

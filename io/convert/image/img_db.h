@@ -1,8 +1,8 @@
 /* The authors' side file of an img_db. */
-#ifndef UN_SOURCE_LMDB_H
-#define UN_SOURCE_LMDB_H
+#ifndef UN_IO_CONVERT_IMAGE_IMG_DB_H
+#define UN_IO_CONVERT_IMAGE_IMG_DB_H
 
-#include "io/convert/image_source.h"
+#include "io/convert/image/source.h"
 
 /* FOLDER/feat_X or feat_X_compressed has FOLDER/nbb_X.json: how many regions training takes of each image.
  * Where it is there, UN_DATA when it names an image that is not among the list's [first, n); other numbers

@@ -1,5 +1,5 @@
 /* Images from any source into one file: survey, threads, progress, summary (image_sink.h). */
-#include "io/convert/image_sink.h"
+#include "io/convert/image/sink.h"
 #include "io/convert/workers.h"
 #include "io/run/metrics.h"
 #include "runtime/memory.h"

@@ -4,7 +4,7 @@
  * there only when all before it do, so a later run needs one number. OUT.partial and its journal are removed
  * together, journal last, as the journal carries the lock.
  */
-#include "io/convert/image_private.h"
+#include "io/convert/image/private.h"
 #include "io/h5/h5.h"
 #include "io/run/metrics.h"
 #include "runtime/memory.h"

@@ -1,8 +1,8 @@
 /* A value of the authors' img_db: named arrays, as msgpack-numpy or as the bytes of an .npz. */
-#ifndef UN_LMDB_IMAGE_H
-#define UN_LMDB_IMAGE_H
+#ifndef UN_IO_CONVERT_IMAGE_IMG_DB_VALUE_H
+#define UN_IO_CONVERT_IMAGE_IMG_DB_VALUE_H
 
-#include "io/convert/image_arrays.h"
+#include "io/convert/image/arrays.h"
 
 /* Finds the arrays; those of msgpack are borrowed from the value. An .npz is opened into *npz, which the
  * caller closes (NULL otherwise), its members' values are not read: member[role] says where they are. */

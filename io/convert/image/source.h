@@ -4,8 +4,8 @@
  * read: each thread opens its own reader, and any reader may read any image. Messages name the file and the
  * member, key or line.
  */
-#ifndef UN_IMAGE_SOURCE_H
-#define UN_IMAGE_SOURCE_H
+#ifndef UN_IO_CONVERT_IMAGE_SOURCE_H
+#define UN_IO_CONVERT_IMAGE_SOURCE_H
 
 #include "runtime/status.h"
 #include "runtime/tensor.h"

@@ -1,8 +1,8 @@
 /* What image_sink.c, image_layout.c, image_journal.c and image_check.c share. */
-#ifndef UN_IMAGE_PRIVATE_H
-#define UN_IMAGE_PRIVATE_H
+#ifndef UN_IO_CONVERT_IMAGE_PRIVATE_H
+#define UN_IO_CONVERT_IMAGE_PRIVATE_H
 
-#include "io/convert/image_sink.h"
+#include "io/convert/image/sink.h"
 #include "io/disk/digest.h"
 
 enum un_image_column { UN_IMAGE_FEATURE, UN_IMAGE_BOX, UN_IMAGE_CONFIDENCE, UN_IMAGE_SOFT, UN_IMAGE_COLUMNS };

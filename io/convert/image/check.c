@@ -1,5 +1,5 @@
 /* What a record must be before it is written, and the order of its regions. */
-#include "io/convert/image_private.h"
+#include "io/convert/image/private.h"
 #include "io/h5/column.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"

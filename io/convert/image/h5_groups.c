@@ -1,6 +1,6 @@
 /* The forms of source_h5.c with datasets of their own for every image: a group an image, or datasets named
  * ID_features, ID_boxes, ID_cls_prob. Images come in the order of their names. */
-#include "io/convert/source_h5.h"
+#include "io/convert/image/h5.h"
 #include "runtime/memory.h"
 
 #include <stdio.h>

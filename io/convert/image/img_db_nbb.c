@@ -1,5 +1,5 @@
 /* nbb_*.json beside an img_db against the images in it (source_lmdb.h). */
-#include "io/convert/source_lmdb.h"
+#include "io/convert/image/img_db.h"
 #include "io/disk/files.h"
 #include "io/disk/ids.h"
 #include "runtime/memory.h"
