@@ -1,7 +1,7 @@
 /* uniter data import coco | vg | cc | sbu | text: captions into *.txt.h5; data tokenize, data vocab. */
-#include "io/convert/text_import.h"
+#include "io/convert/text/import.h"
+#include "io/convert/text/tokenize.h"
 #include "io/convert/token/vocab_train.h"
-#include "io/convert/tokenize.h"
 #include "launch/signals.h"
 #include "launch/tools.h"
 

@@ -1,7 +1,7 @@
 /* Texts of some files whose image is selected into one file, in order (select.h). Memory: the files' indices
  * and one text. */
 #include "io/convert/select.h"
-#include "io/convert/text_sink.h"
+#include "io/convert/text/sink.h"
 #include "io/data/file.h"
 #include "io/run/metrics.h"
 #include "runtime/memory.h"

@@ -2,10 +2,10 @@
  * files, good and broken. */
 #include "io/convert/format/json_items.h"
 #include "io/convert/format/lines.h"
-#include "io/convert/image_names.h"
-#include "io/convert/text_import.h"
+#include "io/convert/text/image_names.h"
+#include "io/convert/text/import.h"
+#include "io/convert/text/txt_db_value.h"
 #include "io/convert/token/vocab_train.h"
-#include "io/convert/txt_value.h"
 #include "io/data/file.h"
 #include "runtime/memory.h"
 #include "tests/data/expect.h"

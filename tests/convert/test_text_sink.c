@@ -1,6 +1,6 @@
 /* The text sink: what is added is read back through io/data/file.h, bad records are named, ids that stand
  * twice are found however their rows lie, and no failure leaves a file behind. */
-#include "io/convert/text_sink.h"
+#include "io/convert/text/sink.h"
 #include "io/data/file.h"
 #include "io/inspect/inspect.h"
 #include "runtime/memory.h"

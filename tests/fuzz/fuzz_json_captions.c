@@ -1,5 +1,5 @@
 /* Captions in JSON: the first byte of the input picks COCO, Visual Genome or SBU, the rest is the file. */
-#include "io/convert/text_source.h"
+#include "io/convert/text/source.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* Captions in lines: the first byte of the input picks Conceptual Captions, id TAB caption, or SBU's two
  * files, whose second is what follows the first zero byte. */
-#include "io/convert/text_source.h"
+#include "io/convert/text/source.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdio.h>

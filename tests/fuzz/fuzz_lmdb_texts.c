@@ -1,6 +1,6 @@
 /* One value of a txt_db, twice through the same reader: msgpack in an lz4 frame as it stands, and the bytes
  * as the content of a frame (one stored block), so that msgpack is searched too. */
-#include "io/convert/txt_value.h"
+#include "io/convert/text/txt_db_value.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>

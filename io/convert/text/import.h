@@ -1,9 +1,9 @@
 /* Captions to *.txt.h5: read, matched with images, tokenised by several threads, written in the source's
  * order. */
-#ifndef UN_TEXT_IMPORT_H
-#define UN_TEXT_IMPORT_H
+#ifndef UN_IO_CONVERT_TEXT_IMPORT_H
+#define UN_IO_CONVERT_TEXT_IMPORT_H
 
-#include "io/convert/text_source.h"
+#include "io/convert/text/source.h"
 #include "io/convert/token/wordpiece.h"
 
 struct un_text_import {

@@ -1,5 +1,5 @@
 /* The list of what is left out (skipped.h). */
-#include "io/convert/skipped.h"
+#include "io/convert/text/skipped.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"
 

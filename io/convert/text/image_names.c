@@ -3,7 +3,7 @@
  * Three tables over the same ids: by the id (idmap), and two sorted lists, by stem and by trailing number;
  * equal neighbours in a list are what makes a match ambiguous.
  */
-#include "io/convert/image_names.h"
+#include "io/convert/text/image_names.h"
 #include "io/disk/ids.h"
 #include "io/h5/h5.h"
 #include "runtime/memory.h"

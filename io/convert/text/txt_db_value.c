@@ -1,5 +1,5 @@
 /* lz4 frame and msgpack of a txt_db (txt_value.h). */
-#include "io/convert/txt_value.h"
+#include "io/convert/text/txt_db_value.h"
 #include "io/convert/format/msgpack.h"
 #include "runtime/memory.h"
 

@@ -1,7 +1,7 @@
 /* `uniter data tokenize`: lines of text in, a line "text TAB ids" (or pieces) out for each, in their order.
  */
-#ifndef UN_TOKENIZE_H
-#define UN_TOKENIZE_H
+#ifndef UN_IO_CONVERT_TEXT_TOKENIZE_H
+#define UN_IO_CONVERT_TEXT_TOKENIZE_H
 
 #include "io/convert/token/wordpiece.h"
 

@@ -1,6 +1,6 @@
 /* What all sources of captions have in common (text_source.h). */
-#include "io/convert/text_source.h"
-#include "io/convert/text_private.h"
+#include "io/convert/text/source.h"
+#include "io/convert/text/private.h"
 
 #include <stdio.h>
 

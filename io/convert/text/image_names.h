@@ -4,8 +4,8 @@
  *
  *   COCO_val2014_000000000042.jpg   coco_val2014_000000000042.npz   000000000042   42
  */
-#ifndef UN_IMAGE_NAMES_H
-#define UN_IMAGE_NAMES_H
+#ifndef UN_IO_CONVERT_TEXT_IMAGE_NAMES_H
+#define UN_IO_CONVERT_TEXT_IMAGE_NAMES_H
 
 #include "runtime/status.h"
 

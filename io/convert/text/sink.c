@@ -4,7 +4,7 @@
  * whose datasets must know their lengths, is made from the spools at the end. So memory does not grow until
  * then; the search for text ids that stand twice takes 14 bytes a text, once.
  */
-#include "io/convert/text_sink.h"
+#include "io/convert/text/sink.h"
 #include "io/convert/format/spool.h"
 #include "io/h5/row_sink.h"
 #include "runtime/memory.h"

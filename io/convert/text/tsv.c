@@ -5,7 +5,7 @@
  * line; a line whose text cannot be used (not UTF-8, an id too long) is handed on as such.
  */
 #include "io/convert/format/lines.h"
-#include "io/convert/text_private.h"
+#include "io/convert/text/private.h"
 #include "runtime/memory.h"
 
 #include <stdio.h>

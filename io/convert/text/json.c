@@ -5,7 +5,7 @@
  * file, line and item; only the text itself may be bad.
  */
 #include "io/convert/format/json_items.h"
-#include "io/convert/text_private.h"
+#include "io/convert/text/private.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"
 

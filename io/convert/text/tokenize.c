@@ -1,7 +1,7 @@
 /* Lines to ids (tokenize.h), by batches as an import does it. */
-#include "io/convert/tokenize.h"
+#include "io/convert/text/tokenize.h"
 #include "io/convert/format/lines.h"
-#include "io/convert/text_batch.h"
+#include "io/convert/text/batch.h"
 #include "io/convert/workers.h"
 
 #include <errno.h>

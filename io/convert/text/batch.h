@@ -1,9 +1,9 @@
 /* Some thousand captions at a time: copied from the source, tokenised by several threads, then written in
  * their order. */
-#ifndef UN_TEXT_BATCH_H
-#define UN_TEXT_BATCH_H
+#ifndef UN_IO_CONVERT_TEXT_BATCH_H
+#define UN_IO_CONVERT_TEXT_BATCH_H
 
-#include "io/convert/text_source.h"
+#include "io/convert/text/source.h"
 #include "io/convert/token/wordpiece.h"
 
 enum { UN_BATCH_TEXTS = 4096, UN_BATCH_BYTES = 4 << 20 };

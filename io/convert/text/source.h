@@ -1,6 +1,6 @@
 /* Where captions come from: one interface over every form, a record at a time, memory of one record. */
-#ifndef UN_TEXT_SOURCE_H
-#define UN_TEXT_SOURCE_H
+#ifndef UN_IO_CONVERT_TEXT_SOURCE_H
+#define UN_IO_CONVERT_TEXT_SOURCE_H
 
 #include "io/data/dataset.h"
 

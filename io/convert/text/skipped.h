@@ -1,6 +1,6 @@
 /* OUT.skipped.tsv: texts that an import leaves out, each with its reason, and their counts. */
-#ifndef UN_SKIPPED_H
-#define UN_SKIPPED_H
+#ifndef UN_IO_CONVERT_TEXT_SKIPPED_H
+#define UN_IO_CONVERT_TEXT_SKIPPED_H
 
 #include "runtime/status.h"
 #include <stdio.h>

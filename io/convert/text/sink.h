@@ -1,8 +1,8 @@
 /* A *.txt.h5 written as a stream: texts are spooled to unnamed temporary files beside it, so memory grows by
  * two offsets a text only; the HDF5 file is made from them at the end, complete or not at all.
  */
-#ifndef UN_TEXT_SINK_H
-#define UN_TEXT_SINK_H
+#ifndef UN_IO_CONVERT_TEXT_SINK_H
+#define UN_IO_CONVERT_TEXT_SINK_H
 
 #include "io/data/dataset.h"
 

@@ -1,5 +1,5 @@
 /* Batches of captions (text_batch.h): one pool of bytes and one of tokens, used again and again. */
-#include "io/convert/text_batch.h"
+#include "io/convert/text/batch.h"
 #include "io/convert/workers.h"
 #include "runtime/memory.h"
 

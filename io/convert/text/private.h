@@ -1,8 +1,8 @@
 /* What the sources of captions (source_*.c) share. */
-#ifndef UN_TEXT_PRIVATE_H
-#define UN_TEXT_PRIVATE_H
+#ifndef UN_IO_CONVERT_TEXT_PRIVATE_H
+#define UN_IO_CONVERT_TEXT_PRIVATE_H
 
-#include "io/convert/text_source.h"
+#include "io/convert/text/source.h"
 
 enum { UN_ID_MAX = 255 };
 

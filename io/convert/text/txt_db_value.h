@@ -1,6 +1,6 @@
 /* One value of the authors' txt_db: a msgpack map in an lz4 frame. */
-#ifndef UN_TXT_VALUE_H
-#define UN_TXT_VALUE_H
+#ifndef UN_IO_CONVERT_TEXT_TXT_DB_VALUE_H
+#define UN_IO_CONVERT_TEXT_TXT_DB_VALUE_H
 
 #include "runtime/status.h"
 
