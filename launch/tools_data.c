@@ -1,5 +1,5 @@
 /* uniter data synth | inspect | verify. */
-#include "io/convert/captions.h"
+#include "io/convert/world/world.h"
 #include "io/inspect/inspect.h"
 #include "io/synth/synth.h"
 #include "launch/tools.h"

@@ -1,5 +1,5 @@
 /* Which objects sentences name, which word pieces speak of them, which scenes come of it. */
-#include "io/convert/captions_private.h"
+#include "io/convert/world/private.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"
 #include "tests/data/expect.h"

@@ -1,6 +1,6 @@
 /* Classes, attributes, a sentence, parted by zero bytes: the matcher and the word pieces of what it finds.
  * What it must keep: spans lie in the sentence, in order, and every span has its own word pieces. */
-#include "io/convert/captions_private.h"
+#include "io/convert/world/private.h"
 #include "runtime/memory.h"
 #include "tests/fuzz/fuzz.h"
 

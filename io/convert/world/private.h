@@ -1,11 +1,11 @@
 /* What the files captions*.c share: the captions in memory, their scenes, the regions of a scene. */
-#ifndef UN_CAPTIONS_PRIVATE_H
-#define UN_CAPTIONS_PRIVATE_H
+#ifndef UN_IO_CONVERT_WORLD_PRIVATE_H
+#define UN_IO_CONVERT_WORLD_PRIVATE_H
 
-#include "io/convert/captions.h"
-#include "io/convert/captions_match.h"
 #include "io/convert/image/source.h"
 #include "io/convert/token/wordpiece.h"
+#include "io/convert/world/match.h"
+#include "io/convert/world/world.h"
 #include "io/synth/draw.h"
 
 enum {

@@ -2,7 +2,7 @@
  *
  * Law: the first line says whether there are image ids; every other line must be like it.
  */
-#include "io/convert/captions_private.h"
+#include "io/convert/world/private.h"
 #include "io/data/file.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"

@@ -5,7 +5,7 @@
  * with independent draws P, G, e as in synth_render.h. soft_label: a mass of 0.7 .. 0.9 for class and
  * lookalike, a fifth of the rest for the background, the others share what is left.
  */
-#include "io/convert/captions_private.h"
+#include "io/convert/world/private.h"
 #include "io/synth/render.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"

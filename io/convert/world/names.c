@@ -1,5 +1,5 @@
 /* The table of names: an open-addressing table of phrases over XXH3, plurals among them. */
-#include "io/convert/captions_names.h"
+#include "io/convert/world/names.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"
 

@@ -3,7 +3,7 @@
  * Mentions of one caption with different attributes are different objects; in another caption of the scene
  * they are sought again among its objects of the class, the one with most attributes in common first.
  */
-#include "io/convert/captions_private.h"
+#include "io/convert/world/private.h"
 #include "runtime/memory.h"
 
 #include <stdlib.h>

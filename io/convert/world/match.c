@@ -1,6 +1,6 @@
 /* The sentence as items, each an object, an attribute or a plain word; a chain of attributes ends in the
  * object that it describes: "a large, brown and white dog". */
-#include "io/convert/captions_match.h"
+#include "io/convert/world/match.h"
 
 enum item_kind { PLAIN, ATTRIBUTE, OBJECT };
 struct item {

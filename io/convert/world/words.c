@@ -1,5 +1,5 @@
 /* A sentence as lower-cased words that know their bytes. */
-#include "io/convert/captions_names.h"
+#include "io/convert/world/names.h"
 
 #include <string.h>
 #include <utf8proc.h>

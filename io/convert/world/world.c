@@ -1,7 +1,7 @@
 /* The command: keys, their checks, the files (all of them or none), the summary. */
-#include "io/convert/captions.h"
-#include "io/convert/captions_private.h"
+#include "io/convert/world/world.h"
 #include "io/convert/image/sink.h"
+#include "io/convert/world/private.h"
 #include "io/disk/files.h"
 #include "io/run/metrics.h"
 #include "runtime/memory.h"

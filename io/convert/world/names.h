@@ -4,8 +4,8 @@
  * Names and sentences are cut into words alike: runs of letters and digits, lower-cased; so "t-shirt" is "t
  * shirt".
  */
-#ifndef UN_CAPTIONS_NAMES_H
-#define UN_CAPTIONS_NAMES_H
+#ifndef UN_IO_CONVERT_WORLD_NAMES_H
+#define UN_IO_CONVERT_WORLD_NAMES_H
 
 #include "runtime/status.h"
 

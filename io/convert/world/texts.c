@@ -1,6 +1,6 @@
 /* The texts of one split with their alignment: a word goes with every region that shows what it names. */
-#include "io/convert/captions_private.h"
 #include "io/convert/text/sink.h"
+#include "io/convert/world/private.h"
 #include "runtime/memory.h"
 
 #include <stdio.h>

@@ -9,8 +9,8 @@
  * all objects of its class in the scene. Everything is a pure function of the keys, the seed and the
  * captions, whatever the number of threads.
  */
-#ifndef UN_CAPTIONS_H
-#define UN_CAPTIONS_H
+#ifndef UN_IO_CONVERT_WORLD_WORLD_H
+#define UN_IO_CONVERT_WORLD_WORLD_H
 
 #include "runtime/config/config.h"
 

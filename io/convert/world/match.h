@@ -1,8 +1,8 @@
 /* Which objects a sentence names, and what it says of them. */
-#ifndef UN_CAPTIONS_MATCH_H
-#define UN_CAPTIONS_MATCH_H
+#ifndef UN_IO_CONVERT_WORLD_MATCH_H
+#define UN_IO_CONVERT_WORLD_MATCH_H
 
-#include "io/convert/captions_names.h"
+#include "io/convert/world/names.h"
 
 enum { UN_MENTION_ATTRIBUTES = 4, UN_CAPTION_MENTIONS = 256 };
 
