@@ -1,5 +1,5 @@
 /* uniter data split | merge | subset: parts of feature and text files, by image. */
-#include "io/convert/select.h"
+#include "io/convert/select/select.h"
 #include "io/data/dataset.h"
 #include "io/disk/paths.h"
 #include "launch/signals.h"

@@ -1,6 +1,6 @@
 /* Parts of files by image: the keyed hash, lists of ids, merges and splits compared with the inputs, stops,
  * and every allocation failing once. The commands as a whole are the matter of tests/runs/test_select.py. */
-#include "io/convert/select.h"
+#include "io/convert/select/select.h"
 #include "io/data/file.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"

@@ -1,5 +1,5 @@
 /* A whole *.img.h5: verified, shown, and read as the source of a split. */
-#include "io/convert/select.h"
+#include "io/convert/select/select.h"
 #include "io/inspect/inspect.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/memory_file.h"

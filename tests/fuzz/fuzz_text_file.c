@@ -1,5 +1,5 @@
 /* A whole *.txt.h5: verified, shown, and taken as a list of image ids. */
-#include "io/convert/select.h"
+#include "io/convert/select/select.h"
 #include "io/inspect/inspect.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/memory_file.h"

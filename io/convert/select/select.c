@@ -1,5 +1,5 @@
 /* Which images: by a keyed hash of the id or by a list (select.h). */
-#include "io/convert/select.h"
+#include "io/convert/select/select.h"
 #include "io/data/file.h"
 #include "io/disk/files.h"
 #include "io/inspect/inspect.h"

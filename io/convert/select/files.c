@@ -3,9 +3,9 @@
  * A split makes several files: all are planned and checked (names, empty parts) before the first is written,
  * and what was finished is removed again when a later one fails.
  */
-#include "io/convert/select.h"
-#include "io/data/file.h"
 #include "io/disk/files.h"
+#include "io/convert/select/select.h"
+#include "io/data/file.h"
 #include "io/inspect/inspect.h"
 #include "runtime/memory.h"
 

@@ -1,6 +1,6 @@
 /* Texts of some files whose image is selected into one file, in order (select.h). Memory: the files' indices
  * and one text. */
-#include "io/convert/select.h"
+#include "io/convert/select/select.h"
 #include "io/convert/text/sink.h"
 #include "io/data/file.h"
 #include "io/run/metrics.h"

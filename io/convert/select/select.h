@@ -3,8 +3,8 @@
  * Law of a split: the part an image falls into depends on its id and the key alone, so feature and text files
  * split with the same key go the same way, in any order, and no image stands on both sides.
  */
-#ifndef UN_SELECT_H
-#define UN_SELECT_H
+#ifndef UN_IO_CONVERT_SELECT_SELECT_H
+#define UN_IO_CONVERT_SELECT_SELECT_H
 
 #include "io/convert/image/sink.h"
 #include "io/disk/ids.h"

@@ -2,7 +2,7 @@
  *
  * An entry's `at` is its first region in its file, `bytes` is the number of the file.
  */
-#include "io/convert/select.h"
+#include "io/convert/select/select.h"
 #include "io/data/file.h"
 #include "runtime/memory.h"
 
