@@ -1,4 +1,4 @@
-/* What this rank waits for in comm, told to whoever watches the rank (launch/watchdog.c): one pulse for each
+/* What this rank waits for in comm, told to whoever watches the rank (launch/process/watchdog.c): one pulse for each
  * thread that has collectives of its own.
  *
  * Law: the thread writes, the watcher reads, neither waits; a beginning costs two stores. Of collectives

@@ -2,7 +2,7 @@
 #include "launch/step.h"
 
 #include "io/run/metrics.h"
-#include "launch/signals.h"
+#include "launch/process/signals.h"
 #include "model/net/replay.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* uniter data import npz | tsv | lmdb | h5: other people's features into *.img.h5. A form is a row of the
  * tables below: the constructor of its source, and its command. */
 #include "io/convert/image/sink.h"
-#include "launch/signals.h"
+#include "launch/process/signals.h"
 #include "launch/tools.h"
 
 #include <stddef.h>

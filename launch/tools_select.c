@@ -2,7 +2,7 @@
 #include "io/convert/select/select.h"
 #include "io/data/dataset.h"
 #include "io/disk/paths.h"
-#include "launch/signals.h"
+#include "launch/process/signals.h"
 #include "launch/tools.h"
 #include "runtime/memory.h"
 

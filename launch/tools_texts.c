@@ -2,7 +2,7 @@
 #include "io/convert/text/import.h"
 #include "io/convert/text/tokenize.h"
 #include "io/convert/token/vocab_train.h"
-#include "launch/signals.h"
+#include "launch/process/signals.h"
 #include "launch/tools.h"
 
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* uniter: the tools beside the training, one process, no MPI. Finds the command in the tables of tools.h. */
-#include "launch/end.h"
+#include "launch/process/end.h"
 #include "launch/tools.h"
 #include "runtime/memory.h"
 

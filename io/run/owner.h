@@ -3,7 +3,7 @@
  * A start that takes the folder replaces the record as a whole, with the next start number and a token of its
  * own; every writer compares the record with its own before it publishes something (un_owner_check). So a run
  * that was stopped or lost its network finds out before it writes over a newer one. The owner shows that it
- * lives by RUN/log/beats, in which each rank keeps a line (launch/beat.h); a new owner puts a new file there.
+ * lives by RUN/log/beats, in which each rank keeps a line (launch/process/beat.h); a new owner puts a new file there.
  * Times of other hosts are never compared: life is a change seen from here.
  */
 #ifndef UN_IO_RUN_OWNER_H

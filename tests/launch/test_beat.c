@@ -1,6 +1,6 @@
 /* Lines of RUN/log/beats: what is printed is parsed; damaged lines count as absent; the verdict names the
  * ranks that are behind and those that are silent. */
-#include "launch/beat.h"
+#include "launch/process/beat.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -8,8 +8,8 @@
  * the launcher ends the others when the first is gone, and where it cannot, each ends by itself, all within
  * twice run.timeout. Time during which the whole process was stopped does not count.
  */
-#ifndef UN_WATCHDOG_H
-#define UN_WATCHDOG_H
+#ifndef UN_LAUNCH_PROCESS_WATCHDOG_H
+#define UN_LAUNCH_PROCESS_WATCHDOG_H
 
 #include "comm/comm.h"
 #include "io/run/owner.h"

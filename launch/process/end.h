@@ -1,6 +1,6 @@
 /* How a program ends: one place says what went wrong, one place turns a status into an exit code. */
-#ifndef UN_END_H
-#define UN_END_H
+#ifndef UN_LAUNCH_PROCESS_END_H
+#define UN_LAUNCH_PROCESS_END_H
 
 #include "runtime/status.h"
 

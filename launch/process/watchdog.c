@@ -1,11 +1,11 @@
 /* The watchdog's two threads (watchdog.h). Law: `lock` guards what both threads use, and nobody holds it
  * during input or output; phase and pulses are atomics written by the threads that are watched. */
-#include "launch/watchdog.h"
+#include "launch/process/watchdog.h"
 
 #include "comm/launcher.h"
 #include "io/run/metrics.h"
-#include "launch/beat.h"
-#include "launch/end.h"
+#include "launch/process/beat.h"
+#include "launch/process/end.h"
 #include "runtime/memory.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* The end of a program (end.h). */
-#include "launch/end.h"
+#include "launch/process/end.h"
 
 #include <poll.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* Lines of RUN/log/beats, and the sentence that is made of them (beat.h). */
-#include "launch/beat.h"
+#include "launch/process/beat.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

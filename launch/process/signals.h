@@ -1,7 +1,7 @@
 /* SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 ask for a stop at the next step boundary; a second SIGINT leaves at
  * once. */
-#ifndef UN_SIGNALS_H
-#define UN_SIGNALS_H
+#ifndef UN_LAUNCH_PROCESS_SIGNALS_H
+#define UN_LAUNCH_PROCESS_SIGNALS_H
 
 #include <stdbool.h>
 

@@ -1,5 +1,5 @@
 /* Signals (signals.h). */
-#include "launch/signals.h"
+#include "launch/process/signals.h"
 
 #include <signal.h>
 #include <stddef.h>
