@@ -1,10 +1,10 @@
 /* uniter_dist: pretraining. Reads the command line, opens the job, runs what was asked. */
-#include "launch/backend.h"
 #include "launch/bench.h"
 #include "launch/folder.h"
 #include "launch/job_part.h"
 #include "launch/plan_print.h"
 #include "launch/process/end.h"
+#include "launch/traffic/backend.h"
 #include "launch/train.h"
 
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 Its inputs stand in scaling.json beside it, each group with where it comes from: measured, a target, published, or assumed. Nothing
 here was measured on a cluster; the table says what to expect and which cause to look for first.
 
-A step, as launch/exchange.h orders it: parameters are gathered bucket by bucket while the forward of the first lane already uses
+A step, as launch/traffic/exchange.h orders it: parameters are gathered bucket by bucket while the forward of the first lane already uses
 those that have come; the other lanes; the backward of the last lane makes buckets of gradients, from the end of the buffer to its
 beginning, and each starts on its way to its owners when it is full; norm; update of the own part. The embeddings come first and
 last, so their buckets can hide behind nothing. Three ways to reduce a bucket:

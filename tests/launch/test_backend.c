@@ -1,5 +1,5 @@
 /* Who may talk from card to card: every rank has one of its own. */
-#include "launch/backend.h"
+#include "launch/traffic/backend.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

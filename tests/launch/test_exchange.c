@@ -1,8 +1,8 @@
 /* The exchange over a path that only notes what it is asked: which buckets a forward waits for, whose bf16
  * copies are made when they come, and where the partial norms of all ranks go.
  */
-#include "launch/exchange_path.h"
 #include "launch/job.h"
+#include "launch/traffic/exchange_path.h"
 #include "runtime/memory.h"
 
 #include <setjmp.h>

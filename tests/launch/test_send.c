@@ -2,10 +2,10 @@
  * when, after a resumption, beside validations and for the ranks this was started on; no queue touches a
  * micro-batch while the other does; what is kept on the card is neither read nor sent again; memory counted,
  * and what does not fit is said with what would. */
-#include "launch/backend.h"
 #include "launch/job_part.h"
 #include "launch/plan_print.h"
 #include "launch/step.h"
+#include "launch/traffic/backend.h"
 #include "launch/validate.h"
 #include "tests/data/world.h"
 #include "tests/launch/pretend_card.h"

@@ -4,8 +4,8 @@
  * refuses a start where that is not so; `auto` then takes MPI, which always works: through the host's memory
  * where the host cannot read the device's.
  */
-#ifndef UN_BACKEND_H
-#define UN_BACKEND_H
+#ifndef UN_LAUNCH_TRAFFIC_BACKEND_H
+#define UN_LAUNCH_TRAFFIC_BACKEND_H
 
 #include "launch/job.h"
 

@@ -3,8 +3,8 @@
  * waits for its event, on the job's queue. So memory may be used again in the order in which the training
  * thread uses it, and the host only waits where it reads a number.
  */
-#include "launch/exchange_path.h"
 #include "launch/job.h"
+#include "launch/traffic/exchange_path.h"
 
 static size_t cards_bytes(const struct un_shard *s, int64_t list) {
     size_t sums = (size_t)(un_param_blocks(s->total) + s->size);

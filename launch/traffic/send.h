@@ -6,8 +6,8 @@
  *
  * With a store (io/feed/resident.h) the new features go from the block into it before they are used.
  */
-#ifndef UN_SEND_H
-#define UN_SEND_H
+#ifndef UN_LAUNCH_TRAFFIC_SEND_H
+#define UN_LAUNCH_TRAFFIC_SEND_H
 
 #include "io/feed/resident.h"
 #include "model/batch.h"

@@ -2,8 +2,8 @@
  * in the thread of the queue and touch the buffers of their bucket only; between posting and waiting nobody
  * else touches those.
  */
-#include "launch/exchange_path.h"
 #include "launch/job.h"
+#include "launch/traffic/exchange_path.h"
 
 static size_t norm_count(const struct un_shard *s, int64_t list) {
     return (size_t)(s->size + 1) * (size_t)list + (size_t)(un_param_blocks(s->total) + s->size);

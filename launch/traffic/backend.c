@@ -1,7 +1,7 @@
 /* The choice of the way between ranks (backend.h). */
-#include "launch/backend.h"
+#include "launch/traffic/backend.h"
 
-#include "launch/exchange_path.h"
+#include "launch/traffic/exchange_path.h"
 #include "runtime/plugin.h"
 
 #include <stdio.h>

@@ -8,10 +8,10 @@
  * of that bucket was queued on job->queue, and are told of there by events or because that queue runs at
  * once.
  */
-#ifndef UN_EXCHANGE_PATH_H
-#define UN_EXCHANGE_PATH_H
+#ifndef UN_LAUNCH_TRAFFIC_EXCHANGE_PATH_H
+#define UN_LAUNCH_TRAFFIC_EXCHANGE_PATH_H
 
-#include "launch/exchange.h"
+#include "launch/traffic/exchange.h"
 
 struct un_exchange_path {
     const char *way; /* in words */

@@ -8,8 +8,8 @@
  * How the data travel is one of three paths (exchange_path.h). One process: no path, everything is there at
  * once. Errors of the communication stick and come out of the next call that returns a status.
  */
-#ifndef UN_EXCHANGE_H
-#define UN_EXCHANGE_H
+#ifndef UN_LAUNCH_TRAFFIC_EXCHANGE_H
+#define UN_LAUNCH_TRAFFIC_EXCHANGE_H
 
 #include "comm/device_parts.h"
 #include "comm/parts.h"

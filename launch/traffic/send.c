@@ -1,7 +1,7 @@
 /* Micro-batches on their way to the device (send.h). Law: block s is written by the copy queue after used[s],
  * except for the factors, and read by the job's queue after copied[s]. The store belongs to the job's queue
  * alone, so an image may be called resident as soon as the work that puts it there is queued. */
-#include "launch/send.h"
+#include "launch/traffic/send.h"
 
 #include "launch/job.h"
 
