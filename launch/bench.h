@@ -2,7 +2,7 @@
 #ifndef UN_BENCH_H
 #define UN_BENCH_H
 
-#include "launch/job.h"
+#include "launch/job/job.h"
 
 /* One step of warm-up, then `steps` timed ones, with a measurement of C = A B on the same device before
  * each (CPU: 1024 x 3072 x 768 in f32; card: 8192 cubed in the type of the training's products). Prints

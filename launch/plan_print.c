@@ -1,7 +1,7 @@
 /* --check (plan_print.h): parameters, memory, cache, data sets, streams, steps per epoch, tokens per step. */
 #include "launch/plan_print.h"
 
-#include "launch/init_weights.h"
+#include "launch/job/init_weights.h"
 
 static double mib(size_t bytes) {
     return (double)bytes / (1 << 20);

@@ -2,7 +2,7 @@
 #ifndef UN_PLAN_PRINT_H
 #define UN_PLAN_PRINT_H
 
-#include "launch/job.h"
+#include "launch/job/job.h"
 
 /* Needs the data stage only. */
 enum un_status un_plan_print(const struct un_job *job, FILE *out);

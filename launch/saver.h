@@ -6,7 +6,7 @@
 #define UN_SAVER_H
 
 #include "io/checkpoint/writer.h"
-#include "launch/job.h"
+#include "launch/job/job.h"
 
 struct un_saver {
     struct un_job *job;

@@ -6,7 +6,7 @@
 #ifndef UN_STEP_H
 #define UN_STEP_H
 
-#include "launch/job.h"
+#include "launch/job/job.h"
 
 /* Where the time of the host goes in a step. reduce: held up by communication, wherever in the step; the
  * others are without it. A card is only given its work in compute; the wait for it is the end of update. */

@@ -1,13 +1,13 @@
 /* The training run (train.h): the order of a run in time. */
 #include "launch/train.h"
 
-#include "launch/folder.h"
-#include "launch/init_weights.h"
-#include "launch/job_part.h"
+#include "launch/job/folder.h"
+#include "launch/job/init_weights.h"
+#include "launch/job/part.h"
+#include "launch/job/topology.h"
 #include "launch/process/signals.h"
 #include "launch/saver.h"
 #include "launch/step.h"
-#include "launch/topology.h"
 #include "launch/validate.h"
 
 #include <math.h>

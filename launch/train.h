@@ -2,7 +2,7 @@
 #ifndef UN_TRAIN_H
 #define UN_TRAIN_H
 
-#include "launch/job.h"
+#include "launch/job/job.h"
 
 /* resume: "auto" | "none" | a checkpoint folder. UN_STOPPED after a signal and its checkpoint. Collective. */
 enum un_status un_train_run(struct un_job *job, const char *resume, bool quiet);

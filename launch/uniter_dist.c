@@ -1,7 +1,7 @@
 /* uniter_dist: pretraining. Reads the command line, opens the job, runs what was asked. */
 #include "launch/bench.h"
-#include "launch/folder.h"
-#include "launch/job_part.h"
+#include "launch/job/folder.h"
+#include "launch/job/part.h"
 #include "launch/plan_print.h"
 #include "launch/process/end.h"
 #include "launch/traffic/backend.h"

@@ -4,7 +4,7 @@
 #define UN_VALIDATE_H
 
 #include "io/run/metrics.h"
-#include "launch/job.h"
+#include "launch/job/job.h"
 
 enum un_status un_validate_run(struct un_job *job, struct un_stats *total);
 /* Puts valid/<objective>_loss, _acc, distances and alignment into an open metrics line, and a text for

@@ -7,7 +7,7 @@
 #ifndef UN_LAUNCH_TRAFFIC_BACKEND_H
 #define UN_LAUNCH_TRAFFIC_BACKEND_H
 
-#include "launch/job.h"
+#include "launch/job/job.h"
 
 /* What a rank computes on, as told to the others. */
 struct un_backend_card {

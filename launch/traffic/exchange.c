@@ -1,7 +1,7 @@
 /* The exchange of a step (exchange.h): what does not depend on how the data travel. */
 #include "launch/traffic/exchange.h"
 
-#include "launch/job.h"
+#include "launch/job/job.h"
 #include "launch/traffic/exchange_path.h"
 
 static struct un_shard shard_of(const struct un_job *job, int64_t total) {

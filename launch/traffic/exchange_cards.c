@@ -3,7 +3,7 @@
  * waits for its event, on the job's queue. So memory may be used again in the order in which the training
  * thread uses it, and the host only waits where it reads a number.
  */
-#include "launch/job.h"
+#include "launch/job/job.h"
 #include "launch/traffic/exchange_path.h"
 
 static size_t cards_bytes(const struct un_shard *s, int64_t list) {

@@ -2,7 +2,7 @@
  * in the thread of the queue and touch the buffers of their bucket only; between posting and waiting nobody
  * else touches those.
  */
-#include "launch/job.h"
+#include "launch/job/job.h"
 #include "launch/traffic/exchange_path.h"
 
 static size_t norm_count(const struct un_shard *s, int64_t list) {

@@ -2,7 +2,7 @@
  * (exchange_path.h). Law: only the thread of the queue touches the stage and the queue of copies, one bucket
  * at a time; what it copies in is on the device when it is done.
  */
-#include "launch/job.h"
+#include "launch/job/job.h"
 #include "launch/traffic/exchange_path.h"
 
 static size_t stage_count(const struct un_shard *s) {

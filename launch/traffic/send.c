@@ -3,7 +3,7 @@
  * alone, so an image may be called resident as soon as the work that puts it there is queued. */
 #include "launch/traffic/send.h"
 
-#include "launch/job.h"
+#include "launch/job/job.h"
 
 size_t un_send_bytes(const struct un_batch_caps *caps) {
     return UN_SEND_BLOCKS * un_batch_block_bytes(caps);

@@ -1,9 +1,9 @@
 /* What a rank holds of the data: the index of its lanes, and rows on the device and the host as data.cache
  * and loader.cache_mb say. */
-#ifndef UN_JOB_PART_H
-#define UN_JOB_PART_H
+#ifndef UN_LAUNCH_JOB_PART_H
+#define UN_LAUNCH_JOB_PART_H
 
-#include "launch/job.h"
+#include "launch/job/job.h"
 
 /* Decides job->cache and job->caps.store_rows: the device and the way between ranks are known, nothing is
  * taken yet. UN_USAGE: data.cache: device without a card. Results of a run do not depend on it, so ranks may

@@ -1,6 +1,6 @@
 /* The data stage of a job: configuration, data sets, the network's sizes, the plans. Local to a rank, no
  * collectives. */
-#include "launch/job.h"
+#include "launch/job/job.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Cores of a rank (topology.h). */
-#include "launch/topology.h"
+#include "launch/job/topology.h"
 
 #include "runtime/memory.h"
 

@@ -1,8 +1,8 @@
 /* The device stage of a job: device, network, buffers, loader; and closing. */
-#include "launch/job.h"
+#include "launch/job/job.h"
 #include "launch/saver.h"
 
-#include "launch/topology.h"
+#include "launch/job/topology.h"
 
 int64_t un_job_most_lanes(const struct un_job *job) {
     int64_t most = 0;

@@ -1,6 +1,6 @@
 /* The configuration of a run: the key tables of all rooms joined, read, cross-checked and written back. */
-#ifndef UN_RUN_CONFIG_H
-#define UN_RUN_CONFIG_H
+#ifndef UN_LAUNCH_JOB_CONFIG_H
+#define UN_LAUNCH_JOB_CONFIG_H
 
 #include "io/data/dataset.h"
 #include "io/feed/plan.h"

@@ -1,8 +1,8 @@
 /* model.init: the initial parameters of a fresh start from a file (io/weights/weights.h). */
-#ifndef UN_INIT_WEIGHTS_H
-#define UN_INIT_WEIGHTS_H
+#ifndef UN_LAUNCH_JOB_INIT_WEIGHTS_H
+#define UN_LAUNCH_JOB_INIT_WEIGHTS_H
 
-#include "launch/job.h"
+#include "launch/job/job.h"
 #include <stdio.h>
 
 /* Overwrites the drawn parameters of the device with those of model.init; nothing when it is not given. Rank

@@ -1,5 +1,5 @@
 /* The run's folder (folder.h). */
-#include "launch/folder.h"
+#include "launch/job/folder.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* The run's folder: config.yaml, log/, ckpt/, and who owns it. */
-#ifndef UN_FOLDER_H
-#define UN_FOLDER_H
+#ifndef UN_LAUNCH_JOB_FOLDER_H
+#define UN_LAUNCH_JOB_FOLDER_H
 
-#include "launch/job.h"
+#include "launch/job/job.h"
 
 /* Rank 0 takes the folder (io/run/owner.h) and all ranks learn of it; from here on each keeps its line in
  * log/beats. Collective. */

@@ -1,5 +1,5 @@
 /* A rank's part of the data (job_part.h). */
-#include "launch/job_part.h"
+#include "launch/job/part.h"
 
 /* Of what the card has left beside everything else, the features may take this: libraries and the driver take
  * memory that nobody can count before. */

@@ -2,14 +2,14 @@
  * sizes) is enough for --check; the device stage takes the memory. Nothing is allocated after that inside a
  * step.
  */
-#ifndef UN_JOB_H
-#define UN_JOB_H
+#ifndef UN_LAUNCH_JOB_JOB_H
+#define UN_LAUNCH_JOB_JOB_H
 
 #include "comm/comm.h"
 #include "io/checkpoint/checkpoint.h"
 #include "io/feed/loader.h"
+#include "launch/job/config.h"
 #include "launch/process/watchdog.h"
-#include "launch/run_config.h"
 #include "launch/traffic/exchange.h"
 #include "launch/traffic/send.h"
 #include "model/net/replay.h"
@@ -61,7 +61,7 @@ struct un_memory_part {
 };
 extern const struct un_memory_part un_memory_parts[UN_MEMORY_PARTS_COUNT];
 
-/* Where this rank's training data stay after they were first read (launch/job_part.h). */
+/* Where this rank's training data stay after they were first read (launch/job/part.h). */
 struct un_job_cache {
     enum un_cache_kind kind;   /* device, host or none */
     int64_t need, taken;       /* bytes of the host: that all rows kept there would take, that they get */

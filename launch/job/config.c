@@ -1,5 +1,5 @@
 /* The key tables that belong to no room below, and the joining of all tables. */
-#include "launch/run_config.h"
+#include "launch/job/config.h"
 
 #include <string.h>
 

@@ -4,10 +4,10 @@
  * threads stay on its own part, the threads of the ops one to a core. A rank that the launcher bound keeps
  * what it was given.
  */
-#ifndef UN_TOPOLOGY_H
-#define UN_TOPOLOGY_H
+#ifndef UN_LAUNCH_JOB_TOPOLOGY_H
+#define UN_LAUNCH_JOB_TOPOLOGY_H
 
-#include "launch/job.h"
+#include "launch/job/job.h"
 
 /* Threads this rank computes with under run.threads: 0, from the cores it really has and the quota of its
  * group. */

@@ -1,5 +1,5 @@
 /* model.init (init_weights.h). */
-#include "launch/init_weights.h"
+#include "launch/job/init_weights.h"
 #include "io/weights/weights.h"
 #include "model/net/network.h"
 #include "runtime/memory.h"
