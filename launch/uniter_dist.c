@@ -1,11 +1,11 @@
 /* uniter_dist: pretraining. Reads the command line, opens the job, runs what was asked. */
-#include "launch/bench.h"
 #include "launch/job/folder.h"
 #include "launch/job/part.h"
-#include "launch/plan_print.h"
 #include "launch/process/end.h"
 #include "launch/traffic/backend.h"
-#include "launch/train.h"
+#include "launch/train/bench.h"
+#include "launch/train/check.h"
+#include "launch/train/train.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* What a rank will take, counted before it is taken: by part, on the device and on the host; whether it fits,
  * and what would. */
 #include "launch/job/job.h"
-#include "launch/saver.h"
+#include "launch/train/saver.h"
 
 #include <string.h>
 

@@ -3,10 +3,10 @@
  * micro-batch while the other does; what is kept on the card is neither read nor sent again; memory counted,
  * and what does not fit is said with what would. */
 #include "launch/job/part.h"
-#include "launch/plan_print.h"
-#include "launch/step.h"
 #include "launch/traffic/backend.h"
-#include "launch/validate.h"
+#include "launch/train/check.h"
+#include "launch/train/step.h"
+#include "launch/train/validate.h"
 #include "tests/data/world.h"
 #include "tests/launch/pretend_card.h"
 

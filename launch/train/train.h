@@ -1,6 +1,6 @@
 /* The training run: resume, steps, validation, checkpoints, log, stop signals. */
-#ifndef UN_TRAIN_H
-#define UN_TRAIN_H
+#ifndef UN_LAUNCH_TRAIN_TRAIN_H
+#define UN_LAUNCH_TRAIN_TRAIN_H
 
 #include "launch/job/job.h"
 

@@ -1,8 +1,8 @@
 /* --bench (bench.h). */
-#include "launch/bench.h"
+#include "launch/train/bench.h"
 
 #include "io/run/metrics.h"
-#include "launch/step.h"
+#include "launch/train/step.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* The checkpoints of a run (saver.h). Law: the copy belongs to the writer from begin to the next wait. */
-#include "launch/saver.h"
+#include "launch/train/saver.h"
 
 #include "io/disk/files.h"
 #include "io/run/metrics.h"

@@ -1,6 +1,6 @@
 /* --bench STEPS: times training steps and holds them against the matrix rate measured in the same run. */
-#ifndef UN_BENCH_H
-#define UN_BENCH_H
+#ifndef UN_LAUNCH_TRAIN_BENCH_H
+#define UN_LAUNCH_TRAIN_BENCH_H
 
 #include "launch/job/job.h"
 

@@ -1,6 +1,6 @@
 /* --check: what a run would do, for people. */
-#ifndef UN_PLAN_PRINT_H
-#define UN_PLAN_PRINT_H
+#ifndef UN_LAUNCH_TRAIN_CHECK_H
+#define UN_LAUNCH_TRAIN_CHECK_H
 
 #include "launch/job/job.h"
 

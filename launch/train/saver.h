@@ -2,8 +2,8 @@
  * (the stall), then its writer's thread puts the copy on the disk while steps go on
  * (io/checkpoint/writer.h).
  */
-#ifndef UN_SAVER_H
-#define UN_SAVER_H
+#ifndef UN_LAUNCH_TRAIN_SAVER_H
+#define UN_LAUNCH_TRAIN_SAVER_H
 
 #include "io/checkpoint/writer.h"
 #include "launch/job/job.h"

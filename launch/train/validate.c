@@ -1,5 +1,5 @@
 /* Validation (validate.h). */
-#include "launch/validate.h"
+#include "launch/train/validate.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* --check (plan_print.h): parameters, memory, cache, data sets, streams, steps per epoch, tokens per step. */
-#include "launch/plan_print.h"
+#include "launch/train/check.h"
 
 #include "launch/job/init_weights.h"
 

@@ -1,7 +1,7 @@
 /* Validation: one pass over the validation sets with fixed masks, no dropout. Every rank does its lanes; sums
  * are added in the order of the lanes, so the result does not depend on the number of ranks. Collective. */
-#ifndef UN_VALIDATE_H
-#define UN_VALIDATE_H
+#ifndef UN_LAUNCH_TRAIN_VALIDATE_H
+#define UN_LAUNCH_TRAIN_VALIDATE_H
 
 #include "io/run/metrics.h"
 #include "launch/job/job.h"

@@ -1,5 +1,5 @@
 /* The order of a training step (step.h). */
-#include "launch/step.h"
+#include "launch/train/step.h"
 
 #include "io/run/metrics.h"
 #include "launch/process/signals.h"

@@ -3,8 +3,8 @@
  * backward goes on, parameters while the next step's forward goes on, and the counts, wishes and troubles of
  * a step while the step before it waits for its gradients.
  */
-#ifndef UN_STEP_H
-#define UN_STEP_H
+#ifndef UN_LAUNCH_TRAIN_STEP_H
+#define UN_LAUNCH_TRAIN_STEP_H
 
 #include "launch/job/job.h"
 

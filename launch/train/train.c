@@ -1,14 +1,14 @@
 /* The training run (train.h): the order of a run in time. */
-#include "launch/train.h"
+#include "launch/train/train.h"
 
 #include "launch/job/folder.h"
 #include "launch/job/init_weights.h"
 #include "launch/job/part.h"
 #include "launch/job/topology.h"
 #include "launch/process/signals.h"
-#include "launch/saver.h"
-#include "launch/step.h"
-#include "launch/validate.h"
+#include "launch/train/saver.h"
+#include "launch/train/step.h"
+#include "launch/train/validate.h"
 
 #include <math.h>
 #include <stdio.h>
