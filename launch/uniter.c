@@ -1,6 +1,6 @@
 /* uniter: the tools beside the training, one process, no MPI. Finds the command in the tables of tools.h. */
 #include "launch/process/end.h"
-#include "launch/tools.h"
+#include "launch/tools/tools.h"
 #include "runtime/memory.h"
 
 #include <stdio.h>

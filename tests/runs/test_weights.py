@@ -219,7 +219,7 @@ def losses(folder, out):
     worst = max(abs(ours[t] - theirs[t]) / max(1, abs(theirs[t])) for t in theirs)
     print("ours", ours, "\nPyTorch's", theirs)
     R.expect(len(theirs) == 5 and worst < 1e-5, f"PyTorch computes the same losses (worst {worst:.2e})")
-    script = R.ROOT / "launch/pt_safetensors.py"
+    script = R.ROOT / "launch/tools/pt_safetensors.py"
     for source, target in ((out, folder / "w.pt"), (folder / "w.pt", folder / "back.safetensors")):
         R.run_ok([python, script, source, target])
     R.run_ok([TOOL, "weights", "diff", out, folder / "back.safetensors"])

@@ -3,7 +3,7 @@
 #include "io/convert/text/tokenize.h"
 #include "io/convert/token/vocab_train.h"
 #include "launch/process/signals.h"
-#include "launch/tools.h"
+#include "launch/tools/tools.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* uniter ckpt list | verify | show. */
 #include "io/checkpoint/show.h"
-#include "launch/tools.h"
+#include "launch/tools/tools.h"
 
 static enum un_status run_one(const struct un_tool *tool, int n, char **words,
                               enum un_status (*body)(const char *path, FILE *out)) {

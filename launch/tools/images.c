@@ -2,7 +2,7 @@
  * tables below: the constructor of its source, and its command. */
 #include "io/convert/image/sink.h"
 #include "launch/process/signals.h"
-#include "launch/tools.h"
+#include "launch/tools/tools.h"
 
 #include <stddef.h>
 #include <string.h>

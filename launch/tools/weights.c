@@ -1,6 +1,6 @@
 /* uniter weights import | export | show | diff. */
 #include "io/weights/tools.h"
-#include "launch/tools.h"
+#include "launch/tools/tools.h"
 #include "model/net/network.h"
 #include "runtime/memory.h"
 

@@ -1,6 +1,6 @@
 /* The commands of `uniter`, one table a topic; the work is done in io. */
-#ifndef UN_TOOLS_H
-#define UN_TOOLS_H
+#ifndef UN_LAUNCH_TOOLS_TOOLS_H
+#define UN_LAUNCH_TOOLS_TOOLS_H
 
 #include "runtime/config/config.h"
 

@@ -3,7 +3,7 @@
 #include "io/data/dataset.h"
 #include "io/disk/paths.h"
 #include "launch/process/signals.h"
-#include "launch/tools.h"
+#include "launch/tools/tools.h"
 #include "runtime/memory.h"
 
 #include <stddef.h>

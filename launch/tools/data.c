@@ -2,7 +2,7 @@
 #include "io/convert/world/world.h"
 #include "io/inspect/inspect.h"
 #include "io/synth/synth.h"
-#include "launch/tools.h"
+#include "launch/tools/tools.h"
 
 #include <stddef.h>
 #include <stdio.h>

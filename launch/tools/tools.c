@@ -1,5 +1,5 @@
 /* The words of a command, sorted into names and keys (tools.h). */
-#include "launch/tools.h"
+#include "launch/tools/tools.h"
 #include "runtime/memory.h"
 
 #include <string.h>
