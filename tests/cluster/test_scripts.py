@@ -140,7 +140,7 @@ def command(case):
 
 
 def recipes():
-    spack = R.ROOT / "launch/spack/package.py"
+    spack = R.ROOT / "launch/recipes/spack/package.py"
     tree = ast.parse(spack.read_text())
     classes = [n.name for n in tree.body if isinstance(n, ast.ClassDef)]
     R.expect(classes == ["UniterDist"], "the Spack recipe is Python and holds one package")
@@ -148,11 +148,11 @@ def recipes():
     wanted = {name for pair in wanted for name in pair if name}
     used = set(re.findall(r"UN_[A-Z]+", spack.read_text()))
     R.expect(used and used <= wanted, f"it sets options that exist: {sorted(used)}")
-    sections = re.findall(r"^%(\w+)", (R.ROOT / "launch/uniter_dist.def").read_text(), re.M)
+    sections = re.findall(r"^%(\w+)", (R.ROOT / "launch/recipes/apptainer/uniter_dist.def").read_text(), re.M)
     known = {"files", "post", "environment", "runscript", "test", "labels", "help", "setup", "startscript", "arguments"}
     R.expect("post" in sections and "runscript" in sections and set(sections) <= known, f"sections of the Apptainer recipe: {sections}")
     packages = re.search(r'^run="(.*)"', (R.ROOT / "ci/packages.sh").read_text(), re.M)[1]
-    R.expect("ci/packages.sh run" in (R.ROOT / "launch/uniter_dist.def").read_text() and "libopenmpi-dev" in packages,
+    R.expect("ci/packages.sh run" in (R.ROOT / "launch/recipes/apptainer/uniter_dist.def").read_text() and "libopenmpi-dev" in packages,
              "the container installs what ci/packages.sh installs")
 
 

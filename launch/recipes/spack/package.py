@@ -1,5 +1,5 @@
 # Spack recipe. In a checkout:   spack repo create uniter-repo && mkdir -p uniter-repo/packages/uniter-dist
-#                                cp launch/spack/package.py uniter-repo/packages/uniter-dist/ && spack repo add uniter-repo
+#                                cp launch/recipes/spack/package.py uniter-repo/packages/uniter-dist/ && spack repo add uniter-repo
 #                                spack dev-build uniter-dist@main        # builds this checkout
 from spack.package import *
 
