@@ -154,7 +154,7 @@ sanitize_one() {
 }
 sanitize() {
     command -v compute-sanitizer >/dev/null || { echo "compute-sanitizer is not here"; return 77; }
-    find "$build/tests/card" -maxdepth 1 -name 'card_*' -type f -perm -u+x -print0 | sort -z |
+    find "$build/tests/cards/real" -maxdepth 1 -name 'card_*' -type f -perm -u+x -print0 | sort -z |
         xargs -0 -P 6 -I{} bash -c 'sanitize_one "$@"' _ "$1" {}
 }
 

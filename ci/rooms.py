@@ -27,11 +27,11 @@ INCLUDES = [
     (r"tests/.*", r".*"),
     (r"runtime/cpu/.*", r"runtime/(cpu/)?[^/]+"),
     (r"runtime/cuda/.*", r"runtime/(cuda/)?[^/]+"),
-    (r"runtime/.*", r"runtime/[^/]+"),
-    (r"model/.*", r"(runtime|model)/[^/]+"),
+    (r"runtime/.*", r"runtime/(config/)?[^/]+"),
+    (r"model/.*", r"(runtime|model)/.+"),
     (r"comm/.*", r"(runtime|comm)/[^/]+"),
-    (r"io/.*", r"runtime/[^/]+|io/.+|model/batch\.h|comm/(comm|shard)\.h"),
-    (r"launch/.*", r"(runtime|model|comm|launch)/[^/]+|io/.+"),
+    (r"io/.*", r"runtime/.+|io/.+|model/batch\.h|comm/(comm|shard)\.h"),
+    (r"launch/.*", r"(runtime|model|comm|launch)/.+|io/.+"),
 ]
 ROOMS = ("runtime", "model", "comm", "io", "launch", "tests")
 
@@ -41,7 +41,7 @@ SYSTEM = [
     (r"nccl.*", r"comm/comm_nccl\.c", "comm/comm_nccl.c"),
     (r"(cuda|cublas|cudnn|curand|nv).*|cub/.*|cute/.*|cutlass/.*", r"runtime/cuda/.*|comm/comm_nccl\.c",
      "runtime/cuda and comm/comm_nccl.c"),
-    (r"hdf5.*|H5.*", r"io/h5(_[a-z]+)?\.c|io/h5_private\.h", "io/h5*.c"),
+    (r"hdf5.*|H5.*", r"io/h5/(?!h5\.h|column\.h|row_sink\.h).*", "io/h5"),
     (r"yaml\.h", r"runtime/.*", "runtime"),
     (r"lmdb\.h|msgpack.*|lz4.*|zip\.h|utf8proc\.h", r"io/convert/.*", "io/convert"),
 ]
@@ -57,8 +57,8 @@ WORDS = [
     (r"\bnccl\w*", r"comm/comm_nccl\.c|tests/.*", "nccl belongs in comm/comm_nccl.c"),
     (r"\b(?:cuda|cublas|cublasLt|cudnn|curand|cu)[A-Z]\w*|\b(?:CUDA|CUBLAS|CU)_\w+",
      r"runtime/cuda/.*|comm/comm_nccl\.c|tests/.*", "CUDA belongs in runtime/cuda and comm/comm_nccl.c"),
-    (r"\bH5[A-Z]\w*|\b(?:hid_t|hsize_t|herr_t)\b", r"io/h5(_[a-z]+)?\.c|io/h5_private\.h|tests/.*",
-     "HDF5 belongs in io/h5*.c"),
+    (r"\bH5[A-Z]\w*|\b(?:hid_t|hsize_t|herr_t)\b", r"io/h5/(?!h5\.h|column\.h|row_sink\.h).*|tests/.*",
+     "HDF5 belongs in io/h5"),
     (call("malloc|calloc|realloc|reallocarray|free|strdup|strndup|aligned_alloc|posix_memalign|memalign|valloc|"
           "asprintf|vasprintf") + r"|(?<=[(,=])\s*free\s*(?=[,);])", r"runtime/memory\.c|tests/.*", "memory comes from runtime/memory.h"),
     (call("exit|_exit|_Exit|quick_exit"), r"launch/.*|tests/.*", "only launch ends the program"),
@@ -264,7 +264,7 @@ SNIPPETS = [
     ("runtime/cpu/a.c", '#include "runtime/ops.h"\n#include "runtime/cpu/pool.h"\n', None, None),
     ("model/a.c", '/* #include "io/feed/plan.h" */\n// #include "io/feed/plan.h"\n', None, None),
     ("launch/a.c", "#include <mpi.h>\n", 1, "<mpi.h> belongs in comm/comm_mpi.c"),
-    ("io/a.c", "#include <hdf5.h>\n", 1, "<hdf5.h> belongs in io/h5*.c"),
+    ("io/a.c", "#include <hdf5.h>\n", 1, "<hdf5.h> belongs in io/h5"),
     ("model/a.c", "#include <cuda_runtime.h>\n", 1, "belongs in runtime/cuda"),
     ("comm/comm.c", "int f(void) {\n    return MPI_Init(0, 0);\n}\n", 2, "MPI_Init: MPI_ belongs"),
     ("comm/comm_mpi.c", "int f(void) { return MPI_Abort(MPI_COMM_WORLD, 1); }\n", None, None),

@@ -106,6 +106,10 @@ static void init_lock(struct un_checkpoint_writer *w) {
     pthread_condattr_destroy(&how);
 }
 
+size_t un_checkpoint_writer_bytes(int64_t owned) {
+    return 3 * (size_t)owned * sizeof(float);
+}
+
 enum un_status un_checkpoint_writer_open(struct un_checkpoint_writer **writer, struct un_comm *comm,
                                          const struct un_checkpoint_writer_setup *setup) {
     struct un_checkpoint_writer *w = un_alloc(1, sizeof *w, "writer of checkpoints");

@@ -11,6 +11,9 @@
 
 struct un_checkpoint_writer;
 
+/* Bytes of the copy (p, m and v) that a save reads, where a rank owns so many elements. */
+size_t un_checkpoint_writer_bytes(int64_t owned);
+
 struct un_checkpoint_writer_setup {
     const char *run_dir;              /* borrowed */
     int64_t keep;                     /* newest ones that stay; 0: all */

@@ -1,6 +1,5 @@
 /* The device stage of a job: device, network, buffers, loader; and closing. */
 #include "launch/job/job.h"
-#include "launch/train/saver.h"
 
 #include "launch/job/topology.h"
 

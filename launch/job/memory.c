@@ -1,7 +1,7 @@
 /* What a rank will take, counted before it is taken: by part, on the device and on the host; whether it fits,
  * and what would. */
+#include "io/checkpoint/writer.h"
 #include "launch/job/job.h"
-#include "launch/train/saver.h"
 
 #include <string.h>
 
@@ -31,7 +31,7 @@ static enum un_status count_params(const struct un_job *job, struct un_memory_pl
     un_params_free(&table);
     if (un_job_model_setup(job).act == UN_BF16) plan->params += plan->params / 2;
     plan->exchange = un_exchange_bytes(job, total);
-    plan->checkpoint = un_saver_bytes(owned);
+    plan->checkpoint = un_checkpoint_writer_bytes(owned);
     return UN_OK;
 }
 

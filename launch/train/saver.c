@@ -7,10 +7,6 @@
 
 #include <string.h>
 
-size_t un_saver_bytes(int64_t owned) {
-    return 3 * (size_t)owned * sizeof(float);
-}
-
 /* The copy is touched once here, so that no save pays for its first use. */
 static enum un_status take_copy(struct un_saver *s) {
     struct un_checkpoint *c = &s->checkpoint;

@@ -17,9 +17,6 @@ struct un_saver {
     double resume; /* seconds the resume took */
 };
 
-/* Bytes of the copy where a rank owns so many elements. */
-size_t un_saver_bytes(int64_t owned);
-
 /* Collective; after the device stage of the job. All ranks get the same status. */
 enum un_status un_saver_open(struct un_saver *saver, struct un_job *job);
 /* how: "auto" | "none" | a checkpoint's folder. Fills parameters, moments, states and job->step, or leaves

@@ -3,7 +3,7 @@
  * log, tanh, GELU and dropout as branch-free inline C that a compiler can vectorise inside a caller's loop.
  *
  * The approximations are this project's own minimax fits (Lawson weights, in float after rounding); the
- * errors stated were measured against double-precision libm by tests/ops/lanes.c. All of them hand NaN on.
+ * errors stated were measured against double-precision libm by tests/unit/runtime/ops/lanes.c. All of them hand NaN on.
  */
 #ifndef UN_LANES_H
 #define UN_LANES_H

@@ -6,7 +6,7 @@
  */
 #include "io/feed/loader.h"
 #include "io/run/metrics.h"
-#include "tests/data/make_files.h"
+#include "tests/support/make_files.h"
 
 #include <stdio.h>
 #include <stdlib.h>

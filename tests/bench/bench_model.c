@@ -6,8 +6,8 @@
  */
 #include "model/optim.h"
 #include "runtime/device.h"
-#include "tests/model/draw.h"
-#include "tests/model/net.h"
+#include "tests/support/draw.h"
+#include "tests/support/net.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,0 +1,321 @@
+/* As much of NCCL and of CUDA's runtime as comm/comm_nccl.c calls, on MPI and the queues of fake cards: so
+ * that file runs where there is neither. A communicator that does not block: a group is taken over, and so
+ * queued, only after its state was asked for a few times; events pass when the queue comes to them.
+ *
+ * Environment: UN_FAKE_BREAK=RANK:GROUP, on that rank the group of this number is not run and the
+ * communicator tells of a peer that failed; UN_FAKE_HANG=RANK:GROUP, it is never taken over.
+ */
+#include "runtime/memory.h"
+#include "tests/cards/fake/fake_card.h"
+
+#include <cuda_runtime_api.h>
+#include <mpi.h>
+#include <nccl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { CALLS_MAX = 128, LOOKS = 3 };
+
+enum kind { SEND, RECV, REDUCE_SCATTER, REDUCE, ALL_GATHER, BROADCAST };
+
+struct call {
+    enum kind kind;
+    const void *send;
+    void *recv;
+    size_t bytes;
+    int peer;
+};
+
+struct group {
+    struct ncclComm *comm;
+    struct un_queue *stream;
+    int n;
+    struct call calls[CALLS_MAX];
+};
+
+struct ncclComm {
+    MPI_Comm world;
+    int rank, size;
+    _Atomic int pending; /* questions about its state until a group is taken over */
+    _Atomic bool failed, aborted;
+    long groups;
+    struct group *group; /* open, or not yet taken over */
+};
+
+struct CUevent_st {
+    _Atomic int recorded, reached;
+    double at;
+};
+
+/* The group that this thread has open: as in NCCL, not a communicator's. */
+static _Thread_local struct group *open_group;
+
+/* ---- CUDA ---- */
+
+struct pass {
+    struct CUevent_st *event;
+    int number;
+};
+
+static enum un_status pass(void *context) {
+    const struct pass *p = context;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    p->event->at = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    atomic_store(&p->event->reached, p->number);
+    return UN_OK;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t stream) {
+    struct pass p = {e, atomic_fetch_add(&e->recorded, 1) + 1};
+    un_fake_post((struct un_queue *)stream, pass, &p, sizeof p);
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t e) {
+    return atomic_load(&e->reached) == atomic_load(&e->recorded) ? cudaSuccess : cudaErrorNotReady;
+}
+
+cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t begin, cudaEvent_t end) {
+    *ms = (float)((end->at - begin->at) * 1e3);
+    return *ms >= 0 ? cudaSuccess : cudaErrorInvalidValue;
+}
+
+cudaError_t cudaEventCreate(cudaEvent_t *e) {
+    *e = un_alloc(1, sizeof **e, "fake event");
+    return *e ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t e) {
+    un_free(e);
+    return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device) {
+    return device == 0 ? cudaSuccess : cudaErrorInvalidDevice;
+}
+
+cudaError_t cudaStreamGetDevice(cudaStream_t stream, int *device) {
+    *device = 0;
+    return stream ? cudaSuccess : cudaErrorInvalidValue;
+}
+
+const char *cudaGetErrorString(cudaError_t error) {
+    return error == cudaSuccess ? "no error" : "a fake card's error";
+}
+
+struct copy {
+    void *to;
+    const void *from;
+    size_t bytes;
+};
+
+static enum un_status run_copy(void *context) {
+    const struct copy *c = context;
+    memcpy(c->to, c->from, c->bytes);
+    return UN_OK;
+}
+
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
+                            cudaStream_t stream) {
+    struct copy c = {to, from, bytes};
+    if (kind != cudaMemcpyDeviceToDevice) return cudaErrorInvalidValue;
+    un_fake_post((struct un_queue *)stream, run_copy, &c, sizeof c);
+    return cudaSuccess;
+}
+
+/* ---- groups ---- */
+
+static bool planned(const char *variable, const struct ncclComm *c) {
+    const char *plan = getenv(variable);
+    int rank;
+    long number;
+    return plan && sscanf(plan, "%d:%ld", &rank, &number) == 2 && rank == c->rank && number == c->groups;
+}
+
+/* Until it is done, or the communicator is aborted as a kernel would be. */
+static void finish(struct ncclComm *c, int n, MPI_Request *requests) {
+    for (int done = 0; !done && !c->aborted;) {
+        MPI_Testall(n, requests, &done, MPI_STATUSES_IGNORE);
+        if (!done) usleep(50);
+    }
+}
+
+static void run_collective(struct ncclComm *c, const struct call *k) {
+    MPI_Request r;
+    float *sum = un_alloc(k->bytes + 1, 1, "fake collective");
+    if (k->kind == REDUCE_SCATTER)
+        MPI_Ireduce_scatter_block(k->send, sum, (int)(k->bytes / sizeof *sum), MPI_FLOAT, MPI_SUM, c->world,
+                                  &r);
+    else if (k->kind == REDUCE)
+        MPI_Ireduce(k->send, sum, (int)(k->bytes / sizeof *sum), MPI_FLOAT, MPI_SUM, k->peer, c->world, &r);
+    else if (k->kind == BROADCAST)
+        MPI_Ibcast(k->recv, (int)k->bytes, MPI_BYTE, k->peer, c->world, &r);
+    else if (k->send == (char *)k->recv + (size_t)c->rank * k->bytes)
+        MPI_Iallgather(MPI_IN_PLACE, 0, MPI_BYTE, k->recv, (int)k->bytes, MPI_BYTE, c->world, &r);
+    else
+        MPI_Iallgather(k->send, (int)k->bytes, MPI_BYTE, k->recv, (int)k->bytes, MPI_BYTE, c->world, &r);
+    finish(c, 1, &r);
+    if (k->kind == REDUCE_SCATTER || (k->kind == REDUCE && k->peer == c->rank))
+        memcpy(k->recv, sum, k->bytes);
+    un_free(sum);
+}
+
+static enum un_status run_group(void *context) {
+    struct group *g = *(struct group **)context;
+    MPI_Request requests[CALLS_MAX];
+    int n = 0;
+    for (int i = 0; i < g->n && !g->comm->aborted; ++i) {
+        const struct call *k = &g->calls[i];
+        if (k->kind == SEND)
+            MPI_Isend(k->send, (int)k->bytes, MPI_BYTE, k->peer, 0, g->comm->world, &requests[n++]);
+        else if (k->kind == RECV)
+            MPI_Irecv(k->recv, (int)k->bytes, MPI_BYTE, k->peer, 0, g->comm->world, &requests[n++]);
+        else
+            run_collective(g->comm, k);
+    }
+    finish(g->comm, n, requests);
+    un_free(g);
+    return UN_OK;
+}
+
+/* The library declares them without a list of parameters. */
+ncclResult_t ncclGroupStart(void);
+ncclResult_t ncclGroupEnd(void);
+
+ncclResult_t ncclGroupStart(void) {
+    open_group = un_alloc(1, sizeof *open_group, "fake group");
+    return open_group ? ncclSuccess : ncclSystemError;
+}
+
+ncclResult_t ncclGroupEnd(void) {
+    struct group *g = open_group;
+    open_group = NULL;
+    if (!g || g->n == 0) {
+        un_free(g);
+        return ncclSuccess;
+    }
+    struct ncclComm *c = g->comm;
+    if (c->group) return ncclInvalidUsage; /* the one before was not waited for */
+    ++c->groups;
+    if (planned("UN_FAKE_BREAK", c)) {
+        un_free(g);
+        c->failed = true;
+        return ncclSuccess; /* it is noticed later */
+    }
+    c->group = g;
+    c->pending = planned("UN_FAKE_HANG", c) ? INT32_MAX : LOOKS;
+    return ncclInProgress;
+}
+
+ncclResult_t ncclCommGetAsyncError(ncclComm_t c, ncclResult_t *state) {
+    *state = c->failed ? ncclRemoteError : ncclSuccess;
+    if (!c->group) return ncclSuccess;
+    if (c->pending > 0) {
+        --c->pending;
+        *state = ncclInProgress;
+        return ncclSuccess;
+    }
+    struct group *g = c->group;
+    c->group = NULL;
+    un_fake_post(g->stream, run_group, &g, sizeof g);
+    return ncclSuccess;
+}
+
+static ncclResult_t add(ncclComm_t c, cudaStream_t stream, struct call k) {
+    struct group *g = open_group;
+    if (!g || !c || g->n == CALLS_MAX || k.peer < 0 || k.peer >= c->size) return ncclInvalidArgument;
+    g->comm = c;
+    g->stream = (struct un_queue *)stream;
+    g->calls[g->n++] = k;
+    return ncclInProgress;
+}
+
+static size_t bytes_of(size_t count, ncclDataType_t type) {
+    return count * (type == ncclFloat ? 4 : 1);
+}
+
+ncclResult_t ncclSend(const void *send, size_t count, ncclDataType_t type, int peer, ncclComm_t c,
+                      cudaStream_t stream) {
+    return add(c, stream, (struct call){SEND, send, NULL, bytes_of(count, type), peer});
+}
+
+ncclResult_t ncclRecv(void *recv, size_t count, ncclDataType_t type, int peer, ncclComm_t c,
+                      cudaStream_t stream) {
+    return add(c, stream, (struct call){RECV, NULL, recv, bytes_of(count, type), peer});
+}
+
+ncclResult_t ncclReduceScatter(const void *send, void *recv, size_t count, ncclDataType_t type,
+                               ncclRedOp_t op, ncclComm_t c, cudaStream_t stream) {
+    if (op != ncclSum) return ncclInvalidArgument;
+    return add(c, stream, (struct call){REDUCE_SCATTER, send, recv, bytes_of(count, type), 0});
+}
+
+ncclResult_t ncclReduce(const void *send, void *recv, size_t count, ncclDataType_t type, ncclRedOp_t op,
+                        int root, ncclComm_t c, cudaStream_t stream) {
+    if (op != ncclSum) return ncclInvalidArgument;
+    return add(c, stream, (struct call){REDUCE, send, recv, bytes_of(count, type), root});
+}
+
+ncclResult_t ncclAllGather(const void *send, void *recv, size_t count, ncclDataType_t type, ncclComm_t c,
+                           cudaStream_t stream) {
+    return add(c, stream, (struct call){ALL_GATHER, send, recv, bytes_of(count, type), 0});
+}
+
+ncclResult_t ncclBroadcast(const void *send, void *recv, size_t count, ncclDataType_t type, int root,
+                           ncclComm_t c, cudaStream_t stream) {
+    if (send != recv) return ncclInvalidArgument;
+    return add(c, stream, (struct call){BROADCAST, send, recv, bytes_of(count, type), root});
+}
+
+/* ---- communicators ---- */
+
+ncclResult_t ncclGetUniqueId(ncclUniqueId *id) {
+    memset(id, 0x37, sizeof *id);
+    return ncclSuccess;
+}
+
+ncclResult_t ncclCommInitRankConfig(ncclComm_t *out, int size, ncclUniqueId id, int rank,
+                                    ncclConfig_t *config) {
+    int ranks;
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    for (size_t i = 0; i < sizeof id; ++i)
+        if (id.internal[i] != 0x37) return ncclInvalidArgument;
+    if (ranks != size || config->blocking != 0) return ncclInvalidArgument;
+    struct ncclComm *c = un_alloc(1, sizeof *c, "fake communicator");
+    if (!c) return ncclSystemError;
+    MPI_Comm_dup(MPI_COMM_WORLD, &c->world);
+    c->rank = rank;
+    c->size = size;
+    *out = c;
+    return ncclInProgress;
+}
+
+ncclResult_t ncclCommFinalize(ncclComm_t c) {
+    return c->group ? ncclInvalidUsage : ncclInProgress;
+}
+
+ncclResult_t ncclCommDestroy(ncclComm_t c) {
+    MPI_Comm_free(&c->world);
+    un_free(c);
+    return ncclSuccess;
+}
+
+/* Its memory stays, because work that is queued still looks at it. */
+ncclResult_t ncclCommAbort(ncclComm_t c) {
+    c->aborted = true;
+    return ncclSuccess;
+}
+
+const char *ncclGetErrorString(ncclResult_t result) {
+    return result == ncclRemoteError ? "remote process exited or there was a network error" : "another error";
+}
+
+const char *ncclGetLastError(ncclComm_t c) {
+    return c->failed ? "the fake link broke" : "";
+}

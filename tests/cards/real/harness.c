@@ -1,0 +1,218 @@
+/* The ops under test are those of the card that this machine has: see tests/unit/runtime/ops/harness.h. Without one the
+ * program ends with 77, "skipped".
+ *
+ * Law: buffers are locked host memory, which the card reads and writes where it lies; after every op the
+ * queue is waited for, so a test may look at once. UN_CARD_SMALL=1 in the environment keeps to small cases,
+ * for the checkers of the toolkit, under which a kernel takes a thousand times as long.
+ */
+#include "tests/unit/runtime/ops/harness.h"
+
+#include "runtime/cuda/cuda.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SKIPPED = 77, CHUNK = 1 << 20 };
+
+/* Not const here: UN_CARD_SMALL is read before the first test. */
+int un_harness_variations = 5;
+double un_harness_most_work = 2e9;
+bool un_harness_by_address;
+
+static bool small;
+static const struct un_ops *real; /* one for all cards */
+
+__attribute__((constructor)) static void read_environment(void) {
+    const char *word = getenv("UN_CARD_SMALL");
+    small = word && strcmp(word, "1") == 0;
+    if (!small) return;
+    un_harness_variations = 2;
+    un_harness_most_work = 1e6;
+}
+
+/* An error stays with the queue, whose owner asks for it. */
+static void settle(struct un_queue *q) {
+    (void)q->device->mem->queue_wait(q);
+}
+
+#define WAITED(name, parameters, arguments)                                                                  \
+    static void name parameters {                                                                            \
+        real->name arguments;                                                                                \
+        settle(q);                                                                                           \
+    }
+
+/* Products: their library picks another kernel for another alignment. */
+static void gemm(struct un_queue *q, struct un_mat c, struct un_mat a, bool transpose_a, struct un_mat b,
+                 bool transpose_b, float beta, const struct un_epilogue *epilogue) {
+    un_harness_by_address = true;
+    real->gemm(q, c, a, transpose_a, b, transpose_b, beta, epilogue);
+    settle(q);
+}
+static void linear_grad(struct un_queue *q, struct un_mat dw, float *dbias, struct un_mat dy,
+                        struct un_mat x) {
+    un_harness_by_address = true;
+    real->linear_grad(q, dw, dbias, dy, x);
+    settle(q);
+}
+WAITED(col_sum, (struct un_queue * q, float *dbias, struct un_mat dy), (q, dbias, dy))
+WAITED(gelu_bwd, (struct un_queue * q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat z),
+       (q, dz, dbias, dy, z))
+WAITED(tanh_bwd, (struct un_queue * q, struct un_mat dz, struct un_mat dy, struct un_mat y), (q, dz, dy, y))
+WAITED(dropout, (struct un_queue * q, struct un_mat y, struct un_mat x, const struct un_dropout *d),
+       (q, y, x, d))
+WAITED(add_row, (struct un_queue * q, struct un_mat r, struct un_mat a, struct un_mat b, const float *row),
+       (q, r, a, b, row))
+WAITED(add, (struct un_queue * q, float *dst, const float *src, int64_t count), (q, dst, src, count))
+WAITED(zero, (struct un_queue * q, void *ptr, size_t bytes), (q, ptr, bytes))
+WAITED(cast,
+       (struct un_queue * q, void *dst, enum un_type dst_type, const void *src, enum un_type src_type,
+        int64_t count),
+       (q, dst, dst_type, src, src_type, count))
+WAITED(norm_fwd,
+       (struct un_queue * q, struct un_mat y, struct un_mat r, float *mean, float *rstd, struct un_mat x,
+        struct un_mat residual, const float *gamma, const float *beta, const struct un_dropout *drop),
+       (q, y, r, mean, rstd, x, residual, gamma, beta, drop))
+WAITED(norm_bwd,
+       (struct un_queue * q, struct un_mat dr, struct un_mat dx, float *dgamma, float *dbeta, float *dbias,
+        struct un_mat dy, struct un_mat r, const float *mean, const float *rstd, const float *gamma,
+        const struct un_dropout *drop),
+       (q, dr, dx, dgamma, dbeta, dbias, dy, r, mean, rstd, gamma, drop))
+WAITED(gather_rows, (struct un_queue * q, struct un_mat dst, struct un_mat src, const int32_t *index),
+       (q, dst, src, index))
+WAITED(scatter_rows, (struct un_queue * q, struct un_mat dst, struct un_mat src, const int32_t *index),
+       (q, dst, src, index))
+WAITED(scatter_add_rows, (struct un_queue * q, struct un_mat dst, struct un_mat src, const int32_t *index),
+       (q, dst, src, index))
+WAITED(segment_add_rows,
+       (struct un_queue * q, struct un_mat dst, struct un_mat src, const struct un_segments *seg),
+       (q, dst, src, seg))
+WAITED(embed_words,
+       (struct un_queue * q, struct un_mat r, const int32_t *id, const int32_t *pos, struct un_mat word,
+        struct un_mat position, const float *type_row),
+       (q, r, id, pos, word, position, type_row))
+WAITED(mask_features,
+       (struct un_queue * q, struct un_mat x, struct un_mat feature, const int32_t *index,
+        const uint8_t *masked, const float *mask_row),
+       (q, x, feature, index, masked, mask_row))
+WAITED(attention_fwd,
+       (struct un_queue * q, struct un_mat out, float *lse, struct un_mat qkv, const struct un_layout *layout,
+        int64_t heads, const struct un_dropout *drop),
+       (q, out, lse, qkv, layout, heads, drop))
+WAITED(attention_bwd,
+       (struct un_queue * q, struct un_mat dqkv, struct un_mat dout, struct un_mat out, const float *lse,
+        struct un_mat qkv, const struct un_layout *layout, int64_t heads, const struct un_dropout *drop),
+       (q, dqkv, dout, out, lse, qkv, layout, heads, drop))
+WAITED(cross_entropy,
+       (struct un_queue * q, float *row_loss, float *hit, struct un_mat dlogits, struct un_mat logits,
+        const int32_t *target, const float *scale),
+       (q, row_loss, hit, dlogits, logits, target, scale))
+WAITED(kl_divergence,
+       (struct un_queue * q, float *row_loss, float *hit, float *unit, struct un_mat dlogits,
+        struct un_mat logits, struct un_mat soft, const float *scale),
+       (q, row_loss, hit, unit, dlogits, logits, soft, scale))
+WAITED(squared_error,
+       (struct un_queue * q, float *row_loss, float *unit, struct un_mat dpred, struct un_mat pred,
+        struct un_mat feature, const int32_t *region, const float *scale),
+       (q, row_loss, unit, dpred, pred, feature, region, scale))
+WAITED(transport_fwd,
+       (struct un_queue * q, float *distance, float *plan, float *cost, struct un_mat x,
+        const struct un_pairs *pairs, const struct un_transport *how),
+       (q, distance, plan, cost, x, pairs, how))
+WAITED(transport_bwd,
+       (struct un_queue * q, struct un_mat dx, const float *coef, const float *plan, const float *cost,
+        struct un_mat x, const struct un_pairs *pairs),
+       (q, dx, coef, plan, cost, x, pairs))
+WAITED(square_sums, (struct un_queue * q, double *partial, const float *g, int64_t count),
+       (q, partial, g, count))
+WAITED(check_finite, (struct un_queue * q, double *word, const float *x, int64_t count), (q, word, x, count))
+WAITED(clip_factor, (struct un_queue * q, float *out, const double *partial, int64_t chunks, float max_norm),
+       (q, out, partial, chunks, max_norm))
+WAITED(adamw,
+       (struct un_queue * q, float *p, void *low, float *m, float *v, const float *g, const uint8_t *decay,
+        int64_t count, const struct un_adamw *how, const float *clip, const float *finite),
+       (q, p, low, m, v, g, decay, count, how, clip, finite))
+
+static const struct un_ops waited = {
+    .gemm = gemm,
+    .col_sum = col_sum,
+    .linear_grad = linear_grad,
+    .gelu_bwd = gelu_bwd,
+    .tanh_bwd = tanh_bwd,
+    .dropout = dropout,
+    .add_row = add_row,
+    .add = add,
+    .zero = zero,
+    .cast = cast,
+    .norm_fwd = norm_fwd,
+    .norm_bwd = norm_bwd,
+    .gather_rows = gather_rows,
+    .scatter_rows = scatter_rows,
+    .scatter_add_rows = scatter_add_rows,
+    .segment_add_rows = segment_add_rows,
+    .embed_words = embed_words,
+    .mask_features = mask_features,
+    .attention_fwd = attention_fwd,
+    .attention_bwd = attention_bwd,
+    .cross_entropy = cross_entropy,
+    .kl_divergence = kl_divergence,
+    .squared_error = squared_error,
+    .transport_fwd = transport_fwd,
+    .transport_bwd = transport_bwd,
+    .square_sums = square_sums,
+    .check_finite = check_finite,
+    .clip_factor = clip_factor,
+    .adamw = adamw,
+};
+
+_Static_assert(sizeof waited == 29 * sizeof waited.gemm, "an op of the table that is not in `waited`");
+
+/* The card is opened once; what tests open and close are copies of its struct, thousands of them. */
+static struct un_device *opened;
+static struct un_device_ops copied_ops;
+
+static void close_copy(struct un_device *copy) {
+    un_free(copy);
+}
+
+static enum un_status open_card(void) {
+    if (un_cuda_count() <= 0) {
+        (void)un_device_open("cuda", 0, 0, &opened);
+        printf("skipped: no card: %s\n", un_error_get()->text);
+        exit(SKIPPED);
+    }
+    UN_TRY(un_device_open("cuda", 0, 0, &opened));
+    real = opened->ops;
+    copied_ops = *opened->mem;
+    copied_ops.close = close_copy;
+    return UN_OK;
+}
+
+/* way 3: products by the fastest algorithm, which is to give the bits of the first, that of ways 1 and 2. */
+enum un_status un_harness_device(int way, struct un_device **device) {
+    if (!opened) UN_TRY(open_card());
+    struct un_device *copy = *device = un_alloc(1, sizeof *copy, "device");
+    if (!copy) return UN_MEMORY;
+    *copy = *opened;
+    copy->mem = &copied_ops;
+    copy->ops = &waited;
+    copy->untimed = way != 3 || small;
+    return UN_OK;
+}
+
+void un_harness_poison_scratch(struct un_queue *q) {
+    const struct un_device_ops *mem = q->device->mem;
+    const size_t first = q->scratch_bytes < CHUNK ? q->scratch_bytes : CHUNK;
+    unsigned char *poison = mem->host_alloc(q->device, CHUNK, "poison"), *scratch = q->scratch;
+    assert_non_null(poison);
+    memset(poison, UN_HARNESS_POISON, CHUNK);
+    mem->copy_in(q, scratch, poison, first);
+    for (size_t done = first; done < q->scratch_bytes;) {
+        const size_t rest = q->scratch_bytes - done, bytes = rest < done ? rest : done;
+        mem->copy(q, scratch + done, scratch, bytes);
+        done += bytes;
+    }
+    assert_int_equal(mem->queue_wait(q), UN_OK);
+    mem->host_free(q->device, poison);
+}
