@@ -4,8 +4,7 @@
  * running number of the collective. Collectives block and spin only in the thread that opened MPI, and only
  * where the ranks of a host leave it cores. Elsewhere they are patient: started, and tested between short
  * sleeps until they are done, so that a waiting rank leaves its core to the others and to its own loader. A
- * thread beside the computation must test, because Open MPI moves data only while it is called.
- */
+ * thread beside the computation must test, because Open MPI moves data only while it is called. */
 #include "comm/comm.h"
 #include "comm/launcher.h"
 #include "runtime/memory.h"

@@ -5,8 +5,7 @@
  * that come by themselves (a peer that died, a link that broke), and then aborts, which lets the kernels that
  * wait for the peer end. `lock` guards the communicator's handle, the ring and the error; nobody waits for a
  * card or a peer while holding it. The communicator does not block: a call that has to wait for peers, as the
- * first to each of them has, is looked after here, where an abort can end it, and is told to the pulse.
- */
+ * first to each of them has, is looked after here, where an abort can end it, and is told to the pulse. */
 #include "comm/device_comm.h"
 #include "runtime/memory.h"
 

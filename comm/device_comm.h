@@ -8,8 +8,7 @@
  * are told to a pulse (pulse.h), whose watcher ends the process when they last too long.
  *
  * The implementations are modules that are loaded when a run wants them, so that a program that was built
- * with one starts on machines that cannot use it (runtime/plugin.h).
- */
+ * with one starts on machines that cannot use it (runtime/plugin.h). */
 #ifndef UN_DEVICE_COMM_H
 #define UN_DEVICE_COMM_H
 

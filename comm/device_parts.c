@@ -1,8 +1,7 @@
 /* Buckets over ranks on device memory (device_parts.h). Law: a level of the tree is added by at most two ops,
  * whatever the number of ranks. The exact sum of a bucket of B bytes on n ranks moves 3 (n - 1) / n B bytes
  * of device memory beside the exchange itself, where one kernel over all n blocks would move (n + 1) / n B:
- * on a card that copies 4 TB/s, 10 microseconds more for 25 MiB, which a link of 400 GB/s carries in 50.
- */
+ * on a card that copies 4 TB/s, 10 microseconds more for 25 MiB, which a link of 400 GB/s carries in 50. */
 #include "comm/device_parts.h"
 
 #include "runtime/memory.h"

@@ -1,8 +1,7 @@
 /* Launchers by their variables. The nearest one wins: an mpirun inside a Slurm job has set both kinds.
  *
  * Slurm sets SLURM_PROCID and SLURM_NTASKS in a batch script as well, where a plain `uniter_dist` is alone;
- * only SLURM_STEP_ID tells that srun started this very process.
- */
+ * only SLURM_STEP_ID tells that srun started this very process. */
 #include "comm/launcher.h"
 #include <sched.h>
 #include <stdint.h>

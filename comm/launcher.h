@@ -2,8 +2,7 @@
  *
  * Asked before the message-passing library is started, because starting it as a lone process is slow and
  * fragile, and in builds without that library, where N copies that each believe to be alone would write the
- * same run.
- */
+ * same run. */
 #ifndef UN_LAUNCHER_H
 #define UN_LAUNCHER_H
 

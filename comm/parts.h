@@ -1,6 +1,5 @@
 /* A flat buffer of floats over ranks, bucket by bucket: gradients reduce-scattered, parameters all-gathered.
- * Who owns what: comm/shard.h.
- */
+ * Who owns what: comm/shard.h. */
 #ifndef UN_PARTS_H
 #define UN_PARTS_H
 

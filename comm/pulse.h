@@ -4,8 +4,7 @@
  * Law: the thread writes, the watcher reads, neither waits; a beginning costs two stores. Of collectives
  * between cards several may be under way, and another thread may see them end. The numbers of one line are
  * the same on all ranks, because all ranks begin the same collectives in the same order: a rank with a
- * smaller number has not arrived.
- */
+ * smaller number has not arrived. */
 #ifndef UN_PULSE_H
 #define UN_PULSE_H
 

@@ -4,8 +4,7 @@
  * All ranks post the same work in the same order. Where there may be no thread (the library does not allow
  * it, or the caller does not want it), work runs when it is waited for: at the same places of the program on
  * all ranks, so its collectives still meet. One thread posts and waits. Nothing is allocated after the
- * opening.
- */
+ * opening. */
 #ifndef UN_COMM_QUEUE_H
 #define UN_COMM_QUEUE_H
 

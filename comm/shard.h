@@ -5,8 +5,7 @@
  * gradients in this order; the last bucket begins with it and may have fewer blocks. Of a bucket of k blocks
  * rank r of n owns blocks [r k / n, (r + 1) k / n), so every rank has a part, maybe empty, of every bucket.
  * A rank keeps what it owns packed, in the order of the buffer: its local order. One rank owns everything,
- * and its local order is the buffer itself.
- */
+ * and its local order is the buffer itself. */
 #ifndef UN_SHARD_H
 #define UN_SHARD_H
 

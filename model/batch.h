@@ -3,8 +3,7 @@
  * A micro-batch is packed: sample s is its words ([CLS] words [SEP]) and then its regions, tokens
  * [start[s], start[s+1]), no padding anywhere. One micro-batch may hold samples of all objectives; each
  * objective lists the rows it is asked about. io/pack fills it on the host; launch copies it to the device as
- * one block (`block`) and rebases the pointers with un_batch_rebase.
- */
+ * one block (`block`) and rebases the pointers with un_batch_rebase. */
 #ifndef UN_BATCH_H
 #define UN_BATCH_H
 

@@ -14,8 +14,7 @@ struct un_optim_keys {
 };
 extern const struct un_key_table un_optim_key_table;
 
-/* Learning rate of update `step` (1, 2, ...) in float-exact agreement with lr_at(step, base, warmup, total).
- */
+/* Learning rate of update `step` (1, 2, ...) in float-exact agreement with lr_at(step, base, warmup, total). */
 double un_optim_lr(const struct un_optim_keys *keys, int64_t step, int64_t total_steps);
 /* The scalars of update `step`. */
 struct un_adamw un_optim_step(const struct un_optim_keys *keys, int64_t step, int64_t total_steps);

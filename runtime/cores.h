@@ -1,6 +1,5 @@
 /* The cores a process may use, in an order in which neighbours share most (package, core, thread of a core),
- * and how ranks of a host that may all use the same ones divide them.
- */
+ * and how ranks of a host that may all use the same ones divide them. */
 #ifndef UN_CORES_H
 #define UN_CORES_H
 

@@ -2,8 +2,7 @@
  *
  * Law: the count is the smaller of the affinity mask and every cgroup quota (version 1 and 2) from the
  * process's group up to the root. A quota of 2.5 cores gives 2: a third thread would be stopped in the middle
- * of every barrier.
- */
+ * of every barrier. */
 #include "runtime/device.h"
 #include <sched.h>
 #include <stdio.h>

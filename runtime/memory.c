@@ -2,8 +2,7 @@
  *
  * Law: each block is preceded by a header of UN_ALIGN bytes that holds its size, so counts are exact. Zeroing
  * touches every page at once: memory the machine does not have is missed before the first step, not in the
- * middle. All counters are atomic; any thread may allocate and free.
- */
+ * middle. All counters are atomic; any thread may allocate and free. */
 #include "runtime/memory.h"
 #include <malloc.h>
 #include <stdarg.h>

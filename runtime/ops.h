@@ -11,8 +11,7 @@
  *    scattered nowhere, loss and gradient zero. (Fixed-shape replays fill lists up with -1.)
  *  - Results do not depend on the number of threads, on timing or on where the buffers lie: each output
  * element has one fixed order of summation, given by shapes alone.
- *  - Errors stick to the queue (device.h).
- */
+ *  - Errors stick to the queue (device.h). */
 #ifndef UN_OPS_H
 #define UN_OPS_H
 
@@ -74,8 +73,7 @@ struct un_adamw {
 enum { UN_PARAM_ALIGN = 64 }; /* elements: start of every parameter tensor, granularity of the decay map */
 
 struct un_ops {
-    /* ---- matrix products --------------------------------------------------------------------------------
-     */
+    /* ---- matrix products -------------------------------------------------------------------------------- */
 
     /* c = op(a) op(b) + beta * c, then the epilogue (only with beta = 0). op(x) = x or its transpose.
      * op(a) [M,K], op(b) [K,N], c [M,N]. Order: K ascending in blocks that depend on the shape only. */
@@ -88,8 +86,7 @@ struct un_ops {
     void (*linear_grad)(struct un_queue *q, struct un_mat dw, float *dbias, struct un_mat dy,
                         struct un_mat x);
 
-    /* ---- pointwise --------------------------------------------------------------------------------------
-     */
+    /* ---- pointwise -------------------------------------------------------------------------------------- */
 
     /* dz = dy * gelu'(z), gelu(z) = z/2 (1 + erf(z/sqrt 2)); dbias (may be NULL) as in col_sum of dz. In
      * place: dz over dy. */
@@ -109,8 +106,7 @@ struct un_ops {
     void (*cast)(struct un_queue *q, void *dst, enum un_type dst_type, const void *src, enum un_type src_type,
                  int64_t count);
 
-    /* ---- LayerNorm with residual and dropout -------------------------------------------------------------
-     */
+    /* ---- LayerNorm with residual and dropout ------------------------------------------------------------- */
 
     /* r = residual + dropout(x); y = (r - mean) * rstd * gamma + beta, eps 1e-12 inside the root; mean, rstd
      * [N] of each row are kept for the backward. residual.data NULL: r = dropout(x). drop NULL: none. In
@@ -125,14 +121,12 @@ struct un_ops {
                      float *dbias, struct un_mat dy, struct un_mat r, const float *mean, const float *rstd,
                      const float *gamma, const struct un_dropout *drop);
 
-    /* ---- rows by index -----------------------------------------------------------------------------------
-     */
+    /* ---- rows by index ----------------------------------------------------------------------------------- */
 
     /* dst[i,:] = src[index[i],:]. */
     void (*gather_rows)(struct un_queue *q, struct un_mat dst, struct un_mat src, const int32_t *index);
     /* dst[index[i],:] = src[i,:], index without repeats; other rows of dst untouched. Of one type: bit by
-     * bit.
-     */
+     * bit. */
     void (*scatter_rows)(struct un_queue *q, struct un_mat dst, struct un_mat src, const int32_t *index);
     /* dst[index[i],:] += src[i,:], index without repeats. */
     void (*scatter_add_rows)(struct un_queue *q, struct un_mat dst, struct un_mat src, const int32_t *index);
@@ -162,8 +156,7 @@ struct un_ops {
 
     /* ---- losses: each gives row losses (f32) and, when the gradient's data is set, the gradient of its
      * input scaled by *scale, of its own type; in place: the gradient over the input when the types agree
-     * --------
-     */
+     * -------- */
 
     /* Softmax cross-entropy. row_loss[i] = lse(logits[i,:]) - logits[i,target[i]]; hit[i] = 1 if target[i] is
      * the (first) largest logit else 0; dlogits = (softmax - onehot) * *scale. target -1: all zero. Logits

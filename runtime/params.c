@@ -3,8 +3,7 @@
  * Law of a normal element e of a tensor: Philox at (e/4, fnv1a64(name)) gives four words, (w0, w1) and (w2,
  * w3); the pair (a, b) gives the normals r cos t and r sin t with r = sqrt(-2 ln((a + 1/2) / 2^32)), t = 2 pi
  * b / 2^32 (Box and Muller, 1958), elements 4q .. 4q+3 in this order, in double and then rounded to float. So
- * a value depends on seed, name and element alone, not on the order of the table nor on the other tensors.
- */
+ * a value depends on seed, name and element alone, not on the order of the table nor on the other tensors. */
 #include "runtime/params.h"
 #include "runtime/memory.h"
 #include "runtime/ops.h"

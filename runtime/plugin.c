@@ -1,6 +1,5 @@
 /* Finding and opening modules (plugin.h). The first file of that name decides: one that is there and does not
- * open is an error, not a reason to look further.
- */
+ * open is an error, not a reason to look further. */
 #include "runtime/plugin.h"
 
 #include <dlfcn.h>

@@ -2,8 +2,7 @@
  * have: the CUDA backend, NCCL.
  *
  * A module takes memory, errors and log lines from the program itself, so both must have been built from the
- * same headers: its entry function gets UN_PLUGIN_ABI of the program and answers NULL when its own differs.
- */
+ * same headers: its entry function gets UN_PLUGIN_ABI of the program and answers NULL when its own differs. */
 #ifndef UN_PLUGIN_H
 #define UN_PLUGIN_H
 

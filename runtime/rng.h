@@ -1,8 +1,7 @@
 /* Random numbers as pure functions: Philox4x32-10 (Salmon et al., SC'11), keyed by (seed, purpose), counted
  * by (step, lane, sample, index). Never a generator with state, never the rank. Own code because it must
  * inline into vectorised loops and compile under nvcc; the tests compare it with Random123. C and CUDA share
- * this header.
- */
+ * this header. */
 #ifndef UN_RNG_H
 #define UN_RNG_H
 

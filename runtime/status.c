@@ -2,8 +2,7 @@
  *
  * Law: the first failure of a thread stays until un_error_clear(). Failures that only an own bug or the
  * machine can cause (INTERNAL, MEMORY) also name the line of source; the others name what the user can change
- * instead.
- */
+ * instead. */
 #include "runtime/status.h"
 #include <stdarg.h>
 #include <stdio.h>

@@ -2,8 +2,7 @@
  *
  * Every function that can fail returns enum un_status. The first failure of a thread is recorded with its
  * message by un_fail(); later ones on the way out do not overwrite it. Only launch/ ends the process, with
- * the exit code of the status (sysexits.h). Messages name file, key, row or rank, and the values.
- */
+ * the exit code of the status (sysexits.h). Messages name file, key, row or rank, and the values. */
 #ifndef UN_STATUS_H
 #define UN_STATUS_H
 
@@ -39,8 +38,7 @@ struct un_error {
     char text[UN_ERROR_MAX];
 };
 
-/* Records `status` with a printf message unless an error is already recorded in this thread. Returns status.
- */
+/* Records `status` with a printf message unless an error is already recorded in this thread. Returns status. */
 #define un_fail(status, ...) un_fail_at(__FILE__, __LINE__, (status), __VA_ARGS__)
 enum un_status un_fail_at(const char *file, int line, enum un_status status, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -4,8 +4,7 @@
  * Every rank holds, writes and reads what it owns (comm/shard.h), packed in its local order. The content does
  * not know how many ranks there were: shards hold runs of blocks of the flat buffers, and the digests are
  * taken over block digests in the order of the buffers. A folder without a valid manifest is not a
- * checkpoint. They are written by io/checkpoint/writer.h.
- */
+ * checkpoint. They are written by io/checkpoint/writer.h. */
 #ifndef UN_IO_CHECKPOINT_CHECKPOINT_H
 #define UN_IO_CHECKPOINT_CHECKPOINT_H
 

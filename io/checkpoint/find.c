@@ -1,5 +1,4 @@
-/* Which checkpoint to resume from: candidates come from rank 0, and a load by all ranks is the test of each.
- */
+/* Which checkpoint to resume from: candidates come from rank 0, and a load by all ranks is the test of each. */
 #include "io/checkpoint/folder.h"
 #include "io/checkpoint/private.h"
 #include "runtime/memory.h"

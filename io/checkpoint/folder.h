@@ -2,8 +2,7 @@
  *
  * A checkpoint is written as step_XXXXXXXX.partial and renamed when its manifest is durable; it is removed by
  * renaming it back first. So a folder without that ending is whole whenever a process is killed, and one with
- * it is rubbish. All calls are for one rank only.
- */
+ * it is rubbish. All calls are for one rank only. */
 #ifndef UN_IO_CHECKPOINT_FOLDER_H
 #define UN_IO_CHECKPOINT_FOLDER_H
 

@@ -2,8 +2,7 @@
  *
  * Law: rank 0 reads the manifest for all; each rank reads what it owns; then all know the block digests of
  * everything and compare them, shard by shard and as a whole, with the manifest. Memory that a collective
- * needs is taken before it.
- */
+ * needs is taken before it. */
 #include "io/checkpoint/private.h"
 #include "runtime/memory.h"
 #include <inttypes.h>

@@ -17,8 +17,7 @@
  * order of the buffers
  *
  * Version 1, still read: a shard is one run [first, first + count), xxh3_128 is that of the whole file, and
- * param_digest and state_digest were taken over longer blocks.
- */
+ * param_digest and state_digest were taken over longer blocks. */
 #ifndef UN_IO_CHECKPOINT_MANIFEST_H
 #define UN_IO_CHECKPOINT_MANIFEST_H
 

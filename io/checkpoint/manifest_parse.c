@@ -1,7 +1,6 @@
 /* manifest.json, the reading side: every key must be there with the right type and range, arrays must be as
  * long as the counts say, tensors and shards must lie inside the buffers. Nothing is allocated for a count
- * that the text's own length does not bear out.
- */
+ * that the text's own length does not bear out. */
 #include "io/checkpoint/manifest.h"
 #include "io/checkpoint/manifest_private.h"
 #include "runtime/memory.h"

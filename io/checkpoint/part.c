@@ -2,8 +2,7 @@
  *
  * Law: no collective, no allocation that grows with the model, and the library's lock of HDF5 is never held
  * while the arrays are written: they go to their places in the file by themselves, so that the loader reads
- * on. The record is written when the shard is durable.
- */
+ * on. The record is written when the shard is durable. */
 #include "io/checkpoint/folder.h"
 #include "io/checkpoint/private.h"
 #include "io/h5/h5.h"

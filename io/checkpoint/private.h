@@ -1,6 +1,5 @@
 /* What the files that write and read checkpoints must agree on: the head of a shard, and the record by which
- * a rank tells rank 0 that its part is on the disk.
- */
+ * a rank tells rank 0 that its part is on the disk. */
 #ifndef UN_IO_CHECKPOINT_PRIVATE_H
 #define UN_IO_CHECKPOINT_PRIVATE_H
 

@@ -3,8 +3,7 @@
  *
  * Law: records come over the file system, not over the network, so this may run beside the training's
  * collectives; the wait for them is bounded, and a rank that died or cannot write leaves none, so its
- * checkpoint never appears. Memory is taken before the first save.
- */
+ * checkpoint never appears. Memory is taken before the first save. */
 #include "io/checkpoint/folder.h"
 #include "io/checkpoint/private.h"
 #include "io/run/metrics.h"

@@ -1,8 +1,7 @@
 /* The writer's thread and what the ranks agree on (checkpoint_writer.h).
  *
  * Law: the thread touches *part, its publisher and what the lock guards; everything else belongs to the
- * training's thread. It is joined before the next one starts.
- */
+ * training's thread. It is joined before the next one starts. */
 #include "io/checkpoint/writer.h"
 #include "io/checkpoint/folder.h"
 #include "io/checkpoint/private.h"

@@ -2,8 +2,7 @@
  * disk; that of rank 0 then waits for the records of all ranks and publishes (io/checkpoint/private.h).
  *
  * Calls marked collective are made by all ranks in the same order, from the thread of the training; the
- * writers' threads call no collective. One save is under way at a time.
- */
+ * writers' threads call no collective. One save is under way at a time. */
 #ifndef UN_IO_CHECKPOINT_WRITER_H
 #define UN_IO_CHECKPOINT_WRITER_H
 

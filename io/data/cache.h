@@ -3,8 +3,7 @@
  *
  * Law: all memory is taken when the cache is opened, as much as the rows need or the limit allows; every
  * entry has its place from then on, so a read that fills and one that finds need no lock. What does not fit
- * is read from the file each time.
- */
+ * is read from the file each time. */
 #ifndef UN_IO_DATA_CACHE_H
 #define UN_IO_DATA_CACHE_H
 
@@ -21,8 +20,7 @@ void un_cache_close(struct un_cache *cache);
 const void *un_cache_find(struct un_cache *cache, int64_t entry);
 /* The same, without counting. */
 bool un_cache_has(const struct un_cache *cache, int64_t entry);
-/* Where to put an entry that has a place and that nobody fills at the moment, else NULL; then un_cache_done.
- */
+/* Where to put an entry that has a place and that nobody fills at the moment, else NULL; then un_cache_done. */
 void *un_cache_begin(struct un_cache *cache, int64_t entry);
 void un_cache_done(struct un_cache *cache, int64_t entry, bool good);
 

@@ -2,8 +2,7 @@
  *
  * Opening reads ids, offsets, and confidences, joins texts to images by image_id, drops texts longer than
  * max_txt_len (counted), and cuts the images that have texts into `lanes` contiguous blocks. Rows of features
- * are read on demand, from several threads.
- */
+ * are read on demand, from several threads. */
 #ifndef UN_IO_DATA_DATASET_H
 #define UN_IO_DATA_DATASET_H
 

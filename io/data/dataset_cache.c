@@ -1,7 +1,6 @@
 /* The host cache of a data set: which rows have which entry, filling and finding. Entries: two for each text,
  * its words and its alignment, as they are small; then two for each image: features with boxes, and soft
- * labels. Law: what comes out of the cache is what the first read gave, checked then.
- */
+ * labels. Law: what comes out of the cache is what the first read gave, checked then. */
 #include "io/data/private.h"
 #include "runtime/memory.h"
 #include <string.h>

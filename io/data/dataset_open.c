@@ -1,14 +1,12 @@
 /* Opens the files of a data set, joins texts to images by id, leaves out what cannot be used, and numbers the
- * rest: images in the order of the files, texts by image.
- */
+ * rest: images in the order of the files, texts by image. */
 #include "io/data/private.h"
 #include "io/disk/ids.h"
 #include "runtime/memory.h"
 #include <stdio.h>
 #include <string.h>
 
-/* Everything the files hold, before the unused is left out; "all" numbers images in the order of the files.
- */
+/* Everything the files hold, before the unused is left out; "all" numbers images in the order of the files. */
 struct join {
     struct un_dataset *d;
     const struct un_data_keys *data;

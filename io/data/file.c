@@ -1,6 +1,5 @@
 /* Opens image and text files. What the schema demands is written down once, in the two open functions; see
- * DESIGN section 5 for the meaning of the fields.
- */
+ * DESIGN section 5 for the meaning of the fields. */
 #include "io/data/file.h"
 #include "runtime/memory.h"
 #include <errno.h>

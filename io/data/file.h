@@ -1,6 +1,5 @@
 /* One image file or text file of DESIGN section 5: every field that the schema names, checked, with its index
- * loaded and its large columns ready to be read from many threads.
- */
+ * loaded and its large columns ready to be read from many threads. */
 #ifndef UN_IO_DATA_FILE_H
 #define UN_IO_DATA_FILE_H
 

@@ -1,6 +1,5 @@
 /* Lists of paths and patterns to files. Sorted by bytes here, because glob(3) sorts by the locale and the
- * order of the files is part of what is trained.
- */
+ * order of the files is part of what is trained. */
 #include "io/disk/paths.h"
 #include "runtime/memory.h"
 #include <glob.h>

@@ -1,6 +1,5 @@
 /* Patience with a file system that fails for a while: a bounded number of tries with growing pauses, and
- * opening a file anew in place of a descriptor that many threads use.
- */
+ * opening a file anew in place of a descriptor that many threads use. */
 #ifndef UN_IO_DISK_PATIENCE_H
 #define UN_IO_DISK_PATIENCE_H
 

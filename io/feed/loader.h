@@ -6,8 +6,7 @@
  * asked. Planning goes in order under the lock, because a plan needs the lane's state before it; reading and
  * packing of different slots runs in parallel. What is delivered does not depend on the number of threads or
  * slots, nor does the error: a failed micro-batch is reported at its place in the order, after all before it.
- * One consumer. Nothing is allocated after open.
- */
+ * One consumer. Nothing is allocated after open. */
 #ifndef UN_IO_FEED_LOADER_H
 #define UN_IO_FEED_LOADER_H
 

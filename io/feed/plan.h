@@ -3,8 +3,7 @@
  *
  * A stream is a (data set, objective) pair with mix > 0. In a lane a stream walks over the texts of the
  * lane's images in the order of a keyed permutation (Feistel network with cycle walking, keyed by seed,
- * stream, lane, epoch); every sample of a stream is seen exactly once an epoch.
- */
+ * stream, lane, epoch); every sample of a stream is seen exactly once an epoch. */
 #ifndef UN_IO_FEED_PLAN_H
 #define UN_IO_FEED_PLAN_H
 

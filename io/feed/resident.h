@@ -4,8 +4,7 @@
  * Law: places follow from the data sets, the lanes and the size alone. An image becomes resident once, for
  * good: the consumer of micro-batches says so (un_resident_add) after the work that puts its rows there is
  * queued, and a packer that sees it later leaves the rows out. Micro-batches are consumed in order, so
- * whatever is packed after that finds them there.
- */
+ * whatever is packed after that finds them there. */
 #ifndef UN_IO_FEED_RESIDENT_H
 #define UN_IO_FEED_RESIDENT_H
 

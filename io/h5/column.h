@@ -1,6 +1,5 @@
 /* One dataset of a data file as a column of rows, checked at opening, read from many threads: by pread where
- * it lies in one piece in the type wanted, through HDF5 (one reader at a time) otherwise.
- */
+ * it lies in one piece in the type wanted, through HDF5 (one reader at a time) otherwise. */
 #ifndef UN_IO_H5_COLUMN_H
 #define UN_IO_H5_COLUMN_H
 

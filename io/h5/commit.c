@@ -1,7 +1,6 @@
 /* The end of a new file: committed under its name, or set aside as PATH.partial to be taken up again.
  *
- * Law: PATH is complete or absent; what has the name was on the disk before.
- */
+ * Law: PATH is complete or absent; what has the name was on the disk before. */
 #include "io/disk/files.h"
 #include "io/h5/private.h"
 #include "runtime/memory.h"

@@ -5,8 +5,7 @@
  * nowhere above: HDF5 takes a block that it failed to read for one that it holds, and gives what lay in
  * memory. A write never fails for HDF5: the first failure is kept in the file (io_errno), later writes are
  * dropped, and our functions report it; HDF5 1.10 crashes or hangs at the end of the process when it could
- * not write what it holds. Source: HDF5 Virtual File Layer, H5FDpublic.h.
- */
+ * not write what it holds. Source: HDF5 Virtual File Layer, H5FDpublic.h. */
 #include "io/disk/patience.h"
 #include "io/h5/private.h"
 #include "runtime/memory.h"

@@ -2,8 +2,7 @@
  * libhdf5.
  *
  * Files are hostile and HDF5 1.10 trusts them: what can be known from the superblock and the file's length is
- * checked here before the library parses anything. Source: HDF5 File Format Specification 3.0, section II.A.
- */
+ * checked here before the library parses anything. Source: HDF5 File Format Specification 3.0, section II.A. */
 #include "io/disk/patience.h"
 #include "io/h5/private.h"
 #include "runtime/memory.h"

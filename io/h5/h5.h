@@ -1,8 +1,7 @@
 /* Checked HDF5: the only user of libhdf5. Files are hostile: everything is checked before it is read (class,
  * rank, size against the file's length, links, filters, storage). Messages name the file and the object.
  * Calls may come from several threads; one lock of ours lets one at a time into the library, thread-safe
- * build or not.
- */
+ * build or not. */
 #ifndef UN_IO_H5_H5_H
 #define UN_IO_H5_H5_H
 
@@ -78,16 +77,14 @@ enum un_status un_h5_read_texts(struct un_h5 *f, const char *name, int64_t *n, i
  * endian, so that pread (pwrite in a new file) may move rows; else -1. */
 int64_t un_h5_raw_offset(struct un_h5_data *d, enum un_type type);
 
-/* Creates a contiguous dataset [rows] (cols 0) or [rows, cols] of `type`. Parent groups are made as needed.
- */
+/* Creates a contiguous dataset [rows] (cols 0) or [rows, cols] of `type`. Parent groups are made as needed. */
 enum un_status un_h5_data_create(struct un_h5 *f, const char *name, enum un_type type, int64_t rows,
                                  int64_t cols, struct un_h5_data **data);
 /* Fixed-length text [n] from n cells of `stride` bytes (NUL-padded). */
 enum un_status un_h5_write_texts(struct un_h5 *f, const char *name, int64_t n, int64_t stride,
                                  const char *cells);
 /* The same piece by piece: a dataset of n texts of `stride` bytes, and the cells of rows [first,
- * first+count).
- */
+ * first+count). */
 enum un_status un_h5_texts_create(struct un_h5 *f, const char *name, int64_t n, int64_t stride,
                                   struct un_h5_data **data);
 enum un_status un_h5_texts_write(struct un_h5_data *d, int64_t first, int64_t count, const char *cells);

@@ -4,8 +4,7 @@
  * attributes (newer format only) has checksums and is left to HDF5.
  *
  * Source: HDF5 File Format Specification 3.0, IV.A.1 (headers), IV.A.2.b, d, l, m, q (dataspace, datatype,
- * filters, attribute, continuation).
- */
+ * filters, attribute, continuation). */
 #include "io/disk/patience.h"
 #include "io/h5/private.h"
 #include "runtime/memory.h"

@@ -4,8 +4,7 @@
  * object has into room for as many as the reference says. None of them carry checksums.
  *
  * Source: HDF5 File Format Specification 3.0, III.D and E (local and global heaps), IV.B (variable-length
- * data).
- */
+ * data). */
 #include "io/h5/private.h"
 #include "runtime/memory.h"
 #include <string.h>

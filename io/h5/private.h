@@ -64,8 +64,7 @@ enum un_status un_h5_object(struct un_h5 *file, const char *name, hid_t *object)
 /* Must stand before any look at the attributes of an object from a file. */
 enum un_status un_h5_check_attributes(struct un_h5 *file, const char *name, hid_t object);
 
-/* The sizes in the object header at `address` hold together and lie inside the file; `object` for messages.
- */
+/* The sizes in the object header at `address` hold together and lie inside the file; `object` for messages. */
 enum un_status un_h5_check_header(struct un_h5 *file, const char *object, uint64_t address);
 
 /* Must stand before an object of a file behind a hard link is opened. */

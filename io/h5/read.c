@@ -1,8 +1,7 @@
 /* Datasets for reading: types, layout and extents are checked at opening, so that a read can only fail in the
  * system.
  *
- * 16-bit floats are converted here (runtime/half.h), everything else by HDF5; equal types are copied.
- */
+ * 16-bit floats are converted here (runtime/half.h), everything else by HDF5; equal types are copied. */
 #include "io/h5/private.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"

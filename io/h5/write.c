@@ -1,6 +1,5 @@
 /* Datasets for writing: contiguous, little endian, no fill value. Disk space is reserved before HDF5 sees the
- * dataset, because HDF5 1.10 cannot close a file whose metadata no longer fit on the disk.
- */
+ * dataset, because HDF5 1.10 cannot close a file whose metadata no longer fit on the disk. */
 #include "io/h5/private.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"
@@ -60,8 +59,7 @@ static enum un_status write_as(struct un_h5_data *d, int64_t first, int64_t coun
     return status;
 }
 
-/* Round to nearest even; a finite value too large for 16 bits is an error like any number that does not fit.
- */
+/* Round to nearest even; a finite value too large for 16 bits is an error like any number that does not fit. */
 static enum un_status narrow(const struct un_h5_data *d, int64_t row, const float *in, uint16_t *out,
                              int64_t n) {
     for (int64_t i = 0; i < n; ++i) {

@@ -1,8 +1,7 @@
 /* metrics.jsonl: lines are built in memory and appended whole; on opening, what a resumed run will write
  * again is cut.
  *
- * Law: put calls never fail and never allocate; what went wrong comes out of un_metrics_end.
- */
+ * Law: put calls never fail and never allocate; what went wrong comes out of un_metrics_end. */
 #include "io/run/metrics.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"

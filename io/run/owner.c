@@ -3,8 +3,7 @@
  * Law: the record decides, and it is replaced by one rename. The lock only makes the answer quick and sure on
  * one machine: there a lock that is free means that its holder is dead, whatever its record says. A lock that
  * a silent run still holds (stopped, or a lease of a lost host) is left to it, and a new file takes its
- * place.
- */
+ * place. */
 #include "io/run/owner.h"
 #include "io/disk/digest.h"
 #include "io/run/metrics.h"

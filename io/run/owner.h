@@ -4,8 +4,7 @@
  * own; every writer compares the record with its own before it publishes something (un_owner_check). So a run
  * that was stopped or lost its network finds out before it writes over a newer one. The owner shows that it
  * lives by RUN/log/beats, in which each rank keeps a line (launch/process/beat.h); a new owner puts a new file there.
- * Times of other hosts are never compared: life is a change seen from here.
- */
+ * Times of other hosts are never compared: life is a change seen from here. */
 #ifndef UN_IO_RUN_OWNER_H
 #define UN_IO_RUN_OWNER_H
 

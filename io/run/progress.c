@@ -1,8 +1,7 @@
 /* The progress line: a bar redrawn in place on a terminal, plain lines otherwise.
  *
  * The time a step takes is averaged over about the last minute, so that neither a slow first step nor a
- * validation in between makes the estimate jump.
- */
+ * validation in between makes the estimate jump. */
 #include "io/run/metrics.h"
 #include <math.h>
 #include <stdarg.h>

@@ -6,8 +6,7 @@
  * and unit variance: the sum of the four bytes of a random word (Irwin-Hall: within 3.5 standard deviations,
  * near enough to normal, and exact integer arithmetic, so every machine makes the same bytes at about memory
  * speed). soft_label = the confidence mass shared by class and lookalike, a part for the rest of the kind and
- * the background, a floor for all columns; entries sum to 1 up to f16 rounding of the floor.
- */
+ * the background, a floor for all columns; entries sum to 1 up to f16 rounding of the floor. */
 #ifndef UN_IO_SYNTH_RENDER_H
 #define UN_IO_SYNTH_RENDER_H
 

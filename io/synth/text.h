@@ -2,8 +2,7 @@
  * speaks of.
  *
  * coco: full sentences. vg: phrases without articles. cc: alt text, attributes left out, hypernyms. sbu: the
- * noisiest: first person, filler, rare words that fall into word pieces, now and then a wrong colour.
- */
+ * noisiest: first person, filler, rare words that fall into word pieces, now and then a wrong colour. */
 #ifndef UN_IO_SYNTH_TEXT_H
 #define UN_IO_SYNTH_TEXT_H
 

@@ -3,8 +3,7 @@
  *
  * Own layout, as BERT's: [PAD] [UNK] [CLS] [SEP] [MASK], whole words, ## pieces, letters (so every word of
  * a-z can be spelt), then [unused<n>] up to a wanted size. Only for lower-case ASCII words; io/wordpiece is
- * for everything else.
- */
+ * for everything else. */
 #ifndef UN_IO_SYNTH_VOCAB_H
 #define UN_IO_SYNTH_VOCAB_H
 

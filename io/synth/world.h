@@ -3,8 +3,7 @@
  * A scene is a ground, a backdrop and things standing, lying or flying in it. The camera is a pinhole over a
  * plane: a thing at depth z is drawn 1 / (1 + 1.6 z) as large as at z = 0 and its foot moves up to the
  * horizon by the same factor, so box, size word and relations agree. Relations are read off the boxes and
- * depths alone.
- */
+ * depths alone. */
 #ifndef UN_IO_SYNTH_WORLD_H
 #define UN_IO_SYNTH_WORLD_H
 

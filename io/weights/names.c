@@ -1,6 +1,5 @@
 /* The names of tensors: ours, which are those of the released checkpoints, and BERT's. Source of both rules:
- * the authors' from_pretrained and the names in Hugging Face's BERT files.
- */
+ * the authors' from_pretrained and the names in Hugging Face's BERT files. */
 #include "io/weights/weights.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,8 +2,7 @@
  * data_offsets}, "__metadata__": {text: text}}, then the bytes of the tensors, row-major, little-endian.
  * Everything read is hostile: opening checks the whole header against the length of the file (no overlap, no
  * hole, no surplus), and values are read in blocks. Source: the format's README, github.com/huggingface/
- * safetensors.
- */
+ * safetensors. */
 #ifndef UN_IO_WEIGHTS_SAFETENSORS_H
 #define UN_IO_WEIGHTS_SAFETENSORS_H
 

@@ -1,6 +1,5 @@
 /* The header of a safetensors file. The text is scanned for its number of values and its depth before the
- * JSON library sees it, so that neither memory nor recursion depend on what a hostile file says.
- */
+ * JSON library sees it, so that neither memory nor recursion depend on what a hostile file says. */
 #include "io/weights/safetensors_private.h"
 #include "runtime/memory.h"
 #include <inttypes.h>
@@ -157,8 +156,7 @@ static int by_key(const void *a, const void *b) {
     return strcmp(((const struct un_st_pair *)a)->key, ((const struct un_st_pair *)b)->key);
 }
 
-/* The tensors must cover the data from its first byte to its last, each byte once. Sorts the list by place.
- */
+/* The tensors must cover the data from its first byte to its last, each byte once. Sorts the list by place. */
 static enum un_status check_tiling(struct un_st_opened *f, int64_t data_bytes) {
     int64_t end = 0;
     if (f->file.n) qsort(f->list, (size_t)f->file.n, sizeof *f->list, by_place);

@@ -10,8 +10,7 @@
  * there the partner counts, and a copy that differs in a bit is warned of.
  *
  * The vocabulary of the file may be that of the model padded to a multiple of 8, as the authors pad it: the
- * surplus rows are dropped. Any other number of words is an error, as is every other shape.
- */
+ * surplus rows are dropped. Any other number of words is an error, as is every other shape. */
 #ifndef UN_IO_WEIGHTS_WEIGHTS_H
 #define UN_IO_WEIGHTS_WEIGHTS_H
 

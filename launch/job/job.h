@@ -1,7 +1,6 @@
 /* A job: everything a run holds, opened in two stages. The data stage (configuration, data sets, plans,
  * sizes) is enough for --check; the device stage takes the memory. Nothing is allocated after that inside a
- * step.
- */
+ * step. */
 #ifndef UN_LAUNCH_JOB_JOB_H
 #define UN_LAUNCH_JOB_JOB_H
 
@@ -152,8 +151,7 @@ int64_t un_job_most_lanes(const struct un_job *job);
 void un_job_loader_setup(const struct un_job *job, const struct un_plan *plan, uint32_t purpose,
                          int64_t slots, const struct un_lane_state *states, struct un_loader_setup *setup);
 int64_t un_job_slots(const struct un_job *job);
-/* All lanes' stats, summed in the order of the lanes: equal on all ranks, whatever their number. Collective.
- */
+/* All lanes' stats, summed in the order of the lanes: equal on all ranks, whatever their number. Collective. */
 enum un_status un_job_gather_stats(struct un_job *job, struct un_stats *total);
 struct un_model_setup un_job_model_setup(const struct un_job *job);
 /* job->low from all of job->params, after somebody but an update has changed them. Queued. */

@@ -2,8 +2,7 @@
  *
  * Ranks of a host that may all use the same cores (the launcher did not bind them) divide these: each rank's
  * threads stay on its own part, the threads of the ops one to a core. A rank that the launcher bound keeps
- * what it was given.
- */
+ * what it was given. */
 #ifndef UN_LAUNCH_JOB_TOPOLOGY_H
 #define UN_LAUNCH_JOB_TOPOLOGY_H
 

@@ -1,6 +1,5 @@
 /* A rank's line in RUN/log/beats: where it stands, written every few seconds by its watchdog, read by the
- * watchdogs of others when they wait too long, and by people (`cat RUN/log/beats`).
- */
+ * watchdogs of others when they wait too long, and by people (`cat RUN/log/beats`). */
 #ifndef UN_LAUNCH_PROCESS_BEAT_H
 #define UN_LAUNCH_PROCESS_BEAT_H
 

@@ -311,8 +311,7 @@ enum un_status un_watchdog_publish(struct un_watchdog *w, const struct un_owner 
     w->lines = un_alloc((size_t)w->size, UN_BEAT_BYTES, "lines of all ranks");
     struct un_beat *early = un_alloc((size_t)w->size, sizeof *early, "lines of all ranks");
     struct un_beat *final = un_alloc((size_t)w->size, sizeof *final, "lines of all ranks");
-    /* O_DSYNC: a network client would keep the line back, or write a whole page with others' old lines in it
-     */
+    /* O_DSYNC: a network client would keep the line back, or write a whole page with others' old lines in it */
     w->fd = open(w->place.path, O_WRONLY | O_DSYNC | O_CLOEXEC);
     int failed = errno;
     pthread_mutex_lock(&w->lock);

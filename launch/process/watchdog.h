@@ -6,8 +6,7 @@
  * RUN/log/beats and reads those of the others when asked: should the file system hang, the first one still
  * ends the process. Rank r of n waits (1 + 0.3 r/n) run.timeout, so that one message is written and not n;
  * the launcher ends the others when the first is gone, and where it cannot, each ends by itself, all within
- * twice run.timeout. Time during which the whole process was stopped does not count.
- */
+ * twice run.timeout. Time during which the whole process was stopped does not count. */
 #ifndef UN_LAUNCH_PROCESS_WATCHDOG_H
 #define UN_LAUNCH_PROCESS_WATCHDOG_H
 

@@ -101,8 +101,7 @@ static enum un_status run_inspect(const struct un_tool *tool, int n, char **word
     return status;
 }
 
-/* A digest that is there is compared before the file is parsed; a new one is written when all else is good.
- */
+/* A digest that is there is compared before the file is parsed; a new one is written when all else is good. */
 static enum un_status verify_one(const char *path, bool digest) {
     bool there = false;
     if (digest) UN_TRY(un_verify_digest_compare(path, stdout, &there));

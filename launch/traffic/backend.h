@@ -2,8 +2,7 @@
  *
  * Between cards only when every rank has a card of its own and the library opens on all of them. `nccl`
  * refuses a start where that is not so; `auto` then takes MPI, which always works: through the host's memory
- * where the host cannot read the device's.
- */
+ * where the host cannot read the device's. */
 #ifndef UN_LAUNCH_TRAFFIC_BACKEND_H
 #define UN_LAUNCH_TRAFFIC_BACKEND_H
 
@@ -15,8 +14,7 @@ struct un_backend_card {
     int node;              /* of comm.h */
 };
 
-/* Does every rank have a card of its own? If not, `why` says which rank has none, or which share one. Pure.
- */
+/* Does every rank have a card of its own? If not, `why` says which rank has none, or which share one. Pure. */
 bool un_backend_apart(const struct un_backend_card *cards, int size, char *why, size_t bytes);
 /* Chooses job->exchange.path. Collective, after un_job_find_device; all ranks end alike. */
 enum un_status un_backend_settle(struct un_job *job);

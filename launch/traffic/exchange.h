@@ -6,8 +6,7 @@
  *         - updated for every bucket, from the end of the list on - need ... need (next forward)
  *
  * How the data travel is one of three paths (exchange_path.h). One process: no path, everything is there at
- * once. Errors of the communication stick and come out of the next call that returns a status.
- */
+ * once. Errors of the communication stick and come out of the next call that returns a status. */
 #ifndef UN_LAUNCH_TRAFFIC_EXCHANGE_H
 #define UN_LAUNCH_TRAFFIC_EXCHANGE_H
 

@@ -1,8 +1,7 @@
 /* The exchange between the devices (exchange_path.h), on a queue beside the job's. Law: every collective
  * waits, on the side queue, for what the job's queue had been given before it, and whoever needs its result
  * waits for its event, on the job's queue. So memory may be used again in the order in which the training
- * thread uses it, and the host only waits where it reads a number.
- */
+ * thread uses it, and the host only waits where it reads a number. */
 #include "launch/job/job.h"
 #include "launch/traffic/exchange_path.h"
 

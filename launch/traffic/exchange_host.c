@@ -1,7 +1,6 @@
 /* The exchange where the host reads the device's memory (exchange_path.h). Law: functions named work_... run
  * in the thread of the queue and touch the buffers of their bucket only; between posting and waiting nobody
- * else touches those.
- */
+ * else touches those. */
 #include "launch/job/job.h"
 #include "launch/traffic/exchange_path.h"
 

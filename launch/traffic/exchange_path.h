@@ -6,8 +6,7 @@
  *
  * Every call is made by the training thread, for more than one process. reduce and gather come after the work
  * of that bucket was queued on job->queue, and are told of there by events or because that queue runs at
- * once.
- */
+ * once. */
 #ifndef UN_LAUNCH_TRAFFIC_EXCHANGE_PATH_H
 #define UN_LAUNCH_TRAFFIC_EXCHANGE_PATH_H
 

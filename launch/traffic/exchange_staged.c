@@ -1,7 +1,6 @@
 /* The exchange through one pinned bucket of host memory, where the host cannot read the device's
  * (exchange_path.h). Law: only the thread of the queue touches the stage and the queue of copies, one bucket
- * at a time; what it copies in is on the device when it is done.
- */
+ * at a time; what it copies in is on the device when it is done. */
 #include "launch/job/job.h"
 #include "launch/traffic/exchange_path.h"
 

@@ -4,8 +4,7 @@
  * unless the device takes any shape, and only what of it is used. A device that reads host memory gets the
  * host's own micro-batch.
  *
- * With a store (io/feed/resident.h) the new features go from the block into it before they are used.
- */
+ * With a store (io/feed/resident.h) the new features go from the block into it before they are used. */
 #ifndef UN_LAUNCH_TRAFFIC_SEND_H
 #define UN_LAUNCH_TRAFFIC_SEND_H
 

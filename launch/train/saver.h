@@ -1,7 +1,6 @@
 /* The checkpoints of a run: resume, and saves that the training does not wait for. What a rank owns is copied
  * (the stall), then its writer's thread puts the copy on the disk while steps go on
- * (io/checkpoint/writer.h).
- */
+ * (io/checkpoint/writer.h). */
 #ifndef UN_LAUNCH_TRAIN_SAVER_H
 #define UN_LAUNCH_TRAIN_SAVER_H
 

@@ -1,8 +1,7 @@
 /* One training step: load, agree on counts, forward and backward of every lane, tree over lanes and ranks,
  * update of what this rank owns. Communication runs beside the computation (exchange.h): gradients while the
  * backward goes on, parameters while the next step's forward goes on, and the counts, wishes and troubles of
- * a step while the step before it waits for its gradients.
- */
+ * a step while the step before it waits for its gradients. */
 #ifndef UN_LAUNCH_TRAIN_STEP_H
 #define UN_LAUNCH_TRAIN_STEP_H
 

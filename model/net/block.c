@@ -63,8 +63,7 @@ void un_block_carve_work(struct un_block_work *work, struct un_arena *arena, enu
     work->wide = un_take(arena, act, tokens * (3 * h > i ? 3 * h : i));
 }
 
-/* The dense maps write straight into r of the LayerNorm behind them, which adds the residual there in place.
- */
+/* The dense maps write straight into r of the LayerNorm behind them, which adds the residual there in place. */
 void un_block_fwd(const struct un_pass *p, const struct un_block_kept *kept, const struct un_block_at *at,
                   struct un_mat x, int64_t layer) {
     int64_t t = x.rows, h = at->dense.out, i = at->up.out;

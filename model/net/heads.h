@@ -1,8 +1,7 @@
 /* The heads of the five objectives: a table objective -> function. A head runs forward and, when gradients
  * are wanted, backward at once, because the factors of the gradient (batch->scale, batch->ot_coef) are known
  * before the pass. So nothing of a head outlives it, and heads over words or regions work in chunks of rows:
- * the widest scores are [UN_HEAD_CHUNK, V], f32 in every precision. Inside the room only.
- */
+ * the widest scores are [UN_HEAD_CHUNK, V], f32 in every precision. Inside the room only. */
 #ifndef UN_MODEL_NET_HEADS_H
 #define UN_MODEL_NET_HEADS_H
 

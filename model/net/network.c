@@ -1,14 +1,12 @@
 /* The whole network, see uniter.h. Parameters stand in the order of the forward - embeddings, layers, heads -
  * so the backward finishes them from the end of the flat buffer towards the beginning. Activations are one
- * block of device memory: measured with an arena, then carved; a pass allocates nothing.
- */
+ * block of device memory: measured with an arena, then carved; a pass allocates nothing. */
 #include "model/net/network.h"
 
 #include "model/net/block.h"
 #include "model/net/heads.h"
 
-/* Where the parameters of each part stand. layer_begin[l]: first element of layer l; [layers]: of the heads.
- */
+/* Where the parameters of each part stand. layer_begin[l]: first element of layer l; [layers]: of the heads. */
 struct places {
     struct un_inputs_at inputs;
     struct un_block_at *blocks; /* [layers] */

@@ -1,7 +1,6 @@
 /* The whole network: parameter table, activation plan, forward and backward of one packed micro-batch.
  * Arithmetic and names: shared reference uniter_torch.py (post-LN, LayerNorm eps 1e-12, GELU by erf).
- * Knows no ranks, files or CUDA.
- */
+ * Knows no ranks, files or CUDA. */
 #ifndef UN_MODEL_NET_NETWORK_H
 #define UN_MODEL_NET_NETWORK_H
 

@@ -2,8 +2,7 @@
  * network is made: a linear map and a LayerNorm, each knowing its places in the flat buffer. Inside the room
  * only.
  *
- * Activations are buffers sized from caps; views on them (un_mat) have the real row counts of the batch.
- */
+ * Activations are buffers sized from caps; views on them (un_mat) have the real row counts of the batch. */
 #ifndef UN_MODEL_NET_PASS_H
 #define UN_MODEL_NET_PASS_H
 

@@ -4,8 +4,7 @@
  * What differs from pass to pass of one shape stands in device memory (the micro-batch with its step, lane
  * and factors), so a replay computes what the launches would, bit for bit. Few shapes occur because counts
  * are rounded up before a micro-batch goes to a card (un_batch_fill). A shape runs plainly the first time
- * (the products look for their algorithms then), is captured the second time, and replayed from there on.
- */
+ * (the products look for their algorithms then), is captured the second time, and replayed from there on. */
 #ifndef UN_MODEL_NET_REPLAY_H
 #define UN_MODEL_NET_REPLAY_H
 

@@ -2,8 +2,7 @@
  *
  * Law: every key of a table ends in the struct, from the document or from its default, and in the effective
  * tree. Several tables may share a section. A default that does not fit its own key is an own bug
- * (UN_INTERNAL).
- */
+ * (UN_INTERNAL). */
 #include "runtime/config/private.h"
 #include "runtime/memory.h"
 #include <inttypes.h>
@@ -148,8 +147,7 @@ static const struct un_yaml *first_unknown(const struct un_yaml *node) {
     return NULL;
 }
 
-/* The path of a known key called `name` anywhere in the effective tree, outside lists; "" if there is none.
- */
+/* The path of a known key called `name` anywhere in the effective tree, outside lists; "" if there is none. */
 static const char *find_elsewhere(const struct un_yaml *node, const char *name, char path[UN_YAML_TEXT]) {
     path[0] = '\0';
     if (node->kind != UN_YAML_MAPPING) return path;

@@ -1,8 +1,7 @@
 /* A configuration's document: reading, overrides, look-up, end.
  *
  * Law: an override is "path=value" with the value parsed as YAML; it replaces what the file says at that
- * path, and later ones replace earlier ones. Its origin is "command line".
- */
+ * path, and later ones replace earlier ones. Its origin is "command line". */
 #include "runtime/config/config.h"
 #include "runtime/config/private.h"
 #include "runtime/memory.h"

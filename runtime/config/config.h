@@ -2,8 +2,7 @@
  *
  * A document is read once, dotted overrides ("optim.lr=1e-4") are applied on top, then each room binds its
  * part to its struct by its table. Unknown key, duplicate key, wrong type or out of range: UN_USAGE with
- * file, line, column and the nearest known key. What nobody bound is an unknown key (un_config_finish).
- */
+ * file, line, column and the nearest known key. What nobody bound is an unknown key (un_config_finish). */
 #ifndef UN_RUNTIME_CONFIG_CONFIG_H
 #define UN_RUNTIME_CONFIG_CONFIG_H
 
@@ -72,8 +71,7 @@ enum un_status un_config_finish(struct un_config *config);
 /* Writes all bound keys as YAML, each with the comment "# file:line", "# command line", "# default" or a
  * note. */
 enum un_status un_config_write(const struct un_config *config, FILE *out);
-/* A value worked out from the data ("model.vocab_size" = 28996): shown by un_config_write with origin `why`.
- */
+/* A value worked out from the data ("model.vocab_size" = 28996): shown by un_config_write with origin `why`. */
 enum un_status un_config_note(struct un_config *config, const char *dotted, const char *value,
                               const char *why);
 void un_config_free(struct un_config *config);

@@ -3,8 +3,7 @@
  * A configuration is two trees: `given` is what the user wrote (file, then overrides put over it),
  * `effective` grows with every bind and note and holds each bound key once, with its value and origin. Known
  * keys are those of `effective`. The mark `bound` of a node says in `given`: somebody took it (the others are
- * unknown keys); in `effective`: this is the value of a key, not a section or a list of sections.
- */
+ * unknown keys); in `effective`: this is the value of a key, not a section or a list of sections. */
 #ifndef UN_RUNTIME_CONFIG_PRIVATE_H
 #define UN_RUNTIME_CONFIG_PRIVATE_H
 

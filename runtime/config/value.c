@@ -2,8 +2,7 @@
  *
  * Law: numbers are plain decimal words, read whole; text in quotes is never a number or a truth value. A
  * whole number may be written with an exponent (1e6) where that is exact. The decimal sign is a point: nobody
- * sets a locale.
- */
+ * sets a locale. */
 #include "runtime/config/private.h"
 #include <errno.h>
 #include <inttypes.h>

@@ -1,8 +1,7 @@
 /* The effective configuration as YAML that can be read back, each value with its origin as a comment.
  *
  * Law: values are written as they were given, quoted where they must be. Lists and mappings of scalars alone
- * stand on one line; sections and lists of mappings are indented by two.
- */
+ * stand on one line; sections and lists of mappings are indented by two. */
 #include "runtime/config/private.h"
 #include <errno.h>
 #include <string.h>

@@ -1,8 +1,7 @@
 /* libyaml's events into the tree of yaml.h.
  *
  * Law: a node is hung into the tree before it is filled, so that freeing the root frees all of a failed
- * reading.
- */
+ * reading. */
 #include "runtime/config/yaml.h"
 #include "runtime/memory.h"
 #include <stdio.h>

@@ -2,8 +2,7 @@
  *
  * Law: one document; no anchors, aliases or tags; keys are non-empty scalars and unique in their mapping;
  * size, depth and number of nodes are bounded. Anything else is UN_USAGE with source, line and column.
- * Scalars stay text: what they mean is decided by the key table they are bound to. Read by libyaml.
- */
+ * Scalars stay text: what they mean is decided by the key table they are bound to. Read by libyaml. */
 #ifndef UN_RUNTIME_CONFIG_YAML_H
 #define UN_RUNTIME_CONFIG_YAML_H
 

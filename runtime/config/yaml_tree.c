@@ -1,7 +1,6 @@
 /* The tree of yaml.h without its parser: look up, change, copy, and print places for messages.
  *
- * Law: recursion goes as deep as the tree, which the parser bounds by UN_YAML_MAX_DEPTH.
- */
+ * Law: recursion goes as deep as the tree, which the parser bounds by UN_YAML_MAX_DEPTH. */
 #include "runtime/config/yaml.h"
 #include "runtime/memory.h"
 #include <stdio.h>

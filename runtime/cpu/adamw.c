@@ -1,6 +1,5 @@
 /* One AdamW update over a span of the flat parameter buffer: the rule of the authors' time, decay after the
- * step and eps outside the bias correction (reference/uniter_torch.py, AdamW). Every element by itself.
- */
+ * step and eps outside the bias correction (reference/uniter_torch.py, AdamW). Every element by itself. */
 #include "runtime/cpu/convert.h"
 #include "runtime/cpu/cpu.h"
 

@@ -4,8 +4,7 @@
  *
  * Law: a task writes only its own columns of its own rows, in one order that its shape alone gives. Heads
  * wider than a panel are worked off in chunks of UN_TILE_COLS columns. Dropout is drawn again in the
- * backward.
- */
+ * backward. */
 #include "runtime/cpu/cpu.h"
 #include "runtime/cpu/lanes.h"
 #include "runtime/cpu/tile.h"

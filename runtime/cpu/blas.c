@@ -1,8 +1,7 @@
 /* What is to be known about the BLAS: its name, its kernel, and whether that kernel is the right one.
  * OpenBLAS looks for AMX-tile or AVX-512 features as a set; on virtual machines that hide part of the set it
  * falls back to its oldest kernel ("Prescott"), five times slower than the processor. The remedy is a
- * variable it reads at load time.
- */
+ * variable it reads at load time. */
 #include "runtime/cpu/cpu.h"
 
 #include <cblas.h>

@@ -1,7 +1,6 @@
 /* Conversions between float and the two 16-bit formats, branch-free so that loops over them vectorise on any
  * processor. Rounding is to nearest, ties to even; NaN stays NaN; overflow gives infinity; denormals are
- * kept.
- */
+ * kept. */
 #ifndef UN_RUNTIME_CPU_CONVERT_H
 #define UN_RUNTIME_CPU_CONVERT_H
 

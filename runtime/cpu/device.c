@@ -1,7 +1,6 @@
 /* The CPU backend: its two tables, memory, queues and copies. Work runs at once in the calling thread and its
  * OpenMP team, so events have nothing to wait for. An op's error sticks to its queue until queue_wait returns
- * it.
- */
+ * it. */
 #include "runtime/cpu/cpu.h"
 
 #include <stdio.h>

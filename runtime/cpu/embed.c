@@ -1,7 +1,6 @@
 /* Rows by index. Every destination row is written by one thread, and sums into a row go through its sources
  * in the order of the list, so threads cannot change a result. An index of -1 is no row: gathered as zeros,
- * scattered nowhere.
- */
+ * scattered nowhere. */
 #include "runtime/cpu/convert.h"
 #include "runtime/cpu/cpu.h"
 #include "runtime/cpu/lanes.h"
@@ -46,8 +45,7 @@ void un_cpu_scatter_add_rows(struct un_queue *q, struct un_mat dst, struct un_ma
         if (index[i] >= 0) add_to_row(un_cpu_row(dst, index[i]), un_cpu_row(src, i), src.cols);
 }
 
-/* dst += the sum of the rows perm[0..count) of src; a strip of columns at a time, summed before it is added.
- */
+/* dst += the sum of the rows perm[0..count) of src; a strip of columns at a time, summed before it is added. */
 static void add_segment(float *dst, struct un_mat src, const int32_t *perm, int64_t count) {
     enum { STRIP = 128 };
     for (int64_t col = 0; col < src.cols; col += STRIP) {

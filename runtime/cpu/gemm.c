@@ -1,7 +1,6 @@
 /* Matrix products: each is cut into tiles by its shape alone, every tile is one serial call of the BLAS, and
  * the tiles are dealt to the threads; so the sums do not know how many threads there were. What follows a
- * product (bias, GELU, tanh) is applied to a tile while it is still in the cache.
- */
+ * product (bias, GELU, tanh) is applied to a tile while it is still in the cache. */
 #include "runtime/cpu/cpu.h"
 #include "runtime/cpu/lanes.h"
 

@@ -1,7 +1,6 @@
 /* LayerNorm with residual and dropout. Sums along a row go in lanes (lanes.h), so a row's result does not
  * depend on the others; the sums over rows for dgamma and dbeta are taken in blocks of rows whose size the
- * shape fixes, each block by one thread in row order, and the blocks are added in order.
- */
+ * shape fixes, each block by one thread in row order, and the blocks are added in order. */
 #include "runtime/cpu/cpu.h"
 #include "runtime/cpu/lanes.h"
 

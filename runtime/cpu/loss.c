@@ -2,8 +2,7 @@
  *
  * Law: a row is read in blocks of BLOCK elements; sums inside a block are float lanes, the blocks add up in
  * double in order. The loss of a row is the same with and without the gradient. NaN in a row comes out as
- * NaN.
- */
+ * NaN. */
 #include "runtime/cpu/convert.h"
 #include "runtime/cpu/cpu.h"
 #include "runtime/cpu/lanes.h"

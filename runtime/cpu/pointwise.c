@@ -1,7 +1,6 @@
 /* Elementwise ops. Each element is computed by itself, so neither threads nor order matter; the loops are
  * left to the compiler's vectoriser. `ivdep` says what in-place use would hide from it: element i depends on
- * element i only.
- */
+ * element i only. */
 #include "runtime/cpu/convert.h"
 #include "runtime/cpu/cpu.h"
 #include "runtime/cpu/lanes.h"
@@ -93,8 +92,7 @@ static bool is_float(enum un_type t) {
     return t == UN_F32 || t == UN_BF16 || t == UN_F16;
 }
 
-/* Through float, a piece at a time; all three 16-to-16 conversions are exact on the way up and rounded once.
- */
+/* Through float, a piece at a time; all three 16-to-16 conversions are exact on the way up and rounded once. */
 void un_cpu_cast(struct un_queue *q, void *dst, enum un_type dst_type, const void *src, enum un_type src_type,
                  int64_t count) {
     enum { PIECE = 1024 };

@@ -1,6 +1,5 @@
 /* Sums over the flat gradient. A chunk of UN_PARAM_BLOCK elements is one thread's, in sixteen running double
- * sums folded in a fixed tree; clip_factor adds the chunks in order.
- */
+ * sums folded in a fixed tree; clip_factor adds the chunks in order. */
 #include "runtime/cpu/cpu.h"
 #include "runtime/cpu/lanes.h"
 #include "runtime/params.h"

@@ -2,8 +2,7 @@
  * the transport): no threads, no allocation, no packing behind the caller's back.
  *
  * Law: every element of a product is one chain of multiply-adds, depth ascending, so its bits depend on
- * neither the tile it falls into nor on the sizes of the others.
- */
+ * neither the tile it falls into nor on the sizes of the others. */
 #ifndef UN_TILE_H
 #define UN_TILE_H
 

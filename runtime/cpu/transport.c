@@ -7,8 +7,7 @@
  *
  * Float is enough for Sinkhorn because an iteration forgets the rounding of the one before: what remains is
  * that of the last exponents, at most 2 / epsilon + 2 ln of the sizes in magnitude, some 3e-6 of a plan's
- * entry at epsilon 0.1.
- */
+ * entry at epsilon 0.1. */
 #include "runtime/cpu/cpu.h"
 #include "runtime/cpu/lanes.h"
 #include "runtime/cpu/tile.h"

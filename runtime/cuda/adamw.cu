@@ -1,7 +1,6 @@
 /* One AdamW update over a span of the flat parameter buffer, all in one pass: the rule and the rounding of
  * cpu/adamw.c, where the compiler fuses the same products into additions that are written as fused here.
- * Every element by itself.
- */
+ * Every element by itself. */
 #include "runtime/cuda/raw.cuh"
 
 #include <math.h>

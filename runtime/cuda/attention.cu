@@ -4,8 +4,7 @@
  * instructions; everything else (f32, other widths, odd addresses) the plain way, f32 inside. The two round
  * differently: the former takes probabilities and their gradients to bf16 before the second product. The
  * program's own buffers are always aligned, so a network takes one way throughout. Either gives a sample the
- * same bits whatever stands around it.
- */
+ * same bits whatever stands around it. */
 #include "runtime/cuda/attention.cuh"
 
 /* Every sum stays in registers and shared memory. */

@@ -3,8 +3,7 @@
  * in attention_plain.cu (everything else).
  *
  * A block works on one head of one sample. The grid knows the count of samples and the longest of them only:
- * lengths are read on the card, blocks without work end at once.
- */
+ * lengths are read on the card, blocks without work end at once. */
 #ifndef UN_ATTENTION_CUH
 #define UN_ATTENTION_CUH
 

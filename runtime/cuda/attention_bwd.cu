@@ -9,8 +9,7 @@
  * Bytes: reads 5 H, writes 3 H of bf16 a token, and A floats; the second reading of q, k, v, dout is from the
  * L2 cache, as a block comes back to them within microseconds. At H 768 and 16,896 tokens 208 MB: 48 us at
  * 4.3 TB/s. Products: 14 H tokens^2 a sample, 13 GFLOP for 300 samples of 56 padded to 64: 33 us at 400
- * TFLOP/s, beside the copies of other blocks.
- */
+ * TFLOP/s, beside the copies of other blocks. */
 #include "runtime/cuda/attention_mma.cuh"
 
 namespace {

@@ -8,8 +8,7 @@
  *
  * Bytes: reads 3 H, writes H of bf16 and A floats a token. At H 768 and 16,896 tokens 104 MB: 24 us at 4.3
  * TB/s. Products: 4 H tokens^2 a sample, about 4 GFLOP for 300 samples of 56 padded to 64: 10 us at 400
- * TFLOP/s.
- */
+ * TFLOP/s. */
 #include "runtime/cuda/attention_mma.cuh"
 
 namespace {

@@ -3,8 +3,7 @@
  * A block owns 16 rows of one head of one sample: queries, in the backward also keys (then it sums dk and
  * dv). Their scores against all tokens of the sample lie in shared memory, 16 x n; products go through tiles
  * of 64 rows, each thread summing 2 x 4 results in the order of the columns or the tokens. Used for
- * train.precision fp32 and small networks: it aims at a tenth of the card's f32 rate, not more.
- */
+ * train.precision fp32 and small networks: it aims at a tenth of the card's f32 rate, not more. */
 #include "runtime/cuda/attention.cuh"
 
 namespace {

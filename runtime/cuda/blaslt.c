@@ -4,8 +4,7 @@
  * call of its plan, on operands made for that and into scratch, so that no data of the caller is touched: it
  * must give the same bits twice, and those of the first candidate; then the fastest is kept. So the bits of a
  * product do not depend on what the clock said. No sums by atomics: the inner dimension is cut only where the
- * plan allows, and only with partial sums that a second kernel adds.
- */
+ * plan allows, and only with partial sums that a second kernel adds. */
 #include "runtime/cuda/cuda.h"
 #include "runtime/cuda/product.h"
 

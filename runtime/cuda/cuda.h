@@ -6,8 +6,7 @@
  *  - the grid and who adds what in which order follow from shapes alone, never from the card, the alignment
  *    of a pointer or timing; no atomics on floats;
  *  - a row is owned by the same threads whether it is read in vectors of 16 bytes or element by element;
- *  - f32 inside, whatever the type of the operands; bf16 results are rounded once, to nearest even.
- */
+ *  - f32 inside, whatever the type of the operands; bf16 results are rounded once, to nearest even. */
 #ifndef UN_CUDA_H
 #define UN_CUDA_H
 

@@ -1,8 +1,7 @@
 /* The CUDA backend's device: which cards there are, opening one, its memory, and the entry of the module.
  *
  * Laws: memory is taken when something opens, never by an op. Queues do not wait for the runtime's default
- * stream, so what is zeroed here is complete before it is handed out.
- */
+ * stream, so what is zeroed here is complete before it is handed out. */
 #include "runtime/cuda/queue.h"
 #include "runtime/plugin.h"
 

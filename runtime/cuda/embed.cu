@@ -1,7 +1,6 @@
 /* Rows by index. All ops here move memory and nothing else, so each is one pass: a warp owns a row, reads it
  * in vectors of eight elements with FLIGHT of them under way, and writes it. Every element is computed by
- * itself, so columns that do not fill a vector may be anyone's. An index of -1 is no row.
- */
+ * itself, so columns that do not fill a vector may be anyone's. An index of -1 is no row. */
 #include "runtime/cuda/raw.cuh"
 
 namespace {

@@ -6,8 +6,7 @@
  * outputs are few and the inner dimension long, it is cut into pieces (grid z) whose sums are added in order
  * by a second kernel. Elements are read one by one, neighbours by neighbouring threads, whatever the
  * alignment. Bytes: each factor once for every 64 rows or columns of the other; that is for small products,
- * not for large ones.
- */
+ * not for large ones. */
 #include "runtime/cuda/kernel.cuh"
 
 namespace {

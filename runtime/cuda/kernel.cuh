@@ -1,6 +1,5 @@
 /* What kernels share: element types, vectors of eight elements, sums over a warp and a block in a fixed
- * order, dropout.
- */
+ * order, dropout. */
 #ifndef UN_KERNEL_CUH
 #define UN_KERNEL_CUH
 

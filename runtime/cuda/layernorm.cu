@@ -3,8 +3,7 @@
  * element at bf16: x and residual are read, r and y written, 8.
  *
  * The mean and the centred squares are two passes, as on the CPU, over the row before it is rounded to the
- * type of r.
- */
+ * type of r. */
 #include "runtime/cuda/strip.cuh"
 
 namespace {

@@ -2,8 +2,7 @@
  * once: dy and r are read, dr and dx written, 8 bytes an element at bf16. Wider rows are read twice.
  *
  * Sums over rows are kept in registers over all rows of a block and follow strip.cuh, so dbias has the bits
- * of col_sum of dx (or dr).
- */
+ * of col_sum of dx (or dr). */
 #include "runtime/cuda/strip.cuh"
 
 namespace {

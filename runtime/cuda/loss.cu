@@ -2,8 +2,7 @@
  * read once; a row longer than the largest tile is read again (from L2) for every pass over it.
  *
  * Law: a thread's sum over a tile is f32, all else is double, in the fixed order of tile.cuh. The loss of a
- * row is the same with and without the gradient. NaN in a row comes out as NaN.
- */
+ * row is the same with and without the gradient. NaN in a row comes out as NaN. */
 #include "runtime/cuda/tile.cuh"
 
 size_t un_cuda_loss_scratch(const struct un_limits *limits) {

@@ -1,7 +1,6 @@
 /* The instructions of the card that C++ has no word for, each behind a small function, and the launch of a
  * kernel. Only here stands PTX. Tests without a card compile the kernels with a C++ compiler and bring their
- * own meaning of everything in this file (see tests/cards/emu).
- */
+ * own meaning of everything in this file (see tests/cards/emu). */
 #ifndef UN_MACHINE_CUH
 #define UN_MACHINE_CUH
 
@@ -41,8 +40,7 @@ __device__ __forceinline__ uint16_t un_pack_f16(float f) {
     return h;
 }
 
-/* 2^x and 1 / x by the special unit: errors of 2^-22 and 1 ulp; results and operands below 2^-126 are zero.
- */
+/* 2^x and 1 / x by the special unit: errors of 2^-22 and 1 ulp; results and operands below 2^-126 are zero. */
 __device__ __forceinline__ float un_exp2(float x) {
     float y;
     asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));

@@ -1,7 +1,6 @@
 /* The program's side of the CUDA backend: opens the module when a driver is there, once, and remembers what
  * came of it. The backend itself (device.c and all else in this folder) is the shared module libun_cuda.so,
- * because it needs libraries that a machine without a card does not have.
- */
+ * because it needs libraries that a machine without a card does not have. */
 #include "runtime/plugin.h"
 #include "runtime/cuda/cuda.h"
 

@@ -1,7 +1,6 @@
 /* Elementwise ops: matrices in strips (strip_walk.cuh), flat arrays in runs of 4,096 elements a block. All
  * are bound by memory; bytes an element at bf16: gelu_bwd and tanh_bwd 6, dropout 4, add_row 6,
- * un_cuda_activate 4, and 2 more where it writes pre too; add 12 (f32); cast the sizes of both types.
- */
+ * un_cuda_activate 4, and 2 more where it writes pre too; add 12 (f32); cast the sizes of both types. */
 #include "runtime/cuda/strip_walk.cuh"
 
 size_t un_cuda_pointwise_scratch(const struct un_limits *limits) {

@@ -2,8 +2,7 @@
  * is asked for, where an algorithm once chosen is remembered, and which of the tried ones is taken.
  *
  * Law: whether the library does a product, and with which sums, follows from shapes, types, strides and
- * alignments; time only chooses among algorithms that gave the same bits.
- */
+ * alignments; time only chooses among algorithms that gave the same bits. */
 #ifndef UN_RUNTIME_CUDA_PRODUCT_H
 #define UN_RUNTIME_CUDA_PRODUCT_H
 

@@ -1,7 +1,6 @@
 /* Queues of the card: streams, their scratch, events, copies, graphs and a profiler's ranges; and what every
  * op calls. The first error of a queue sticks to it. Functions that another thread may call first make the
- * card the thread's.
- */
+ * card the thread's. */
 #include "runtime/cuda/queue.h"
 
 #include <nvtx3/nvToolsExt.h>

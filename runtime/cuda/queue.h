@@ -1,6 +1,5 @@
 /* The card's part of the table of struct un_device_ops (meanings: runtime/device.h) between its two files:
- * device.c fills it, queue.c has most of it.
- */
+ * device.c fills it, queue.c has most of it. */
 #ifndef UN_CUDA_QUEUE_H
 #define UN_CUDA_QUEUE_H
 

@@ -1,7 +1,6 @@
 /* Eight or four neighbouring elements as they lie in memory. A thread that wants several vectors under way
  * reads them all raw and converts when the last read is out: a conversion between two reads would make the
- * second wait.
- */
+ * second wait. */
 #ifndef UN_RAW_CUH
 #define UN_RAW_CUH
 

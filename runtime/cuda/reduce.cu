@@ -1,7 +1,6 @@
 /* Sums over columns and over the flat gradient, in orders that shapes fix; no atomics. All are bound by
  * memory: col_sum reads its matrix once (2 bytes an element at bf16) and writes 4 cols bytes for each 43 or
- * more rows; square_sums reads 4 bytes an element.
- */
+ * more rows; square_sums reads 4 bytes an element. */
 #include "runtime/cuda/strip_walk.cuh"
 #include "runtime/params.h"
 

@@ -1,8 +1,7 @@
 /* Sums of many rows into one. The sources of a segment are cut into pieces of PIECE; a piece is summed in
  * list order, the sums of the pieces are added in order, and their total to the destination. So the order
  * follows from the list alone, and it does not matter who computes a piece: one thread all of them, or one
- * each.
- */
+ * each. */
 #include "runtime/cuda/raw.cuh"
 
 namespace {

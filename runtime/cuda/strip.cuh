@@ -8,8 +8,7 @@
  * stored; the product that makes it is __fmul_rn, which the compiler does not join with the sum.
  *
  * T is the one type of all matrices when they can be read in vectors; un_any is for everything else: any
- * types, addresses and strides, element by element, by the same threads in the same order.
- */
+ * types, addresses and strides, element by element, by the same threads in the same order. */
 #ifndef UN_STRIP_CUH
 #define UN_STRIP_CUH
 

@@ -1,6 +1,5 @@
 /* The kernel behind all ops that take each element of a matrix by itself, with or without the column sums of
- * what they make: one pass over memory in strips (strip.cuh).
- */
+ * what they make: one pass over memory in strips (strip.cuh). */
 #ifndef UN_STRIP_WALK_CUH
 #define UN_STRIP_WALK_CUH
 
@@ -60,8 +59,7 @@ __device__ __forceinline__ void un_walk8(float v[UN_VEC], const un_raw8<T> &b, c
 template <class T> constexpr int un_walk_ahead = 4;
 template <> constexpr int un_walk_ahead<un_any> = 1;
 
-/* This thread's rows, `ahead` at a time so that their loads are under way together; sum += what was stored.
- */
+/* This thread's rows, `ahead` at a time so that their loads are under way together; sum += what was stored. */
 template <un_walk op, bool summed, int ahead, class T>
 __device__ __forceinline__ void un_walk_rows(const un_walk_args &s, int64_t col, const float line[UN_VEC],
                                              float sum[UN_VEC]) {

@@ -1,7 +1,6 @@
 /* Rows by teams: a team of warps owns a row and holds a tile of it in registers, four neighbouring elements
  * at a time. Which thread has which element, and so the order of every sum, follows from the number of
- * columns.
- */
+ * columns. */
 #ifndef UN_TILE_CUH
 #define UN_TILE_CUH
 

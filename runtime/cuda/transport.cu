@@ -5,8 +5,7 @@
  * time mostly from the cache), 0.9 million products for the cost - 7,000 cycles of the f32 units, so bf16
  * goes through the tensor cores: products of bf16 are exact in f32 and the lengths divide afterwards -, then
  * 50 iterations of 1,200 entries that depend on one another: what counts there is the way through one
- * barrier, one sum across a warp and two divisions (reckoned 350 cycles; 170 instructions a warp).
- */
+ * barrier, one sum across a warp and two divisions (reckoned 350 cycles; 170 instructions a warp). */
 #include "runtime/cuda/transport_long.cuh"
 
 static constexpr int DOT_TILES = UN_DOT_COLS / 8;

@@ -4,8 +4,7 @@
  * Law: one block of WARPS warps is one pair. Which thread owns what and every order of sums follow from the
  * pair's own words, regions and columns, so a pair gives the same bits in every batch.
  *
- * Words of a pair are its tokens 0..n, regions its tokens n..n+m: an array over tokens holds both.
- */
+ * Words of a pair are its tokens 0..n, regions its tokens n..n+m: an array over tokens holds both. */
 #ifndef UN_TRANSPORT_CUH
 #define UN_TRANSPORT_CUH
 

@@ -9,8 +9,7 @@
  * the products run on the tensor cores, each weight as the sum of two bf16 (up to 2^-16 of it is lost, a
  * 256th of what the rounding of a bf16 gradient loses); with f32 rows in f32. Bytes of a pair of n + m
  * tokens: rows three times (once from memory), gradients once in and once out, 4.5 KB a token of 768 in
- * bf16; 1.8 million products for 24 x 50 x 768.
- */
+ * bf16; 1.8 million products for 24 x 50 x 768. */
 #include "runtime/cuda/transport.cuh"
 
 static constexpr int TASK_ROWS = 16, TASK_COLS = 64;

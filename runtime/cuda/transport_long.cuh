@@ -2,8 +2,7 @@
  * cost whenever it is needed, the duals are in shared memory. Meant to be right, not fast: pairs of more than
  * 64 words or 128 regions are rare.
  *
- * Law: ownership as in transport_solve.cuh, so what a thread reads of the plan it wrote itself.
- */
+ * Law: ownership as in transport_solve.cuh, so what a thread reads of the plan it wrote itself. */
 #ifndef UN_TRANSPORT_LONG_CUH
 #define UN_TRANSPORT_LONG_CUH
 

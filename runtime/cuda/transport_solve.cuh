@@ -8,8 +8,7 @@
  * the last reading of it.
  *
  * Up to 64 words and 128 regions kernel and plan stay in registers (a ROWS x COLS piece a lane); beyond, the
- * plan lies in its output and the kernel is computed anew in each iteration (transport_long.cuh).
- */
+ * plan lies in its output and the kernel is computed anew in each iteration (transport_long.cuh). */
 #ifndef UN_TRANSPORT_SOLVE_CUH
 #define UN_TRANSPORT_SOLVE_CUH
 

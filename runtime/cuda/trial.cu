@@ -1,6 +1,5 @@
 /* What the choice among algorithms of a product needs on the card: operands that tell orders of summation
- * apart, and a digest of a result. Both are launched before training only.
- */
+ * apart, and a digest of a result. Both are launched before training only. */
 #include "runtime/cuda/kernel.cuh"
 
 namespace {

@@ -1,8 +1,7 @@
 /* Times attention, the word-region alignment and the losses at UNITER-base shapes, beside the matrix products
  * measured in the same run. Not a test: nothing here passes or fails.
  *
- *     bench_attention [THREADS]        0 or nothing: all cores this process may use
- */
+ *     bench_attention [THREADS]        0 or nothing: all cores this process may use */
 #include "runtime/memory.h"
 #include "runtime/ops.h"
 

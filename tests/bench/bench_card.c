@@ -4,8 +4,7 @@
  * [part of a name]
  *
  * Law: operands are random, every run takes the next of several sets that together exceed the caches, and the
- * median of the repeats counts; times are those of events on the card around a burst of launches.
- */
+ * median of the repeats counts; times are those of events on the card around a burst of launches. */
 #include "runtime/device.h"
 #include "runtime/memory.h"
 #include "runtime/ops.h"

@@ -2,8 +2,7 @@
  * objectives, from a warm file larger than the caches; beside it the plan alone, the reading of images alone,
  * and packing without threads. Not a test: nothing here passes or fails.
  *
- *     bench_loader [IMAGES] [SECONDS]      1000 images, 2 seconds a line
- */
+ *     bench_loader [IMAGES] [SECONDS]      1000 images, 2 seconds a line */
 #include "io/feed/loader.h"
 #include "io/run/metrics.h"
 #include "tests/support/make_files.h"

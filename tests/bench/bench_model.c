@@ -2,8 +2,7 @@
  * objectives in it and dropout on, and one update: milliseconds by op, tokens/s, TFLOP/s by un_dims_flop, and
  * the ratio to the sgemm rate (M = 1024, N = 3072, K = 768) of the same ops and threads in the same run. Run
  * by hand: bench_model [threads [passes]] With one thread its processor time is taken, which a busy machine
- * disturbs least.
- */
+ * disturbs least. */
 #include "model/optim.h"
 #include "runtime/device.h"
 #include "tests/support/draw.h"

@@ -2,8 +2,7 @@
  * and sets every rate beside what the same machine does in the same run: products beside one call of the BLAS
  * with its own threads (M = 1024, N = 3072, K = 768), everything else beside a plain copy. Run by hand:
  *     bench_ops [threads [part of a name]]
- * With one thread its processor time is taken, which a busy machine disturbs least.
- */
+ * With one thread its processor time is taken, which a busy machine disturbs least. */
 #include "runtime/memory.h"
 #include "runtime/ops.h"
 #include "runtime/params.h"

@@ -1,6 +1,5 @@
 /* A whole safetensors file: its header, then its tensors into a small table by both kinds of names, then the
- * table of statistics and a comparison with itself.
- */
+ * table of statistics and a comparison with itself. */
 #include "io/weights/tools.h"
 #include "runtime/memory.h"
 #include "tests/fuzz/fuzz.h"

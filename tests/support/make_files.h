@@ -1,6 +1,5 @@
 /* Small valid data files for tests: one image file and one text file, every value a pure function of the
- * settings, so that a test knows what it must read back. Values are exact in 16 bits.
- */
+ * settings, so that a test knows what it must read back. Values are exact in 16 bits. */
 #ifndef UN_TESTS_SUPPORT_MAKE_FILES_H
 #define UN_TESTS_SUPPORT_MAKE_FILES_H
 

@@ -2,8 +2,7 @@
  *
  * The outer brackets, keys, commas and colons are read by the rules; inside an item only strings, escapes and
  * brackets are followed until it ends, then jansson reads it strictly. An item that nobody asked for is
- * passed over without being kept.
- */
+ * passed over without being kept. */
 #include "io/convert/format/json_items.h"
 #include "runtime/memory.h"
 

@@ -1,7 +1,6 @@
 /* The members of a JSON file one after another, memory of one at a time: of an object at the top the values
  * by key, arrays among them element by element; of an array at the top its elements. Where one begins and
- * ends is found by strings and brackets alone; each that is given out is parsed strictly.
- */
+ * ends is found by strings and brackets alone; each that is given out is parsed strictly. */
 #ifndef UN_IO_CONVERT_FORMAT_JSON_ITEMS_H
 #define UN_IO_CONVERT_FORMAT_JSON_ITEMS_H
 

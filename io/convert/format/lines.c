@@ -1,5 +1,4 @@
-/* Lines of a file (caption_lines.h): one buffer that holds a whole line of the greatest length and a block.
- */
+/* Lines of a file (caption_lines.h): one buffer that holds a whole line of the greatest length and a block. */
 #include "io/convert/format/lines.h"
 #include "runtime/memory.h"
 

@@ -2,8 +2,7 @@
  *
  * liblmdb trusts its file and crashes on a damaged one, so the whole tree is checked (lmdb_check.c) before
  * liblmdb sees it. Nothing is written, no lock file is made; folders may be read-only. The file must not be
- * changed by others while it is open. Messages name file and page.
- */
+ * changed by others while it is open. Messages name file and page. */
 #ifndef UN_IO_CONVERT_FORMAT_LMDB_H
 #define UN_IO_CONVERT_FORMAT_LMDB_H
 

@@ -3,8 +3,7 @@
  * What must hold, because liblmdb relies on it: both meta pages agree, every page of the tree lies in the
  * file and is reached once, all leaves are equally deep, branches have two children at least, every node and
  * every run of overflow pages lies inside. Keys need not be sorted: then some are not found, nothing worse.
- * Format of data version 1, 64-bit, little-endian (LMDB 0.9: lmdb.h, mdb.c).
- */
+ * Format of data version 1, 64-bit, little-endian (LMDB 0.9: lmdb.h, mdb.c). */
 #include "io/convert/format/lmdb.h"
 #include "runtime/memory.h"
 

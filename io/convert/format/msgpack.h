@@ -1,7 +1,6 @@
 /* MessagePack read in place: a value at a time out of borrowed memory, nothing taken, no recursion.
  *
- * Not msgpack-c: its unpacker makes arrays as long as a header says before any element is there.
- */
+ * Not msgpack-c: its unpacker makes arrays as long as a header says before any element is there. */
 #ifndef UN_IO_CONVERT_FORMAT_MSGPACK_H
 #define UN_IO_CONVERT_FORMAT_MSGPACK_H
 

@@ -1,6 +1,5 @@
 /* NumPy's .npy (versions 1 to 3) and .npz (a zip of them), read strictly. Nothing is ever unpickled: an
- * array of objects is known by its type and its values are left alone.
- */
+ * array of objects is known by its type and its values are left alone. */
 #ifndef UN_IO_CONVERT_FORMAT_NPY_H
 #define UN_IO_CONVERT_FORMAT_NPY_H
 

@@ -1,6 +1,5 @@
 /* Bytes set aside in an unnamed temporary file until they can be put in their place: appended, then read from
- * anywhere. The file goes with the process, however it ends. Not thread-safe.
- */
+ * anywhere. The file goes with the process, however it ends. Not thread-safe. */
 #ifndef UN_IO_CONVERT_FORMAT_SPOOL_H
 #define UN_IO_CONVERT_FORMAT_SPOOL_H
 

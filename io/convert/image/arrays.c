@@ -157,8 +157,7 @@ void un_image_room_free(struct un_image_room *room) {
     *room = (struct un_image_room){0};
 }
 
-/* Row r, column k of an array of `rows` rows, as an index of its items. turned: [columns, rows] in C order.
- */
+/* Row r, column k of an array of `rows` rows, as an index of its items. turned: [columns, rows] in C order. */
 static int64_t item(const struct un_npy *n, bool turned, int64_t rows, int64_t columns, int64_t r,
                     int64_t k) {
     bool by_column = turned != n->fortran;

@@ -9,8 +9,7 @@
  *   regions       num_bbox num_boxes                                 a number: rows after it are left out
  *
  * Of two names for one thing the one further left is taken. `boxes` with no coordinate over 1.5 are unit
- * boxes; others need the image's size. Halves stay halves, 64-bit floats and integers become floats.
- */
+ * boxes; others need the image's size. Halves stay halves, 64-bit floats and integers become floats. */
 #ifndef UN_IO_CONVERT_IMAGE_ARRAYS_H
 #define UN_IO_CONVERT_IMAGE_ARRAYS_H
 

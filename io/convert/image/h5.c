@@ -11,8 +11,7 @@
  * Flat and fixed take their ids from image_id [N] (numbers or texts), or from a file of lines. Boxes are x1
  * y1 x2 y2, then perhaps w h and the area (5 columns: the area only). They are divided by image_w and image_h
  * (a dataset [N], or a dataset or an attribute of the group) if any is larger than 1.5 in the whole source,
- * and kept as they are otherwise. 64-bit floats are rounded to 32; everything else keeps its bits.
- */
+ * and kept as they are otherwise. 64-bit floats are rounded to 32; everything else keeps its bits. */
 #include "io/convert/image/h5.h"
 #include "runtime/memory.h"
 

@@ -5,8 +5,7 @@
  *   boxes, unit  spatial_features norm_bb norm_boxes normalized_boxes
  *   boxes        image_bb boxes bbox bboxes box           (pixels, or unit when no value exceeds 1.5)
  *   confidence   conf confidence confidences scores objects_conf
- *   soft labels  soft_labels soft_label cls_prob
- */
+ *   soft labels  soft_labels soft_label cls_prob */
 #include "io/convert/image/h5.h"
 #include "runtime/memory.h"
 

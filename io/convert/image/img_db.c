@@ -1,6 +1,5 @@
 /* The authors' img_db: an LMDB folder whose values are one image each (lmdb_image.h), the key the image's id
- * as it stands; `__keys__` lists the keys and is passed over. Halves and floats keep their bits.
- */
+ * as it stands; `__keys__` lists the keys and is passed over. Halves and floats keep their bits. */
 #include "io/convert/image/img_db.h"
 #include "io/convert/format/lmdb.h"
 #include "io/convert/image/img_db_value.h"

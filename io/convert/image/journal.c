@@ -3,8 +3,7 @@
  * A line is believed only when it is whole and says no less than the one before, so neither a torn write nor
  * blocks of zeros after a power failure can make it say too much. Format:
  *   uniter-import 1 DIGEST
- *   done IMAGES sorted SORTED
- */
+ *   done IMAGES sorted SORTED */
 #include "io/convert/image/private.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"

@@ -1,7 +1,6 @@
 /* OUT.partial before its rows: all datasets in their final places, the index filled in, room reserved.
  *
- * Law: nothing here needs more memory than a block of the index, whatever the number of images.
- */
+ * Law: nothing here needs more memory than a block of the index, whatever the number of images. */
 #include "io/convert/image/private.h"
 #include "io/h5/h5.h"
 #include "runtime/memory.h"

@@ -2,8 +2,7 @@
  *
  * Two laws: the journal never says more than is on the disk (fdatasync comes first), and an image counts
  * there only when all before it do, so a later run needs one number. OUT.partial and its journal are removed
- * together, journal last, as the journal carries the lock.
- */
+ * together, journal last, as the journal carries the lock. */
 #include "io/convert/image/private.h"
 #include "io/h5/h5.h"
 #include "io/run/metrics.h"

@@ -3,8 +3,7 @@
  * The survey fixes the layout, so OUT.partial is laid out as a whole first (un_h5), then every image's rows
  * are written at their place by pwrite. OUT.partial.done keeps how many images, in order, are known to be on
  * the disk; a later run over the same source (same stamp, list and shape) goes on from there. The file gets
- * its name, whole and verified to be complete, at the end; before that nothing stands at OUT.
- */
+ * its name, whole and verified to be complete, at the end; before that nothing stands at OUT. */
 #ifndef UN_IO_CONVERT_IMAGE_SINK_H
 #define UN_IO_CONVERT_IMAGE_SINK_H
 

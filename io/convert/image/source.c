@@ -1,7 +1,6 @@
 /* What every source of images shares: the list a survey makes, boxes from pixels (image_source.h).
  *
- * A list of ten million images must stay small, so ids lie one behind the other in large blocks.
- */
+ * A list of ten million images must stay small, so ids lie one behind the other in large blocks. */
 #include "io/convert/image/source.h"
 #include "io/disk/ids.h"
 #include "runtime/memory.h"

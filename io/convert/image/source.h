@@ -2,8 +2,7 @@
  *
  * A source is opened, surveyed once (ids, numbers of regions, widths and types, without the features), then
  * read: each thread opens its own reader, and any reader may read any image. Messages name the file and the
- * member, key or line.
- */
+ * member, key or line. */
 #ifndef UN_IO_CONVERT_IMAGE_SOURCE_H
 #define UN_IO_CONVERT_IMAGE_SOURCE_H
 
@@ -92,8 +91,7 @@ enum un_status un_image_source_opened(struct un_image_source *source, enum un_st
 enum un_status un_image_stamp(uint64_t *stamp, const char *path);
 
 /* From corners in pixels: divides by the image's size, w and h by subtraction of the quotients in float.
- * corners [n,4] x1 y1 x2 y2, box [n,6]. Leaves values outside [0,1] by up to 1e-3 as they are, clamps none.
- */
+ * corners [n,4] x1 y1 x2 y2, box [n,6]. Leaves values outside [0,1] by up to 1e-3 as they are, clamps none. */
 void un_box_from_pixels(float *box, const float *corners, int64_t n, double width, double height);
 
 #endif

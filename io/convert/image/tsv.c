@@ -1,6 +1,5 @@
 /* TSV files of features, base64 (tsv_line.h), an image a line. The survey reads a file once from front to
- * back and keeps where each line is; readers fetch lines by pread. A first line of column names is allowed.
- */
+ * back and keeps where each line is; readers fetch lines by pread. A first line of column names is allowed. */
 #include "io/convert/image/tsv_line.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"

@@ -4,8 +4,7 @@
  *    7  image_id w h num_boxes boxes features cls_prob                    the same with soft labels (ViLBERT)
  *   10  img_id img_h img_w objects_id objects_conf attrs_id attrs_conf num_boxes boxes features      LXMERT
  *
- * Arrays are base64 of little-endian float32, ids of int64; boxes [n,4] in pixels.
- */
+ * Arrays are base64 of little-endian float32, ids of int64; boxes [n,4] in pixels. */
 #ifndef UN_IO_CONVERT_IMAGE_TSV_LINE_H
 #define UN_IO_CONVERT_IMAGE_TSV_LINE_H
 

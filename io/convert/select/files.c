@@ -1,8 +1,7 @@
 /* Merged and split files of either kind (select.h).
  *
  * A split makes several files: all are planned and checked (names, empty parts) before the first is written,
- * and what was finished is removed again when a later one fails.
- */
+ * and what was finished is removed again when a later one fails. */
 #include "io/disk/files.h"
 #include "io/convert/select/select.h"
 #include "io/data/file.h"

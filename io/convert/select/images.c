@@ -1,7 +1,6 @@
 /* Our own feature files as a source: one file after the other, through a filter, every value as it is stored.
  *
- * An entry's `at` is its first region in its file, `bytes` is the number of the file.
- */
+ * An entry's `at` is its first region in its file, `bytes` is the number of the file. */
 #include "io/convert/select/select.h"
 #include "io/data/file.h"
 #include "runtime/memory.h"

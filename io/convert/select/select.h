@@ -1,8 +1,7 @@
 /* Parts of feature and text files, by image: which images, and the files made of them.
  *
  * Law of a split: the part an image falls into depends on its id and the key alone, so feature and text files
- * split with the same key go the same way, in any order, and no image stands on both sides.
- */
+ * split with the same key go the same way, in any order, and no image stands on both sides. */
 #ifndef UN_IO_CONVERT_SELECT_SELECT_H
 #define UN_IO_CONVERT_SELECT_SELECT_H
 

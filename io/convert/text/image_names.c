@@ -1,8 +1,7 @@
 /* Ids of images and the ways people write them (image_names.h).
  *
  * Three tables over the same ids: by the id (idmap), and two sorted lists, by stem and by trailing number;
- * equal neighbours in a list are what makes a match ambiguous.
- */
+ * equal neighbours in a list are what makes a match ambiguous. */
 #include "io/convert/text/image_names.h"
 #include "io/disk/ids.h"
 #include "io/h5/h5.h"

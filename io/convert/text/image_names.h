@@ -2,8 +2,7 @@
  * and case, else by the number it ends in, as long as only one image fits. By number two ids fit when one of
  * them is the bare number or the words before it are the same: "vg_5" is never "flickr_5".
  *
- *   COCO_val2014_000000000042.jpg   coco_val2014_000000000042.npz   000000000042   42
- */
+ *   COCO_val2014_000000000042.jpg   coco_val2014_000000000042.npz   000000000042   42 */
 #ifndef UN_IO_CONVERT_TEXT_IMAGE_NAMES_H
 #define UN_IO_CONVERT_TEXT_IMAGE_NAMES_H
 

@@ -2,8 +2,7 @@
  *
  * The form is found by the members at the top. A caption is a string or an object; it stands in a list of its
  * owner (an image) or is a member of its own. What lacks its caption or its image is an error that names
- * file, line and item; only the text itself may be bad.
- */
+ * file, line and item; only the text itself may be bad. */
 #include "io/convert/format/json_items.h"
 #include "io/convert/text/private.h"
 #include "io/disk/files.h"

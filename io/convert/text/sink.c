@@ -2,8 +2,7 @@
  *
  * Every column, the offsets and ids too, goes to a spool of its own while texts are added; the HDF5 file,
  * whose datasets must know their lengths, is made from the spools at the end. So memory does not grow until
- * then; the search for text ids that stand twice takes 14 bytes a text, once.
- */
+ * then; the search for text ids that stand twice takes 14 bytes a text, once. */
 #include "io/convert/text/sink.h"
 #include "io/convert/format/spool.h"
 #include "io/h5/row_sink.h"

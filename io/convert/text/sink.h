@@ -1,6 +1,5 @@
 /* A *.txt.h5 written as a stream: texts are spooled to unnamed temporary files beside it, so memory grows by
- * two offsets a text only; the HDF5 file is made from them at the end, complete or not at all.
- */
+ * two offsets a text only; the HDF5 file is made from them at the end, complete or not at all. */
 #ifndef UN_IO_CONVERT_TEXT_SINK_H
 #define UN_IO_CONVERT_TEXT_SINK_H
 

@@ -1,5 +1,4 @@
-/* `uniter data tokenize`: lines of text in, a line "text TAB ids" (or pieces) out for each, in their order.
- */
+/* `uniter data tokenize`: lines of text in, a line "text TAB ids" (or pieces) out for each, in their order. */
 #ifndef UN_IO_CONVERT_TEXT_TOKENIZE_H
 #define UN_IO_CONVERT_TEXT_TOKENIZE_H
 

@@ -2,8 +2,7 @@
  * (text_source.h).
  *
  * What breaks the form of the file (a field missing, files of different length) is an error with file and
- * line; a line whose text cannot be used (not UTF-8, an id too long) is handed on as such.
- */
+ * line; a line whose text cannot be used (not UTF-8, an id too long) is handed on as such. */
 #include "io/convert/format/lines.h"
 #include "io/convert/text/private.h"
 #include "runtime/memory.h"

@@ -1,8 +1,7 @@
 /* The authors' txt_db (text_source.h): records in the order of their keys, side files beside them.
  *
  * Memory: the lengths of id2len.json and, only when a record does not name its image, txt2img.json, some 50
- * bytes a text each.
- */
+ * bytes a text each. */
 #include "io/convert/format/json_items.h"
 #include "io/convert/format/lines.h"
 #include "io/convert/format/lmdb.h"

@@ -2,8 +2,7 @@
  *
  * Law: counts of pairs are exact at all times. A heap gives the most frequent pair; an entry in it whose
  * count is no longer true is put back with the true one. Every pair knows the words it has stood in; the
- * words of a pair that is joined are counted out, joined and counted in.
- */
+ * words of a pair that is joined are counted out, joined and counted in. */
 #include "io/convert/token/vocab_train.h"
 #include "runtime/memory.h"
 

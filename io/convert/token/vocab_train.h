@@ -4,8 +4,7 @@
  * [MASK] and the characters of the corpus (at a word's front, and inside one as ##c); then the two
  * neighbouring pieces that stand together most often are joined to one, again and again (of equal ones the
  * pair that was seen first), until `size` lines are there or no pair stands together min_count times. The
- * same files give the same vocabulary on any machine. Source: Sennrich et al. 2016; Wu et al. 2016.
- */
+ * same files give the same vocabulary on any machine. Source: Sennrich et al. 2016; Wu et al. 2016. */
 #ifndef UN_IO_CONVERT_TOKEN_VOCAB_TRAIN_H
 #define UN_IO_CONVERT_TOKEN_VOCAB_TRAIN_H
 

@@ -3,8 +3,7 @@
  * Law: nothing is kept but the word under way, which counts up to 100 characters (a longer one is [UNK]
  * whatever it holds), so any text takes constant memory. Pieces are found in a byte trie whose edges live in
  * one hash table: the longest piece is the last accepting node on the way. Source: pytorch_pretrained_bert's
- * BasicTokenizer and WordpieceTokenizer as described by their behaviour; Unicode by utf8proc.
- */
+ * BasicTokenizer and WordpieceTokenizer as described by their behaviour; Unicode by utf8proc. */
 #include "io/convert/token/wordpiece.h"
 #include "io/convert/token/private.h"
 #include "runtime/memory.h"

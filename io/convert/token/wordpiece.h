@@ -1,8 +1,7 @@
 /* BERT's tokenizer: clean, split at spaces and punctuation (lower-cased and without accents for uncased
  * models), then the longest known pieces of each word. Ids equal those of pytorch_pretrained_bert's
  * BertTokenizer on any text. Source: Devlin et al. 2019, tokenization.py (BasicTokenizer,
- * WordpieceTokenizer); Wu et al. 2016.
- */
+ * WordpieceTokenizer); Wu et al. 2016. */
 #ifndef UN_IO_CONVERT_TOKEN_WORDPIECE_H
 #define UN_IO_CONVERT_TOKEN_WORDPIECE_H
 

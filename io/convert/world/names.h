@@ -2,8 +2,7 @@
  *
  * A file of names has one class a line, synonyms separated by commas; line n is class n, 0 is the background.
  * Names and sentences are cut into words alike: runs of letters and digits, lower-cased; so "t-shirt" is "t
- * shirt".
- */
+ * shirt". */
 #ifndef UN_IO_CONVERT_WORLD_NAMES_H
 #define UN_IO_CONVERT_WORLD_NAMES_H
 

@@ -1,7 +1,6 @@
 /* Captions into memory: from lines, from lines with an image id, from the sentences of a text file.
  *
- * Law: the first line says whether there are image ids; every other line must be like it.
- */
+ * Law: the first line says whether there are image ids; every other line must be like it. */
 #include "io/convert/world/private.h"
 #include "io/data/file.h"
 #include "io/disk/files.h"

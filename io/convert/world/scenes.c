@@ -1,8 +1,7 @@
 /* Captions into scenes: which objects a scene has, and which of them each word speaks of.
  *
  * Mentions of one caption with different attributes are different objects; in another caption of the scene
- * they are sought again among its objects of the class, the one with most attributes in common first.
- */
+ * they are sought again among its objects of the class, the one with most attributes in common first. */
 #include "io/convert/world/private.h"
 #include "runtime/memory.h"
 

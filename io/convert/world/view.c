@@ -2,8 +2,7 @@
  *
  * Law of confidence as in the micro-world (synth_detect.c): first detections 0.45 .. 0.98, second ones 0.3 ..
  * 0.65, clutter 0.21 .. 0.4 or, when faint, 0.05 .. 0.19. An object looks up to 0.4 like another class, so it
- * is never taken for it.
- */
+ * is never taken for it. */
 #include "io/convert/world/private.h"
 
 enum { PART_DISTRACTORS = 1, SET = 4 /* after the micro-world's own data sets */, TRIES = 8 };

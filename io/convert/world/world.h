@@ -7,8 +7,7 @@
  * region's most probable class is its object's. A word that names an object goes with every region that shows
  * it; after a plural or a number there are several objects, all right; a word without attributes goes with
  * all objects of its class in the scene. Everything is a pure function of the keys, the seed and the
- * captions, whatever the number of threads.
- */
+ * captions, whatever the number of threads. */
 #ifndef UN_IO_CONVERT_WORLD_WORLD_H
 #define UN_IO_CONVERT_WORLD_WORLD_H
 

@@ -1,6 +1,5 @@
 /* Launches, blocks one after the other, barriers, and the report of what is wrong. The state is the
- * process's: a lock lets one launch run at a time.
- */
+ * process's: a lock lets one launch run at a time. */
 #include "tests/cards/emu/order.h"
 #include "tests/cards/emu/state.h"
 

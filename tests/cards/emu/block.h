@@ -1,7 +1,6 @@
 /* Threads, blocks, barriers and launches, for code in kernels. Every CUDA thread is a fiber; one block runs
  * at a time, on the thread that launched. A fiber gives way only at a barrier, at a warp operation or at its
- * end, so what runs in between is as if it took no time, in an order that un_emu_order (device.h) sets.
- */
+ * end, so what runs in between is as if it took no time, in an order that un_emu_order (device.h) sets. */
 #ifndef UN_TESTS_CARDS_EMU_BLOCK_H
 #define UN_TESTS_CARDS_EMU_BLOCK_H
 

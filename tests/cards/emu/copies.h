@@ -1,7 +1,6 @@
 /* The asynchronous copies of machine.cuh. A copy's target holds NaNs from the moment it is asked for; the
  * copy happens when its thread waits for its group. So what is read too early is a NaN, and what is
- * overwritten too early was one.
- */
+ * overwritten too early was one. */
 #ifndef UN_TESTS_CARDS_EMU_COPIES_H
 #define UN_TESTS_CARDS_EMU_COPIES_H
 

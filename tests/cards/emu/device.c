@@ -1,6 +1,5 @@
 /* The emulated card: queues and copies, and what runtime/cuda/device.c would give to the ops. Work runs at
- * once, in the calling thread. Scratch is poisoned for every op, and an op gets no more than it asked for.
- */
+ * once, in the calling thread. Scratch is poisoned for every op, and an op gets no more than it asked for. */
 #include "tests/cards/emu/device.h"
 #include "tests/cards/emu/memory.h"
 #include "tests/cards/emu/record.h"

@@ -1,6 +1,5 @@
 /* The emulated card: a struct un_device whose ops are un_cuda_ops, run on this processor (emu.h). For tests
- * that want it by itself; tests of ops get it through the harness. One thread at a time may queue work.
- */
+ * that want it by itself; tests of ops get it through the harness. One thread at a time may queue work. */
 #ifndef UN_TESTS_CARDS_EMU_DEVICE_H
 #define UN_TESTS_CARDS_EMU_DEVICE_H
 

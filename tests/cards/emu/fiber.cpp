@@ -1,7 +1,6 @@
 /* Fibers: see fiber.h. On x86-64 a switch is a dozen instructions; elsewhere the C library's contexts do it,
  * some thirty times slower. Under ThreadSanitizer this file is compiled without instrumentation and with
- * UN_EMU_TSAN set.
- */
+ * UN_EMU_TSAN set. */
 #include "tests/cards/emu/fiber.h"
 #include "tests/cards/emu/sanitizer.h"
 

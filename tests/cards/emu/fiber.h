@@ -1,6 +1,5 @@
 /* Fibers: stacks that take turns on one thread of the system. Known to AddressSanitizer (which stack is in
- * use) and to ThreadSanitizer (each fiber is a thread of its own; switching orders nothing).
- */
+ * use) and to ThreadSanitizer (each fiber is a thread of its own; switching orders nothing). */
 #ifndef UN_TESTS_CARDS_EMU_FIBER_H
 #define UN_TESTS_CARDS_EMU_FIBER_H
 

@@ -4,8 +4,7 @@
  * Tolerances: f32 results as in tests/unit/runtime/ops/gemm.c; a bf16 result is rounded once more, by at most 2^-9 of its
  * size, 2^-8 leaves room for a value at the edge that f32 moved over it. Activation after a bf16 product: z
  * is rounded before it, and gelu and tanh have slopes under 1.13; z is at most 12 here, so 12 * 2^-8
- * absolute.
- */
+ * absolute. */
 #include "tests/unit/runtime/ops/harness.h"
 
 #include <math.h>

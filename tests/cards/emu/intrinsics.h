@@ -1,8 +1,7 @@
 /* Functions of one thread that CUDA has and C++ has not: bits, fast and rounded arithmetic, cached loads,
  * atomics, and the conversions of machine.cuh. The fast ones have the card's dominating error where that is
  * easy (a rounded product before exp2), else are more exact than the card. No atomics on floats: a law of
- * the backend.
- */
+ * the backend. */
 #ifndef UN_TESTS_CARDS_EMU_INTRINSICS_H
 #define UN_TESTS_CARDS_EMU_INTRINSICS_H
 

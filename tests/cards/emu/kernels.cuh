@@ -1,6 +1,5 @@
 /* Kernels for the tests of the emulator: some without fault, and some that miss a barrier, which shows in
- * their results and to ThreadSanitizer.
- */
+ * their results and to ThreadSanitizer. */
 #ifndef UN_TESTS_CARDS_EMU_KERNELS_CUH
 #define UN_TESTS_CARDS_EMU_KERNELS_CUH
 

@@ -1,8 +1,7 @@
 /* Memory of the emulated card: each block in pages of its own, its end at the end of its last page but for
  * the alignment, a page that cannot be touched before and behind it. What lies between is a pattern that is
  * checked when the block is freed. When memory is hidden, the pages can be touched only while something of
- * the card runs; a signal handler then says which block the host reached into.
- */
+ * the card runs; a signal handler then says which block the host reached into. */
 #include "tests/cards/emu/memory.h"
 
 #include "runtime/memory.h"

@@ -1,6 +1,5 @@
 /* The emulated card for tests of whole networks (tests/support/net.h), its memory hidden: host code that looks
- * into it ends the test. Each launch and copy then costs in proportion to the memory taken.
- */
+ * into it ends the test. Each launch and copy then costs in proportion to the memory taken. */
 #include "tests/cards/emu/device.h"
 #include "tests/support/net.h"
 

@@ -1,6 +1,5 @@
 /* Choices that a correct kernel's results do not depend on: which thread runs next, which block. Set by
- * un_emu_order (device.h).
- */
+ * un_emu_order (device.h). */
 #ifndef UN_TESTS_CARDS_EMU_ORDER_H
 #define UN_TESTS_CARDS_EMU_ORDER_H
 

@@ -1,6 +1,5 @@
 /* Graphs of the emulated card: between begin and end launches, copies and products are kept with their
- * arguments instead of run; a replay runs them in order, on what memory holds then. One thread at a time.
- */
+ * arguments instead of run; a replay runs them in order, on what memory holds then. One thread at a time. */
 #ifndef UN_TESTS_CARDS_EMU_RECORD_H
 #define UN_TESTS_CARDS_EMU_RECORD_H
 

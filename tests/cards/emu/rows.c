@@ -1,8 +1,7 @@
 /* What tests/unit/runtime/ops does not see of the card's elementwise ops and sums: bf16 and mixed types, un_cuda_activate.
  * Every case runs in the harness's variations, so vectors and single elements, all orders of threads and all
  * addresses give the same bits. Ops whose f32 arithmetic is the CPU's must give exactly its result rounded;
- * the others stay within the tolerance of tests/unit/runtime/ops and one rounding.
- */
+ * the others stay within the tolerance of tests/unit/runtime/ops and one rounding. */
 #include "tests/cards/emu/typed.h"
 
 #include "runtime/cuda/cuda.h"

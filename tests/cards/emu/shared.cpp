@@ -1,8 +1,7 @@
 /* Shared memory. Dynamic: exactly as many bytes as were launched, between red zones; what is behind them is
  * poisoned for AddressSanitizer, and in other builds unmapped memory and a pattern that is checked after each
  * block. Static: the variables of kernels are found in the program's own symbol table. All of it is filled
- * with NaNs before each block. Asynchronous copies into it.
- */
+ * with NaNs before each block. Asynchronous copies into it. */
 #include "tests/cards/emu/sanitizer.h"
 #include "tests/cards/emu/state.h"
 

@@ -1,6 +1,5 @@
 /* The running block, for the files of the emulator: its threads, who waits where, and the queue of those that
- * can go on.
- */
+ * can go on. */
 #ifndef UN_TESTS_CARDS_EMU_STATE_H
 #define UN_TESTS_CARDS_EMU_STATE_H
 

@@ -1,7 +1,6 @@
 /* The emulated card as a device: memory is zero-filled and guarded, hidden memory is seen by kernels and
  * copies only, scratch is what was asked for, products by the CPU are right in both types. What must end the
- * process is tried in a child.
- */
+ * process is tried in a child. */
 #include "tests/cards/emu/device.h"
 #include "tests/cards/emu/sanitizer.h"
 #include "tests/unit/runtime/ops/harness.h"

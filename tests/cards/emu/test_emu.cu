@@ -1,7 +1,6 @@
 /* The emulator itself: what it computes, and that each fault planted in a kernel is found. A faulty kernel
  * runs in a child process; what counts is that the child ends by a signal and what it says before. Faults
- * that only show as other results are looked for under both orders of threads and of blocks.
- */
+ * that only show as other results are looked for under both orders of threads and of blocks. */
 #include "tests/cards/emu/faults.cuh"
 #include "tests/cards/emu/sanitizer.h"
 

@@ -1,6 +1,5 @@
 /* Passes replayed as graphs on the emulated card: whatever differs between micro-batches of one shape stands
- * in device memory, so a replay gives the bits of the launches; other shapes get graphs of their own.
- */
+ * in device memory, so a replay gives the bits of the launches; other shapes get graphs of their own. */
 #include "model/net/replay.h"
 #include "tests/support/check.h"
 #include "tests/support/draw.h"

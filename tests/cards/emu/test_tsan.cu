@@ -1,7 +1,6 @@
 /* Whether ThreadSanitizer sees what it is there for: kernels without fault are clean, kernels that miss a
  * barrier, a __syncwarp or a wait are reported, whatever the order of threads. Children run the kernels; a
- * report makes the child's exit code 66.
- */
+ * report makes the child's exit code 66. */
 #include "tests/cards/emu/kernels.cuh"
 
 extern "C" {

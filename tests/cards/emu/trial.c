@@ -1,6 +1,5 @@
 /* Operands and digests for the choice among algorithms of products (runtime/cuda/trial.cu): the operands are
- * sane numbers of both types, and a digest sees every element, its place, and nothing between the rows.
- */
+ * sane numbers of both types, and a digest sees every element, its place, and nothing between the rows. */
 #include "tests/unit/runtime/ops/harness.h"
 
 #include "runtime/cuda/cuda.h"

@@ -1,6 +1,5 @@
 /* CUDA's words and vector types for a C++ compiler. Standard headers come first: some of them use a word that
- * becomes a macro here.
- */
+ * becomes a macro here. */
 #ifndef UN_TESTS_CARDS_EMU_TYPES_H
 #define UN_TESTS_CARDS_EMU_TYPES_H
 

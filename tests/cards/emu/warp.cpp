@@ -1,6 +1,5 @@
 /* Warp operations: lanes that come with the same mask meet in a slot of their warp. The last to come wakes
- * the others; a slot is free again when all have looked.
- */
+ * the others; a slot is free again when all have looked. */
 #include "tests/cards/emu/warp.h"
 #include "tests/cards/emu/state.h"
 

@@ -1,7 +1,6 @@
 /* Warp operations, for code in kernels: shuffles, votes, __syncwarp, matrix loads and products. All lanes of
  * the mask must come to the same operation at the same line; each gives an operand and sees those of all.
- * Only __syncwarp orders memory between lanes (the others do not on the card either; TSan is told so).
- */
+ * Only __syncwarp orders memory between lanes (the others do not on the card either; TSan is told so). */
 #ifndef UN_TESTS_CARDS_EMU_WARP_H
 #define UN_TESTS_CARDS_EMU_WARP_H
 

@@ -4,8 +4,7 @@
  * run at once.
  *
  * Environment: UN_FAKE_CARDS=N, cards of a host (none: no card answers); UN_FAKE_LATE=MICROSECONDS, the most
- * that a piece of work of a queue with a thread waits before it runs.
- */
+ * that a piece of work of a queue with a thread waits before it runs. */
 #ifndef UN_TESTS_CARDS_FAKE_FAKE_CARD_H
 #define UN_TESTS_CARDS_FAKE_FAKE_CARD_H
 

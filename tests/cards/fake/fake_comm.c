@@ -2,8 +2,7 @@
  * they are posted to. Built as the module that the program opens for comm.backend nccl.
  *
  * Environment: UN_FAKE_BREAK=RANK:CALL, that rank's collective of this number fails; UN_FAKE_HANG likewise:
- * it is never queued, as when the rank sleeps; UN_FAKE_REFUSE=RANK: the module does not open there.
- */
+ * it is never queued, as when the rank sleeps; UN_FAKE_REFUSE=RANK: the module does not open there. */
 #include "comm/device_comm.h"
 #include "runtime/memory.h"
 #include "tests/cards/fake/fake_card.h"

@@ -3,8 +3,7 @@
  * queued, only after its state was asked for a few times; events pass when the queue comes to them.
  *
  * Environment: UN_FAKE_BREAK=RANK:GROUP, on that rank the group of this number is not run and the
- * communicator tells of a peer that failed; UN_FAKE_HANG=RANK:GROUP, it is never taken over.
- */
+ * communicator tells of a peer that failed; UN_FAKE_HANG=RANK:GROUP, it is never taken over. */
 #include "runtime/memory.h"
 #include "tests/cards/fake/fake_card.h"
 

@@ -3,8 +3,7 @@
  *
  * Law: buffers are locked host memory, which the card reads and writes where it lies; after every op the
  * queue is waited for, so a test may look at once. UN_CARD_SMALL=1 in the environment keeps to small cases,
- * for the checkers of the toolkit, under which a kernel takes a thousand times as long.
- */
+ * for the checkers of the toolkit, under which a kernel takes a thousand times as long. */
 #include "tests/unit/runtime/ops/harness.h"
 
 #include "runtime/cuda/cuda.h"

@@ -2,8 +2,7 @@
  *
  * Without a launcher this program starts itself under mpirun once for each bad end and looks at the exit code
  * and the time; under a launcher it is the rank that ends badly, or one of those that wait for it. Arguments:
- * mpirun and its options, given by CMake.
- */
+ * mpirun and its options, given by CMake. */
 #include "comm/comm.h"
 #include "comm/launcher.h"
 #include <setjmp.h>

@@ -2,8 +2,7 @@
  * ranks as the launcher gives, against values each rank can work out by itself.
  *
  * Integers-as-floats sum exactly in any order, so they show that nothing is lost; values of very different
- * size show the order itself.
- */
+ * size show the order itself. */
 #include "comm/parts.h"
 #include "comm/queue.h"
 #include "runtime/memory.h"

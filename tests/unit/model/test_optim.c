@@ -1,5 +1,4 @@
-/* Learning rate, AdamW with clipping over the flat buffer, against the same law written once more in double.
- */
+/* Learning rate, AdamW with clipping over the flat buffer, against the same law written once more in double. */
 #include "model/optim.h"
 #include "runtime/memory.h"
 #include "tests/support/check.h"
@@ -155,8 +154,7 @@ static void updates_clipped(void **state) {
     run_updates(0.3f, true);
 }
 
-/* Two owners of interleaved parts, each with its own moments, end with the bits of one owner of everything.
- */
+/* Two owners of interleaved parts, each with its own moments, end with the bits of one owner of everything. */
 static void parts_are_the_whole(void **state) {
     (void)state;
     enum { PARTS = 5 };

@@ -122,8 +122,7 @@ static int child(int argc, char **argv) {
     return 0;
 }
 
-/* The remedy as a process without the variable sees it: this one may have been started with another kernel.
- */
+/* The remedy as a process without the variable sees it: this one may have been started with another kernel. */
 static int remedy(void) {
     const char *core = un_cpu_blas_remedy();
     puts(core == NULL ? "-" : core);
@@ -145,8 +144,7 @@ static void say_of_child(const char *environment, const char *arguments, char *l
     assert_int_equal(pclose(pipe), 0);
 }
 
-/* Whether this machine needs a remedy or not: the child ends in the state that needs none, arguments whole.
- */
+/* Whether this machine needs a remedy or not: the child ends in the state that needs none, arguments whole. */
 static void one_restart_at_most(void **state) {
     (void)state;
     char core[64], line[256], expected[256];

@@ -1,7 +1,6 @@
 /* The restart of un_device_prepare with a BLAS that complains on order, and OpenMP's spinning: this program
  * is linked with device.c itself and plays its backends. It starts itself as a child and reads what that says
- * after all restarts.
- */
+ * after all restarts. */
 // clang-format off
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,6 @@
 /* Modules (runtime/plugin.h): what is said when one is missing, is no module, lacks its entry or is of
  * another build; and, where the build has CUDA, that the CUDA module finds everything it needs: in this
- * program and in the CUDA libraries, without a driver.
- */
+ * program and in the CUDA libraries, without a driver. */
 // clang-format off
 #include <stdarg.h>
 #include <stddef.h>

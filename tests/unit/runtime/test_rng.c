@@ -1,7 +1,6 @@
 /* Philox4x32-10 against the published vectors, uniformity, dropout, and keys that do not meet.
  *
- * Everything is deterministic: a bound of five standard deviations either holds for ever or never.
- */
+ * Everything is deterministic: a bound of five standard deviations either holds for ever or never. */
 // clang-format off
 #include <stdarg.h>
 #include <stddef.h>

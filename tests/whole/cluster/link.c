@@ -11,8 +11,7 @@
  *     pair v1 v2 1       drops frames between the two only: half of a network is broken
  *
  * Ends when standard input does. Frames carry the virtio header, so that the kernel's large segments and
- * partial checksums pass: what is delayed or lost as one frame may be up to 64 KiB.
- */
+ * partial checksums pass: what is delayed or lost as one frame may be up to 64 KiB. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_ether.h>

@@ -19,8 +19,7 @@ void card_missing(struct card *card, const char *what, const char *why);
 /* |got - want| relative to the largest |want|; cols: for the place of the worst element. */
 void compare_largest(struct card *card, const char *what, const float *got, const float *want, int64_t n,
                      int64_t cols, double tolerance);
-/* Each `want` may lie between got and or_got (the same array: it is got); the distance from there / |want|.
- */
+/* Each `want` may lie between got and or_got (the same array: it is got); the distance from there / |want|. */
 void compare_between(struct card *card, const char *what, const double *got, const double *or_got,
                      const float *want, int64_t n, double tolerance);
 

@@ -1,7 +1,6 @@
 /* losses WEIGHTS REFERENCE.h5: the losses of all objectives on the samples of a file of the reference's form,
  * under parameters from a safetensors file or a checkpoint instead of the file's rule, dropout off. Prints
- * one JSON object: {"mlm": ..., "itm": ...}. Exit code as of the program.
- */
+ * one JSON object: {"mlm": ..., "itm": ...}. Exit code as of the program. */
 #include "io/weights/weights.h"
 #include "tests/support/net.h"
 #include "tests/whole/parity/reference.h"

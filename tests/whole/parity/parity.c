@@ -1,7 +1,6 @@
 /* parity [--device cpu|cuda] [--precision fp32|bf16] [--threads N] [FILE...]: compares the network with
  * reference files, quantity by quantity. Without FILE it takes ../shared/reference (all its .h5 files), and
- * says "skipped" (77) where there are none. Exit 0 only if nothing failed.
- */
+ * says "skipped" (77) where there are none. Exit 0 only if nothing failed. */
 #include "runtime/device.h"
 #include "tests/whole/parity/run.h"
 

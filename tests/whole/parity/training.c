@@ -39,8 +39,7 @@ struct history {
 
 /* PyTorch sums the squares of a tensor in float, in as many lanes as the machine's vectors have, and small
  * squares are lost beside a large sum: 2e-4 of the norm of 2.3 million gradients in eight lanes (seen), where
- * ours is exact to rounding. So the reference may lie anywhere between the exact norm and that of few lanes.
- */
+ * ours is exact to rounding. So the reference may lie anywhere between the exact norm and that of few lanes. */
 enum { FEWEST_LANES = 4 };
 
 static double lanes_norm(const float *grads, const struct un_params *table) {

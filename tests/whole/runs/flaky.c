@@ -1,7 +1,6 @@
 /* Preloaded into a program under test: reads of some files fail. FLAKY="ending skip times errno": of the
  * reads of files whose name ends so, `skip` succeed, then `times` fail with errno (0: nothing is read, as at
- * the end of a file). While a file's name is gone, its reads fail with ESTALE, as on a network file system.
- */
+ * the end of a file). While a file's name is gone, its reads fail with ESTALE, as on a network file system. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>

@@ -1,6 +1,5 @@
 /* What the inside of the CUDA backend takes from the CUDA runtime, for the emulated card: a stream runs its
- * work at once, copies are memcpy. Meanings as in NVIDIA's header of this name.
- */
+ * work at once, copies are memcpy. Meanings as in NVIDIA's header of this name. */
 #ifndef UN_TESTS_CARDS_EMU_INCLUDE_CUDA_RUNTIME_API_H
 #define UN_TESTS_CARDS_EMU_INCLUDE_CUDA_RUNTIME_API_H
 

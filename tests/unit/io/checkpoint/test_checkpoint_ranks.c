@@ -1,8 +1,7 @@
 /* The number of ranks that wrote a checkpoint and the number that read it do not show in it.
  *
  * Started twice under a launcher: `write DIR` saves into DIR/npN, `read DIR` loads what every number of ranks
- * wrote and compares values and digests; then damage seen by one rank must end the load on all.
- */
+ * wrote and compares values and digests; then damage seen by one rank must end the load on all. */
 #include "runtime/memory.h"
 #include "tests/support/checkpoint_case.h"
 #include "tests/support/expect.h"
@@ -17,8 +16,7 @@
 
 #include <cmocka.h>
 
-/* 57 blocks in nine buckets, and a tensor that ends inside a block; and one block, which only one rank has.
- */
+/* 57 blocks in nine buckets, and a tensor that ends inside a block; and one block, which only one rank has. */
 enum { ROWS = 1800, FEW_ROWS = 2, STEP = 41 };
 static const int writers_list[] = {1, 2, 3, 4, 5, 8};
 enum { WRITERS = sizeof writers_list / sizeof *writers_list };

@@ -5,8 +5,7 @@
  * flip outside the values must give an error or exactly the values of the good file. Files of the older
  * format, as h5py writes them by default, carry none: there a flip may change names, attributes or extents
  * unseen, and may upset HDF5; that is counted and printed. In neither may code of ours crash, hang, or ask
- * for memory without bound.
- */
+ * for memory without bound. */
 #include "io/h5/h5.h"
 #include "runtime/memory.h"
 #include "runtime/rng.h"

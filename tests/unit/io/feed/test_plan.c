@@ -193,8 +193,7 @@ static void shares_match_the_mix(void **state) {
     world_close(&world);
 }
 
-/* Greedy: a micro-batch ends at the first sample that does not fit, and that very sample opens the next one.
- */
+/* Greedy: a micro-batch ends at the first sample that does not fit, and that very sample opens the next one. */
 static void pending_sample_comes_first(void **state) {
     (void)state;
     struct world world;

@@ -1,6 +1,5 @@
 /* metrics.jsonl: every line parses and comes back with nine digits; what a resumed run writes again is cut
- * first; a full disk leaves no torn line.
- */
+ * first; a full disk leaves no torn line. */
 #include "io/run/metrics.h"
 #include "runtime/memory.h"
 #include "tests/support/expect.h"

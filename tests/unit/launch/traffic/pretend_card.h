@@ -4,8 +4,7 @@
  * Copies of a queue without scratch (a copy queue) run as late as the events allow: a copy that nobody waits
  * for before its source changes, or before its destination is read, gives wrong numbers. And every access to
  * a micro-batch's block is checked by vector clocks: two queues that touch it without an event (or the host)
- * between them are counted in `races`, whatever the timing.
- */
+ * between them are counted in `races`, whatever the timing. */
 #ifndef UN_TESTS_UNIT_LAUNCH_TRAFFIC_PRETEND_CARD_H
 #define UN_TESTS_UNIT_LAUNCH_TRAFFIC_PRETEND_CARD_H
 

@@ -1,6 +1,5 @@
 /* The exchange over a path that only notes what it is asked: which buckets a forward waits for, whose bf16
- * copies are made when they come, and where the partial norms of all ranks go.
- */
+ * copies are made when they come, and where the partial norms of all ranks go. */
 #include "launch/job/job.h"
 #include "launch/traffic/exchange_path.h"
 #include "runtime/memory.h"

@@ -416,8 +416,7 @@ static enum un_status open_with_tokens(int64_t tokens, size_t free_bytes, char *
     return status;
 }
 
-/* Too small a card: the message and --check name the same micro-batch; that fits, and the next one does not.
- */
+/* Too small a card: the message and --check name the same micro-batch; that fits, and the next one does not. */
 static void what_would_fit(void **state) {
     (void)state;
     char text[8192];

@@ -1,6 +1,5 @@
 /* Micro-batches with fillers: few shapes, the host's entries and counts untouched, the same losses and
- * gradients; the spans hold all that a device needs; and features that are read from a store change no bit.
- */
+ * gradients; the spans hold all that a device needs; and features that are read from a store change no bit. */
 #include "runtime/device.h"
 #include "tests/support/check.h"
 #include "tests/support/draw.h"

@@ -2,8 +2,7 @@
  * tensor the derivative along its gradient, along a random direction, and by single elements.
  *
  * The transport plan is a constant of the backward, so its part of the loss is taken from the hidden states
- * with the plan of the undisturbed parameters, in double.
- */
+ * with the plan of the undisturbed parameters, in double. */
 #include "runtime/device.h"
 #include "tests/support/check.h"
 #include "tests/support/draw.h"

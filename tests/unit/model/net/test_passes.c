@@ -125,8 +125,7 @@ static void passes_repeat(void **state) {
     close_bench(&b);
 }
 
-/* Losses of sample s run by itself equal its part of the packed run. first[t]: its first row of objective t.
- */
+/* Losses of sample s run by itself equal its part of the packed run. first[t]: its first row of objective t. */
 static void compare_alone(struct bench *all, int64_t s, int64_t first[UN_OBJECTIVE_COUNT]) {
     struct packed alone;
     struct net *net = &all->net;

@@ -1,5 +1,4 @@
-/* The configuration: what is bound, every class of error with its place, overrides, origins, the round trip.
- */
+/* The configuration: what is bound, every class of error with its place, overrides, origins, the round trip. */
 // clang-format off
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,6 @@
 /* Thousands of damaged configurations: each is read, refused with a place, or read back the same; never a
  * crash. Meant for a build with sanitizers. The damage is drawn by un_rng, so a case that fails can be
- * repeated by its number.
- */
+ * repeated by its number. */
 // clang-format off
 #include <stdarg.h>
 #include <stddef.h>

@@ -2,8 +2,7 @@
  * interface: it computes as its book says, column-major, with algorithms that sum in other orders, fail, cut
  * the inner dimension or never give the same twice, and a clock of its own. So: the caller's row-major
  * product comes out, the bits are those of the library's first choice, time decides only among equals, and
- * the library is asked once a plan.
- */
+ * the library is asked once a plan. */
 // clang-format off
 #include <stdarg.h>
 #include <stddef.h>

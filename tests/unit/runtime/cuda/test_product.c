@@ -1,7 +1,6 @@
 /* Plans of matrix products (runtime/cuda/product.h): a plan's column-major arguments, computed naively, give the
  * caller's row-major product; what the library is asked for follows from the shape; the table remembers; the
- * choice never leaves the bits of the first.
- */
+ * choice never leaves the bits of the first. */
 // clang-format off
 #include <stdarg.h>
 #include <stddef.h>

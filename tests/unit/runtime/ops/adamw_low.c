@@ -1,7 +1,6 @@
 /* AdamW where it is cut into blocks: the same bits as the rule written down with its fused products, and the
  * CPU's results but for what its compiler fused otherwise (two ulp of each term). The bf16 copy is the
- * parameter rounded.
- */
+ * parameter rounded. */
 #include "tests/unit/runtime/ops/low.h"
 
 #include <math.h>

@@ -3,8 +3,7 @@
  *
  * Every element has its own tolerance (attention_oracle.h). It is one of the worst case, and long sums stay
  * far below it, so the root mean square of all errors has a limit too: one rounding to bf16 gives 0.0016 of
- * the result, a second one before the sum 0.0024.
- */
+ * the result, a second one before the sum 0.0024. */
 #include "tests/unit/runtime/ops/attention_oracle.h"
 
 #include <math.h>

@@ -3,8 +3,7 @@
  *  - its results, and in the way of the matrix instructions also probabilities and gradients of scores, once
  *    to bf16 (relative 2^-8);
  *  - scores in f32, whose error is relative to the magnitudes in them;
- *  - delta = dout . out from an out that was rounded.
- */
+ *  - delta = dout . out from an out that was rounded. */
 #ifndef UN_TESTS_UNIT_RUNTIME_OPS_ATTENTION_ORACLE_H
 #define UN_TESTS_UNIT_RUNTIME_OPS_ATTENTION_ORACLE_H
 

@@ -1,6 +1,5 @@
 /* The CPU device: name, threads, memory, copies, errors that stick, the choice of the BLAS kernel, and a
- * table of ops without gaps.
- */
+ * table of ops without gaps. */
 #include "tests/unit/runtime/ops/harness.h"
 
 #include "runtime/cpu/cpu.h"
@@ -45,8 +44,7 @@ static void open_and_name(void **state) {
     un_device_close(d);
 }
 
-/* Every member of the table is a pointer; none may be missing, but for graphs, which are all there or none.
- */
+/* Every member of the table is a pointer; none may be missing, but for graphs, which are all there or none. */
 static void no_gaps(void **state) {
     (void)state;
     struct un_device *d;

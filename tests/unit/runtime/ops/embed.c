@@ -1,7 +1,6 @@
 /* Rows by index against plain loops. Copies are exact. Sums: a destination holds at most 130 numbers in [-1,
  * 1], added in order: 130 roundings of at most 2^-24 times a running sum under 20 is the worst case, 2e-5;
- * single additions round once.
- */
+ * single additions round once. */
 #include "tests/unit/runtime/ops/harness.h"
 
 #include <string.h>

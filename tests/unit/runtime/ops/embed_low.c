@@ -1,7 +1,6 @@
 /* Rows by index in bf16 and f16 against the CPU's ops on the same, already rounded numbers: these ops move
  * numbers or add two or three in a given order, so results are the CPU's rounded once, to the bit. Long
- * segments against the order that is promised for them: sums of pieces of eight, added in order.
- */
+ * segments against the order that is promised for them: sums of pieces of eight, added in order. */
 #include "tests/unit/runtime/ops/low.h"
 
 #include <string.h>

@@ -3,8 +3,7 @@
  * Tolerances. A sum of K products of numbers in [-1, 1] in float has a rounding error that grows like sqrt(K)
  * 2^-24 times the size of the products (0.33 in the mean, K of them); 1e-6 sqrt(K) holds it with room and is
  * a thousandth of what a wrong, missing or doubled term does. GELU and tanh have slopes under 1.13 and own
- * errors under 1e-7.
- */
+ * errors under 1e-7. */
 #include "tests/unit/runtime/ops/harness.h"
 
 #include <math.h>

@@ -2,8 +2,7 @@
  * calls one op and compares the outputs with an oracle of its own in double precision. un_harness_each runs
  * it under several numbers of threads, buffer addresses and row strides: inputs are the same each time,
  * outputs must be the same bits, and no byte outside them may change. Which device runs the ops is linked:
- * harness_cpu.c, the emulated card of tests/cards/emu, or a real one (tests/card).
- */
+ * harness_cpu.c, the emulated card of tests/cards/emu, or a real one (tests/card). */
 #ifndef UN_TESTS_UNIT_RUNTIME_OPS_HARNESS_H
 #define UN_TESTS_UNIT_RUNTIME_OPS_HARNESS_H
 

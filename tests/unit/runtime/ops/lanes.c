@@ -1,6 +1,5 @@
 /* The approximations of runtime/cpu/lanes.h and half.h against libm in double, over a dense walk through all
- * floats; the row sums against double sums; dropout in rows against un_dropout_factor, element by element.
- */
+ * floats; the row sums against double sums; dropout in rows against un_dropout_factor, element by element. */
 #include "tests/unit/runtime/ops/harness.h"
 
 #include "runtime/cpu/convert.h"

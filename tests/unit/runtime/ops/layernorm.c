@@ -3,8 +3,7 @@
  * Tolerances. y and xhat are of size 1 to 4; the mean of a row carries about sqrt(log2 n) roundings of 2^-24
  * of sizes near 1, so 3e-6 absolute holds with room, relative 2e-6 for large rows. At width 1 the variance is
  * 0 and rstd 1e6, which multiplies the rounding of r - mean: there r - mean is exactly 0 in float and in
- * double alike.
- */
+ * double alike. */
 #include "tests/unit/runtime/ops/harness.h"
 
 #include <math.h>

@@ -3,8 +3,7 @@
  *
  * A bf16 gradient is the f32 one rounded, to the bit. f32 results against the CPU's op: both add up to 2^15
  * exponentials with at most 40 roundings on the way to a double, so a loss differs by 1e-6 of numbers of
- * order log(classes) + |x|; gradients by the two exponentials (2 ulp each) and the factor.
- */
+ * order log(classes) + |x|; gradients by the two exponentials (2 ulp each) and the factor. */
 #include "tests/unit/runtime/ops/low.h"
 
 #include <math.h>

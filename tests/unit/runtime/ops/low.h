@@ -1,6 +1,5 @@
 /* For tests of ops in bf16 and f16, on devices that have them: matrices of those types beside f32 twins that
- * hold the same, already rounded numbers, and the CPU's ops to compare with.
- */
+ * hold the same, already rounded numbers, and the CPU's ops to compare with. */
 #ifndef UN_TESTS_UNIT_RUNTIME_OPS_LOW_H
 #define UN_TESTS_UNIT_RUNTIME_OPS_LOW_H
 

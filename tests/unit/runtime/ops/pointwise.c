@@ -1,7 +1,6 @@
 /* Elementwise ops and casts against double. gelu, tanh and their slopes are exact to about 1e-7 (lanes.c); a
  * product rounds once more (6e-8 of its size). Sums of two or three floats round once or twice. dropout, add,
- * zero and casts are exact.
- */
+ * zero and casts are exact. */
 #include "tests/unit/runtime/ops/harness.h"
 
 #include <math.h>

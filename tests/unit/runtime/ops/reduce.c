@@ -2,8 +2,7 @@
  *
  * Tolerances. square_sums adds in double: 65,536 terms, 1e-12 relative. The norm is rounded once to float.
  * adamw: m and v round two or three times (2^-24 each), the step m / (sqrt v + eps) about four times, and the
- * parameter once; the oracle uses the same float constants in double.
- */
+ * parameter once; the oracle uses the same float constants in double. */
 #include "runtime/params.h"
 #include "tests/unit/runtime/ops/harness.h"
 

@@ -2,8 +2,7 @@
  *
  * Tolerances. A cosine of unit vectors is off by 1e-7; IPOT multiplies 50 kernels e^(-2 c), so an entry
  * carries up to 100 times the error of its cost, 1e-5 of itself; Sinkhorn at epsilon 0.1 ten times, plus the
- * rounding of exponents up to 20. The bar of the reference is 1e-4 of the largest entry, 2e-5 for distances.
- */
+ * rounding of exponents up to 20. The bar of the reference is 1e-4 of the largest entry, 2e-5 for distances. */
 #include "tests/unit/runtime/ops/transport_oracle.h"
 
 #include <math.h>
