@@ -4,10 +4,12 @@
  * process's group up to the root. A quota of 2.5 cores gives 2: a third thread would be stopped in the middle
  * of every barrier. */
 #include "runtime/device.h"
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 static enum un_status open_cuda(int ordinal, struct un_device **device) {
@@ -134,7 +136,10 @@ static const char *spin_remedy(void) {
 
 void un_device_prepare(char **argv) {
     static const char guard[] = "UN_RESTARTED"; /* a restart that did not help is never tried again */
-    if (getenv(guard) != NULL) return;
+    if (getenv(guard) != NULL) {
+        prctl(PR_SET_NAME, program_invocation_short_name); /* after /proc/self/exe it is called "exe" */
+        return;
+    }
     const char *core = un_cpu_blas_remedy(), *spin = spin_remedy();
     if (core == NULL && spin == NULL) return;
     if ((core != NULL && setenv("OPENBLAS_CORETYPE", core, 1) != 0) ||

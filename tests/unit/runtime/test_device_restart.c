@@ -8,6 +8,7 @@
 #include <cmocka.h>
 // clang-format on
 #include "runtime/device.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,8 +37,20 @@ enum un_status un_cuda_open(int ordinal, struct un_device **device) {
     return un_fail(UN_INTERNAL, "card %d asked for", ordinal);
 }
 
+/* `ps`, `top` and `pkill` must go on finding the program. */
+static void check_name(void) {
+    char name[32] = "", want[16] = "";
+    FILE *comm = fopen("/proc/self/comm", "re");
+    if (comm == NULL || fgets(name, sizeof name, comm) == NULL) exit(1);
+    fclose(comm);
+    name[strcspn(name, "\n")] = '\0';
+    memcpy(want, program_invocation_short_name, strnlen(program_invocation_short_name, sizeof want - 1));
+    if (strcmp(name, want) != 0) printf("called %s ", name);
+}
+
 static int child(int argc, char **argv) {
     un_device_prepare(argv);
+    check_name();
     static const char *const variable[] = {"UN_RESTARTED", "OPENBLAS_CORETYPE", "GOMP_SPINCOUNT"};
     for (int i = 0; i < 3; ++i) printf("%s ", getenv(variable[i]) == NULL ? "-" : getenv(variable[i]));
     printf("%d %s\n", argc, argv[2]);
