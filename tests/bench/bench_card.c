@@ -5,9 +5,9 @@
  *
  * Law: operands are random, every run takes the next of several sets that together exceed the caches, and the
  * median of the repeats counts; times are those of events on the card around a burst of launches. */
-#include "runtime/device.h"
+#include "tests/bench/bench_card_rig.h"
+
 #include "runtime/memory.h"
-#include "runtime/ops.h"
 #include "runtime/params.h"
 
 #include <stdio.h>
@@ -16,115 +16,7 @@
 
 enum { T = 16896, S = 302, W = 4832, R = 12064, H = 768, A = 12, I = 3072, F = 2048, V = 28996, C = 1601 };
 enum { ROWS = 320, REGIONS = 512, PAIRS = 256, PARAMS = 110 * 1000 * 1000 / 4096 * 4096 };
-enum { SETS = 4, BURST = 8, REPEATS = 15, MATRIX = 8192, COPIED = 64 << 20, PATTERN = 1000003 };
-
-static struct un_device *device;
-static struct un_queue *queue;
-static const struct un_ops *ops;
-static struct un_event *before, *after;
-static double copy_rate, matrix_rate;
-static const char *wanted = "";
-static int set; /* of the run under way */
-
-static void check(enum un_status status) {
-    if (status == UN_OK) return;
-    fprintf(stderr, "bench_card: %s\n", un_error_get()->text);
-    exit(status);
-}
-
-/* ---- operands: SETS of each, filled once with random numbers ---- */
-
-static uint16_t half_of(uint32_t word, enum un_type type) {
-    if (type == UN_F16) return (uint16_t)(0x3800u | (word & 0x3FFu)); /* 0.5 .. 1: features, soft labels */
-    return (uint16_t)((word & 0x8000u) | 0x3E80u | (word & 0x7Fu));   /* +-0.25 .. 0.5 */
-}
-
-/* The first PATTERN elements are drawn, the rest repeats them: no power of two, so no two rows are alike. */
-static void *fresh(int64_t count, enum un_type type) {
-    const int64_t drawn = count < PATTERN ? count : PATTERN;
-    const size_t bytes = (size_t)(count * un_type_bytes(type)), first = (size_t)(drawn * un_type_bytes(type));
-    unsigned char *on_card = device->mem->alloc(device, bytes, "benchmark"),
-                  *host = un_alloc(first, 1, "benchmark");
-    if (!on_card || !host) check(un_error_get()->status);
-    for (int64_t i = 0; i < drawn; ++i) {
-        uint32_t word = un_rng(1, UN_RNG_BENCH, 0, 0, 0, (uint32_t)i).v[0];
-        if (type == UN_F32)
-            ((float *)host)[i] = un_rng_unit(word) - 0.5f;
-        else if (type == UN_U8)
-            host[i] = word < 0x26000000u;
-        else
-            ((uint16_t *)host)[i] = half_of(word, type);
-    }
-    device->mem->copy_in(queue, on_card, host, first);
-    for (size_t done = first; done < bytes;) {
-        const size_t rest = bytes - done, more = rest < done ? rest : done;
-        device->mem->copy(queue, on_card + done, on_card, more);
-        done += more;
-    }
-    check(device->mem->queue_wait(queue));
-    un_free(host);
-    return on_card;
-}
-
-static int32_t *ints(const int32_t *host, int64_t count) {
-    int32_t *on_card = device->mem->alloc(device, (size_t)count * sizeof *host, "benchmark");
-    if (!on_card) check(un_error_get()->status);
-    device->mem->copy_in(queue, on_card, host, (size_t)count * sizeof *host);
-    check(device->mem->queue_wait(queue));
-    return on_card;
-}
-
-struct operand {
-    struct un_mat of[SETS];
-};
-
-static struct operand mats(int64_t rows, int64_t cols, enum un_type type) {
-    struct operand o;
-    for (int i = 0; i < SETS; ++i) o.of[i] = un_mat(fresh(rows * cols, type), type, rows, cols);
-    return o;
-}
-
-static void release(struct operand *o) {
-    for (int i = 0; i < SETS; ++i)
-        if (o->of[i].data) device->mem->free(device, o->of[i].data);
-    *o = (struct operand){0};
-}
-
-/* ---- timing ---- */
-
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Median seconds of one run. */
-static double seconds(void (*run)(void)) {
-    double took[REPEATS];
-    for (int i = -2; i < REPEATS; ++i) {
-        device->mem->event_record(before, queue);
-        for (int k = 0; k < BURST; ++k) {
-            set = (set + 1) % SETS;
-            run();
-        }
-        device->mem->event_record(after, queue);
-        check(device->mem->queue_wait(queue));
-        if (i >= 0) took[i] = device->mem->event_seconds(before, after) / BURST;
-    }
-    qsort(took, REPEATS, sizeof *took, by_value);
-    return took[REPEATS / 2];
-}
-
-/* bytes: read and written at least once each; flop: of the matrix units, 0 where bytes bound the op. */
-static void report(const char *name, double bytes, double flop, void (*run)(void)) {
-    if (!strstr(name, wanted)) return;
-    double s = seconds(run);
-    printf("{\"op\": \"%s\", \"us\": %.3f, \"GB_per_s\": %.1f, \"of_copy\": %.3f", name, s * 1e6,
-           bytes / s * 1e-9, bytes / s / copy_rate);
-    if (flop > 0)
-        printf(", \"TFLOP_per_s\": %.2f, \"of_matrix\": %.3f", flop / s * 1e-12, flop / s / matrix_rate);
-    printf("}\n");
-    fflush(stdout);
-}
+enum { MATRIX = 8192, COPIED = 64 << 20 };
 
 /* ---- what is timed ---- */
 
@@ -141,96 +33,100 @@ static const struct un_transport sinkhorn = {
 static struct un_epilogue epilogue;
 
 static void run_copy(void) {
-    size_t bytes = (size_t)(x.of[set].rows * x.of[set].cols * un_type_bytes(x.of[set].type));
-    device->mem->copy(queue, y.of[set].data, x.of[set].data, bytes);
+    size_t bytes = (size_t)(x.of[rig.set].rows * x.of[rig.set].cols * un_type_bytes(x.of[rig.set].type));
+    rig.device->mem->copy(rig.queue, y.of[rig.set].data, x.of[rig.set].data, bytes);
 }
 static void run_matrix(void) {
-    ops->gemm(queue, z.of[0], x.of[set], false, y.of[set], false, 0, NULL);
+    rig.ops->gemm(rig.queue, z.of[0], x.of[rig.set], false, y.of[rig.set], false, 0, NULL);
 }
 static void run_linear(void) { /* y [T,out] = x [T,in] w^T + bias */
-    ops->gemm(queue, y.of[set], x.of[set], false, w.of[set], true, 0, &epilogue);
+    rig.ops->gemm(rig.queue, y.of[rig.set], x.of[rig.set], false, w.of[rig.set], true, 0, &epilogue);
 }
 static void run_linear_bwd(void) {
-    ops->gemm(queue, x.of[set], y.of[set], false, w.of[set], false, 1, NULL);
+    rig.ops->gemm(rig.queue, x.of[rig.set], y.of[rig.set], false, w.of[rig.set], false, 1, NULL);
 }
 static void run_linear_grad(void) {
-    ops->linear_grad(queue, z.of[0], NULL, y.of[set], x.of[set]);
+    rig.ops->linear_grad(rig.queue, z.of[0], NULL, y.of[rig.set], x.of[rig.set]);
 }
 static void run_norm_fwd(void) {
-    ops->norm_fwd(queue, y.of[set], x.of[set], stats[0], stats[1], x.of[set], z.of[set], vector[0], vector[1],
-                  &drop);
+    rig.ops->norm_fwd(rig.queue, y.of[rig.set], x.of[rig.set], stats[0], stats[1], x.of[rig.set],
+                      z.of[rig.set], vector[0], vector[1], &drop);
 }
 static void run_norm_bwd(void) {
-    ops->norm_bwd(queue, y.of[set], x.of[set], vector[2], vector[3], vector[4], y.of[set], z.of[set],
-                  stats[0], stats[1], vector[0], &drop);
+    rig.ops->norm_bwd(rig.queue, y.of[rig.set], x.of[rig.set], vector[2], vector[3], vector[4], y.of[rig.set],
+                      z.of[rig.set], stats[0], stats[1], vector[0], &drop);
 }
 static void
 run_gelu_fwd(void) { /* a product of inner size 16 leaves the epilogue: bias and GELU with z kept */
     struct un_epilogue e = {
-        .bias = vector[0], .bias_type = UN_F32, .activation = UN_ACT_GELU, .pre = z.of[set]};
-    ops->gemm(queue, y.of[set], x.of[set], false, w.of[set], true, 0, &e);
+        .bias = vector[0], .bias_type = UN_F32, .activation = UN_ACT_GELU, .pre = z.of[rig.set]};
+    rig.ops->gemm(rig.queue, y.of[rig.set], x.of[rig.set], false, w.of[rig.set], true, 0, &e);
 }
 static void run_gelu_bwd(void) {
-    ops->gelu_bwd(queue, y.of[set], vector[0], y.of[set], z.of[set]);
+    rig.ops->gelu_bwd(rig.queue, y.of[rig.set], vector[0], y.of[rig.set], z.of[rig.set]);
 }
 static void run_col_sum(void) {
-    ops->col_sum(queue, vector[0], y.of[set]);
+    rig.ops->col_sum(rig.queue, vector[0], y.of[rig.set]);
 }
 static void run_attention_fwd(void) {
-    ops->attention_fwd(queue, y.of[set], stats[0], x.of[set], &layout, A, &drop);
+    rig.ops->attention_fwd(rig.queue, y.of[rig.set], stats[0], x.of[rig.set], &layout, A, &drop);
 }
 static void run_attention_bwd(void) {
-    ops->attention_bwd(queue, z.of[set], w.of[set], y.of[set], stats[0], x.of[set], &layout, A, &drop);
+    rig.ops->attention_bwd(rig.queue, z.of[rig.set], w.of[rig.set], y.of[rig.set], stats[0], x.of[rig.set],
+                           &layout, A, &drop);
 }
 static void run_embed(void) {
-    ops->embed_words(queue, y.of[set], word_id, word_pos, x.of[0], z.of[0], vector[0]);
+    rig.ops->embed_words(rig.queue, y.of[rig.set], word_id, word_pos, x.of[0], z.of[0], vector[0]);
 }
 static void run_scatter(void) {
-    ops->scatter_rows(queue, x.of[set], y.of[set], row_of_region);
+    rig.ops->scatter_rows(rig.queue, x.of[rig.set], y.of[rig.set], row_of_region);
 }
 static void run_gather(void) {
-    ops->gather_rows(queue, y.of[set], x.of[set], row_of_region);
+    rig.ops->gather_rows(rig.queue, y.of[rig.set], x.of[rig.set], row_of_region);
 }
 static void run_segments(void) {
-    ops->segment_add_rows(queue, z.of[0], y.of[set], &segments);
+    rig.ops->segment_add_rows(rig.queue, z.of[0], y.of[rig.set], &segments);
 }
 static void run_mask(void) {
-    ops->mask_features(queue, y.of[set], x.of[set], NULL, w.of[0].data, vector[0]);
+    rig.ops->mask_features(rig.queue, y.of[rig.set], x.of[rig.set], NULL, w.of[0].data, vector[0]);
 }
 static void run_cross_entropy(void) {
-    ops->cross_entropy(queue, stats[0], stats[1], y.of[set], x.of[set], target, vector[0]);
+    rig.ops->cross_entropy(rig.queue, stats[0], stats[1], y.of[rig.set], x.of[rig.set], target, vector[0]);
 }
 static void run_kl(void) {
-    ops->kl_divergence(queue, stats[0], stats[1], NULL, y.of[set], x.of[set], z.of[set], vector[0]);
+    rig.ops->kl_divergence(rig.queue, stats[0], stats[1], NULL, y.of[rig.set], x.of[rig.set], z.of[rig.set],
+                           vector[0]);
 }
 static void run_squared(void) {
-    ops->squared_error(queue, stats[0], NULL, y.of[set], x.of[set], z.of[set], masked_row, vector[0]);
+    rig.ops->squared_error(rig.queue, stats[0], NULL, y.of[rig.set], x.of[rig.set], z.of[rig.set], masked_row,
+                           vector[0]);
 }
 static void run_ipot(void) {
-    ops->transport_fwd(queue, stats[0], x.of[0].data, x.of[1].data, y.of[set], &pairs, &ipot);
+    rig.ops->transport_fwd(rig.queue, stats[0], x.of[0].data, x.of[1].data, y.of[rig.set], &pairs, &ipot);
 }
 static void run_sinkhorn(void) {
-    ops->transport_fwd(queue, stats[0], x.of[0].data, x.of[1].data, y.of[set], &pairs, &sinkhorn);
+    rig.ops->transport_fwd(rig.queue, stats[0], x.of[0].data, x.of[1].data, y.of[rig.set], &pairs, &sinkhorn);
 }
 static void run_transport_bwd(void) {
-    ops->transport_bwd(queue, z.of[set], stats[1], x.of[0].data, x.of[1].data, y.of[set], &pairs);
+    rig.ops->transport_bwd(rig.queue, z.of[rig.set], stats[1], x.of[0].data, x.of[1].data, y.of[rig.set],
+                           &pairs);
 }
 static void run_zero(void) {
-    ops->zero(queue, x.of[0].data, (size_t)PARAMS * 4);
+    rig.ops->zero(rig.queue, x.of[0].data, (size_t)PARAMS * 4);
 }
 static void run_add(void) {
-    ops->add(queue, x.of[0].data, x.of[1].data, PARAMS);
+    rig.ops->add(rig.queue, x.of[0].data, x.of[1].data, PARAMS);
 }
 static void run_square_sums(void) {
-    ops->square_sums(queue, (double *)y.of[0].data, x.of[0].data, PARAMS);
+    rig.ops->square_sums(rig.queue, (double *)y.of[0].data, x.of[0].data, PARAMS);
 }
 static void run_clip(void) {
-    ops->clip_factor(queue, vector[1], (double *)y.of[0].data, PARAMS / UN_PARAM_BLOCK, 5.0f);
+    rig.ops->clip_factor(rig.queue, vector[1], (double *)y.of[0].data, PARAMS / UN_PARAM_BLOCK, 5.0f);
 }
 static void run_adamw(void) {
     static const struct un_adamw how = {1e-4f, 0.9f, 0.98f, 1e-6f, 0.01f, 1e-4f};
-    ops->adamw(queue, x.of[0].data, y.of[0].data, x.of[1].data, x.of[2].data, x.of[3].data, w.of[0].data,
-               PARAMS, &how, vector[1] + 1, vector[1] + 2);
+    rig.ops->adamw(rig.queue, x.of[0].data, y.of[0].data, x.of[1].data, x.of[2].data, x.of[3].data,
+                   w.of[0].data, PARAMS, &how, vector[1] + 1, vector[1] + 2);
 }
 
 static void release_all(void) {
@@ -246,15 +142,15 @@ static void ceilings(void) {
     x = mats(COPIED, 8, UN_BF16); /* 1 GiB: far beyond the caches */
     y = mats(COPIED, 8, UN_BF16);
     double s = seconds(run_copy), bytes = 2.0 * COPIED * 8 * 2;
-    copy_rate = bytes / s;
+    rig.copy_rate = bytes / s;
     release_all();
     x = mats(MATRIX, MATRIX, UN_BF16);
     y = mats(MATRIX, MATRIX, UN_BF16);
     z = mats(MATRIX, MATRIX, UN_BF16);
-    matrix_rate = 2.0 * MATRIX * MATRIX * MATRIX / seconds(run_matrix);
+    rig.matrix_rate = 2.0 * MATRIX * MATRIX * MATRIX / seconds(run_matrix);
     release_all();
-    printf("{\"device\": \"%s\", \"copy_GB_per_s\": %.1f, \"matrix_TFLOP_per_s\": %.1f}\n", device->name,
-           copy_rate * 1e-9, matrix_rate * 1e-12);
+    printf("{\"device\": \"%s\", \"copy_GB_per_s\": %.1f, \"matrix_TFLOP_per_s\": %.1f}\n", rig.device->name,
+           rig.copy_rate * 1e-9, rig.matrix_rate * 1e-12);
 }
 
 static void linear(const char *what, int64_t in, int64_t out) {
@@ -306,7 +202,7 @@ static void attention(void) {
     w = mats(T, H, UN_BF16);
     report("attention_fwd 302 samples of 56", 4 * tall, flop, run_attention_fwd);
     report("attention_bwd 302 samples of 56", 8 * tall, 2.5 * flop, run_attention_bwd);
-    device->mem->free(device, (void *)layout.start);
+    rig.device->mem->free(rig.device, (void *)layout.start);
     release_all();
 }
 
@@ -405,7 +301,7 @@ static void optimizer(void) {
     report("add 110 M", 12.0 * PARAMS, 0, run_add);
     report("square_sums 110 M", 4.0 * PARAMS, 0, run_square_sums);
     report("clip_factor 26,855 partial sums", 8.0 * PARAMS / UN_PARAM_BLOCK, 0, run_clip);
-    ops->zero(queue, x.of[2].data, (size_t)PARAMS * 4); /* the second moments: no negative ones */
+    rig.ops->zero(rig.queue, x.of[2].data, (size_t)PARAMS * 4); /* the second moments: no negative ones */
     report("adamw 110 M", 30.0 * PARAMS, 0, run_adamw);
     release_all();
 }
@@ -414,18 +310,18 @@ static void open_card(void) {
     static const uint32_t step_and_lane[2] = {1, 0};
     struct un_limits limits = {
         .max_tokens = T + T / 4, .max_samples = T / 4, .max_width = V, .max_heads = A, .max_params = PARAMS};
-    check(un_device_open("cuda", 0, 0, &device));
-    check(device->mem->queue_open(device, &limits, &queue));
-    check(device->mem->event_open_timed(device, &before));
-    check(device->mem->event_open_timed(device, &after));
-    ops = device->ops;
+    check(un_device_open("cuda", 0, 0, &rig.device));
+    check(rig.device->mem->queue_open(rig.device, &limits, &rig.queue));
+    check(rig.device->mem->event_open_timed(rig.device, &rig.before));
+    check(rig.device->mem->event_open_timed(rig.device, &rig.after));
+    rig.ops = rig.device->ops;
     drop.at = (const uint32_t *)ints((const int32_t *)step_and_lane, 2);
     for (int i = 0; i < 8; ++i) vector[i] = fresh(V, UN_F32);
     for (int i = 0; i < 4; ++i) stats[i] = fresh((int64_t)T * A, UN_F32);
 }
 
 int main(int argc, char **argv) {
-    if (argc > 1) wanted = argv[1];
+    if (argc > 1) rig.wanted = argv[1];
     open_card();
     ceilings();
     linear("qkv", H, 3 * H);
@@ -439,5 +335,5 @@ int main(int argc, char **argv) {
     losses();
     transport();
     optimizer();
-    return device->mem->queue_wait(queue);
+    return rig.device->mem->queue_wait(rig.queue);
 }
