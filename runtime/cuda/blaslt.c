@@ -1,10 +1,10 @@
-/* Matrix products by cuBLASLt: which algorithm, once per plan (plan.h), and its launch.
+/* Matrix products by cuBLASLt: which algorithm, once per product (product.h), and its launch.
  *
  * The library's heuristic names candidates, best first. Where nothing prevents it, each is tried at the first
- * call of its plan, on operands made for that and into scratch, so that no data of the caller is touched: it
- * must give the same bits twice, and those of the first candidate; then the fastest is kept. So the bits of a
- * product do not depend on what the clock said. No sums by atomics: the inner dimension is cut only where the
- * plan allows, and only with partial sums that a second kernel adds. */
+ * call of its product, on operands made for that and into scratch, so that no data of the caller is touched:
+ * it must give the same bits twice, and those of the first candidate; then the fastest is kept. So the bits of
+ * a product do not depend on what the clock said. No sums by atomics: the inner dimension is cut only where
+ * the product allows it, and only with partial sums that a second kernel adds. */
 #include "runtime/cuda/cuda.h"
 #include "runtime/cuda/product.h"
 
@@ -15,12 +15,12 @@
 enum { CANDIDATES = 16, ROUNDS = 2, RUNS = 4, EXTRA = 256 };
 static const size_t WORKSPACE = (size_t)32 << 20, TRIAL_MOST = (size_t)384 << 20;
 
-/* Everything cublasLtMatmul wants for a plan. The library's descriptors are plain memory. */
 struct choice {
     cublasLtMatmulAlgo_t algo;
     bool possible; /* false: the library has no algorithm; the backend's own kernels do it */
 };
 
+/* Everything cublasLtMatmul wants for one product. The library's descriptors are plain memory. */
 struct call {
     cublasLtMatmulDescOpaque_t what;
     cublasLtMatrixLayoutOpaque_t left, right, d;
@@ -30,8 +30,8 @@ struct un_cuda_blas {
     cublasLtHandle_t handle;
     void *workspace; /* device */
     cudaEvent_t from, to;
-    struct un_plan_table table;
-    struct choice choice[UN_PLAN_MOST];
+    struct un_product_table table;
+    struct choice choice[UN_PRODUCT_MOST];
     bool said_small, said_full;
 };
 
@@ -84,7 +84,7 @@ static cudaDataType type_of(int32_t type) {
     return type == UN_F32 ? CUDA_R_32F : CUDA_R_16BF;
 }
 
-static cublasStatus_t lay(cublasLtMatrixLayoutOpaque_t *layout, const struct un_plan_mat *m) {
+static cublasStatus_t lay(cublasLtMatrixLayoutOpaque_t *layout, const struct un_product_mat *m) {
     return cublasLtMatrixLayoutInit(layout, type_of(m->type), (uint64_t)m->rows, (uint64_t)m->cols, m->lead);
 }
 
@@ -93,8 +93,8 @@ static cublasStatus_t set(struct call *c, cublasLtMatmulDescAttributes_t name, c
     return cublasLtMatmulDescSetAttribute(&c->what, name, value, bytes);
 }
 
-static cublasStatus_t set_bias(struct call *c, const struct un_plan *plan, const void *bias) {
-    const int32_t type = type_of(plan->d.type);
+static cublasStatus_t set_bias(struct call *c, const struct un_product *product, const void *bias) {
+    const int32_t type = type_of(product->d.type);
     const uint32_t epilogue = CUBLASLT_EPILOGUE_BIAS;
     cublasStatus_t status = set(c, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue);
     if (status == CUBLAS_STATUS_SUCCESS)
@@ -104,33 +104,33 @@ static cublasStatus_t set_bias(struct call *c, const struct un_plan *plan, const
     return status;
 }
 
-static cublasStatus_t describe(struct call *c, const struct un_plan *plan, const void *bias) {
-    const int32_t left = plan->transpose_left ? CUBLAS_OP_T : CUBLAS_OP_N,
-                  right = plan->transpose_right ? CUBLAS_OP_T : CUBLAS_OP_N;
+static cublasStatus_t describe(struct call *c, const struct un_product *product, const void *bias) {
+    const int32_t left = product->transpose_left ? CUBLAS_OP_T : CUBLAS_OP_N,
+                  right = product->transpose_right ? CUBLAS_OP_T : CUBLAS_OP_N;
     cublasStatus_t status = cublasLtMatmulDescInit(
-        &c->what, plan->tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F);
+        &c->what, product->tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F);
     if (status == CUBLAS_STATUS_SUCCESS) status = set(c, CUBLASLT_MATMUL_DESC_TRANSA, &left, sizeof left);
     if (status == CUBLAS_STATUS_SUCCESS) status = set(c, CUBLASLT_MATMUL_DESC_TRANSB, &right, sizeof right);
-    if (status == CUBLAS_STATUS_SUCCESS && plan->bias) status = set_bias(c, plan, bias);
-    if (status == CUBLAS_STATUS_SUCCESS) status = lay(&c->left, &plan->left);
-    if (status == CUBLAS_STATUS_SUCCESS) status = lay(&c->right, &plan->right);
-    if (status == CUBLAS_STATUS_SUCCESS) status = lay(&c->d, &plan->d);
+    if (status == CUBLAS_STATUS_SUCCESS && product->bias) status = set_bias(c, product, bias);
+    if (status == CUBLAS_STATUS_SUCCESS) status = lay(&c->left, &product->left);
+    if (status == CUBLAS_STATUS_SUCCESS) status = lay(&c->right, &product->right);
+    if (status == CUBLAS_STATUS_SUCCESS) status = lay(&c->d, &product->d);
     return status;
 }
 
 /* ---- candidates ---- */
 
-static cublasStatus_t prefer(cublasLtMatmulPreferenceOpaque_t *wish, const struct un_plan *plan) {
+static cublasStatus_t prefer(cublasLtMatmulPreferenceOpaque_t *wish, const struct un_product *product) {
     const struct {
         cublasLtMatmulPreferenceAttributes_t name;
         uint32_t value;
     } wishes[] = {
-        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, (uint32_t)plan->left.align},
-        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, (uint32_t)plan->right.align},
-        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, (uint32_t)plan->d.align},
-        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, (uint32_t)plan->d.align},
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, (uint32_t)product->left.align},
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, (uint32_t)product->right.align},
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, (uint32_t)product->d.align},
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, (uint32_t)product->d.align},
         {CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
-         plan->split ? CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE : CUBLASLT_REDUCTION_SCHEME_NONE},
+         product->split ? CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE : CUBLASLT_REDUCTION_SCHEME_NONE},
     };
     const uint64_t workspace = WORKSPACE;
     cublasStatus_t status = cublasLtMatmulPreferenceInit(wish);
@@ -151,26 +151,26 @@ static uint32_t config(const cublasLtMatmulAlgo_t *algo, cublasLtMatmulAlgoConfi
 }
 
 /* One chain of sums, or pieces with sums of their own that are added after. The mask above is only a wish. */
-static bool allowed(const cublasLtMatmulAlgo_t *algo, const struct un_plan *plan) {
+static bool allowed(const cublasLtMatmulAlgo_t *algo, const struct un_product *product) {
     const uint32_t split = config(algo, CUBLASLT_ALGO_CONFIG_SPLITK_NUM),
                    scheme = config(algo, CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME);
     if (split <= 1 && scheme == CUBLASLT_REDUCTION_SCHEME_NONE) return true;
-    return plan->split && scheme == CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+    return product->split && scheme == CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
 }
 
 /* Allowed algorithms, the library's favourite first; 0: it has none. */
-static int candidates(struct un_cuda_blas *blas, const struct un_plan *plan, struct call *c,
+static int candidates(struct un_cuda_blas *blas, const struct un_product *product, struct call *c,
                       cublasLtMatmulAlgo_t algo[CANDIDATES]) {
     cublasLtMatmulPreferenceOpaque_t wish;
     cublasLtMatmulHeuristicResult_t found[CANDIDATES];
     int asked = CANDIDATES, got = 0, count = 0;
-    if (prefer(&wish, plan) != CUBLAS_STATUS_SUCCESS) return 0;
+    if (prefer(&wish, product) != CUBLAS_STATUS_SUCCESS) return 0;
     if (cublasLtMatmulAlgoGetHeuristic(blas->handle, &c->what, &c->left, &c->right, &c->d, &c->d, &wish,
                                        asked, found, &got) != CUBLAS_STATUS_SUCCESS)
         return 0;
     for (int i = 0; i < got; ++i)
         if (found[i].state == CUBLAS_STATUS_SUCCESS && found[i].workspaceSize <= WORKSPACE &&
-            allowed(&found[i].algo, plan))
+            allowed(&found[i].algo, product))
             algo[count++] = found[i].algo;
     return count;
 }
@@ -182,20 +182,20 @@ struct operands {
     void *d; /* also what beta multiplies */
 };
 
-static cublasStatus_t multiply(struct un_queue *q, const struct un_plan *plan, struct call *c,
+static cublasStatus_t multiply(struct un_queue *q, const struct un_product *product, struct call *c,
                                const struct operands *o, const cublasLtMatmulAlgo_t *algo) {
-    const float alpha = 1.0f, beta = plan->beta ? 1.0f : 0.0f;
+    const float alpha = 1.0f, beta = product->beta ? 1.0f : 0.0f;
     return cublasLtMatmul(q->blas->handle, &c->what, &alpha, o->left, &c->left, o->right, &c->right, &beta,
                           o->d, &c->d, o->d, &c->d, algo, q->blas->workspace, WORKSPACE, q->stream);
 }
 
 /* The same work RUNS times; the least of ROUNDS. */
-static double time_runs(struct un_queue *q, const struct un_plan *plan, struct call *c,
+static double time_runs(struct un_queue *q, const struct un_product *product, struct call *c,
                         const struct operands *o, const cublasLtMatmulAlgo_t *algo) {
     float least = -1, ms = 0;
     for (int round = 0; round < ROUNDS; ++round) {
         cudaEventRecord(q->blas->from, q->stream);
-        for (int i = 0; i < RUNS; ++i) (void)multiply(q, plan, c, o, algo);
+        for (int i = 0; i < RUNS; ++i) (void)multiply(q, product, c, o, algo);
         cudaEventRecord(q->blas->to, q->stream);
         if (cudaEventSynchronize(q->blas->to) != cudaSuccess ||
             cudaEventElapsedTime(&ms, q->blas->from, q->blas->to) != cudaSuccess)
@@ -207,18 +207,19 @@ static double time_runs(struct un_queue *q, const struct un_plan *plan, struct c
 
 /* Runs one candidate twice for its digests, then for its time; in place, as the caller's products are. What
  * is overwritten was poison. */
-static struct un_plan_trial try_one(struct un_queue *q, const struct un_plan *plan, struct call *c,
-                                    const struct operands *o, const cublasLtMatmulAlgo_t *algo,
-                                    uint64_t *digest) {
-    struct un_plan_trial trial = {.ran = true, .seconds = -1};
-    const struct un_mat result = {o->d, (enum un_type)plan->d.type, plan->d.cols, plan->d.rows, plan->d.lead};
-    const size_t bytes = un_plan_bytes(&plan->d);
+static struct un_product_trial try_one(struct un_queue *q, const struct un_product *product, struct call *c,
+                                       const struct operands *o, const cublasLtMatmulAlgo_t *algo,
+                                       uint64_t *digest) {
+    struct un_product_trial trial = {.ran = true, .seconds = -1};
+    const struct un_mat result = {o->d, (enum un_type)product->d.type, product->d.cols, product->d.rows,
+                                  product->d.lead};
+    const size_t bytes = un_product_bytes(&product->d);
     for (int i = 0; i < 2; ++i) {
-        if (plan->beta)
+        if (product->beta)
             cudaMemcpyAsync(o->d, o->left, bytes, cudaMemcpyDeviceToDevice, q->stream);
         else
             cudaMemsetAsync(o->d, 0xFF, bytes, q->stream);
-        if (multiply(q, plan, c, o, algo) != CUBLAS_STATUS_SUCCESS) {
+        if (multiply(q, product, c, o, algo) != CUBLAS_STATUS_SUCCESS) {
             trial.ran = false;
             (void)cudaGetLastError(); /* else the next launch would be blamed */
         }
@@ -226,20 +227,21 @@ static struct un_plan_trial try_one(struct un_queue *q, const struct un_plan *pl
     }
     cudaMemcpyAsync(trial.digest, digest, sizeof trial.digest, cudaMemcpyDeviceToHost, q->stream);
     if (cudaStreamSynchronize(q->stream) != cudaSuccess) trial.ran = false;
-    if (trial.ran) trial.seconds = time_runs(q, plan, c, o, algo);
+    if (trial.ran) trial.seconds = time_runs(q, product, c, o, algo);
     return trial;
 }
 
 /* Operands and result of a trial in the queue's scratch; false: they do not fit. */
-static bool trial_operands(struct un_queue *q, const struct un_plan *plan, struct operands *o,
+static bool trial_operands(struct un_queue *q, const struct un_product *product, struct operands *o,
                            uint64_t **digest) {
     const size_t part = (q->scratch_bytes - EXTRA) / 2 / 256 * 256;
-    const size_t out = un_plan_bytes(&plan->d);
-    if (q->scratch_bytes < EXTRA || un_plan_bytes(&plan->left) > part || un_plan_bytes(&plan->right) > part ||
-        out > part)
+    const size_t out = un_product_bytes(&product->d);
+    if (q->scratch_bytes < EXTRA || un_product_bytes(&product->left) > part ||
+        un_product_bytes(&product->right) > part || out > part)
         return false;
     /* one after the other; where they do not fit so, shifted against each other: they are only read */
-    const size_t left = (un_plan_bytes(&plan->left) + 255) / 256 * 256, right = un_plan_bytes(&plan->right);
+    const size_t left = (un_product_bytes(&product->left) + 255) / 256 * 256,
+                 right = un_product_bytes(&product->right);
     const size_t shift = left + right <= part ? left : right + 256 <= part ? 256 : 0;
     *o = (struct operands){q->scratch, q->scratch + shift, q->scratch + part};
     *digest = (uint64_t *)(void *)(q->scratch + 2 * part);
@@ -248,78 +250,78 @@ static bool trial_operands(struct un_queue *q, const struct un_plan *plan, struc
 }
 
 /* Which of `count` algorithms; -1: none repeats its bits. */
-static int choose(struct un_queue *q, const struct un_plan *plan, const cublasLtMatmulAlgo_t *algo,
+static int choose(struct un_queue *q, const struct un_product *product, const cublasLtMatmulAlgo_t *algo,
                   int count) {
     struct un_cuda_blas *blas = q->blas;
     struct operands o;
     uint64_t *digest;
-    if (!trial_operands(q, plan, &o, &digest)) {
+    if (!trial_operands(q, product, &o, &digest)) {
         if (!blas->said_small)
             un_log(UN_LOG_DEBUG, "products larger than the scratch for trials take cuBLASLt's first choice");
         blas->said_small = true;
         return 0;
     }
-    struct un_plan_trial trial[CANDIDATES];
+    struct un_product_trial trial[CANDIDATES];
     struct call probe;
-    if (describe(&probe, plan, o.left) != CUBLAS_STATUS_SUCCESS) return 0;
-    for (int i = 0; i < count; ++i) trial[i] = try_one(q, plan, &probe, &o, &algo[i], digest);
-    const int best = un_plan_choose(trial, count);
+    if (describe(&probe, product, o.left) != CUBLAS_STATUS_SUCCESS) return 0;
+    for (int i = 0; i < count; ++i) trial[i] = try_one(q, product, &probe, &o, &algo[i], digest);
+    const int best = un_product_choose(trial, count);
     un_log(UN_LOG_DEBUG, "product %lld x %lld x %lld: algorithm %d of %d, %.1f us (the first: %.1f us)",
-           (long long)plan->n, (long long)plan->m, (long long)plan->k, best + 1, count,
+           (long long)product->n, (long long)product->m, (long long)product->k, best + 1, count,
            best < 0 ? -1.0 : 1e6 * trial[best].seconds, 1e6 * trial[0].seconds);
     return best;
 }
 
-static struct choice find(struct un_queue *q, const struct un_plan *plan, struct call *c, bool timed) {
+static struct choice find(struct un_queue *q, const struct un_product *product, struct call *c, bool timed) {
     cublasLtMatmulAlgo_t algo[CANDIDATES];
     struct choice choice = {.possible = false};
-    const int count = candidates(q->blas, plan, c, algo);
-    const int best = count == 0 ? -1 : timed ? choose(q, plan, algo, count) : 0;
+    const int count = candidates(q->blas, product, c, algo);
+    const int best = count == 0 ? -1 : timed ? choose(q, product, algo, count) : 0;
     if (best >= 0) choice = (struct choice){algo[best], true};
     return choice;
 }
 
-/* The algorithm of a plan, found at its first call. */
-static struct choice choice_of(struct un_queue *q, const struct un_plan *plan, struct call *c) {
+/* The algorithm of a product, found at its first call. */
+static struct choice choice_of(struct un_queue *q, const struct un_product *product, struct call *c) {
     struct un_cuda_blas *blas = q->blas;
     bool added;
-    const int place = un_plan_place(&blas->table, plan, &added);
+    const int place = un_product_place(&blas->table, product, &added);
     if (place < 0) {
         if (!blas->said_full)
             un_log(UN_LOG_WARN, "more than %d shapes of products: later ones take cuBLASLt's first choice",
-                   UN_PLAN_MOST);
+                   UN_PRODUCT_MOST);
         blas->said_full = true;
-        return find(q, plan, c, false);
+        return find(q, product, c, false);
     }
-    if (added) blas->choice[place] = find(q, plan, c, !q->device->untimed && !q->capturing);
+    if (added) blas->choice[place] = find(q, product, c, !q->device->untimed && !q->capturing);
     return blas->choice[place];
 }
 
 bool un_cuda_blas_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, bool transpose_a,
                        struct un_mat b, bool transpose_b, float beta, const void *bias,
                        enum un_type bias_type, bool *biased) {
-    struct un_plan plan;
+    struct un_product product;
     struct call call;
     *biased = false;
-    const bool with_bias = bias && ((uintptr_t)bias & 15u) == 0; /* the plan does not hold its alignment */
-    if (!q->blas ||
-        !un_plan_make(&plan, c, a, transpose_a, b, transpose_b, beta, with_bias, bias_type, q->device->tf32))
+    const bool with_bias = bias && ((uintptr_t)bias & 15u) == 0; /* the product does not hold its alignment */
+    if (!q->blas || !un_product_make(&product, c, a, transpose_a, b, transpose_b, beta, with_bias, bias_type,
+                                     q->device->tf32))
         return false;
-    if (describe(&call, &plan, bias) != CUBLAS_STATUS_SUCCESS) return false;
-    struct choice choice = choice_of(q, &plan, &call);
-    if (!choice.possible && plan.bias) { /* perhaps without the bias */
-        plan.bias = 0;
-        if (describe(&call, &plan, NULL) != CUBLAS_STATUS_SUCCESS) return false;
-        choice = choice_of(q, &plan, &call);
+    if (describe(&call, &product, bias) != CUBLAS_STATUS_SUCCESS) return false;
+    struct choice choice = choice_of(q, &product, &call);
+    if (!choice.possible && product.bias) { /* perhaps without the bias */
+        product.bias = 0;
+        if (describe(&call, &product, NULL) != CUBLAS_STATUS_SUCCESS) return false;
+        choice = choice_of(q, &product, &call);
     }
     if (!choice.possible) return false;
     const struct operands o = {b.data, a.data, c.data};
-    const cublasStatus_t status = multiply(q, &plan, &call, &o, &choice.algo);
+    const cublasStatus_t status = multiply(q, &product, &call, &o, &choice.algo);
     if (status != CUBLAS_STATUS_SUCCESS && q->error.status == UN_OK)
         un_cuda_fail(q, UN_INTERNAL, "cuda %d: a product of %lld x %lld x %lld: cuBLASLt: %s", q->ordinal,
-                     (long long)plan.n, (long long)plan.m, (long long)plan.k,
+                     (long long)product.n, (long long)product.m, (long long)product.k,
                      cublasLtGetStatusString(status));
     q->last = "a product by cuBLASLt";
-    *biased = plan.bias;
+    *biased = product.bias;
     return true;
 }

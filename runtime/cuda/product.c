@@ -1,4 +1,4 @@
-/* Plans of matrix products (plan.h): pure functions, tested without a card. */
+/* Matrix products as a library sees them (product.h): pure functions, tested without a card. */
 #include "runtime/cuda/product.h"
 
 #include <string.h>
@@ -16,8 +16,8 @@ static int32_t alignment(struct un_mat m) {
 }
 
 /* A row-major matrix is the column-major one of its transpose. */
-static struct un_plan_mat column_major(struct un_mat m) {
-    return (struct un_plan_mat){m.cols, m.rows, m.stride, (int32_t)m.type, alignment(m)};
+static struct un_product_mat column_major(struct un_mat m) {
+    return (struct un_product_mat){m.cols, m.rows, m.stride, (int32_t)m.type, alignment(m)};
 }
 
 static bool types_fit(enum un_type c, enum un_type a, enum un_type b) {
@@ -28,61 +28,63 @@ static int64_t ceil_div(int64_t a, int64_t b) {
     return (a + b - 1) / b;
 }
 
-bool un_plan_make(struct un_plan *plan, struct un_mat c, struct un_mat a, bool transpose_a, struct un_mat b,
-                  bool transpose_b, float beta, bool with_bias, enum un_type bias_type, bool tf32) {
+bool un_product_make(struct un_product *product, struct un_mat c, struct un_mat a, bool transpose_a,
+                     struct un_mat b, bool transpose_b, float beta, bool with_bias, enum un_type bias_type,
+                     bool tf32) {
     const int64_t inner = transpose_a ? a.rows : a.cols;
     if (c.rows < LEAST_SIDE || c.cols < LEAST_SIDE || inner < LEAST_INNER) return false;
     if (!types_fit(c.type, a.type, b.type) || (beta != 0.0f && beta != 1.0f)) return false;
-    memset(plan, 0, sizeof *plan);
-    plan->m = c.cols;
-    plan->n = c.rows;
-    plan->k = inner;
-    plan->left = column_major(b);
-    plan->right = column_major(a);
-    plan->d = column_major(c);
-    plan->transpose_left = transpose_b;
-    plan->transpose_right = transpose_a;
-    plan->bias = with_bias && bias_type == c.type && beta == 0.0f;
-    plan->beta = beta != 0.0f;
-    plan->tf32 = tf32 && a.type == UN_F32;
-    plan->split = ceil_div(plan->m, TILE) * ceil_div(plan->n, TILE) < FEW_TILES && inner >= LONG_INNER;
-    return plan->left.align >= un_type_bytes(b.type) && plan->right.align >= un_type_bytes(a.type) &&
-           plan->d.align >= un_type_bytes(c.type);
+    memset(product, 0, sizeof *product);
+    product->m = c.cols;
+    product->n = c.rows;
+    product->k = inner;
+    product->left = column_major(b);
+    product->right = column_major(a);
+    product->d = column_major(c);
+    product->transpose_left = transpose_b;
+    product->transpose_right = transpose_a;
+    product->bias = with_bias && bias_type == c.type && beta == 0.0f;
+    product->beta = beta != 0.0f;
+    product->tf32 = tf32 && a.type == UN_F32;
+    product->split =
+        ceil_div(product->m, TILE) * ceil_div(product->n, TILE) < FEW_TILES && inner >= LONG_INNER;
+    return product->left.align >= un_type_bytes(b.type) && product->right.align >= un_type_bytes(a.type) &&
+           product->d.align >= un_type_bytes(c.type);
 }
 
-size_t un_plan_bytes(const struct un_plan_mat *m) {
+size_t un_product_bytes(const struct un_product_mat *m) {
     if (m->rows == 0 || m->cols == 0) return 0;
     return (size_t)((m->cols - 1) * m->lead + m->rows) * (size_t)un_type_bytes((enum un_type)m->type);
 }
 
-static uint64_t hash(const struct un_plan *plan) {
-    const unsigned char *byte = (const unsigned char *)plan;
+static uint64_t hash(const struct un_product *product) {
+    const unsigned char *byte = (const unsigned char *)product;
     uint64_t h = UINT64_C(14695981039346656037); /* FNV-1a */
-    for (size_t i = 0; i < sizeof *plan; ++i) h = (h ^ byte[i]) * UINT64_C(1099511628211);
+    for (size_t i = 0; i < sizeof *product; ++i) h = (h ^ byte[i]) * UINT64_C(1099511628211);
     return h ^ h >> 32;
 }
 
-int un_plan_place(struct un_plan_table *table, const struct un_plan *plan, bool *added) {
+int un_product_place(struct un_product_table *table, const struct un_product *product, bool *added) {
     *added = false;
-    for (uint64_t at = hash(plan);; ++at) { /* half of the slots stay free: the walk ends */
-        int16_t *slot = &table->slot[at % UN_PLAN_SLOTS];
+    for (uint64_t at = hash(product);; ++at) { /* half of the slots stay free: the walk ends */
+        int16_t *slot = &table->slot[at % UN_PRODUCT_SLOTS];
         if (*slot > 0) {
-            if (memcmp(&table->plan[*slot - 1], plan, sizeof *plan) == 0) return *slot - 1;
+            if (memcmp(&table->product[*slot - 1], product, sizeof *product) == 0) return *slot - 1;
             continue;
         }
-        if (table->count == UN_PLAN_MOST) return -1;
-        table->plan[table->count++] = *plan;
+        if (table->count == UN_PRODUCT_MOST) return -1;
+        table->product[table->count++] = *product;
         *slot = (int16_t)table->count;
         *added = true;
         return table->count - 1;
     }
 }
 
-static bool repeats(const struct un_plan_trial *t) {
+static bool repeats(const struct un_product_trial *t) {
     return t->ran && t->digest[0] == t->digest[1];
 }
 
-int un_plan_choose(const struct un_plan_trial *trial, int count) {
+int un_product_choose(const struct un_product_trial *trial, int count) {
     int first = 0;
     while (first < count && !repeats(&trial[first])) ++first;
     if (first == count) return -1;

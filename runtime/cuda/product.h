@@ -16,7 +16,7 @@ extern "C" {
 #endif
 
 /* One matrix as a column-major library sees it: element (i, j) at i + j * lead. */
-struct un_plan_mat {
+struct un_product_mat {
     int64_t rows, cols, lead;
     int32_t type;  /* enum un_type */
     int32_t align; /* bytes that divide the address and lead: 2 to 16 */
@@ -24,42 +24,43 @@ struct un_plan_mat {
 
 /* d [m,n] = op(left) op(right) + beta * d, all column-major; left is the caller's b, right its a, d its c.
  * No padding bytes: compared as memory. */
-struct un_plan {
+struct un_product {
     int64_t m, n, k;
-    struct un_plan_mat left, right, d;
+    struct un_product_mat left, right, d;
     int32_t transpose_left, transpose_right;
     int32_t bias, beta, tf32; /* 0 or 1 */
     int32_t split; /* 1: the inner dimension may be cut into pieces whose sums are added by a second kernel */
 };
 
-/* The plan of c = op(a) op(b) + beta c; false: not for the library (tiny, a type it does not mix, beta other
- * than 0 or 1). with_bias: a bias of type `bias_type` is wanted; plan->bias tells whether the library adds it
+/* Describes c = op(a) op(b) + beta c; false: not for the library (tiny, a type it does not mix, beta other
+ * than 0 or 1). with_bias: a bias of type `bias_type` is wanted; product->bias tells whether the library adds it
  * (of the type of c alone). */
-bool un_plan_make(struct un_plan *plan, struct un_mat c, struct un_mat a, bool transpose_a, struct un_mat b,
-                  bool transpose_b, float beta, bool with_bias, enum un_type bias_type, bool tf32);
+bool un_product_make(struct un_product *product, struct un_mat c, struct un_mat a, bool transpose_a,
+                     struct un_mat b, bool transpose_b, float beta, bool with_bias, enum un_type bias_type,
+                     bool tf32);
 
 /* Bytes of a matrix from its first to its last element. */
-size_t un_plan_bytes(const struct un_plan_mat *m);
+size_t un_product_bytes(const struct un_product_mat *m);
 
-/* Plans seen so far, each with a place in an array of the caller's. Never more than UN_PLAN_MOST. */
-enum { UN_PLAN_MOST = 512, UN_PLAN_SLOTS = 1024 };
-struct un_plan_table {
-    struct un_plan plan[UN_PLAN_MOST];
-    int16_t slot[UN_PLAN_SLOTS]; /* place + 1, 0: free */
+/* Products seen so far, each with a place in an array of the caller's. Never more than UN_PRODUCT_MOST. */
+enum { UN_PRODUCT_MOST = 512, UN_PRODUCT_SLOTS = 1024 };
+struct un_product_table {
+    struct un_product product[UN_PRODUCT_MOST];
+    int16_t slot[UN_PRODUCT_SLOTS]; /* place + 1, 0: free */
     int count;
 };
-/* The place of a plan, or -1; *added: it was not there before. */
-int un_plan_place(struct un_plan_table *table, const struct un_plan *plan, bool *added);
+/* The place of a product, or -1; *added: it was not there before. */
+int un_product_place(struct un_product_table *table, const struct un_product *product, bool *added);
 
 /* One algorithm after its trials. */
-struct un_plan_trial {
+struct un_product_trial {
     bool ran;           /* every run of it succeeded */
     uint64_t digest[2]; /* of the result, twice */
     double seconds;     /* of a run; less than 0: not timed */
 };
 /* The fastest of those that repeat their bits and give those of the first one that repeats its own; -1: none
  * does. Equal times: the earlier one. */
-int un_plan_choose(const struct un_plan_trial *trial, int count);
+int un_product_choose(const struct un_product_trial *trial, int count);
 
 #ifdef __cplusplus
 }

@@ -2,7 +2,7 @@
  * interface: it computes as its book says, column-major, with algorithms that sum in other orders, fail, cut
  * the inner dimension or never give the same twice, and a clock of its own. So: the caller's row-major
  * product comes out, the bits are those of the library's first choice, time decides only among equals, and
- * the library is asked once a plan. */
+ * the library is asked once a product. */
 // clang-format off
 #include <stdarg.h>
 #include <stddef.h>
@@ -324,7 +324,7 @@ static void time_decides_among_equals(void **state) {
     check(&b, FORWARD, UN_F32, 1, false);
     check(&b, FORWARD, UN_F32, 0, true);
     check(&b, FORWARD, UN_BF16, 0, true);
-    assert_int_equal(asked, 16); /* once a plan */
+    assert_int_equal(asked, 16); /* once a product */
     const double before = now;
     check(&b, FORWARD, UN_F32, 0, false);
     assert_true(now - before == 4 * 3.0); /* four products by the fastest of equal bits, and no trial */

@@ -1,4 +1,4 @@
-/* Plans of matrix products (runtime/cuda/product.h): a plan's column-major arguments, computed naively, give the
+/* Matrix products (runtime/cuda/product.h): a product's column-major arguments, computed naively, give the
  * caller's row-major product; what the library is asked for follows from the shape; the table remembers; the
  * choice never leaves the bits of the first. */
 // clang-format off
@@ -26,13 +26,13 @@ static float *numbers(int64_t count, uint32_t what) {
 static float row_major(struct un_mat m, int64_t i, int64_t j) {
     return ((const float *)m.data)[i * m.stride + j];
 }
-static float col_major(const struct un_plan_mat *m, const void *data, int64_t i, int64_t j) {
+static float col_major(const struct un_product_mat *m, const void *data, int64_t i, int64_t j) {
     assert_true(i >= 0 && i < m->rows && j >= 0 && j < m->cols);
     return ((const float *)data)[i + j * m->lead];
 }
 
-/* What the library does with a plan, by its book. */
-static void library(const struct un_plan *p, const void *left, const void *right, float *d) {
+/* What the library does with a product, by its book. */
+static void library(const struct un_product *p, const void *left, const void *right, float *d) {
     for (int64_t j = 0; j < p->n; ++j)
         for (int64_t i = 0; i < p->m; ++i) {
             float sum = p->beta ? col_major(&p->d, d, i, j) : 0;
@@ -61,9 +61,9 @@ static void check_product(int64_t m, int64_t n, int64_t k, bool ta, bool tb, flo
                        (tb ? row_major(b, j, l) : row_major(b, l, j));
             want[i * c.stride + j] = sum;
         }
-    struct un_plan plan;
-    assert_true(un_plan_make(&plan, c, a, ta, b, tb, beta, false, UN_F32, false));
-    library(&plan, b.data, a.data, c.data);
+    struct un_product product;
+    assert_true(un_product_make(&product, c, a, ta, b, tb, beta, false, UN_F32, false));
+    library(&product, b.data, a.data, c.data);
     assert_memory_equal(c.data, want, (size_t)(c.rows * c.stride) * sizeof *want);
     un_free(a.data);
     un_free(b.data);
@@ -81,17 +81,17 @@ static void row_major_through_column_major(void **state) {
 }
 
 /* Matrices of a product by types alone; addresses as given. */
-static bool asked(struct un_plan *plan, enum un_type tc, enum un_type ta, enum un_type tb, int64_t m,
+static bool asked(struct un_product *product, enum un_type tc, enum un_type ta, enum un_type tb, int64_t m,
                   int64_t n, int64_t k, float beta, int shift) {
     static _Alignas(64) unsigned char place[64];
     struct un_mat a = un_mat(place + shift, ta, m, k), b = un_mat(place, tb, n, k),
                   c = un_mat(place, tc, m, n);
-    return un_plan_make(plan, c, a, false, b, true, beta, true, UN_F32, true);
+    return un_product_make(product, c, a, false, b, true, beta, true, UN_F32, true);
 }
 
 static void who_is_asked(void **state) {
     (void)state;
-    struct un_plan p;
+    struct un_product p;
     assert_true(asked(&p, UN_BF16, UN_BF16, UN_BF16, 300, 768, 768, 0, 0));
     assert_true(asked(&p, UN_F32, UN_BF16, UN_BF16, 300, 768, 768, 1, 0));
     assert_true(asked(&p, UN_F32, UN_F32, UN_F32, 300, 768, 768, 0, 0));
@@ -110,7 +110,7 @@ static void who_is_asked(void **state) {
 
 static void attributes(void **state) {
     (void)state;
-    struct un_plan p;
+    struct un_product p;
     /* the bias is of type f32 here: the library adds it to f32 only, and never beside beta */
     assert_true(asked(&p, UN_F32, UN_BF16, UN_BF16, 300, 768, 768, 0, 0));
     assert_int_equal(p.bias, 1);
@@ -141,51 +141,52 @@ static void attributes(void **state) {
 
 static void sizes(void **state) {
     (void)state;
-    struct un_plan_mat m = {.rows = 7, .cols = 3, .lead = 10, .type = UN_BF16};
-    assert_int_equal(un_plan_bytes(&m), (2 * 10 + 7) * 2);
+    struct un_product_mat m = {.rows = 7, .cols = 3, .lead = 10, .type = UN_BF16};
+    assert_int_equal(un_product_bytes(&m), (2 * 10 + 7) * 2);
     m.type = UN_F32;
-    assert_int_equal(un_plan_bytes(&m), (2 * 10 + 7) * 4);
+    assert_int_equal(un_product_bytes(&m), (2 * 10 + 7) * 4);
     m.cols = 0;
-    assert_int_equal(un_plan_bytes(&m), 0);
+    assert_int_equal(un_product_bytes(&m), 0);
 }
 
 static void table_remembers(void **state) {
     (void)state;
-    struct un_plan_table *table = un_alloc(1, sizeof *table, "table");
-    struct un_plan p;
+    struct un_product_table *table = un_alloc(1, sizeof *table, "table");
+    struct un_product p;
     bool added;
     assert_non_null(table);
-    for (int i = 0; i < UN_PLAN_MOST; ++i) {
+    for (int i = 0; i < UN_PRODUCT_MOST; ++i) {
         assert_true(asked(&p, UN_F32, UN_F32, UN_F32, 16 + i / 2, 768, 768, i % 2 ? 1.0f : 0.0f, 0));
-        assert_int_equal(un_plan_place(table, &p, &added), i);
+        assert_int_equal(un_product_place(table, &p, &added), i);
         assert_true(added);
     }
-    for (int i = UN_PLAN_MOST - 1; i >= 0; --i) {
+    for (int i = UN_PRODUCT_MOST - 1; i >= 0; --i) {
         assert_true(asked(&p, UN_F32, UN_F32, UN_F32, 16 + i / 2, 768, 768, i % 2 ? 1.0f : 0.0f, 0));
-        assert_int_equal(un_plan_place(table, &p, &added), i);
+        assert_int_equal(un_product_place(table, &p, &added), i);
         assert_false(added);
     }
     assert_true(asked(&p, UN_F32, UN_F32, UN_F32, 5000, 768, 768, 0, 0));
-    assert_int_equal(un_plan_place(table, &p, &added), -1);
+    assert_int_equal(un_product_place(table, &p, &added), -1);
     assert_false(added);
     un_free(table);
 }
 
 static void choice_keeps_the_bits(void **state) {
     (void)state;
-    struct un_plan_trial t[4] = {{true, {5, 5}, 9}, {true, {6, 6}, 1}, {true, {5, 5}, 3}, {true, {5, 5}, 3}};
-    assert_int_equal(un_plan_choose(t, 4), 2); /* the fastest of equal bits, the earlier of equal times */
-    t[2].digest[1] = 6;                        /* does not repeat its bits */
-    assert_int_equal(un_plan_choose(t, 4), 3);
+    struct un_product_trial t[4] = {
+        {true, {5, 5}, 9}, {true, {6, 6}, 1}, {true, {5, 5}, 3}, {true, {5, 5}, 3}};
+    assert_int_equal(un_product_choose(t, 4), 2); /* the fastest of equal bits, the earlier of equal times */
+    t[2].digest[1] = 6;                           /* does not repeat its bits */
+    assert_int_equal(un_product_choose(t, 4), 3);
     t[3].ran = false;
-    assert_int_equal(un_plan_choose(t, 4), 0);
-    t[2] = (struct un_plan_trial){true, {5, 5}, -1}; /* not timed */
-    assert_int_equal(un_plan_choose(t, 4), 0);
+    assert_int_equal(un_product_choose(t, 4), 0);
+    t[2] = (struct un_product_trial){true, {5, 5}, -1}; /* not timed */
+    assert_int_equal(un_product_choose(t, 4), 0);
     t[0].digest[1] = 4; /* the first does not repeat: the next one sets the bits */
-    assert_int_equal(un_plan_choose(t, 4), 1);
+    assert_int_equal(un_product_choose(t, 4), 1);
     t[0].ran = t[1].ran = t[2].ran = false;
-    assert_int_equal(un_plan_choose(t, 4), -1);
-    assert_int_equal(un_plan_choose(t, 0), -1);
+    assert_int_equal(un_product_choose(t, 4), -1);
+    assert_int_equal(un_product_choose(t, 0), -1);
 }
 
 int main(void) {
