@@ -29,7 +29,7 @@ struct tile {
  * eight elements stand for columns 2t, 2t+1, 2t+8, 2t+9 of two products: in both operands alike, so any
  * assignment is right, and memory is read in vectors. */
 __device__ __forceinline__ void dots(float acc[DOT_TILES][4], const un_pair<un_bf16> &p, const tile &c,
-                                     const un_rows<const un_bf16> &x) {
+                                     const un_token_rows<const un_bf16> &x) {
     const int warp = (int)threadIdx.x / UN_WARP, g = (int)threadIdx.x % UN_WARP / 4, t = (int)threadIdx.x % 4;
     const un_bf16 *word = p.x + (int64_t)(c.i + g) * x.stride,
                   *region = p.x + (int64_t)(p.n + c.j + g) * x.stride;
@@ -68,7 +68,7 @@ __device__ __forceinline__ void load4(float v[4], const float *p, int n, bool wi
 /* The same tiles and blocks in f32: a lane adds up the 32 columns that a quad shares above. A half of the
  * tile at a time: the addresses of all of it do not fit into registers. */
 __device__ __forceinline__ void dots(float acc[DOT_TILES][4], const un_pair<float> &p, const tile &c,
-                                     const un_rows<const float> &x) {
+                                     const un_token_rows<const float> &x) {
     const int warp = (int)threadIdx.x / UN_WARP, g = (int)threadIdx.x % UN_WARP / 4, t = (int)threadIdx.x % 4;
     const float *word = p.x + (int64_t)(c.i + g) * x.stride;
     const int cols = (int)x.cols;
@@ -110,7 +110,7 @@ __device__ __forceinline__ void keep_part(float *part, const float acc[DOT_TILES
 
 /* cost_ij = 1 - x_i . x_j / (|x_i| |x_j|), the whole pair; visible to the block afterwards. */
 template <class X>
-__device__ __forceinline__ void pair_cost(float *cost, const un_pair<X> &p, const un_rows<const X> &x,
+__device__ __forceinline__ void pair_cost(float *cost, const un_pair<X> &p, const un_token_rows<const X> &x,
                                           un_transport_room &room) {
     un_pair_lengths(room.inverse, p, x);
     for (int i = 0; i < p.n; i += UN_DOT_ROWS)
@@ -133,7 +133,7 @@ __device__ __forceinline__ void pair_cost(float *cost, const un_pair<X> &p, cons
 /* 128 registers a thread: two blocks to a multiprocessor, so that 256 pairs are one wave. */
 template <class X>
 __global__ void __launch_bounds__(UN_TRANSPORT_THREADS, 2)
-    transport_fwd(float *distance, float *plan, float *cost, un_rows<const X> x, struct un_pairs pairs,
+    transport_fwd(float *distance, float *plan, float *cost, un_token_rows<const X> x, struct un_pairs pairs,
                   struct un_transport how) {
     __shared__ un_transport_room room;
     const int64_t b = blockIdx.x;
@@ -171,6 +171,6 @@ void un_cuda_transport_fwd(struct un_queue *q, float *distance, float *plan, flo
     }
     UN_BY_FLOAT(x.type, X,
                 UN_LAUNCH(q, transport_fwd<X>, un_blocks(pairs->count, 1), UN_TRANSPORT_THREADS, 0, distance,
-                          plan, cost, un_rows_of<const X>(x), *pairs, *how),
+                          plan, cost, un_token_rows_of<const X>(x), *pairs, *how),
                 un_cuda_fail(q, UN_USAGE, "transport: x is neither f32 nor bf16"));
 }

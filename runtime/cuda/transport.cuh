@@ -10,21 +10,20 @@
 
 #include "runtime/cuda/kernel.cuh"
 
-#define UN_TRANSPORT_FLOOR                                                                                   \
-    1e-5f /* vectors shorter than this are divided by it instead of by their length                          \
-           */
+/* Vectors shorter than this are divided by it instead of by their length. */
+#define UN_TRANSPORT_FLOOR 1e-5f
 
 static constexpr int UN_TRANSPORT_WARPS = 8, UN_TRANSPORT_THREADS = UN_TRANSPORT_WARPS * UN_WARP,
                      UN_TRANSPORT_TOKENS = UN_MAX_SAMPLE_TOKENS;
 
 /* Packed tokens as a kernel takes them. */
-template <class X> struct un_rows {
+template <class X> struct un_token_rows {
     X *data;
     int64_t stride, cols;
     bool wide; /* rows are 16-byte aligned */
 };
-template <class X> static inline un_rows<X> un_rows_of(struct un_mat m) {
-    return un_rows<X>{(X *)m.data, m.stride, m.cols, un_is_wide(m)};
+template <class X> static inline un_token_rows<X> un_token_rows_of(struct un_mat m) {
+    return un_token_rows<X>{(X *)m.data, m.stride, m.cols, un_is_wide(m)};
 }
 
 /* One pair: n words, m regions; x its first token, plan and cost [n, m]. */
@@ -38,7 +37,7 @@ template <class X> struct un_pair {
 /* False for a pair without words or regions, and for -1, "no pair". */
 template <class X>
 __device__ __forceinline__ bool un_pair_of(un_pair<X> &p, const struct un_pairs &pairs, int64_t b,
-                                           const un_rows<const X> &x) {
+                                           const un_token_rows<const X> &x) {
     p.first = pairs.first[b], p.n = pairs.words[b], p.m = pairs.regions[b];
     if (p.first < 0 || p.n <= 0 || p.m <= 0) return false;
     p.x = x.data + p.first * x.stride;
@@ -50,7 +49,7 @@ __device__ __forceinline__ bool un_pair_of(un_pair<X> &p, const struct un_pairs 
  * warp reads four rows at a time, so that enough loads are under way. */
 template <class X>
 __device__ __forceinline__ void un_pair_lengths(float *inverse, const un_pair<X> &p,
-                                                const un_rows<const X> &x) {
+                                                const un_token_rows<const X> &x) {
     constexpr int ROWS = 4;
     const int warp = (int)threadIdx.x / UN_WARP, lane = (int)threadIdx.x % UN_WARP, tokens = p.n + p.m;
     for (int row = warp; row < tokens; row += ROWS * UN_TRANSPORT_WARPS) {

@@ -136,9 +136,9 @@ __device__ __forceinline__ void mix(float acc[TASK_TILES][4], const side &s, con
 
 /* dx += acc + pull * own, for the task's 16 tokens from `row` on and 64 columns from `col` on. */
 template <class X, class D>
-__device__ __forceinline__ void add_task(const un_rows<D> &dx, const un_rows<const X> &x, const un_pair<X> &p,
-                                         const side &s, const room &r, const float acc[TASK_TILES][4],
-                                         int row, int64_t col) {
+__device__ __forceinline__ void add_task(const un_token_rows<D> &dx, const un_token_rows<const X> &x,
+                                         const un_pair<X> &p, const side &s, const room &r,
+                                         const float acc[TASK_TILES][4], int row, int64_t col) {
     const int g = (int)threadIdx.x % UN_WARP / 4, t = (int)threadIdx.x % 4;
 #pragma unroll
     for (int q = 0; q < 4; ++q) {
@@ -159,8 +159,8 @@ __device__ __forceinline__ void add_task(const un_rows<D> &dx, const un_rows<con
 
 template <class X, class D>
 __global__ void __launch_bounds__(UN_TRANSPORT_THREADS, 2)
-    transport_bwd(un_rows<D> dx, const float *coef, const float *plan, const float *cost, un_rows<const X> x,
-                  struct un_pairs pairs) {
+    transport_bwd(un_token_rows<D> dx, const float *coef, const float *plan, const float *cost,
+                  un_token_rows<const X> x, struct un_pairs pairs) {
     __shared__ room r;
     const int64_t b = blockIdx.x;
     un_pair<X> p;
@@ -190,7 +190,7 @@ void launch(struct un_queue *q, struct un_mat dx, const float *coef, const float
             struct un_mat x, const struct un_pairs *pairs) {
     UN_BY_FLOAT(dx.type, D,
                 UN_LAUNCH(q, (transport_bwd<X, D>), un_blocks(pairs->count, 1), UN_TRANSPORT_THREADS, 0,
-                          un_rows_of<D>(dx), coef, plan, cost, un_rows_of<const X>(x), *pairs),
+                          un_token_rows_of<D>(dx), coef, plan, cost, un_token_rows_of<const X>(x), *pairs),
                 un_cuda_fail(q, UN_USAGE, "transport: dx is neither f32 nor bf16"));
 }
 
