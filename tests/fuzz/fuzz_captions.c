@@ -33,7 +33,7 @@ static void look(struct scratch *s, const struct un_names *classes, const struct
         const struct un_mention *m = &s->mention[i];
         must(m->class_ >= 1 && m->class_ <= un_names_count(classes) && m->count >= 1 && m->count <= 4);
         for (int a = m->attributes - 1; a >= -1; --a) {
-            const struct un_span *span = a >= 0 ? &m->said[a] : &m->name;
+            const struct un_match_span *span = a >= 0 ? &m->said[a] : &m->name;
             must(span->begin >= at && span->end > span->begin && (size_t)span->end <= bytes);
             at = span->end;
         }

@@ -25,8 +25,8 @@ static enum un_word_gap gap_before(const struct un_words *w, const struct item *
     return w->word[item->first].gap;
 }
 
-static struct un_span span_of(const struct un_words *w, const struct item *item) {
-    return (struct un_span){w->word[item->first].begin, w->word[item->first + item->words - 1].end};
+static struct un_match_span span_of(const struct un_words *w, const struct item *item) {
+    return (struct un_match_span){w->word[item->first].begin, w->word[item->first + item->words - 1].end};
 }
 
 static bool is_and(const struct un_words *w, const struct item *item) {

@@ -6,7 +6,7 @@
 
 enum { UN_MENTION_ATTRIBUTES = 4, UN_CAPTION_MENTIONS = 256 };
 
-struct un_span {
+struct un_match_span {
     int32_t begin, end; /* bytes of the sentence, whole words */
 };
 struct un_mention {
@@ -14,7 +14,7 @@ struct un_mention {
     int count;      /* objects meant: a number word before it, 2 for a bare plural, else 1 */
     int attributes; /* those directly before it, the nearest when there are more */
     int attribute[UN_MENTION_ATTRIBUTES];
-    struct un_span name, said[UN_MENTION_ATTRIBUTES];
+    struct un_match_span name, said[UN_MENTION_ATTRIBUTES];
 };
 
 /* Mentions in the order of the sentence, at most `capacity`; returns how many. Longest names first, left to

@@ -29,7 +29,7 @@ static bool advance(struct parts *p, int32_t to) {
     return same;
 }
 
-static bool range_of(struct parts *p, const struct un_span *span, struct un_piece_range *range) {
+static bool range_of(struct parts *p, const struct un_match_span *span, struct un_piece_range *range) {
     if (span->begin < p->byte || !advance(p, span->begin)) return false;
     range->first = (int32_t)p->at;
     if (!advance(p, span->end)) return false;
