@@ -7,6 +7,7 @@
  * card or a peer while holding it. The communicator does not block: a call that has to wait for peers, as the
  * first to each of them has, is looked after here, where an abort can end it, and is told to the pulse. */
 #include "comm/device_comm.h"
+#include "runtime/clock.h"
 #include "runtime/memory.h"
 
 #include <cuda_runtime_api.h>
@@ -45,12 +46,6 @@ static struct state *of(struct un_device_comm *c) {
 
 static void rest(long ns) {
     nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
-}
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* ---- errors ---- */
@@ -309,7 +304,7 @@ static void stop_guard(struct state *s) {
 static void part(struct state *s) {
     ncclResult_t result = s->comm && s->error.status == UN_OK ? ncclInProgress : ncclSystemError;
     bool finishing = false;
-    for (double end = now() + patience; result == ncclInProgress && now() < end; rest(LOOK_NS)) {
+    for (double end = un_clock() + patience; result == ncclInProgress && un_clock() < end; rest(LOOK_NS)) {
         if (finishing)
             (void)ncclCommGetAsyncError(s->comm, &result);
         else if (collect(s), s->error.status != UN_OK)

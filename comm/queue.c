@@ -2,12 +2,12 @@
  * to whoever runs work; work is run by one thread only, in the order of posting. */
 #include "comm/queue.h"
 
+#include "runtime/clock.h"
 #include "runtime/memory.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 struct item {
     const char *what;
@@ -30,12 +30,6 @@ struct un_comm_queue {
     struct un_error error; /* the first failure */
 };
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void keep_error(struct un_comm_queue *q, const char *what, enum un_status status) {
     const struct un_error *own = un_error_get();
     const char *text = own->status != UN_OK ? own->text : un_status_text(status);
@@ -48,11 +42,11 @@ static void run_one(struct un_comm_queue *q) {
     struct item item = q->items[q->done % q->capacity];
     if (q->error.status == UN_OK) {
         pthread_mutex_unlock(&q->lock);
-        double start = now();
+        double start = un_clock();
         un_pulse_begin(q->pulse, item.what);
         enum un_status status = item.work(q->comm, item.context, item.index);
         un_pulse_end(q->pulse);
-        double seconds = now() - start;
+        double seconds = un_clock() - start;
         pthread_mutex_lock(&q->lock);
         q->times.busy += seconds;
         if (status != UN_OK) keep_error(q, item.what, status);
@@ -156,9 +150,9 @@ enum un_status un_comm_queue_wait(struct un_comm_queue *q, int64_t ticket) {
     if (!q) return UN_OK;
     pthread_mutex_lock(&q->lock);
     if (q->done < ticket) {
-        double start = now();
+        double start = un_clock();
         reach(q, ticket);
-        q->times.waited += now() - start;
+        q->times.waited += un_clock() - start;
     }
     enum un_status status = q->error.status == UN_OK ? UN_OK : un_error_adopt(&q->error);
     pthread_mutex_unlock(&q->lock);

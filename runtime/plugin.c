@@ -1,6 +1,7 @@
 /* Finding and opening modules (plugin.h). The first file of that name decides: one that is there and does not
  * open is an error, not a reason to look further. */
 #include "runtime/plugin.h"
+#include "runtime/clock.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -11,7 +12,7 @@
 static void (*const given[])(void) __attribute__((used)) = {
     (void (*)(void))un_alloc,      (void (*)(void))un_free,         (void (*)(void))un_format,
     (void (*)(void))un_fail_at,    (void (*)(void))un_error_adopt,  (void (*)(void))un_log,
-    (void (*)(void))un_arena_take, (void (*)(void))un_device_cores,
+    (void (*)(void))un_arena_take, (void (*)(void))un_device_cores, (void (*)(void))un_clock,
 };
 
 enum { PATH_BYTES = 4096, FOLDERS = 3 };

@@ -6,7 +6,7 @@
  * checkpoint never appears. Memory is taken before the first save. */
 #include "io/checkpoint/folder.h"
 #include "io/checkpoint/private.h"
-#include "io/run/metrics.h"
+#include "runtime/clock.h"
 #include "runtime/memory.h"
 #include <dirent.h>
 #include <errno.h>

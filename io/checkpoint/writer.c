@@ -5,7 +5,7 @@
 #include "io/checkpoint/writer.h"
 #include "io/checkpoint/folder.h"
 #include "io/checkpoint/private.h"
-#include "io/run/metrics.h"
+#include "runtime/clock.h"
 #include "runtime/memory.h"
 #include <errno.h>
 #include <pthread.h>

@@ -6,8 +6,8 @@
  * place. */
 #include "io/run/owner.h"
 #include "io/disk/digest.h"
-#include "io/run/metrics.h"
 #include "io/run/owner_record.h"
+#include "runtime/clock.h"
 #include "runtime/memory.h"
 #include <errno.h>
 #include <fcntl.h>

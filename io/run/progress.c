@@ -2,23 +2,17 @@
  *
  * The time a step takes is averaged over about the last minute, so that neither a slow first step nor a
  * validation in between makes the estimate jump. */
-#include "io/run/metrics.h"
+#include "io/run/progress.h"
+#include "runtime/clock.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 static const double smooth_seconds = 60.0, terminal_seconds = 0.1, plain_seconds = 5.0;
 enum { BAR_LEAST = 8, BAR_MOST = 30, WIDTH_DEFAULT = 80, LINE_MAX_BYTES = 1024 };
-
-double un_clock(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static int terminal_width(void) {
     struct winsize size;

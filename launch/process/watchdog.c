@@ -3,9 +3,9 @@
 #include "launch/process/watchdog.h"
 
 #include "comm/launcher.h"
-#include "io/run/metrics.h"
 #include "launch/process/beat.h"
 #include "launch/process/end.h"
+#include "runtime/clock.h"
 #include "runtime/memory.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* --bench (bench.h). */
 #include "launch/train/bench.h"
 
-#include "io/run/metrics.h"
 #include "launch/train/step.h"
+#include "runtime/clock.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #include "launch/train/saver.h"
 
 #include "io/disk/files.h"
-#include "io/run/metrics.h"
+#include "runtime/clock.h"
 #include "runtime/memory.h"
 
 #include <string.h>

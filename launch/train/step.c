@@ -1,9 +1,9 @@
 /* The order of a training step (step.h). */
 #include "launch/train/step.h"
 
-#include "io/run/metrics.h"
 #include "launch/process/signals.h"
 #include "model/net/replay.h"
+#include "runtime/clock.h"
 
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /* The training run (train.h): the order of a run in time. */
 #include "launch/train/train.h"
 
+#include "io/run/progress.h"
 #include "launch/job/folder.h"
 #include "launch/job/init_weights.h"
 #include "launch/job/part.h"
@@ -9,6 +10,7 @@
 #include "launch/train/saver.h"
 #include "launch/train/step.h"
 #include "launch/train/validate.h"
+#include "runtime/clock.h"
 
 #include <math.h>
 #include <stdio.h>

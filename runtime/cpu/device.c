@@ -1,11 +1,11 @@
 /* The CPU backend: its two tables, memory, queues and copies. Work runs at once in the calling thread and its
  * OpenMP team, so events have nothing to wait for. An op's error sticks to its queue until queue_wait returns
  * it. */
+#include "runtime/clock.h"
 #include "runtime/cpu/cpu.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 struct un_event {
     struct un_device *device; /* what was recorded has already run */
@@ -79,9 +79,7 @@ static void cpu_event_close(struct un_event *e) {
 
 static void cpu_event_record(struct un_event *e, struct un_queue *q) {
     (void)q;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    e->seconds = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    e->seconds = un_clock();
 }
 
 static void cpu_queue_wait_event(struct un_queue *q, struct un_event *e) {

@@ -4,7 +4,7 @@
  *
  *     bench_loader [IMAGES] [SECONDS]      1000 images, 2 seconds a line */
 #include "io/feed/loader.h"
-#include "io/run/metrics.h"
+#include "runtime/clock.h"
 #include "tests/support/make_files.h"
 
 #include <stdio.h>

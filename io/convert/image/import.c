@@ -1,7 +1,8 @@
 /* Images from any source into one file: survey, threads, progress, summary (image_sink.h). */
 #include "io/convert/image/sink.h"
 #include "io/convert/workers.h"
-#include "io/run/metrics.h"
+#include "io/run/progress.h"
+#include "runtime/clock.h"
 #include "runtime/memory.h"
 
 #include <fcntl.h>

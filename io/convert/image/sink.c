@@ -5,7 +5,7 @@
  * together, journal last, as the journal carries the lock. */
 #include "io/convert/image/private.h"
 #include "io/h5/h5.h"
-#include "io/run/metrics.h"
+#include "runtime/clock.h"
 #include "runtime/memory.h"
 
 #include <errno.h>

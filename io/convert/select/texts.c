@@ -3,7 +3,7 @@
 #include "io/convert/select/select.h"
 #include "io/convert/text/sink.h"
 #include "io/data/file.h"
-#include "io/run/metrics.h"
+#include "io/run/progress.h"
 #include "runtime/memory.h"
 
 #include <stdio.h>

@@ -8,7 +8,8 @@
 #include "io/convert/text/skipped.h"
 #include "io/convert/workers.h"
 #include "io/data/private.h"
-#include "io/run/metrics.h"
+#include "io/run/progress.h"
+#include "runtime/clock.h"
 #include "runtime/memory.h"
 
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 #include "io/convert/token/vocab_train.h"
 #include "io/convert/token/wordpiece.h"
 #include "io/disk/files.h"
-#include "io/run/metrics.h"
+#include "io/run/progress.h"
 #include "runtime/memory.h"
 
 #include <fcntl.h>

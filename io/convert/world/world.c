@@ -3,7 +3,7 @@
 #include "io/convert/image/sink.h"
 #include "io/convert/world/private.h"
 #include "io/disk/files.h"
-#include "io/run/metrics.h"
+#include "runtime/clock.h"
 #include "runtime/memory.h"
 
 #include <stddef.h>

@@ -3,7 +3,7 @@
 #include "io/checkpoint/folder.h"
 #include "io/checkpoint/private.h"
 #include "io/checkpoint/writer.h"
-#include "io/run/metrics.h"
+#include "runtime/clock.h"
 #include "runtime/memory.h"
 #include "tests/support/checkpoint_case.h"
 #include "tests/support/expect.h"

@@ -1,5 +1,6 @@
 /* The progress line: its numbers, its width, and how often it is drawn. */
-#include "io/run/metrics.h"
+#include "io/run/progress.h"
+#include "runtime/clock.h"
 #include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
