@@ -23,4 +23,10 @@ enum un_status un_cores_bind(const struct un_cores *cores);
 /* "0-3,8" */
 void un_cores_print(const struct un_cores *cores, char *text, size_t size);
 
+/* Cores this process may really use: affinity mask and cgroup quota, at least 1. */
+int un_cores_count(void);
+/* The smallest CPU quota, in cores, of the cgroups that the file `groups` (/proc/self/cgroup) lists and of
+ * all above them, below `root` (/sys/fs/cgroup), versions 1 and 2; 0: no limit. */
+double un_cores_quota(const char *groups, const char *root);
+
 #endif

@@ -98,11 +98,6 @@ void un_device_close(struct un_device *device);
 
 /* The threads of the ops of a CPU device, one to a core; cores [device->threads]. Others: nothing. */
 void un_device_place_threads(const struct un_device *device, const int *cores);
-/* Cores this process may really use: affinity mask and cgroup quota, at least 1. */
-int un_device_cores(void);
-/* The smallest CPU quota, in cores, of the cgroups that the file `groups` (/proc/self/cgroup) lists and of
- * all above them, below `root` (/sys/fs/cgroup), versions 1 and 2; 0: no limit. */
-double un_device_quota(const char *groups, const char *root);
 
 /* Call first in main: some libraries read their settings only when they are loaded. When the BLAS picked a
  * slow kernel for this processor (OpenBLAS on virtual machines that hide AMX) or the user left OpenMP's idle

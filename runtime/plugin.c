@@ -2,6 +2,7 @@
  * open is an error, not a reason to look further. */
 #include "runtime/plugin.h"
 #include "runtime/clock.h"
+#include "runtime/cores.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -10,9 +11,9 @@
 
 /* What modules may take from the program: named here, so that every program has it, used by itself or not. */
 static void (*const given[])(void) __attribute__((used)) = {
-    (void (*)(void))un_alloc,      (void (*)(void))un_free,         (void (*)(void))un_format,
-    (void (*)(void))un_fail_at,    (void (*)(void))un_error_adopt,  (void (*)(void))un_log,
-    (void (*)(void))un_arena_take, (void (*)(void))un_device_cores, (void (*)(void))un_clock,
+    (void (*)(void))un_alloc,      (void (*)(void))un_free,        (void (*)(void))un_format,
+    (void (*)(void))un_fail_at,    (void (*)(void))un_error_adopt, (void (*)(void))un_log,
+    (void (*)(void))un_arena_take, (void (*)(void))un_cores_count, (void (*)(void))un_clock,
 };
 
 enum { PATH_BYTES = 4096, FOLDERS = 3 };

@@ -1,6 +1,7 @@
 /* Cores of a rank (topology.h). */
 #include "launch/job/topology.h"
 
+#include "runtime/cores.h"
 #include "runtime/memory.h"
 
 static const char sysfs[] = "/sys/devices/system/cpu";
@@ -9,7 +10,7 @@ int un_topology_threads(const struct un_job *job) {
     const struct un_comm *c = job->comm;
     int share = job->cores.n; /* after binding: this rank's own */
     if (!job->bound) share = job->cores.n / c->twins;
-    int quota = un_device_cores() < job->cores.n ? un_device_cores() / c->local_size : share;
+    int quota = un_cores_count() < job->cores.n ? un_cores_count() / c->local_size : share;
     int threads = quota < share ? quota : share;
     return threads > 0 ? threads : 1;
 }

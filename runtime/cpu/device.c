@@ -2,6 +2,7 @@
  * OpenMP team, so events have nothing to wait for. An op's error sticks to its queue until queue_wait returns
  * it. */
 #include "runtime/clock.h"
+#include "runtime/cores.h"
 #include "runtime/cpu/cpu.h"
 
 #include <stdio.h>
@@ -189,7 +190,7 @@ enum un_status un_cpu_open(int threads, struct un_device **device) {
     d->ops = &cpu_ops;
     d->kind = UN_DEVICE_CPU;
     d->host_readable = d->any_shape = true;
-    d->threads = threads > 0 ? threads : un_device_cores();
+    d->threads = threads > 0 ? threads : un_cores_count();
     char blas[80];
     un_cpu_blas_name(blas, sizeof blas);
     snprintf(d->name, sizeof d->name, "cpu, %d thread%s, %s", d->threads, d->threads == 1 ? "" : "s", blas);

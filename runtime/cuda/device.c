@@ -2,6 +2,7 @@
  *
  * Laws: memory is taken when something opens, never by an op. Queues do not wait for the runtime's default
  * stream, so what is zeroed here is complete before it is handed out. */
+#include "runtime/cores.h"
 #include "runtime/cuda/queue.h"
 #include "runtime/plugin.h"
 
@@ -166,7 +167,7 @@ static enum un_status open_card(int ordinal, struct un_device **device) {
     d->ops = &un_cuda_ops;
     d->kind = UN_DEVICE_CUDA;
     d->host_readable = false;
-    d->threads = un_device_cores();
+    d->threads = un_cores_count();
     *device = d;
     return UN_OK;
 }

@@ -4,6 +4,7 @@
  * by hand: bench_model [threads [passes]] With one thread its processor time is taken, which a busy machine
  * disturbs least. */
 #include "model/optim.h"
+#include "runtime/cores.h"
 #include "runtime/device.h"
 #include "tests/support/draw.h"
 #include "tests/support/net.h"
@@ -247,7 +248,7 @@ int main(int argc, char **argv) {
     struct bench b = {0};
     double pass = 0, update = 0;
     un_device_prepare(argv);
-    threads = argc > 1 ? atoi(argv[1]) : un_device_cores();
+    threads = argc > 1 ? atoi(argv[1]) : un_cores_count();
     int passes = argc > 2 ? atoi(argv[2]) : 3;
     struct un_optim_keys keys = {.lr = 5e-5,
                                  .betas = {0.9, 0.98},

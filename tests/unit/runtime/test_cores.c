@@ -1,4 +1,5 @@
-/* Cores: order by the machine's description, division among ranks, text; binding a thread. */
+/* Cores: order by the machine's description, division among ranks, text; binding a thread; their count by
+ * affinity and cgroup quota. */
 #include "runtime/cores.h"
 #include <sched.h>
 #include <setjmp.h>
@@ -90,8 +91,78 @@ static void test_bind(void **state) {
     un_error_clear();
 }
 
+static void cores_follow_the_affinity(void **state) {
+    (void)state;
+    cpu_set_t all, one;
+    if (sched_getaffinity(0, sizeof all, &all) != 0) skip();
+    int cores = un_cores_count();
+    assert_true(cores >= 1 && cores <= CPU_COUNT(&all));
+    CPU_ZERO(&one);
+    for (int c = 0; c < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++c)
+        if (CPU_ISSET(c, &all)) CPU_SET(c, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    assert_int_equal(un_cores_count(), 1);
+    sched_setaffinity(0, sizeof all, &all);
+}
+
+/* Makes `folder`/`path` with all folders above it and writes `text` into it. */
+static void put_file(const char *folder, const char *path, const char *text) {
+    char full[512];
+    snprintf(full, sizeof full, "%s/%s", folder, path);
+    for (char *slash = full + 1; (slash = strchr(slash, '/')) != NULL; ++slash) {
+        *slash = '\0';
+        mkdir(full, 0700);
+        *slash = '/';
+    }
+    FILE *file = fopen(full, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static double quota(const char *folder, const char *groups) {
+    char list[512], root[512];
+    put_file(folder, "groups", groups);
+    snprintf(list, sizeof list, "%s/groups", folder);
+    snprintf(root, sizeof root, "%s/sys", folder);
+    return un_cores_quota(list, root);
+}
+
+static void cores_follow_the_quota(void **state) {
+    (void)state;
+    char folder[] = "/tmp/un_test_deviceXXXXXX";
+    assert_non_null(mkdtemp(folder));
+    assert_true(quota(folder, "0::/job/step\n") == 0); /* nothing there */
+    put_file(folder, "sys/job/cpu.max", "400000 100000\n");
+    put_file(folder, "sys/job/step/cpu.max", "max 100000\n");
+    assert_true(quota(folder, "0::/job/step\n") == 4); /* the group above limits too */
+    put_file(folder, "sys/job/step/cpu.max", "150000 100000\n");
+    assert_true(quota(folder, "0::/job/step\n") == 1.5);
+    assert_true(quota(folder, "0::/job\n") == 4);
+    assert_true(quota(folder, "0::/job/step/invisible\n") == 1.5);
+    assert_true(quota(folder, "0::/\n") == 0);
+    put_file(folder, "sys/unified/u/cpu.max", "300000 100000\n");
+    assert_true(quota(folder, "0::/u\n") == 3);
+    put_file(folder, "sys/cpu/slurm/cpu.cfs_quota_us", "250000\n");
+    put_file(folder, "sys/cpu/slurm/cpu.cfs_period_us", "100000\n");
+    put_file(folder, "sys/cpu/slurm/free/cpu.cfs_quota_us", "-1\n");
+    put_file(folder, "sys/cpu/slurm/free/cpu.cfs_period_us", "100000\n");
+    assert_true(quota(folder, "7:memory:/slurm\n4:cpuset:/slurm\n3:cpuacct:/slurm\n") == 0);
+    assert_true(quota(folder, "7:memory:/slurm\n3:cpu,cpuacct:/slurm/free\n0::/\n") == 2.5);
+    assert_true(quota(folder, "3:cpuacct,cpu:/slurm\n0::/job/step\n") == 1.5); /* the smaller one */
+    assert_true(quota(folder, "nonsense\n::\n\n0:\n") == 0);
+    assert_true(un_cores_quota("/nowhere", folder) == 0);
+    char command[600];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_order), cmocka_unit_test(test_parts_tile),
-                                       cmocka_unit_test(test_text), cmocka_unit_test(test_bind)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_order),
+                                       cmocka_unit_test(test_parts_tile),
+                                       cmocka_unit_test(test_text),
+                                       cmocka_unit_test(test_bind),
+                                       cmocka_unit_test(cores_follow_the_affinity),
+                                       cmocka_unit_test(cores_follow_the_quota)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

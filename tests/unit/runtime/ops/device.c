@@ -2,6 +2,7 @@
  * table of ops without gaps. */
 #include "tests/unit/runtime/ops/harness.h"
 
+#include "runtime/cores.h"
 #include "runtime/cpu/cpu.h"
 
 #include <stdlib.h>
@@ -40,7 +41,7 @@ static void open_and_name(void **state) {
     assert_non_null(strstr(d->name, "cpu, 3 threads, OpenBLAS "));
     un_device_close(d);
     assert_int_equal(un_cpu_open(0, &d), UN_OK);
-    assert_int_equal(d->threads, un_device_cores());
+    assert_int_equal(d->threads, un_cores_count());
     un_device_close(d);
 }
 
