@@ -6,6 +6,7 @@
 #include "launch/train/bench.h"
 #include "launch/train/check.h"
 #include "launch/train/train.h"
+#include "runtime/restart.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -147,7 +148,7 @@ static enum un_status run(struct un_job *job, struct un_comm *comm, const struct
  * What is wrong with the configuration is said once, when the ranks know each other. */
 static enum un_status open_all(struct un_job *job, int *argc, char ***argv, const struct command *c,
                                struct un_comm **comm, enum un_status *configured) {
-    un_device_prepare(*argv);
+    un_restart_prepare(*argv);
     *configured = un_job_configure(job, c->config, c->overrides, c->n_overrides);
     if (*configured == UN_OK) UN_TRY(un_watchdog_open(&job->watchdog, job->config.run.timeout));
     UN_TRY(un_comm_open(argc, argv, comm));

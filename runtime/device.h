@@ -99,12 +99,6 @@ void un_device_close(struct un_device *device);
 /* The threads of the ops of a CPU device, one to a core; cores [device->threads]. Others: nothing. */
 void un_device_place_threads(const struct un_device *device, const int *cores);
 
-/* Call first in main: some libraries read their settings only when they are loaded. When the BLAS picked a
- * slow kernel for this processor (OpenBLAS on virtual machines that hide AMX) or the user left OpenMP's idle
- * threads spinning, sets OPENBLAS_CORETYPE and GOMP_SPINCOUNT and starts the program anew with the same
- * arguments. What the user set stays. Returns only if no restart was needed or possible. */
-void un_device_prepare(char **argv);
-
 /* Backend entry points; exactly one definition of each is linked (cuda/absent.c when CUDA is off). */
 enum un_status un_cpu_open(int threads, struct un_device **device);
 enum un_status un_cuda_open(int ordinal, struct un_device **device);

@@ -4,6 +4,7 @@
  *     bench_attention [THREADS]        0 or nothing: all cores this process may use */
 #include "runtime/memory.h"
 #include "runtime/ops.h"
+#include "runtime/restart.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -242,7 +243,7 @@ static void bench_losses(struct bench *b) {
 }
 
 int main(int argc, char **argv) {
-    un_device_prepare(argv);
+    un_restart_prepare(argv);
     const struct un_limits limits = {.max_tokens = PAIRS * (WORDS + REGIONS),
                                      .max_samples = TOKENS,
                                      .max_width = VOCAB,

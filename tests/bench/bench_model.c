@@ -6,6 +6,7 @@
 #include "model/optim.h"
 #include "runtime/cores.h"
 #include "runtime/device.h"
+#include "runtime/restart.h"
 #include "tests/support/draw.h"
 #include "tests/support/net.h"
 
@@ -247,7 +248,7 @@ static void report(const struct bench *b, double pass, double update, int passes
 int main(int argc, char **argv) {
     struct bench b = {0};
     double pass = 0, update = 0;
-    un_device_prepare(argv);
+    un_restart_prepare(argv);
     threads = argc > 1 ? atoi(argv[1]) : un_cores_count();
     int passes = argc > 2 ? atoi(argv[2]) : 3;
     struct un_optim_keys keys = {.lr = 5e-5,

@@ -7,6 +7,7 @@
 // clang-format on
 #include "runtime/cores.h"
 #include "runtime/device.h"
+#include "runtime/restart.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +48,7 @@ static void no_card(void **state) {
 
 /* What this program says of itself when it is started as "PROGRAM --child 'x y'". */
 static int child(int argc, char **argv) {
-    un_device_prepare(argv);
+    un_restart_prepare(argv);
     const char *guard = getenv("UN_RESTARTED"), *core = getenv("OPENBLAS_CORETYPE");
     printf("%s %s %d %s\n", guard == NULL ? "-" : guard, core == NULL ? "-" : core, argc, argv[2]);
     return 0;

@@ -2,6 +2,7 @@
  * under parameters from a safetensors file or a checkpoint instead of the file's rule, dropout off. Prints
  * one JSON object: {"mlm": ..., "itm": ...}. Exit code as of the program. */
 #include "io/weights/weights.h"
+#include "runtime/restart.h"
 #include "tests/support/net.h"
 #include "tests/whole/parity/reference.h"
 
@@ -66,7 +67,7 @@ static enum un_status run(struct losses *l, const char *weights, const char *ref
 
 int main(int argc, char **argv) {
     struct losses l = {0};
-    un_device_prepare(argv);
+    un_restart_prepare(argv);
     if (argc != 3) {
         fprintf(stderr, "usage: losses WEIGHTS REFERENCE.h5\n");
         return UN_USAGE;

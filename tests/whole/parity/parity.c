@@ -2,6 +2,7 @@
  * reference files, quantity by quantity. Without FILE it takes ../shared/reference (all its .h5 files), and
  * says "skipped" (77) where there are none. Exit 0 only if nothing failed. */
 #include "runtime/device.h"
+#include "runtime/restart.h"
 #include "tests/whole/parity/run.h"
 
 #include <glob.h>
@@ -149,7 +150,7 @@ int main(int argc, char **argv) {
     struct options options = {.device = "cpu"};
     struct card card = {0};
     glob_t found = {0};
-    un_device_prepare(argv);
+    un_restart_prepare(argv);
     int first = parse(argc, argv, &options);
     if (first < 0) return usage();
     for (int i = first; i < argc; ++i) check_file(argv[i], &options, &card);

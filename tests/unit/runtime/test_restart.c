@@ -1,5 +1,5 @@
-/* The restart of un_device_prepare with a BLAS that complains on order, and OpenMP's spinning: this program
- * is linked with device.c itself and plays its backends. It starts itself as a child and reads what that says
+/* The restart with a BLAS that complains on order, and OpenMP's spinning; and cards dealt over ranks: this
+ * program is linked with restart.c and device.c themselves and plays their backends. It starts itself as a child and reads what that says
  * after all restarts. */
 // clang-format off
 #include <stdarg.h>
@@ -8,6 +8,7 @@
 #include <cmocka.h>
 // clang-format on
 #include "runtime/device.h"
+#include "runtime/restart.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +50,7 @@ static void check_name(void) {
 }
 
 static int child(int argc, char **argv) {
-    un_device_prepare(argv);
+    un_restart_prepare(argv);
     check_name();
     static const char *const variable[] = {"UN_RESTARTED", "OPENBLAS_CORETYPE", "GOMP_SPINCOUNT"};
     for (int i = 0; i < 3; ++i) printf("%s ", getenv(variable[i]) == NULL ? "-" : getenv(variable[i]));

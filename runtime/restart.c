@@ -1,0 +1,47 @@
+/* Starting the program anew with the settings its libraries want (restart.h). */
+#include "runtime/restart.h"
+
+#include "runtime/device.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+/* Before the ranks know each other, the launcher's variables tell which process may speak for all. */
+static bool speaks_for_all(void) {
+    static const char *const variable[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"};
+    for (size_t i = 0; i < sizeof variable / sizeof *variable; ++i) {
+        const char *rank = getenv(variable[i]);
+        if (rank != NULL) return strcmp(rank, "0") == 0;
+    }
+    return true;
+}
+
+/* GNU OpenMP's idle threads spin for milliseconds by default, which slows a rank tenfold when ranks or other
+ * programs share its cores. About 50 microseconds bridge the gaps between two ops. */
+static const char *spin_remedy(void) {
+    bool chosen = getenv("OMP_WAIT_POLICY") != NULL || getenv("GOMP_SPINCOUNT") != NULL;
+    return chosen ? NULL : "3000";
+}
+
+void un_restart_prepare(char **argv) {
+    static const char guard[] = "UN_RESTARTED"; /* a restart that did not help is never tried again */
+    if (getenv(guard) != NULL) {
+        prctl(PR_SET_NAME, program_invocation_short_name); /* after /proc/self/exe it is called "exe" */
+        return;
+    }
+    const char *core = un_cpu_blas_remedy(), *spin = spin_remedy();
+    if (core == NULL && spin == NULL) return;
+    if ((core != NULL && setenv("OPENBLAS_CORETYPE", core, 1) != 0) ||
+        (spin != NULL && setenv("GOMP_SPINCOUNT", spin, 1) != 0) || setenv(guard, "1", 1) != 0)
+        return;
+    if (core != NULL && speaks_for_all())
+        un_log(UN_LOG_INFO,
+               "OpenBLAS chose a slow kernel for this processor: starting anew with OPENBLAS_CORETYPE=%s",
+               core);
+    execv("/proc/self/exe", argv);
+    un_log(UN_LOG_WARN,
+           "cannot start anew with the right settings of OpenBLAS and OpenMP (%m): this will be slow");
+}
