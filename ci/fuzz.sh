@@ -13,7 +13,7 @@ for name in clang-14 clang-15 clang-16 clang-17 clang-18 clang-19 clang; do
 done
 [ -n "$cc" ] || { echo "fuzz.sh: no clang (package clang)" >&2; exit 69; }
 
-CC=$cc cmake -S . -B build-fuzz -G Ninja -DUN_FUZZ=ON -DUN_MPI=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo >build-fuzz.log 2>&1 ||
+CC=$cc cmake -S . -B build-fuzz -G Ninja -DUN_FUZZ=ON -DUN_MPI=OFF -DUN_TESTS=ON -DUN_EMU=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo >build-fuzz.log 2>&1 ||
     { cat build-fuzz.log; exit 70; }
 mv build-fuzz.log build-fuzz/configure.log
 names=("$@")

@@ -118,7 +118,7 @@ configure() {
     if command -v ninja >/dev/null; then generator=(-G Ninja); fi
     if [ "$rehearsal" = 1 ] && ! command -v nvcc >/dev/null; then cuda=OFF; fi
     cmake -S . -B "$build" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DUN_MPI=OFF -DUN_NCCL=OFF -DUN_CUDA=$cuda \
-        -DUN_CUDA_ARCH=90 -DUN_TESTS=ON "${flags[@]}"
+        -DUN_CUDA_ARCH=90 -DUN_TESTS=ON -DUN_EMU=OFF "${flags[@]}"
 }
 build_all() {
     local targets=(uniter uniter_dist parity lengths)
