@@ -2,6 +2,7 @@
 # From nothing to a pretrained model on the micro-world: installs packages (Debian, Ubuntu), builds, makes the data,
 # pretrains on 2 ranks for about three minutes on 2 cores, validates, and says where the results are.
 # Run it again and it goes on where it stopped. `launch/quickstart.sh section.key=value ...` overrides the configuration.
+# The CUDA backend is built where a card answers; UNITER_CUDA=1 or 0 decides otherwise.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,9 +11,18 @@ say() { printf '\n== %s\n' "$1"; }
 say "packages"
 ./ci/packages.sh run
 
-say "build"
-cmake --preset release -DUN_TESTS=OFF >/dev/null
-cmake --build --preset release -j "$(nproc)"
+preset=dev card=${UNITER_CUDA:-}
+if [ -z "$card" ] && { [ -e /dev/nvidia0 ] || nvidia-smi -L 2>/dev/null | grep -q '^GPU'; }; then
+    if command -v "${CUDACXX:-nvcc}" >/dev/null || [ -x /usr/local/cuda/bin/nvcc ]; then
+        card=1
+    else
+        echo "a card is here, but no nvcc: built without CUDA"
+    fi
+fi
+[ "$card" != 1 ] || preset=cuda
+say "build ($preset)"
+cmake --preset $preset -DUN_TESTS=OFF >/dev/null
+cmake --build --preset $preset -j "$(nproc)"
 
 if [ ! -e data/world/.complete ]; then
     say "data: a micro-world of four data sets"
