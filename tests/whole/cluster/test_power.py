@@ -7,6 +7,7 @@ import runlib as R
 import slurmlib as S
 
 STEPS = 400
+TIMEOUT = 10
 LAUNCHERS = ("srun", "mpirun")
 
 
@@ -54,7 +55,7 @@ def main():
         R.run_ok(R.command(1, "--cfg", cfg))
         slurm.tell("all delay 2")
         jobs = [slurm.submit("-N2", "--ntasks-per-node=2", launcher=launcher,
-                             words=["--cfg", cfg, f"run.dir={run}", "run.timeout=10", "run.patience=5", "--quiet"])
+                             words=["--cfg", cfg, f"run.dir={run}", f"run.timeout={TIMEOUT}", "run.patience=5", "--quiet"])
                 for launcher, run in zip(LAUNCHERS, runs)]
         reach(slurm, jobs, runs, 0)
         R.expect(all(hosts_of(slurm, j) == ["node1", "node2"] for j in jobs), "both run on node1 and node2")
@@ -69,6 +70,10 @@ def main():
         R.expect(all(batch_host(slurm, j) == lost for j in jobs), f"{lost} has the scripts of both")
         old = slurm.ranks()[lost]
         slurm.cut(lost)
+        # Slurm gives the node up within seconds; the watchdog may take twice run.timeout. A start in between waits for run.patience,
+        # is refused as a mistake (64), and that is final. Requeued jobs start when start_now says so: after the old ranks.
+        took = C.wait_until(lambda: not set(old) & set(slurm.ranks()[lost]), 2 * TIMEOUT + 10, "the watchdogs of the old ranks")
+        R.expect(old, f"the {len(old)} ranks on {lost} ended by themselves after {took:.1f} s (bound {2 * TIMEOUT} s)")
         took = reach(slurm, jobs, runs, 2)
         R.expect(all(lost not in hosts_of(slurm, j) for j in jobs), f"{lost} lost its network: both go on without it after {took:.0f} s")
         slurm.cut(lost, False)
