@@ -7,7 +7,7 @@
 #include "io/convert/text/sink.h"
 #include "io/convert/text/skipped.h"
 #include "io/convert/workers.h"
-#include "io/data/private.h"
+#include "io/disk/paths.h"
 #include "io/run/progress.h"
 #include "runtime/clock.h"
 #include "runtime/memory.h"
