@@ -7,6 +7,7 @@
 #define UN_IO_DATA_DATASET_H
 
 #include "io/data/cache.h"
+#include "io/data/vocab.h"
 #include "model/batch.h"
 #include "runtime/config/config.h"
 
@@ -30,17 +31,6 @@ struct un_data_keys {
     struct un_list train, valid; /* of struct un_dataset_keys */
 };
 extern const struct un_key_table un_data_key_table;
-
-/* Attributes all text files of a run must agree on. */
-struct un_vocab {
-    int64_t vocab_size, unk_id, cls_id, sep_id, mask_id, random_lo, random_hi;
-    char tokenizer[64];
-};
-
-/* Are two files, or two data sets, tokenised alike? UN_DATA naming both and the first attribute that differs.
- */
-enum un_status un_vocab_agree(const struct un_vocab *a, const char *name, const struct un_vocab *b,
-                              const char *first_name);
 
 struct un_dataset_info {
     int64_t images, texts;                                                         /* used */

@@ -5,6 +5,7 @@
 
 #include "io/convert/text/source.h"
 #include "io/convert/token/wordpiece.h"
+#include "runtime/config/config.h"
 
 struct un_text_import {
     struct un_strings images; /* feature files (*.img.h5) or patterns to match with; none: image ids are

@@ -3,7 +3,7 @@
 #ifndef UN_IO_CONVERT_TEXT_SINK_H
 #define UN_IO_CONVERT_TEXT_SINK_H
 
-#include "io/data/dataset.h"
+#include "io/data/vocab.h"
 
 struct un_text_sink;
 

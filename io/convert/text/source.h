@@ -2,7 +2,7 @@
 #ifndef UN_IO_CONVERT_TEXT_SOURCE_H
 #define UN_IO_CONVERT_TEXT_SOURCE_H
 
-#include "io/data/dataset.h"
+#include "io/data/vocab.h"
 
 /* Memory of the source, valid until the next call. */
 struct un_caption {

@@ -5,7 +5,7 @@
 #ifndef UN_IO_CONVERT_TOKEN_WORDPIECE_H
 #define UN_IO_CONVERT_TOKEN_WORDPIECE_H
 
-#include "io/data/dataset.h"
+#include "io/data/vocab.h"
 
 struct un_wordpiece;
 

@@ -1,0 +1,18 @@
+/* What tokenised a text: the vocabulary's size and special ids, and the tokenizer's name. */
+#ifndef UN_IO_DATA_VOCAB_H
+#define UN_IO_DATA_VOCAB_H
+
+#include "runtime/status.h"
+
+/* Attributes all text files of a run must agree on. */
+struct un_vocab {
+    int64_t vocab_size, unk_id, cls_id, sep_id, mask_id, random_lo, random_hi;
+    char tokenizer[64];
+};
+
+/* Are two files, or two data sets, tokenised alike? UN_DATA naming both and the first attribute that differs.
+ */
+enum un_status un_vocab_agree(const struct un_vocab *a, const char *name, const struct un_vocab *b,
+                              const char *first_name);
+
+#endif
