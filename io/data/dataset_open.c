@@ -1,6 +1,7 @@
 /* Opens the files of a data set, joins texts to images by id, leaves out what cannot be used, and numbers the
  * rest: images in the order of the files, texts by image. */
 #include "io/data/private.h"
+#include "io/data/regions.h"
 #include "io/disk/ids.h"
 #include "runtime/memory.h"
 #include <stdio.h>

@@ -64,10 +64,4 @@ const int32_t *un_dataset_cached_pairs(const struct un_dataset *d, int64_t text)
 int32_t *un_dataset_begin_pairs(const struct un_dataset *d, int64_t text);
 void un_dataset_done_pairs(const struct un_dataset *d, int64_t text, bool good);
 
-/* Regions each image of the file gives: those above conf_th, at least min_bb, at most max_bb, never more than
- * stored; exactly num_bb (or what is stored) under conf_th -1. Confidences must fall inside an image. regions
- * [file->images]. */
-enum un_status un_regions_count(const struct un_image_file *file, const struct un_data_keys *data,
-                                int32_t *regions);
-
 #endif

@@ -1,5 +1,5 @@
 /* How many regions an image gives: the confidence rule of DESIGN section 5. */
-#include "io/data/private.h"
+#include "io/data/regions.h"
 #include "runtime/memory.h"
 
 enum { BLOCK = 1 << 16 }; /* regions read at a time */
