@@ -20,6 +20,19 @@ static enum un_status check_head(struct un_h5 *h5, const char *format) {
     return UN_OK;
 }
 
+enum un_status un_data_kind(const char *path, bool *text) {
+    struct un_h5 *h5;
+    char format[64];
+    UN_TRY(un_h5_open(&h5, path, true));
+    enum un_status status = un_h5_attr_text(h5, "", "format", format, sizeof format);
+    un_h5_close(h5);
+    if (status != UN_OK) return status;
+    *text = strcmp(format, "uniter-text") == 0;
+    if (*text || strcmp(format, "uniter-images") == 0) return UN_OK;
+    return un_fail(UN_DATA, "%s: format is \"%s\", neither \"uniter-images\" nor \"uniter-text\"", path,
+                   format);
+}
+
 static enum un_status open_both(struct un_h5 **h5, int *fd, char **kept_path, const char *path) {
     UN_TRY(un_h5_open(h5, path, true));
     if (!(*kept_path = un_strdup(path))) return UN_MEMORY;

@@ -34,6 +34,9 @@ struct un_text_file {
     int64_t text_stride, image_stride;
 };
 
+/* Of a finished data file: is it a text file (or an image file)? */
+enum un_status un_data_kind(const char *path, bool *text);
+
 enum un_status un_image_file_open(struct un_image_file *file, const char *path);
 /* How often a read of a row that fails is tried. */
 void un_image_file_set_tries(struct un_image_file *file, int tries);

@@ -5,9 +5,6 @@
 #include "runtime/status.h"
 #include <stdio.h>
 
-/* Of a finished data file: is it a text file (or an image file)? */
-enum un_status un_data_kind(const char *path, bool *text);
-
 /* Counts, histograms of lengths and regions, ranges of values, a few captions. */
 enum un_status un_inspect(const char *path, FILE *out);
 /* Every rule of the schema, every row finite, boxes inside [0,1], offsets monotone, soft labels sum to 1,

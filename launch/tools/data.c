@@ -1,5 +1,6 @@
 /* uniter data synth | inspect | verify. */
 #include "io/convert/world/world.h"
+#include "io/data/file.h"
 #include "io/inspect/inspect.h"
 #include "io/synth/synth.h"
 #include "launch/tools/tools.h"

@@ -5,7 +5,6 @@
 #include "io/disk/files.h"
 #include "io/convert/select/select.h"
 #include "io/data/file.h"
-#include "io/inspect/inspect.h"
 #include "runtime/memory.h"
 
 #include <fcntl.h>

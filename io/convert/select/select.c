@@ -2,7 +2,6 @@
 #include "io/convert/select/select.h"
 #include "io/data/file.h"
 #include "io/disk/files.h"
-#include "io/inspect/inspect.h"
 #include "runtime/memory.h"
 
 #include <fcntl.h>
