@@ -44,8 +44,5 @@ enum un_status un_checkpoint_newest(struct un_comm *comm, const char *run_dir, c
 
 /* param_digest of values alone. */
 void un_checkpoint_param_digest(const float *p, int64_t total, char digest[UN_DIGEST_TEXT]);
-/* What decides the samples of every step, but the seed: streams, lanes, tokens, probabilities, and the texts
- * and images themselves by their sizes and names. */
-uint64_t un_plan_digest(const struct un_plan *plan);
 
 #endif

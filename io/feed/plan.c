@@ -1,7 +1,7 @@
 /* The plan as a thing: its streams, the bounds of its micro-batches, its weights.
  * What it yields stands in io/feed/plan_next.c, its digest in io/feed/plan_digest.c. */
-#include "io/checkpoint/checkpoint.h"
 #include "io/feed/private.h"
+#include "runtime/memory.h"
 
 #include <math.h>
 

@@ -79,6 +79,9 @@ enum un_status un_plan_next(const struct un_plan *plan, uint32_t step, int64_t l
 /* w_t of DESIGN section 4: the share of each objective in the mix (sums to 1) under mixing: sample; 1 for
  * every objective of the mix under batch; 0 for objectives that are not in it. */
 void un_plan_weights(const struct un_plan *plan, double weight[UN_OBJECTIVE_COUNT]);
+/* What decides the samples of every step, but the seed: streams, lanes, tokens, probabilities, and the texts
+ * and images themselves by their sizes and names. */
+uint64_t un_plan_digest(const struct un_plan *plan);
 /* Index at `position` of the keyed permutation of [0, n). */
 int64_t un_plan_permute(uint64_t seed, uint32_t stream, uint32_t lane, uint32_t epoch, int64_t n,
                         int64_t position);

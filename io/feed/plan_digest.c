@@ -1,7 +1,6 @@
 /* The digest of what decides the samples of every step: a changed file or mix is told apart from the same
  * training. */
 #define XXH_STATIC_LINKING_ONLY /* the state may then live on the stack */
-#include "io/checkpoint/checkpoint.h"
 #include "io/feed/private.h"
 #include <string.h>
 #include <xxhash.h>

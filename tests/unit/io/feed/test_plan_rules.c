@@ -1,7 +1,6 @@
 /* The plan: validation, what it refuses, weights, digest, states it cannot have written. */
 #include "tests/support/world.h"
 
-#include "io/checkpoint/checkpoint.h"
 #include "io/feed/plan.h"
 
 #include <math.h>
