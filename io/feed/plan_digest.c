@@ -57,15 +57,12 @@ uint64_t un_plan_digest(const struct un_plan *plan) {
     if (plan->kept) return plan->digest;
     XXH3_state_t state;
     XXH3_64bits_reset(&state);
-    add_keys(&state, un_plan_keys(plan));
-    int64_t n;
-    const struct un_stream *streams = un_plan_streams(plan, &n);
-    for (int64_t i = 0; i < n; ++i) {
-        add_i64(&state, streams[i].dataset);
-        add_i64(&state, (int64_t)streams[i].objective);
-        add_f64(&state, streams[i].mix);
+    add_keys(&state, &plan->how);
+    for (int64_t i = 0; i < plan->n_streams; ++i) {
+        add_i64(&state, plan->streams[i].dataset);
+        add_i64(&state, (int64_t)plan->streams[i].objective);
+        add_f64(&state, plan->streams[i].mix);
     }
-    for (int64_t i = 0; i < un_plan_dataset_count(plan); ++i)
-        add_dataset(&state, un_plan_dataset(plan, (int)i));
+    for (int64_t i = 0; i < plan->n_datasets; ++i) add_dataset(&state, plan->datasets[i]);
     return XXH3_64bits_digest(&state);
 }
