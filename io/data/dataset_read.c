@@ -1,5 +1,6 @@
 /* Rows of a data set, read on demand from many threads; every row is checked before it is handed out. */
 #include "io/data/private.h"
+#include "io/data/values.h"
 #include "runtime/memory.h"
 #include <math.h>
 #include <string.h>

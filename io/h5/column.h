@@ -53,12 +53,4 @@ enum un_status un_column_offsets(const struct un_column_source *source, const ch
 enum un_status un_column_ids(const struct un_column_source *source, const char *name, int64_t *n,
                              int64_t *stride, char **ids);
 
-/* Index of the first of n values that is NaN or infinite, -1: none. type: UN_F16 | UN_F32. */
-int64_t un_find_not_finite(const void *values, enum un_type type, int64_t n);
-/* Index of the first of n 16-bit floats outside [0, 1], -1: none. */
-int64_t un_find_not_probability(const uint16_t *values, int64_t n);
-/* First of n boxes (x1 y1 x2 y2 w h) that leaves [0,1] by more than 1e-3, is turned inside out or not finite;
- * -1: none. */
-int64_t un_find_bad_box(const float *box, int64_t n);
-
 #endif

@@ -1,5 +1,6 @@
 /* Every rule of the schema on every row: more than training checks, which sees only the rows it uses. */
 #include "io/data/regions.h"
+#include "io/data/values.h"
 #include "io/disk/ids.h"
 #include "io/inspect/inspect.h"
 #include "runtime/half.h"

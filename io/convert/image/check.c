@@ -1,6 +1,6 @@
 /* What a record must be before it is written, and the order of its regions. */
 #include "io/convert/image/private.h"
-#include "io/h5/column.h"
+#include "io/data/values.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"
 
