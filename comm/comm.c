@@ -103,11 +103,21 @@ static enum un_status adopt_from(struct un_comm *c, int root, enum un_status min
 }
 
 enum un_status un_comm_agree(struct un_comm *comm, enum un_status mine) {
-    if (comm->size == 1) return mine;
+    if (comm->size == 1) return un_comm_alike(comm, mine);
+    comm->agreed = false; /* a collective that fails leaves the others anywhere */
     /* The second number is largest on the lowest failing rank; failures are rare, so it rides along. */
     int64_t worst[2] = {mine, mine == UN_OK ? 0 : comm->size - comm->rank};
     UN_TRY(comm->ops->max_i64(comm, worst, 2));
     if (worst[0] == UN_OK) return UN_OK;
     UN_TRY(adopt_from(comm, comm->size - (int)worst[1], mine));
-    return (enum un_status)worst[0];
+    return un_comm_alike(comm, (enum un_status)worst[0]);
+}
+
+enum un_status un_comm_alike(struct un_comm *comm, enum un_status status) {
+    comm->agreed = status != UN_OK;
+    return status;
+}
+
+bool un_comm_agreed(const struct un_comm *comm) {
+    return comm->agreed;
 }

@@ -49,6 +49,7 @@ struct un_comm {
     int local_rank, local_size; /* among the ranks of this host */
     int node, nodes;            /* this host, numbered by its lowest rank; hosts */
     int twin, twins;            /* among the ranks of this host that may use the very same cores */
+    bool agreed;                /* of un_comm_agreed */
     void *state;
     size_t piece_bytes;              /* UN_COMM_PIECE; tests make it small to see calls cut into pieces */
     struct un_pulse *pulses;         /* [UN_PULSE_COUNT] of un_pulse_watch; NULL: nobody watches */
@@ -65,6 +66,11 @@ void un_comm_close(struct un_comm *comm);
 
 /* All ranks get the largest of their statuses; ranks that had none record "rank R: <its message>". */
 enum un_status un_comm_agree(struct un_comm *comm, enum un_status mine);
+/* Takes note of a status that all ranks come to alike without asking each other, and returns it. */
+enum un_status un_comm_alike(struct un_comm *comm, enum un_status status);
+/* Was the last status agreed on or taken note of an error, so that all ranks end with it here? Who ends the program
+ * on an error that is not agreed calls ops->abort. */
+bool un_comm_agreed(const struct un_comm *comm);
 
 /* Lanes of rank r of n: [first, last). */
 static inline int64_t un_lane_begin(int64_t lanes, int rank, int size) {

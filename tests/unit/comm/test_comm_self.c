@@ -92,6 +92,13 @@ static void test_agree_returns_own(void **state) {
     assert_int_equal(un_error_get()->status, UN_OK);
     assert_int_equal(un_comm_agree(c, un_fail(UN_DATA, "row 7")), UN_DATA);
     assert_string_equal(un_error_get()->text, "row 7");
+    assert_true(un_comm_agreed(c));
+    assert_int_equal(un_comm_alike(c, UN_OK), UN_OK);
+    assert_false(un_comm_agreed(c));
+    assert_int_equal(un_comm_alike(c, UN_STOPPED), UN_STOPPED);
+    assert_true(un_comm_agreed(c));
+    assert_int_equal(un_comm_agree(c, UN_OK), UN_OK);
+    assert_false(un_comm_agreed(c));
     un_error_clear();
     un_comm_close(c);
 }
