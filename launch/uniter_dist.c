@@ -115,30 +115,20 @@ static bool answer(const struct command *c) {
     return true;
 }
 
-/* Everybody learns whether anybody failed in a stage that has no collectives inside. */
-static enum un_status agree(struct un_job *job, enum un_status mine) {
-    enum un_status all = un_comm_agree(job->comm, mine);
-    job->agreed = all != UN_OK;
-    return all;
-}
-
-/* The folder comes before the data: a start that is refused, or a rank that hangs, shows at once. */
+/* After a stage that has no collectives inside everybody learns whether anybody failed. The folder comes before
+ * the data: a start that is refused, or a rank that hangs, shows at once. */
 static enum un_status run(struct un_job *job, struct un_comm *comm, const struct command *c) {
     bool trains = !c->check && !c->bench;
-    if (trains) {
-        job->agreed = true;
-        UN_TRY(un_folder_open(job));
-        job->agreed = false;
-    }
+    if (trains) UN_TRY(un_comm_alike(comm, un_folder_open(job)));
     un_watchdog_phase(job->watchdog, "data", 0);
     enum un_status status = un_job_open_data(job, comm);
     if (status == UN_OK) status = un_job_find_device(job);
-    UN_TRY(agree(job, status));
+    UN_TRY(un_comm_agree(comm, status));
     UN_TRY(un_backend_settle(job));
-    UN_TRY(agree(job, un_job_place_cache(job)));
+    UN_TRY(un_comm_agree(comm, un_job_place_cache(job)));
     if (c->check) return comm->rank == 0 ? un_plan_print(job, stdout) : UN_OK;
-    UN_TRY(agree(job, un_job_keep_part(job)));
-    UN_TRY(agree(job, un_job_open_device(job)));
+    UN_TRY(un_comm_agree(comm, un_job_keep_part(job)));
+    UN_TRY(un_comm_agree(comm, un_job_open_device(job)));
     UN_TRY(un_exchange_start(job));
     if (c->bench) return un_bench_run(job, c->bench, stdout);
     return un_train_run(job, c->resume, c->quiet);
@@ -170,9 +160,9 @@ int main(int argc, char **argv) {
         un_end(status);
     }
     un_log_set(comm->rank, UN_LOG_INFO);
-    status = agree(&job, configured);
+    status = un_comm_agree(comm, configured);
     if (status == UN_OK) status = run(&job, comm, &command);
-    bool alone = status != UN_OK && !job.agreed; /* what all ranks know is said once */
+    bool alone = status != UN_OK && !un_comm_agreed(comm); /* what all ranks know is said once */
     if (alone || comm->rank == 0) un_say(status);
     un_watchdog_phase(job.watchdog, "end", job.step);
     if (alone && comm->size > 1) {

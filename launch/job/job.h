@@ -88,7 +88,6 @@ struct un_job {
     struct un_owner owner;        /* of the run's folder, on all ranks; token "": not taken */
     struct un_cores cores;        /* this rank may use */
     bool bound;                   /* they are its own: no other rank of this host runs there */
-    bool agreed;                  /* the status that ended the job is known to all ranks */
 
     /* data stage */
     struct un_split train, valid;

@@ -87,7 +87,5 @@ static enum un_status settle(struct un_job *job) {
 
 enum un_status un_backend_settle(struct un_job *job) {
     if (job->comm->size == 1) return UN_OK;
-    enum un_status status = settle(job);
-    job->agreed = status != UN_OK;
-    return status;
+    return un_comm_alike(job->comm, settle(job));
 }

@@ -42,9 +42,7 @@ static enum un_status start(struct un_job *job) {
     struct un_pulse *pulses = job->comm->pulses;
     x->cards.comm = (struct un_device_comm){
         .device = job->device, .queue = x->side, .pulse = pulses ? pulses + UN_PULSE_CARDS : NULL};
-    enum un_status all = un_comm_agree(job->comm, x->cards.open(&x->cards.comm, job->comm));
-    job->agreed = all != UN_OK;
-    return all;
+    return un_comm_agree(job->comm, x->cards.open(&x->cards.comm, job->comm));
 }
 
 static void close(struct un_job *job) {

@@ -118,18 +118,17 @@ enum un_status un_saver_resume(struct un_saver *s, const char *how, bool *found)
 
 /* ---- saves ---- */
 
-static enum un_status agreed(struct un_job *job, enum un_status status) {
-    job->agreed = status != UN_OK;
-    return status;
+static enum un_status await_writer(struct un_saver *s) {
+    return un_comm_alike(s->job->comm, un_checkpoint_writer_wait(s->writer));
 }
 
 static enum un_status begin(struct un_saver *s) {
     struct un_job *job = s->job;
     UN_TRY(un_exchange_settle(job));
-    UN_TRY(agreed(job, un_checkpoint_writer_wait(s->writer)));
-    UN_TRY(agreed(job, un_comm_agree(job->comm, fill_copy(s))));
+    UN_TRY(await_writer(s));
+    UN_TRY(un_comm_agree(job->comm, fill_copy(s)));
     s->checkpoint.step = job->step;
-    UN_TRY(agreed(job, un_comm_agree(job->comm, un_checkpoint_writer_start(s->writer))));
+    UN_TRY(un_comm_agree(job->comm, un_checkpoint_writer_start(s->writer)));
     s->step = job->step;
     return UN_OK;
 }
@@ -150,11 +149,11 @@ enum un_status un_saver_begin(struct un_saver *s) {
 static enum un_status settle_older(struct un_saver *s) {
     struct un_job *job = s->job;
     UN_TRY(un_exchange_settle(job));
-    enum un_status status = un_checkpoint_writer_wait(s->writer);
-    if (status != UN_IO) return agreed(job, status);
+    enum un_status status = await_writer(s);
+    if (status != UN_IO) return status;
     if (job->comm->rank == 0) un_log(UN_LOG_WARN, "an older save failed: %s", un_error_get()->text);
     un_error_clear();
-    return UN_OK;
+    return un_comm_alike(job->comm, UN_OK);
 }
 
 enum un_status un_saver_finish(struct un_saver *s) {
@@ -165,7 +164,7 @@ enum un_status un_saver_finish(struct un_saver *s) {
         UN_TRY(begin(s));
     }
     UN_TRY(un_exchange_settle(s->job));
-    UN_TRY(agreed(s->job, un_checkpoint_writer_wait(s->writer)));
+    UN_TRY(await_writer(s));
     s->stall += un_clock() - start;
     return UN_OK;
 }

@@ -77,7 +77,6 @@ static enum un_status agree_on_next(struct un_job *job, enum un_status trouble, 
     next->taken = false;
     memcpy(counts, next->counts, sizeof next->counts);
     if (counts[UN_COUNT_TROUBLE] == 0) return UN_OK;
-    job->agreed = true;
     return un_comm_agree(job->comm, next->trouble);
 }
 

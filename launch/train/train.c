@@ -39,18 +39,18 @@ static bool leads(const struct run *r) {
 
 /* Ranks learn of each other's failures between stages that have no collectives inside. */
 static enum un_status agree(struct run *r, enum un_status mine) {
-    enum un_status all = un_comm_agree(r->job->comm, mine);
-    r->job->agreed = all != UN_OK;
-    return all;
+    return un_comm_agree(r->job->comm, mine);
+}
+
+/* For what comes to the same on all ranks. */
+static enum un_status alike(struct run *r, enum un_status status) {
+    return un_comm_alike(r->job->comm, status);
 }
 
 static enum un_status resume_from(struct run *r, const char *how) {
     bool found = false;
-    r->job->agreed = true; /* the calls below end alike on all ranks */
-    UN_TRY(un_saver_resume(&r->saver, how, &found));
-    if (!found) UN_TRY(un_init_weights_start(r->job));
-    r->job->agreed = false;
-    return UN_OK;
+    UN_TRY(alike(r, un_saver_resume(&r->saver, how, &found)));
+    return found ? UN_OK : alike(r, un_init_weights_start(r->job));
 }
 
 /* The log is on the disk before a checkpoint that will be resumed from its lines. */
@@ -60,8 +60,7 @@ static enum un_status save(struct run *r, bool finish) {
     return finish ? un_saver_finish(&r->saver) : un_saver_begin(&r->saver);
 }
 
-/* ---- the log
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the log ---- */
 
 static void put_losses(struct un_metrics *m, const struct un_job *job, const struct un_stats *total) {
     char key[400];
@@ -178,8 +177,7 @@ static enum un_status validate(struct run *r) {
     return UN_OK;
 }
 
-/* ---- the loop
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the loop ---- */
 
 static bool due(int64_t every, int64_t step) {
     return every > 0 && step % every == 0;
@@ -197,21 +195,21 @@ static enum un_status count_skip(struct run *r, enum un_optim_skip skip) {
     const char *what = loss ? "a loss" : "the gradient";
     un_log(UN_LOG_INFO, "update %lld skipped: %s is not finite", (long long)r->job->step, what);
     if (++r->skipped_in_row < r->job->config.train.max_skipped) return UN_OK;
-    r->job->agreed = true;
-    return un_fail(UN_INTERNAL,
+    return alike(
+        r, un_fail(UN_INTERNAL,
                    "no update for %lld steps in a row (train.max_skipped): %s was not finite in the last, "
                    "step %lld; %lld steps of this start had such losses, %lld only such a gradient",
                    (long long)r->skipped_in_row, what, (long long)r->job->step, (long long)r->skipped_loss,
-                   (long long)r->skipped_gradient);
+                   (long long)r->skipped_gradient));
 }
 
 static enum un_status stop_early(struct run *r) {
     UN_TRY(save(r, true));
     UN_TRY(agree(r, r->trouble));
-    r->job->agreed = true;
-    return un_fail(UN_STOPPED,
+    return alike(
+        r, un_fail(UN_STOPPED,
                    "stopped by a signal after update %lld of %lld; start the same command again to go on",
-                   (long long)r->job->step, (long long)r->job->config.train.steps);
+                   (long long)r->job->step, (long long)r->job->config.train.steps));
 }
 
 /* Gathering is needed when a line is due; all ranks come to the same answer. */
@@ -325,6 +323,7 @@ out:
     un_progress_close(&r.progress);
     if (status == UN_OK && leads(&r)) finish(&r);
     un_metrics_close(r.metrics);
-    un_saver_close(&r.saver, status == UN_OK || job->agreed);
-    return status;
+    bool together = status == UN_OK || un_comm_agreed(job->comm);
+    un_saver_close(&r.saver, together);
+    return together ? un_comm_alike(job->comm, status) : status; /* closing has agreed on things of its own */
 }

@@ -53,12 +53,7 @@ static enum un_status validate_local(struct un_job *job) {
 }
 
 enum un_status un_validate_run(struct un_job *job, struct un_stats *total) {
-    enum un_status status = validate_local(job);
-    enum un_status all = un_comm_agree(job->comm, status);
-    if (all != UN_OK) {
-        job->agreed = true;
-        return all;
-    }
+    UN_TRY(un_comm_agree(job->comm, validate_local(job)));
     return un_job_gather_stats(job, total);
 }
 
