@@ -2,7 +2,6 @@
 #include "launch/job/folder.h"
 #include "launch/job/part.h"
 #include "launch/process/end.h"
-#include "launch/traffic/backend.h"
 #include "launch/train/bench.h"
 #include "launch/train/check.h"
 #include "launch/train/train.h"
@@ -124,12 +123,12 @@ static enum un_status run(struct un_job *job, struct un_comm *comm, const struct
     enum un_status status = un_job_open_data(job, comm);
     if (status == UN_OK) status = un_job_find_device(job);
     UN_TRY(un_comm_agree(comm, status));
-    UN_TRY(un_backend_settle(job));
+    UN_TRY(un_job_choose_route(job));
     UN_TRY(un_comm_agree(comm, un_job_place_cache(job)));
     if (c->check) return comm->rank == 0 ? un_plan_print(job, stdout) : UN_OK;
     UN_TRY(un_comm_agree(comm, un_job_keep_part(job)));
     UN_TRY(un_comm_agree(comm, un_job_open_device(job)));
-    UN_TRY(un_exchange_start(job));
+    UN_TRY(un_exchange_start(&job->exchange));
     if (c->bench) return un_bench_run(job, c->bench, stdout);
     return un_train_run(job, c->resume, c->quiet);
 }

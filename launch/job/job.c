@@ -2,6 +2,7 @@
 #include "launch/job/job.h"
 
 #include "launch/job/topology.h"
+#include "launch/traffic/backend.h"
 
 int64_t un_job_most_lanes(const struct un_job *job) {
     int64_t most = 0;
@@ -11,6 +12,12 @@ int64_t un_job_most_lanes(const struct un_job *job) {
         if (n > most) most = n;
     }
     return most;
+}
+
+struct un_shard un_job_shard(const struct un_job *job, int64_t total) {
+    struct un_shard shard;
+    un_shard_set(&shard, total, job->comm->size, (size_t)job->config.comm.bucket_mb << 20);
+    return shard;
 }
 
 /* floor(log2(lanes)) + 1. */
@@ -69,6 +76,39 @@ void un_job_loader_setup(const struct un_job *job, const struct un_plan *plan, u
         setup->caps.store_rows = 0; /* validation data are not kept on the device */
 }
 
+static enum un_status open_exchange(struct un_job *job) {
+    struct un_exchange_setup setup = {.route = job->route,
+                                      .comm = job->comm,
+                                      .device = job->device,
+                                      .queue = job->queue,
+                                      .shard = un_job_shard(job, job->table->total),
+                                      .exact = job->config.train.exact,
+                                      .overlap = job->config.comm.overlap};
+    return un_exchange_open(&job->exchange, &setup);
+}
+
+static void attach_buffers(struct un_job *job) {
+    struct un_exchange_buffers buffers = {job->grads[0], job->params, job->low, &job->optim};
+    un_exchange_attach(&job->exchange, &buffers);
+}
+
+static enum un_status open_sender(struct un_job *job) {
+    struct un_send_setup setup = {job->device, job->queue, &job->caps};
+    return un_send_open(&job->sender, &setup);
+}
+
+static enum un_status open_store(struct un_job *job) {
+    struct un_send_store store = {.sets = job->train.sets,
+                                  .n = job->train.n,
+                                  .lane_begin = job->lane_begin,
+                                  .lane_end = job->lane_end,
+                                  .rows = job->cache.rows,
+                                  .optional = job->config.data.cache == UN_CACHE_AUTO};
+    UN_TRY(un_send_open_store(&job->sender, &store));
+    if (!job->sender.store) job->caps.store_rows = 0; /* goes on without */
+    return UN_OK;
+}
+
 static enum un_status open_buffers(struct un_job *job) {
     struct un_device *d = job->device;
     size_t bytes = (size_t)job->table->total * sizeof(float);
@@ -90,7 +130,7 @@ static enum un_status open_buffers(struct un_job *job) {
         UN_TRY(un_host_outputs_open(&job->outputs[i], d, &job->caps, true));
         UN_TRY(d->mem->event_open(d, &job->events[i]));
     }
-    return un_send_open(job);
+    return UN_OK;
 }
 
 static enum un_status open_host(struct un_job *job) {
@@ -156,14 +196,25 @@ static enum un_status open_network(struct un_job *job) {
     return UN_OK;
 }
 
+enum un_status un_job_choose_route(struct un_job *job) {
+    static const enum un_backend_wish wishes[] = {[UN_BACKEND_AUTO] = UN_WISH_ANY,
+                                                  [UN_BACKEND_SELF] = UN_WISH_HOST,
+                                                  [UN_BACKEND_MPI] = UN_WISH_HOST,
+                                                  [UN_BACKEND_NCCL] = UN_WISH_CARDS};
+    return un_backend_settle(&job->route, job->comm, job->device, wishes[job->config.comm.backend],
+                             un_config_where(job->config.document, "comm.backend"));
+}
+
 enum un_status un_job_open_device(struct un_job *job) {
     UN_TRY(un_job_check_room(job));
     UN_TRY(open_network(job));
-    UN_TRY(un_exchange_open(job));
+    UN_TRY(open_exchange(job));
     UN_TRY(open_buffers(job));
+    attach_buffers(job);
+    UN_TRY(open_sender(job));
     UN_TRY(open_host(job));
     UN_TRY(init_params(job));
-    return un_send_open_store(job);
+    return open_store(job);
 }
 
 enum un_status un_job_start_loader(struct un_job *job) {
@@ -194,12 +245,12 @@ static void close_split(struct un_split *split) {
 static void close_device(struct un_job *job) {
     struct un_device *d = job->device;
     un_replay_close(&job->replay, d);
-    un_exchange_close(job);
+    un_exchange_close(&job->exchange);
     for (int i = 0; i < 2; ++i) {
         un_host_outputs_close(&job->outputs[i], d);
         if (job->events[i]) d->mem->event_close(job->events[i]);
     }
-    un_send_close(job);
+    un_send_close(&job->sender);
     un_optim_close(&job->optim, d);
     for (int i = 0; i < job->n_grads; ++i) d->mem->free(d, job->grads[i]);
     d->mem->free(d, job->params);
@@ -210,7 +261,7 @@ static void close_device(struct un_job *job) {
 }
 
 void un_job_close(struct un_job *job) {
-    if (job->device) (void)un_send_settle(job); /* a failed step may have left copies under way */
+    if (job->device) (void)un_send_settle(&job->sender); /* a failed step may have left copies under way */
     un_loader_close(job->loader);
     if (job->device) close_device(job);
     un_free(job->held);

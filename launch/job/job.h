@@ -102,11 +102,12 @@ struct un_job {
     struct un_queue *queue;
     struct un_model *model;
     const struct un_params *table;
-    float *params;               /* [P] device */
-    void *low;                   /* [P] device: bf16 copy for the products; NULL: they take params */
-    float *grads[UN_GRAD_DEPTH]; /* [P] device each: stack of the tree over lanes */
-    int n_grads, top;            /* buffers; of them in use in a step */
-    struct un_optim optim;       /* of what this rank owns */
+    float *params;                  /* [P] device */
+    void *low;                      /* [P] device: bf16 copy for the products; NULL: they take params */
+    float *grads[UN_GRAD_DEPTH];    /* [P] device each: stack of the tree over lanes */
+    int n_grads, top;               /* buffers; of them in use in a step */
+    struct un_optim optim;          /* of what this rank owns */
+    struct un_exchange_route route; /* un_job_choose_route */
     struct un_exchange exchange;
     struct un_replay replay; /* train.graph */
     struct un_next_step next;
@@ -127,7 +128,9 @@ enum un_status un_job_configure(struct un_job *job, const char *path, const char
 enum un_status un_job_open_data(struct un_job *job, struct un_comm *comm);
 /* The device alone, without taking memory on it: enough to say what a run will need. */
 enum un_status un_job_find_device(struct un_job *job);
-enum un_status un_job_open_device(struct un_job *job); /* after un_job_find_device */
+/* comm.backend: how gradients and parameters will travel. Collective; all ranks end alike. */
+enum un_status un_job_choose_route(struct un_job *job);
+enum un_status un_job_open_device(struct un_job *job); /* after both */
 /* Starts the loader at update job->step + 1 from job->states. */
 enum un_status un_job_start_loader(struct un_job *job);
 void un_job_close(struct un_job *job);
@@ -145,6 +148,8 @@ size_t un_job_room(const struct un_job *job);
 enum un_status un_job_fitting_tokens(const struct un_job *job, size_t room, int64_t *tokens);
 /* UN_MEMORY and what would fit, if job->cache.room, measured before any rank took memory, is too small. */
 enum un_status un_job_check_room(const struct un_job *job);
+/* How `total` elements are cut into the parts of the ranks. */
+struct un_shard un_job_shard(const struct un_job *job, int64_t total);
 /* Lanes of the rank that has the most. */
 int64_t un_job_most_lanes(const struct un_job *job);
 void un_job_loader_setup(const struct un_job *job, const struct un_plan *plan, uint32_t purpose,

@@ -24,13 +24,14 @@ size_t un_memory_part_bytes(const struct un_memory_plan *plan, int part) {
 static enum un_status count_params(const struct un_job *job, struct un_memory_plan *plan) {
     struct un_params table = {0};
     UN_TRY(un_model_params_build(&table, &job->dims));
-    int64_t total = table.total, owned = un_exchange_most_owned(job, total);
+    struct un_shard shard = un_job_shard(job, table.total);
+    int64_t total = table.total, owned = un_exchange_most_owned(&shard);
     plan->params = (size_t)total * sizeof(float);
     plan->grads = plan->params * (size_t)un_job_grad_buffers(un_job_most_lanes(job));
     plan->moments = un_optim_bytes(&table, owned, job->comm->size);
     un_params_free(&table);
     if (un_job_model_setup(job).act == UN_BF16) plan->params += plan->params / 2;
-    plan->exchange = un_exchange_bytes(job, total);
+    plan->exchange = un_exchange_bytes(&job->route, &shard);
     plan->checkpoint = un_checkpoint_writer_bytes(owned);
     return UN_OK;
 }

@@ -2,6 +2,7 @@
 #include "launch/traffic/backend.h"
 
 #include "launch/traffic/exchange_path.h"
+#include "runtime/memory.h"
 #include "runtime/plugin.h"
 
 #include <stdio.h>
@@ -27,10 +28,10 @@ bool un_backend_apart(const struct un_backend_card *cards, int size, char *why, 
 }
 
 /* *apart on all ranks alike, and why not. */
-static enum un_status compare_cards(struct un_job *job, bool *apart, char *why, size_t bytes) {
-    struct un_comm *comm = job->comm;
+static enum un_status compare_cards(struct un_comm *comm, const struct un_device *device, bool *apart,
+                                    char *why, size_t bytes) {
     struct un_backend_card mine = {.node = comm->node};
-    snprintf(mine.id, sizeof mine.id, "%s", job->device->id);
+    snprintf(mine.id, sizeof mine.id, "%s", device->id);
     gethostname(mine.host, sizeof mine.host - 1);
     struct un_backend_card *all = un_alloc((size_t)comm->size, sizeof *all, "cards of all ranks");
     enum un_status status;
@@ -52,12 +53,11 @@ static un_device_comm_opener *open_module(void) {
     return NULL;
 }
 
-static enum un_status take_cards(struct un_job *job, bool asked) {
-    struct un_exchange *x = &job->exchange;
-    x->cards.open = open_module();
-    enum un_status all = un_comm_agree(job->comm, x->cards.open ? UN_OK : UN_USAGE);
+static enum un_status take_cards(struct un_exchange_route *route, struct un_comm *comm, bool asked) {
+    route->open_cards = open_module();
+    enum un_status all = un_comm_agree(comm, route->open_cards ? UN_OK : UN_USAGE);
     if (all == UN_OK) {
-        x->path = &un_exchange_cards;
+        route->path = &un_exchange_cards;
         return UN_OK;
     }
     if (asked) return all;
@@ -67,25 +67,28 @@ static enum un_status take_cards(struct un_job *job, bool asked) {
     return UN_OK;
 }
 
-static enum un_status settle(struct un_job *job) {
-    struct un_exchange *x = &job->exchange;
-    bool asked = job->config.comm.backend == UN_BACKEND_NCCL, apart = false;
+static enum un_status settle(struct un_exchange_route *route, struct un_comm *comm,
+                             const struct un_device *device, enum un_backend_wish wish, const char *where) {
+    bool asked = wish == UN_WISH_CARDS, apart = false;
     char why[256];
-    x->path = job->device->host_readable ? &un_exchange_host : &un_exchange_staged;
-    if (!asked && job->config.comm.backend != UN_BACKEND_AUTO) return UN_OK;
-    UN_TRY(compare_cards(job, &apart, why, sizeof why));
-    if (apart) return take_cards(job, asked);
+    route->path = device->host_readable ? &un_exchange_host : &un_exchange_staged;
+    if (wish == UN_WISH_HOST) return UN_OK;
+    UN_TRY(compare_cards(comm, device, &apart, why, sizeof why));
+    if (apart) return take_cards(route, comm, asked);
     if (asked)
         return un_fail(
             UN_USAGE,
             "%s: comm.backend is nccl, which needs a card of its own for every rank, but %s; start at "
             "most as many ranks on a host as it has cards, or take comm.backend=mpi",
-            un_config_where(job->config.document, "comm.backend"), why);
-    if (job->device->kind != UN_DEVICE_CPU) un_log(UN_LOG_INFO, "comm.backend: mpi, because %s", why);
+            where, why);
+    if (device->kind != UN_DEVICE_CPU) un_log(UN_LOG_INFO, "comm.backend: mpi, because %s", why);
     return UN_OK;
 }
 
-enum un_status un_backend_settle(struct un_job *job) {
-    if (job->comm->size == 1) return UN_OK;
-    return un_comm_alike(job->comm, settle(job));
+enum un_status un_backend_settle(struct un_exchange_route *route, struct un_comm *comm,
+                                 const struct un_device *device, enum un_backend_wish wish,
+                                 const char *where) {
+    *route = (struct un_exchange_route){0};
+    if (comm->size == 1) return UN_OK;
+    return un_comm_alike(comm, settle(route, comm, device, wish, where));
 }

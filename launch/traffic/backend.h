@@ -6,7 +6,7 @@
 #ifndef UN_LAUNCH_TRAFFIC_BACKEND_H
 #define UN_LAUNCH_TRAFFIC_BACKEND_H
 
-#include "launch/job/job.h"
+#include "launch/traffic/exchange.h"
 
 /* What a rank computes on, as told to the others. */
 struct un_backend_card {
@@ -16,7 +16,12 @@ struct un_backend_card {
 
 /* Does every rank have a card of its own? If not, `why` says which rank has none, or which share one. Pure. */
 bool un_backend_apart(const struct un_backend_card *cards, int size, char *why, size_t bytes);
-/* Chooses job->exchange.path. Collective, after un_job_find_device; all ranks end alike. */
-enum un_status un_backend_settle(struct un_job *job);
+/* Of comm.backend: whatever is best here, through the host's memory, between cards or not at all. */
+enum un_backend_wish { UN_WISH_ANY, UN_WISH_HOST, UN_WISH_CARDS };
+
+/* where: of the wish, for messages. Collective; all ranks end alike. */
+enum un_status un_backend_settle(struct un_exchange_route *route, struct un_comm *comm,
+                                 const struct un_device *device, enum un_backend_wish wish,
+                                 const char *where);
 
 #endif

@@ -1,4 +1,4 @@
-/* What the ranks of a job exchange in a step, bucket by bucket and beside the computation: gradients are
+/* What the ranks exchange in a step, bucket by bucket and beside the computation: gradients are
  * reduced to their owners as the backward finishes them, parameters go from their owners to everybody while
  * the next forward already runs on those that have come. The order of a step:
  *
@@ -15,76 +15,102 @@
 #include "comm/queue.h"
 #include "model/optim.h"
 
-struct un_job;
 struct un_exchange_path;
 
+/* How the data travel, chosen by un_backend_settle. */
+struct un_exchange_route {
+    const struct un_exchange_path *path; /* NULL: one process */
+    un_device_comm_opener *open_cards;   /* of the module; for the path between devices */
+};
+
+/* What is borrowed outlives the exchange. */
+struct un_exchange_setup {
+    struct un_exchange_route route;
+    struct un_comm *comm;     /* borrowed */
+    struct un_device *device; /* borrowed */
+    struct un_queue *queue;   /* borrowed: of the computation */
+    struct un_shard shard;    /* of the buffers below */
+    bool exact, overlap;      /* train.exact, comm.overlap */
+};
+
+/* What is moved; all borrowed. */
+struct un_exchange_buffers {
+    float *grads, *params; /* [P] device */
+    void *low;             /* [P] device: bf16 copy of params; NULL: none */
+    struct un_optim *optim;
+};
+
 struct un_exchange {
-    const struct un_exchange_path *path; /* NULL: one process; chosen by un_backend_settle */
+    const struct un_exchange_path *path; /* this and the next seven: of the setup */
+    un_device_comm_opener *open_cards;
+    struct un_comm *comm;
+    struct un_device *device;
+    struct un_queue *queue;
+    bool exact, overlap;
     struct un_shard shard;
-    struct un_comm_queue *queue; /* of collectives on host memory; NULL: one process */
-    double counted;              /* busy seconds of the path that steps have told of */
-    int64_t posted;              /* buckets of this step that are on their way to their owners */
-    int64_t missing;             /* parameters of the buckets below this one have not arrived yet */
+    struct un_exchange_buffers buffers;
+    struct un_comm_queue *collectives; /* on host memory; NULL: one process */
+    double counted;                    /* busy seconds of the path that steps have told of */
+    int64_t posted;                    /* buckets of this step that are on their way to their owners */
+    int64_t missing;                   /* parameters of the buckets below this one have not arrived yet */
     /* The lists of partial norms: a rank's own blocks in its local order, then its word (model/optim.h). */
     int64_t list;   /* entries of a rank's list, that of the rank with most blocks */
-    int32_t *index; /* [sums]: which entry of the lists of all ranks stands where in job->optim.sums */
+    int32_t *index; /* [sums]: which entry of the lists of all ranks stands where in optim->sums */
 
     /* paths through host memory */
     struct un_parts parts;
     int64_t *tickets;             /* [buckets]: of the last reduction or gathering */
     double *mine, *all, *ordered; /* [list], [ranks * list], [sums] */
-    struct un_queue *copies;      /* staged: beside the job's queue */
+    struct un_queue *copies;      /* staged: beside `queue` */
     struct un_event **events;     /* [buckets]: the device has finished the bucket */
     float *stage;                 /* staged: [elements of a bucket] pinned */
 
     /* path between devices; `events` are those of the side queue here */
-    struct un_device_comm_slot {
-        un_device_comm_opener *open; /* of the module; set by un_backend_settle */
-        struct un_device_comm comm;
-    } cards;
+    struct un_device_comm cards;
     struct un_device_parts card_parts;
     struct un_queue *side; /* of the communicator */
     struct un_event *computed,
-        *summed;         /* the job's queue has come here; the partial norms of all are there */
+        *summed;         /* the computation has come here; the partial norms of all are there */
     double *card_all;    /* device [ranks * list] */
     int32_t *card_index; /* device: index */
 };
 
-/* Memory and the shard, this rank alone; then, when all ranks have them, what they open together (collective;
- * a rank whose library fails in between returns alone). */
-enum un_status un_exchange_open(struct un_job *job);
-enum un_status un_exchange_start(struct un_job *job);
-void un_exchange_close(struct un_job *job);
+/* Memory, this rank alone; then the buffers; then, when all ranks have them, what they open together
+ * (collective; a rank whose library fails in between returns alone). */
+enum un_status un_exchange_open(struct un_exchange *x, const struct un_exchange_setup *setup);
+void un_exchange_attach(struct un_exchange *x, const struct un_exchange_buffers *buffers);
+enum un_status un_exchange_start(struct un_exchange *x);
+void un_exchange_close(struct un_exchange *x);
 /* Memory of un_exchange_open, and elements of the rank that owns the most; both before the opening. */
-size_t un_exchange_bytes(const struct un_job *job, int64_t total);
-int64_t un_exchange_most_owned(const struct un_job *job, int64_t total);
+size_t un_exchange_bytes(const struct un_exchange_route *route, const struct un_shard *shard);
+int64_t un_exchange_most_owned(const struct un_shard *shard);
 
-void un_exchange_begin(struct un_job *job);
-/* All work that makes the gradients of [begin, P) in job->grads[0] final is queued on the device. */
-void un_exchange_ready(struct un_job *job, int64_t begin);
+void un_exchange_begin(struct un_exchange *x);
+/* All work that makes the gradients of [begin, P) in buffers.grads final is queued on the device. */
+void un_exchange_ready(struct un_exchange *x, int64_t begin);
 /* This rank's part of bucket b. */
-struct un_optim_part un_exchange_part(const struct un_job *job, int64_t b);
+struct un_optim_part un_exchange_part(const struct un_exchange *x, int64_t b);
 /* What is queued from here on finds this rank's part of bucket b as the sum over all ranks. */
-enum un_status un_exchange_reduced(struct un_job *job, int64_t b);
-/* job->optim.sums from the partial norms and words of all ranks. */
-enum un_status un_exchange_norm(struct un_job *job);
+enum un_status un_exchange_reduced(struct un_exchange *x, int64_t b);
+/* optim->sums from the partial norms and words of all ranks. */
+enum un_status un_exchange_norm(struct un_exchange *x);
 /* This rank's part of bucket b is queued to be as it shall be: sends it to the others. All buckets, from the
  * last of the list, which begins the buffer, to the first. */
-enum un_status un_exchange_updated(struct un_job *job, int64_t b);
+enum un_status un_exchange_updated(struct un_exchange *x, int64_t b);
 /* What is queued from here on finds the parameters of [begin, end), and their bf16 copy, as those of all
  * owners. */
-enum un_status un_exchange_need(struct un_job *job, int64_t begin, int64_t end);
+enum un_status un_exchange_need(struct un_exchange *x, int64_t begin, int64_t end);
 /* The same for all parameters: before anybody but the forward of a step looks at them. */
-enum un_status un_exchange_settle(struct un_job *job);
+enum un_status un_exchange_settle(struct un_exchange *x);
 
 /* Integers summed over the ranks; until the wait for the ticket they belong to the exchange. One process:
  * they are their sum. */
-int64_t un_exchange_sum(struct un_job *job, int64_t *counts, int64_t n);
-enum un_status un_exchange_wait(struct un_job *job, int64_t ticket);
+int64_t un_exchange_sum(struct un_exchange *x, int64_t *counts, int64_t n);
+enum un_status un_exchange_wait(struct un_exchange *x, int64_t ticket);
 /* Does communication run beside the computation? And in words, how it travels. */
-bool un_exchange_beside(const struct un_job *job);
-const char *un_exchange_way(const struct un_job *job);
+bool un_exchange_beside(const struct un_exchange *x);
+const char *un_exchange_way(const struct un_exchange *x);
 /* Of gradients and parameters. waited < 0: not known, because no host waits. */
-struct un_comm_times un_exchange_times(const struct un_job *job);
+struct un_comm_times un_exchange_times(const struct un_exchange *x);
 
 #endif

@@ -1,7 +1,6 @@
 /* The exchange where the host reads the device's memory (exchange_path.h). Law: functions named work_... run
  * in the thread of the queue and touch the buffers of their bucket only; between posting and waiting nobody
  * else touches those. */
-#include "launch/job/job.h"
 #include "launch/traffic/exchange_path.h"
 
 static size_t norm_count(const struct un_shard *s, int64_t list) {
@@ -12,8 +11,7 @@ size_t un_exchange_host_bytes(const struct un_shard *s, int64_t list) {
     return un_parts_bytes(s) + norm_count(s, list) * sizeof(double) + (size_t)s->buckets * sizeof(int64_t);
 }
 
-enum un_status un_exchange_host_open(struct un_job *job) {
-    struct un_exchange *x = &job->exchange;
+enum un_status un_exchange_host_open(struct un_exchange *x) {
     x->tickets = un_alloc((size_t)x->shard.buckets, sizeof *x->tickets, "tickets of buckets");
     x->mine = un_alloc(norm_count(&x->shard, x->list), sizeof *x->mine, "partial norms of all ranks");
     if (!x->tickets || !x->mine) return UN_MEMORY;
@@ -22,28 +20,26 @@ enum un_status un_exchange_host_open(struct un_job *job) {
     return un_parts_open(&x->parts, &x->shard);
 }
 
-enum un_status un_exchange_host_start(struct un_job *job) {
-    if (job->config.comm.overlap && !un_comm_queue_has_thread(job->exchange.queue))
+enum un_status un_exchange_host_start(struct un_exchange *x) {
+    if (x->overlap && !un_comm_queue_has_thread(x->collectives))
         un_log(UN_LOG_INFO, "comm.overlap: this MPI allows one thread only, so communication waits for the "
                             "computation and the computation for it");
     return UN_OK;
 }
 
-void un_exchange_host_close(struct un_job *job) {
-    struct un_exchange *x = &job->exchange;
+void un_exchange_host_close(struct un_exchange *x) {
     un_parts_close(&x->parts);
     un_free(x->tickets);
     un_free(x->mine);
 }
 
-enum un_status un_exchange_host_post(struct un_job *job, const char *what, un_comm_work work, int64_t b) {
-    struct un_exchange *x = &job->exchange;
-    x->tickets[b] = un_comm_queue_post(x->queue, what, work, job, b);
+enum un_status un_exchange_host_post(struct un_exchange *x, const char *what, un_comm_work work, int64_t b) {
+    x->tickets[b] = un_comm_queue_post(x->collectives, what, work, x, b);
     return UN_OK;
 }
 
-enum un_status un_exchange_host_wait(struct un_job *job, int64_t b) {
-    return un_comm_queue_wait(job->exchange.queue, job->exchange.tickets[b]);
+enum un_status un_exchange_host_wait(struct un_exchange *x, int64_t b) {
+    return un_comm_queue_wait(x->collectives, x->tickets[b]);
 }
 
 static enum un_status work_norm(struct un_comm *comm, void *context, int64_t list) {
@@ -51,42 +47,39 @@ static enum un_status work_norm(struct un_comm *comm, void *context, int64_t lis
     return comm->ops->all_gather(comm, x->all, x->mine, (size_t)list * sizeof *x->mine);
 }
 
-enum un_status un_exchange_host_norm(struct un_job *job) {
-    struct un_exchange *x = &job->exchange;
-    const struct un_device_ops *mem = job->device->mem;
-    int64_t sums = un_optim_sums_count(&job->optim);
-    mem->copy_out(job->queue, x->mine, job->optim.partial, (size_t)x->list * sizeof *x->mine);
-    UN_TRY(mem->queue_wait(job->queue));
-    UN_TRY(
-        un_comm_queue_wait(x->queue, un_comm_queue_post(x->queue, "partial norms", work_norm, x, x->list)));
+enum un_status un_exchange_host_norm(struct un_exchange *x) {
+    const struct un_device_ops *mem = x->device->mem;
+    int64_t sums = un_optim_sums_count(x->buffers.optim);
+    mem->copy_out(x->queue, x->mine, x->buffers.optim->partial, (size_t)x->list * sizeof *x->mine);
+    UN_TRY(mem->queue_wait(x->queue));
+    UN_TRY(un_comm_queue_wait(x->collectives,
+                              un_comm_queue_post(x->collectives, "partial norms", work_norm, x, x->list)));
     for (int64_t i = 0; i < sums; ++i) x->ordered[i] = x->all[x->index[i]];
-    mem->copy_in(job->queue, job->optim.sums, x->ordered, (size_t)sums * sizeof *x->ordered);
+    mem->copy_in(x->queue, x->buffers.optim->sums, x->ordered, (size_t)sums * sizeof *x->ordered);
     return UN_OK;
 }
 
-struct un_comm_times un_exchange_host_times(const struct un_job *job) {
-    return un_comm_queue_times(job->exchange.queue);
+struct un_comm_times un_exchange_host_times(const struct un_exchange *x) {
+    return un_comm_queue_times(x->collectives);
 }
 
 static enum un_status work_reduce(struct un_comm *comm, void *context, int64_t b) {
-    struct un_job *job = context;
-    struct un_exchange *x = &job->exchange;
-    return un_parts_reduce(comm, &x->parts, b, job->grads[0] + un_shard_bucket(&x->shard, b).begin,
-                           job->config.train.exact);
+    struct un_exchange *x = context;
+    return un_parts_reduce(comm, &x->parts, b, x->buffers.grads + un_shard_bucket(&x->shard, b).begin,
+                           x->exact);
 }
 
 static enum un_status work_gather(struct un_comm *comm, void *context, int64_t b) {
-    struct un_job *job = context;
-    struct un_exchange *x = &job->exchange;
-    return un_parts_gather(comm, &x->parts, b, job->params + un_shard_bucket(&x->shard, b).begin);
+    struct un_exchange *x = context;
+    return un_parts_gather(comm, &x->parts, b, x->buffers.params + un_shard_bucket(&x->shard, b).begin);
 }
 
-static enum un_status reduce(struct un_job *job, int64_t b) {
-    return un_exchange_host_post(job, "gradients", work_reduce, b);
+static enum un_status reduce(struct un_exchange *x, int64_t b) {
+    return un_exchange_host_post(x, "gradients", work_reduce, b);
 }
 
-static enum un_status gather(struct un_job *job, int64_t b) {
-    return un_exchange_host_post(job, "parameters", work_gather, b);
+static enum un_status gather(struct un_exchange *x, int64_t b) {
+    return un_exchange_host_post(x, "parameters", work_gather, b);
 }
 
 const struct un_exchange_path un_exchange_host = {

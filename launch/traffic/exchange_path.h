@@ -1,11 +1,11 @@
-/* How the buckets of an exchange travel, one table for each way. Inside of launch/exchange*.c.
+/* How the buckets of an exchange travel, one table for each way. Inside of launch/traffic/exchange*.c.
  *
  *   host    the host reads the device's memory: collectives on it, by the thread of the queue
  *   staged  it does not: the same through one pinned bucket of host memory
  *   cards   collectives between the devices, on a queue of their own; no host waits for them
  *
  * Every call is made by the training thread, for more than one process. reduce and gather come after the work
- * of that bucket was queued on job->queue, and are told of there by events or because that queue runs at
+ * of that bucket was queued on x->queue, and are told of there by events or because that queue runs at
  * once. */
 #ifndef UN_LAUNCH_TRAFFIC_EXCHANGE_PATH_H
 #define UN_LAUNCH_TRAFFIC_EXCHANGE_PATH_H
@@ -16,26 +16,26 @@ struct un_exchange_path {
     const char *way; /* in words */
     bool queued;     /* by the device itself; else by the thread of the queue, if it has one */
     size_t (*bytes)(const struct un_shard *shard, int64_t list);
-    enum un_status (*open)(struct un_job *job);
-    enum un_status (*start)(struct un_job *job); /* collective */
-    void (*close)(struct un_job *job);           /* also after an `open` that failed in the middle */
-    enum un_status (*reduce)(struct un_job *job, int64_t b);
-    enum un_status (*reduced)(struct un_job *job, int64_t b);
-    enum un_status (*norm)(struct un_job *job);
-    enum un_status (*gather)(struct un_job *job, int64_t b);
-    enum un_status (*gathered)(struct un_job *job, int64_t b);
-    struct un_comm_times (*times)(const struct un_job *job);
+    enum un_status (*open)(struct un_exchange *x);
+    enum un_status (*start)(struct un_exchange *x); /* collective */
+    void (*close)(struct un_exchange *x);           /* also after an `open` that failed in the middle */
+    enum un_status (*reduce)(struct un_exchange *x, int64_t b);
+    enum un_status (*reduced)(struct un_exchange *x, int64_t b);
+    enum un_status (*norm)(struct un_exchange *x);
+    enum un_status (*gather)(struct un_exchange *x, int64_t b);
+    enum un_status (*gathered)(struct un_exchange *x, int64_t b);
+    struct un_comm_times (*times)(const struct un_exchange *x);
 };
 extern const struct un_exchange_path un_exchange_host, un_exchange_staged, un_exchange_cards;
 
 /* What the paths through host memory share (exchange_host.c). */
 size_t un_exchange_host_bytes(const struct un_shard *shard, int64_t list);
-enum un_status un_exchange_host_open(struct un_job *job);
-enum un_status un_exchange_host_start(struct un_job *job);
-void un_exchange_host_close(struct un_job *job);
-enum un_status un_exchange_host_post(struct un_job *job, const char *what, un_comm_work work, int64_t b);
-enum un_status un_exchange_host_wait(struct un_job *job, int64_t b);
-enum un_status un_exchange_host_norm(struct un_job *job);
-struct un_comm_times un_exchange_host_times(const struct un_job *job);
+enum un_status un_exchange_host_open(struct un_exchange *x);
+enum un_status un_exchange_host_start(struct un_exchange *x);
+void un_exchange_host_close(struct un_exchange *x);
+enum un_status un_exchange_host_post(struct un_exchange *x, const char *what, un_comm_work work, int64_t b);
+enum un_status un_exchange_host_wait(struct un_exchange *x, int64_t b);
+enum un_status un_exchange_host_norm(struct un_exchange *x);
+struct un_comm_times un_exchange_host_times(const struct un_exchange *x);
 
 #endif

@@ -1,7 +1,6 @@
 /* The exchange through one pinned bucket of host memory, where the host cannot read the device's
  * (exchange_path.h). Law: only the thread of the queue touches the stage and the queue of copies, one bucket
  * at a time; what it copies in is on the device when it is done. */
-#include "launch/job/job.h"
 #include "launch/traffic/exchange_path.h"
 
 static size_t stage_count(const struct un_shard *s) {
@@ -12,11 +11,10 @@ static size_t staged_bytes(const struct un_shard *s, int64_t list) {
     return un_exchange_host_bytes(s, list) + stage_count(s) * sizeof(float);
 }
 
-static enum un_status open(struct un_job *job) {
-    struct un_exchange *x = &job->exchange;
-    struct un_device *d = job->device;
+static enum un_status open(struct un_exchange *x) {
+    struct un_device *d = x->device;
     struct un_limits limits = {0}; /* it only copies */
-    UN_TRY(un_exchange_host_open(job));
+    UN_TRY(un_exchange_host_open(x));
     UN_TRY(d->mem->queue_open(d, &limits, &x->copies));
     x->stage = d->mem->host_alloc(d, stage_count(&x->shard) * sizeof(float), "bucket on its way");
     x->events = un_alloc((size_t)x->shard.buckets, sizeof(struct un_event *), "events of buckets");
@@ -25,23 +23,22 @@ static enum un_status open(struct un_job *job) {
     return UN_OK;
 }
 
-static void close(struct un_job *job) {
-    struct un_exchange *x = &job->exchange;
-    const struct un_device_ops *mem = job->device->mem;
+static void close(struct un_exchange *x) {
+    const struct un_device_ops *mem = x->device->mem;
     for (int64_t b = 0; x->events && b < x->shard.buckets; ++b)
         if (x->events[b]) mem->event_close(x->events[b]);
     un_free(x->events);
-    if (x->stage) mem->host_free(job->device, x->stage);
+    if (x->stage) mem->host_free(x->device, x->stage);
     if (x->copies) mem->queue_close(x->copies);
-    un_exchange_host_close(job);
+    un_exchange_host_close(x);
 }
 
 /* Elements [span) of a buffer on the device to the stage, where the bucket begins at 0, or back. Waits. */
-static enum un_status copy(struct un_job *job, float *buffer, int64_t bucket_begin, struct un_span span,
+static enum un_status copy(struct un_exchange *x, float *buffer, int64_t bucket_begin, struct un_span span,
                            bool out) {
-    const struct un_device_ops *mem = job->device->mem;
-    struct un_queue *copies = job->exchange.copies;
-    float *host = job->exchange.stage + (span.begin - bucket_begin), *device = buffer + span.begin;
+    const struct un_device_ops *mem = x->device->mem;
+    struct un_queue *copies = x->copies;
+    float *host = x->stage + (span.begin - bucket_begin), *device = buffer + span.begin;
     size_t bytes = (size_t)un_span_count(span) * sizeof(float);
     if (bytes == 0) return UN_OK;
     if (out)
@@ -52,34 +49,32 @@ static enum un_status copy(struct un_job *job, float *buffer, int64_t bucket_beg
 }
 
 static enum un_status work_reduce(struct un_comm *comm, void *context, int64_t b) {
-    struct un_job *job = context;
-    struct un_exchange *x = &job->exchange;
+    struct un_exchange *x = context;
     struct un_span bucket = un_shard_bucket(&x->shard, b);
-    UN_TRY(job->device->mem->event_wait(x->events[b]));
-    UN_TRY(copy(job, job->grads[0], bucket.begin, bucket, true));
-    UN_TRY(un_parts_reduce(comm, &x->parts, b, x->stage, job->config.train.exact));
-    return copy(job, job->grads[0], bucket.begin, un_shard_part(&x->shard, b, comm->rank), false);
+    UN_TRY(x->device->mem->event_wait(x->events[b]));
+    UN_TRY(copy(x, x->buffers.grads, bucket.begin, bucket, true));
+    UN_TRY(un_parts_reduce(comm, &x->parts, b, x->stage, x->exact));
+    return copy(x, x->buffers.grads, bucket.begin, un_shard_part(&x->shard, b, comm->rank), false);
 }
 
 static enum un_status work_gather(struct un_comm *comm, void *context, int64_t b) {
-    struct un_job *job = context;
-    struct un_exchange *x = &job->exchange;
+    struct un_exchange *x = context;
     struct un_span bucket = un_shard_bucket(&x->shard, b), own = un_shard_part(&x->shard, b, comm->rank);
-    UN_TRY(job->device->mem->event_wait(x->events[b]));
-    UN_TRY(copy(job, job->params, bucket.begin, own, true));
+    UN_TRY(x->device->mem->event_wait(x->events[b]));
+    UN_TRY(copy(x, x->buffers.params, bucket.begin, own, true));
     UN_TRY(un_parts_gather(comm, &x->parts, b, x->stage));
-    UN_TRY(copy(job, job->params, bucket.begin, (struct un_span){bucket.begin, own.begin}, false));
-    return copy(job, job->params, bucket.begin, (struct un_span){own.end, bucket.end}, false);
+    UN_TRY(copy(x, x->buffers.params, bucket.begin, (struct un_span){bucket.begin, own.begin}, false));
+    return copy(x, x->buffers.params, bucket.begin, (struct un_span){own.end, bucket.end}, false);
 }
 
-static enum un_status reduce(struct un_job *job, int64_t b) {
-    job->device->mem->event_record(job->exchange.events[b], job->queue);
-    return un_exchange_host_post(job, "gradients", work_reduce, b);
+static enum un_status reduce(struct un_exchange *x, int64_t b) {
+    x->device->mem->event_record(x->events[b], x->queue);
+    return un_exchange_host_post(x, "gradients", work_reduce, b);
 }
 
-static enum un_status gather(struct un_job *job, int64_t b) {
-    job->device->mem->event_record(job->exchange.events[b], job->queue);
-    return un_exchange_host_post(job, "parameters", work_gather, b);
+static enum un_status gather(struct un_exchange *x, int64_t b) {
+    x->device->mem->event_record(x->events[b], x->queue);
+    return un_exchange_host_post(x, "parameters", work_gather, b);
 }
 
 const struct un_exchange_path un_exchange_staged = {

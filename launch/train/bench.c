@@ -143,11 +143,11 @@ static void report(const struct un_job *job, int64_t steps, const struct yardsti
     for (int p = 0; p < UN_PHASE_COUNT; ++p)
         fprintf(out, "%-11s %.1f ms a step, %.2f %%\n", un_phase_names[p], s->seconds[p] / n * 1e3,
                 s->seconds[p] / s->total * 100);
-    if (s->comm > 0 && un_exchange_times(job).waited >= 0)
+    if (s->comm > 0 && un_exchange_times(&job->exchange).waited >= 0)
         fprintf(out, "comm        %.1f ms a step, %.0f %% of it exposed (reduce)\n", s->comm / n * 1e3,
                 fmin(1, s->seconds[UN_PHASE_REDUCE] / s->comm) * 100);
     else if (s->comm > 0)
-        fprintf(out, "comm        %.1f ms a step, %s\n", s->comm / n * 1e3, un_exchange_way(job));
+        fprintf(out, "comm        %.1f ms a step, %s\n", s->comm / n * 1e3, un_exchange_way(&job->exchange));
     fprintf(out, "memory      %.0f MiB at the peak\n", (double)usage.ru_maxrss / 1024);
 }
 

@@ -47,7 +47,7 @@ static void copy_own_params(const struct un_saver *s, bool out) {
     struct un_job *job = s->job;
     const struct un_device_ops *mem = job->device->mem;
     for (int64_t b = 0; b < s->checkpoint.shard.buckets; ++b) {
-        struct un_optim_part part = un_exchange_part(job, b);
+        struct un_optim_part part = un_exchange_part(&job->exchange, b);
         size_t bytes = (size_t)part.count * sizeof(float);
         if (bytes == 0) continue;
         if (out)
@@ -70,8 +70,9 @@ static enum un_status fill_copy(const struct un_saver *s) {
 
 /* The parts of all ranks, by the way that they take after an update. */
 static enum un_status gather_params(struct un_job *job) {
-    for (int64_t b = job->exchange.shard.buckets - 1; b >= 0; --b) UN_TRY(un_exchange_updated(job, b));
-    return un_exchange_settle(job);
+    for (int64_t b = job->exchange.shard.buckets - 1; b >= 0; --b)
+        UN_TRY(un_exchange_updated(&job->exchange, b));
+    return un_exchange_settle(&job->exchange);
 }
 
 static enum un_status apply_copy(struct un_saver *s) {
@@ -124,7 +125,7 @@ static enum un_status await_writer(struct un_saver *s) {
 
 static enum un_status begin(struct un_saver *s) {
     struct un_job *job = s->job;
-    UN_TRY(un_exchange_settle(job));
+    UN_TRY(un_exchange_settle(&job->exchange));
     UN_TRY(await_writer(s));
     UN_TRY(un_comm_agree(job->comm, fill_copy(s)));
     s->checkpoint.step = job->step;
@@ -148,7 +149,7 @@ enum un_status un_saver_begin(struct un_saver *s) {
 /* That an older save failed is no reason not to try this one, the last. */
 static enum un_status settle_older(struct un_saver *s) {
     struct un_job *job = s->job;
-    UN_TRY(un_exchange_settle(job));
+    UN_TRY(un_exchange_settle(&job->exchange));
     enum un_status status = await_writer(s);
     if (status != UN_IO) return status;
     if (job->comm->rank == 0) un_log(UN_LOG_WARN, "an older save failed: %s", un_error_get()->text);
@@ -163,7 +164,7 @@ enum un_status un_saver_finish(struct un_saver *s) {
         UN_TRY(settle_older(s));
         UN_TRY(begin(s));
     }
-    UN_TRY(un_exchange_settle(s->job));
+    UN_TRY(un_exchange_settle(&s->job->exchange));
     UN_TRY(await_writer(s));
     s->stall += un_clock() - start;
     return UN_OK;

@@ -25,13 +25,13 @@ struct laps {
 };
 
 static struct laps laps_begin(const struct un_job *job, struct un_step_result *result) {
-    return (struct laps){un_clock(), un_exchange_times(job), result};
+    return (struct laps){un_clock(), un_exchange_times(&job->exchange), result};
 }
 
 /* The time since the last lap was spent in `phase`. */
 static void lap(struct laps *laps, const struct un_job *job, enum un_phase phase) {
     double now = un_clock();
-    struct un_comm_times comm = un_exchange_times(job);
+    struct un_comm_times comm = un_exchange_times(&job->exchange);
     double waited = comm.waited - laps->comm.waited;
     laps->result->seconds[phase] += now - laps->at - waited;
     laps->result->seconds[UN_PHASE_REDUCE] += waited;
@@ -51,8 +51,8 @@ static enum un_status load(struct un_job *job, int64_t counts[UN_COUNTS]) {
 /* The first micro-batch of the step goes ahead; those of the step before have arrived long since, so the wait
  * is for errors only. */
 static enum un_status send_first(struct un_job *job) {
-    UN_TRY(un_send_settle(job));
-    un_send_ahead(job, job->held[0].batch);
+    UN_TRY(un_send_settle(&job->sender));
+    un_send_ahead(&job->sender, job->held[0].batch);
     return UN_OK;
 }
 
@@ -66,14 +66,14 @@ static void take_next(struct un_job *job, enum un_status trouble) {
     if (next->trouble == UN_OK) next->trouble = send_first(job);
     next->counts[UN_COUNT_STOP] = un_signals_stop_wanted();
     next->counts[UN_COUNT_TROUBLE] = next->trouble != UN_OK;
-    next->ticket = un_exchange_sum(job, next->counts, UN_COUNTS);
+    next->ticket = un_exchange_sum(&job->exchange, next->counts, UN_COUNTS);
 }
 
 /* The counts of all ranks for the step that begins. */
 static enum un_status agree_on_next(struct un_job *job, enum un_status trouble, int64_t counts[UN_COUNTS]) {
     struct un_next_step *next = &job->next;
     if (!next->taken) take_next(job, trouble);
-    UN_TRY(un_exchange_wait(job, next->ticket));
+    UN_TRY(un_exchange_wait(&job->exchange, next->ticket));
     next->taken = false;
     memcpy(counts, next->counts, sizeof next->counts);
     if (counts[UN_COUNT_TROUBLE] == 0) return UN_OK;
@@ -120,7 +120,8 @@ static enum un_status finish_lane(struct un_job *job, struct un_loaded *held, in
 
 /* Parameters may still be coming when a forward begins. A failure sticks to the exchange. */
 static void await_params(void *context, int64_t begin, int64_t end) {
-    (void)un_exchange_need(context, begin, end);
+    struct un_job *job = context;
+    (void)un_exchange_need(&job->exchange, begin, end);
 }
 
 /* The gradients of [begin, end) of the last lane are final: what is left of the tree is done for them, and
@@ -130,7 +131,7 @@ static void merge_span(void *context, int64_t begin, int64_t end) {
     for (int top = job->top; top > 1; --top)
         job->device->ops->add(job->queue, job->grads[top - 2] + begin, job->grads[top - 1] + begin,
                               end - begin);
-    un_exchange_ready(job, begin);
+    un_exchange_ready(&job->exchange, begin);
 }
 
 /* Zeroes grads and runs forward and backward; a graph where the shape has been seen, when nobody has to be
@@ -163,12 +164,12 @@ static enum un_status start_lane(struct un_job *job, const int64_t counts[UN_COU
     UN_ASSERT(job->top < job->n_grads);
     float *grads = job->grads[job->top++];
     set_scales(job, counts, host);
-    un_send_take(job, host, &batch);
-    if (i + 1 < lane_count(job)) un_send_ahead(job, job->held[i + 1].batch);
+    un_send_take(&job->sender, host, &batch);
+    if (i + 1 < lane_count(job)) un_send_ahead(&job->sender, job->held[i + 1].batch);
     struct un_outputs out;
     UN_TRY(run_pass(job, &batch, grads, i + 1 == lane_count(job), &out));
     check_losses(job, &out, &batch);
-    un_send_used(job, &batch);
+    un_send_used(&job->sender, &batch);
     un_host_outputs_fetch(&job->outputs[i % 2], &out, host, d, job->queue);
     d->mem->event_record(job->events[i % 2], job->queue);
     return UN_OK;
@@ -183,7 +184,7 @@ static enum un_status compute(struct un_job *job, const int64_t counts[UN_COUNTS
                               struct un_work *work) {
     int64_t n = lane_count(job), total = job->table->total;
     job->top = 0;
-    un_exchange_begin(job);
+    un_exchange_begin(&job->exchange);
     un_optim_word_begin(&job->optim, job->device, job->queue);
     for (int64_t i = 0; i < n; ++i) {
         add_work(work, job->held[i].batch);
@@ -199,22 +200,22 @@ static enum un_status compute(struct un_job *job, const int64_t counts[UN_COUNTS
 /* Waits for the own parts of the gradients, each summed as soon as it is there. */
 static enum un_status reduce(struct un_job *job) {
     for (int64_t b = 0; b < job->exchange.shard.buckets; ++b) {
-        struct un_optim_part part = un_exchange_part(job, b);
-        UN_TRY(un_exchange_reduced(job, b));
+        struct un_optim_part part = un_exchange_part(&job->exchange, b);
+        UN_TRY(un_exchange_reduced(&job->exchange, b));
         if (part.count > 0) un_optim_sums(&job->optim, job->device, job->queue, job->grads[0], &part);
     }
-    return un_exchange_norm(job);
+    return un_exchange_norm(&job->exchange);
 }
 
 /* From the beginning of the buffer on, because the next forward needs the parameters in this order. */
 static enum un_status update(struct un_job *job) {
     un_optim_clip(&job->optim, job->device, job->queue, &job->config.optim);
     for (int64_t b = job->exchange.shard.buckets - 1; b >= 0; --b) {
-        struct un_optim_part part = un_exchange_part(job, b);
+        struct un_optim_part part = un_exchange_part(&job->exchange, b);
         if (part.count > 0)
             un_optim_apply(&job->optim, job->device, job->queue, job->params, job->low, job->grads[0],
                            &job->config.optim, job->step + 1, job->config.train.steps, &part);
-        UN_TRY(un_exchange_updated(job, b));
+        UN_TRY(un_exchange_updated(&job->exchange, b));
     }
     return UN_OK;
 }
@@ -258,7 +259,8 @@ enum un_status un_step_run(struct un_job *job, enum un_status trouble, struct un
     range_end(job);
     UN_TRY(conclude(job, &last, result));
     lap(&laps, job, UN_PHASE_UPDATE);
-    double busy = un_exchange_times(job).busy; /* parameters may have come since the last step's end */
+    double busy =
+        un_exchange_times(&job->exchange).busy; /* parameters may have come since the last step's end */
     result->comm = busy - job->exchange.counted;
     job->exchange.counted = busy;
     ++job->step;

@@ -147,7 +147,7 @@ static enum un_status log_step(struct run *r, const struct un_step_result *resul
         un_metrics_put(r->metrics, "tokens", total.tokens);
         un_metrics_put(r->metrics, "samples", total.samples);
         put_skips(r);
-        put_times(r->metrics, v, now, un_exchange_times(job).waited >= 0);
+        put_times(r->metrics, v, now, un_exchange_times(&job->exchange).waited >= 0);
         put_saves(r);
         end_line(r);
         progress_text(job, &total, v->tokens / (now - v->since), text, sizeof text);
@@ -163,7 +163,7 @@ static enum un_status validate(struct run *r) {
     un_watchdog_phase(job->watchdog, "validation", job->step);
     double start = un_clock();
     struct un_stats total;
-    UN_TRY(un_exchange_settle(job));
+    UN_TRY(un_exchange_settle(&job->exchange));
     UN_TRY(un_validate_run(job, &total));
     if (leads(r)) {
         char text[768];
@@ -267,8 +267,9 @@ static void say_start(const struct run *r) {
         un_log(UN_LOG_INFO,
                "optimizer: each rank updates a part, %.2f MiB of state at most; communication %s "
                "computation, %s",
-               (double)memory.moments / (1 << 20), un_exchange_beside(job) ? "beside the" : "and then",
-               un_exchange_way(job));
+               (double)memory.moments / (1 << 20),
+               un_exchange_beside(&job->exchange) ? "beside the" : "and then",
+               un_exchange_way(&job->exchange));
     bool tree = (n & (n - 1)) == 0 && (job->config.train.lanes & (job->config.train.lanes - 1)) == 0;
     if (job->config.train.exact && n > 1 && !tree)
         un_log(UN_LOG_INFO,

@@ -10,9 +10,9 @@ static enum un_status validate_batch(struct un_job *job, const struct un_batch *
     struct un_device *d = job->device;
     struct un_batch batch;
     struct un_outputs out;
-    un_send_take(job, host, &batch);
+    un_send_take(&job->sender, host, &batch);
     UN_TRY(un_model_pass(job->model, job->queue, &batch, job->params, job->low, NULL, false, &out, NULL));
-    un_send_used(job, &batch);
+    un_send_used(&job->sender, &batch);
     un_host_outputs_fetch(&job->outputs[0], &out, host, d, job->queue);
     UN_TRY(d->mem->queue_wait(job->queue));
     un_stats_add(stats, host, &job->outputs[0], &job->dims);

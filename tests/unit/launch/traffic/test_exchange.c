@@ -1,6 +1,5 @@
 /* The exchange over a path that only notes what it is asked: which buckets a forward waits for, whose bf16
  * copies are made when they come, and where the partial norms of all ranks go. */
-#include "launch/job/job.h"
 #include "launch/traffic/exchange_path.h"
 #include "runtime/memory.h"
 
@@ -24,28 +23,28 @@ static size_t bytes(const struct un_shard *shard, int64_t list) {
     return (size_t)(list * shard->size);
 }
 
-static enum un_status open(struct un_job *job) {
-    (void)job;
+static enum un_status open(struct un_exchange *x) {
+    (void)x;
     return UN_OK;
 }
 
-static void close(struct un_job *job) {
-    (void)job;
+static void close(struct un_exchange *x) {
+    (void)x;
 }
 
-static enum un_status reduce(struct un_job *job, int64_t b) {
-    (void)job;
+static enum un_status reduce(struct un_exchange *x, int64_t b) {
+    (void)x;
     notes.reduced[notes.reduces++] = b;
     return UN_OK;
 }
 
-static enum un_status gather(struct un_job *job, int64_t b) {
-    (void)job, (void)b;
+static enum un_status gather(struct un_exchange *x, int64_t b) {
+    (void)x, (void)b;
     return UN_OK;
 }
 
-static enum un_status gathered(struct un_job *job, int64_t b) {
-    (void)job;
+static enum un_status gathered(struct un_exchange *x, int64_t b) {
+    (void)x;
     if (notes.fail == UN_OK) notes.gathered[notes.gathers++] = b;
     return notes.fail;
 }
@@ -58,51 +57,49 @@ static const struct un_exchange_path path = {.way = "noted",
                                              .gather = gather,
                                              .gathered = gathered};
 
-static struct un_job job; /* too large for the stack; emptied by each test */
+/* Opened anew by each test. */
+static struct un_exchange x;
 static struct un_comm comm;
-static struct un_params table;
+static struct un_exchange_setup setup;
+static struct un_exchange_buffers buffers;
 
-static void open_job(int rank, int size, int64_t total) {
+static void open_exchange(int rank, int size, int64_t total) {
     struct un_limits limits = {.max_params = total};
     memset(&notes, 0, sizeof notes);
-    memset(&job, 0, sizeof job);
     comm = (struct un_comm){.rank = rank, .size = size};
-    table = (struct un_params){.total = total};
-    job.comm = &comm;
-    job.table = &table;
-    job.config.comm.bucket_mb = 1;
-    job.exchange.path = &path;
-    assert_int_equal(un_cpu_open(1, &job.device), UN_OK);
-    assert_int_equal(job.device->mem->queue_open(job.device, &limits, &job.queue), UN_OK);
-    job.params = un_alloc((size_t)total, sizeof *job.params, "parameters");
-    job.low = un_alloc((size_t)total, sizeof(uint16_t), "bf16");
-    for (int64_t i = 0; i < total; ++i) job.params[i] = (float)(i % 251 + 1); /* exact in bf16 */
-    assert_int_equal(un_exchange_open(&job), UN_OK);
+    setup = (struct un_exchange_setup){.route = {.path = &path}, .comm = &comm};
+    un_shard_set(&setup.shard, total, size, 1 << 20);
+    assert_int_equal(un_cpu_open(1, &setup.device), UN_OK);
+    assert_int_equal(setup.device->mem->queue_open(setup.device, &limits, &setup.queue), UN_OK);
+    buffers.params = un_alloc((size_t)total, sizeof *buffers.params, "parameters");
+    buffers.low = un_alloc((size_t)total, sizeof(uint16_t), "bf16");
+    for (int64_t i = 0; i < total; ++i) buffers.params[i] = (float)(i % 251 + 1); /* exact in bf16 */
+    assert_int_equal(un_exchange_open(&x, &setup), UN_OK);
+    un_exchange_attach(&x, &buffers);
 }
 
-static void close_job(void) {
-    un_exchange_close(&job);
-    job.device->mem->queue_close(job.queue);
-    un_device_close(job.device);
-    un_free(job.params);
-    un_free(job.low);
+static void close_exchange(void) {
+    un_exchange_close(&x);
+    setup.device->mem->queue_close(setup.queue);
+    un_device_close(setup.device);
+    un_free(buffers.params);
+    un_free(buffers.low);
     assert_true(un_memory_counts().live_blocks == 0);
 }
 
 static void update_all(void) {
-    for (int64_t b = job.exchange.shard.buckets - 1; b >= 0; --b)
-        assert_int_equal(un_exchange_updated(&job, b), UN_OK);
+    for (int64_t b = x.shard.buckets - 1; b >= 0; --b) assert_int_equal(un_exchange_updated(&x, b), UN_OK);
 }
 
 /* Copies are there exactly for the foreign parts of the buckets from `first` on. */
 static void expect_low(int64_t first) {
-    const struct un_shard *s = &job.exchange.shard;
-    const uint16_t *low = job.low;
+    const struct un_shard *s = &x.shard;
+    const uint16_t *low = buffers.low;
     for (int64_t i = 0; i < s->total; ++i) {
         int64_t b = un_shard_find(s, i);
         struct un_span own = un_shard_part(s, b, comm.rank);
         bool foreign = b >= first && (i < own.begin || i >= own.end);
-        float value = foreign ? job.params[i] : 0.0f;
+        float value = foreign ? buffers.params[i] : 0.0f;
         uint32_t bits;
         memcpy(&bits, &value, sizeof bits);
         assert_int_equal(low[i], bits >> 16);
@@ -111,53 +108,53 @@ static void expect_low(int64_t first) {
 
 static void test_arrivals(void **state) {
     (void)state;
-    open_job(1, 3, (3 * BUCKET + 7) * BLOCK + 64);
-    const struct un_shard *s = &job.exchange.shard;
+    open_exchange(1, 3, (3 * BUCKET + 7) * BLOCK + 64);
+    const struct un_shard *s = &x.shard;
     assert_int_equal(s->buckets, 4);
-    assert_int_equal(un_exchange_need(&job, 0, s->total), UN_OK); /* nothing was sent yet */
+    assert_int_equal(un_exchange_need(&x, 0, s->total), UN_OK); /* nothing was sent yet */
     assert_int_equal(notes.gathers, 0);
 
     update_all();
-    assert_int_equal(un_exchange_need(&job, 0, 1), UN_OK);
+    assert_int_equal(un_exchange_need(&x, 0, 1), UN_OK);
     assert_true(notes.gathers == 1 && notes.gathered[0] == 3);
     expect_low(3);
-    assert_int_equal(un_exchange_need(&job, 5, un_shard_bucket(s, 3).end), UN_OK); /* the same bucket */
-    assert_int_equal(un_exchange_need(&job, 9, 9), UN_OK);
+    assert_int_equal(un_exchange_need(&x, 5, un_shard_bucket(s, 3).end), UN_OK); /* the same bucket */
+    assert_int_equal(un_exchange_need(&x, 9, 9), UN_OK);
     assert_int_equal(notes.gathers, 1);
     int64_t inside = un_shard_bucket(s, 1).begin + 1;
-    assert_int_equal(un_exchange_need(&job, inside - 1, inside), UN_OK);
+    assert_int_equal(un_exchange_need(&x, inside - 1, inside), UN_OK);
     assert_true(notes.gathers == 3 && notes.gathered[1] == 2 && notes.gathered[2] == 1);
     expect_low(1);
 
     notes.fail = UN_IO; /* what has not come is asked for again */
-    assert_int_equal(un_exchange_settle(&job), UN_IO);
+    assert_int_equal(un_exchange_settle(&x), UN_IO);
     notes.fail = UN_OK;
-    assert_int_equal(un_exchange_settle(&job), UN_OK);
+    assert_int_equal(un_exchange_settle(&x), UN_OK);
     assert_true(notes.gathers == 4 && notes.gathered[3] == 0);
     expect_low(0);
-    assert_int_equal(un_exchange_settle(&job), UN_OK);
+    assert_int_equal(un_exchange_settle(&x), UN_OK);
     assert_int_equal(notes.gathers, 4);
     update_all();
-    assert_int_equal(un_exchange_settle(&job), UN_OK);
+    assert_int_equal(un_exchange_settle(&x), UN_OK);
     assert_int_equal(notes.gathers, 8);
-    close_job();
+    close_exchange();
 }
 
 static void test_departures(void **state) {
     (void)state;
-    open_job(0, 2, 3 * BUCKET * BLOCK);
-    const struct un_shard *s = &job.exchange.shard;
+    open_exchange(0, 2, 3 * BUCKET * BLOCK);
+    const struct un_shard *s = &x.shard;
     for (int step = 0; step < 2; ++step) {
         notes.reduces = 0;
-        un_exchange_begin(&job);
-        un_exchange_ready(&job, un_shard_bucket(s, 0).begin + 1);
+        un_exchange_begin(&x);
+        un_exchange_ready(&x, un_shard_bucket(s, 0).begin + 1);
         assert_int_equal(notes.reduces, 0); /* one element is missing */
-        un_exchange_ready(&job, un_shard_bucket(s, 0).begin);
+        un_exchange_ready(&x, un_shard_bucket(s, 0).begin);
         assert_int_equal(notes.reduces, 1);
-        un_exchange_ready(&job, 0);
+        un_exchange_ready(&x, 0);
         assert_true(notes.reduces == 3 && notes.reduced[0] == 0 && notes.reduced[2] == 2);
     }
-    close_job();
+    close_exchange();
 }
 
 /* Each rank writes the numbers of its blocks where un_optim_sums would, then its word. */
@@ -167,23 +164,22 @@ static void test_norms(void **state) {
                                      7 * BUCKET * BLOCK - 128};
     for (size_t k = 0; k < sizeof totals / sizeof *totals; ++k)
         for (int size = 2; size < 9; ++size) {
-            open_job(0, size, totals[k]);
-            struct un_exchange *x = &job.exchange;
+            open_exchange(0, size, totals[k]);
             int64_t blocks = un_param_blocks(totals[k]);
-            double *all = un_alloc((size_t)(x->list * size), sizeof *all, "lists");
-            for (int64_t i = 0; i < x->list * size; ++i) all[i] = -1;
+            double *all = un_alloc((size_t)(x.list * size), sizeof *all, "lists");
+            for (int64_t i = 0; i < x.list * size; ++i) all[i] = -1;
             for (comm.rank = 0; comm.rank < size; ++comm.rank) {
-                double *mine = all + comm.rank * x->list;
-                for (int64_t b = 0; b < x->shard.buckets; ++b) {
-                    struct un_optim_part part = un_exchange_part(&job, b);
+                double *mine = all + comm.rank * x.list;
+                for (int64_t b = 0; b < x.shard.buckets; ++b) {
+                    struct un_optim_part part = un_exchange_part(&x, b);
                     for (int64_t i = 0; i < un_param_blocks(part.count); ++i)
                         mine[part.local / BLOCK + i] = (double)(part.begin / BLOCK + i);
                 }
-                mine[un_param_blocks(un_shard_count(&x->shard, comm.rank))] = (double)(blocks + comm.rank);
+                mine[un_param_blocks(un_shard_count(&x.shard, comm.rank))] = (double)(blocks + comm.rank);
             }
-            for (int64_t i = 0; i < blocks + size; ++i) assert_true(all[x->index[i]] == (double)i);
+            for (int64_t i = 0; i < blocks + size; ++i) assert_true(all[x.index[i]] == (double)i);
             un_free(all);
-            close_job();
+            close_exchange();
         }
 }
 

@@ -3,12 +3,11 @@
  * micro-batch while the other does; what is kept on the card is neither read nor sent again; memory counted,
  * and what does not fit is said with what would. */
 #include "launch/job/part.h"
-#include "launch/traffic/backend.h"
 #include "launch/train/check.h"
 #include "launch/train/step.h"
 #include "launch/train/validate.h"
 #include "tests/support/world.h"
-#include "tests/unit/launch/traffic/pretend_card.h"
+#include "tests/unit/launch/train/pretend_card.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -99,7 +98,7 @@ static enum un_status open_job(struct un_job *job, const struct how *how) {
     if (how->free_bytes) pretend_card(job->device, how->free_bytes);
     for (int i = 0; un_cache_kind_names[i]; ++i)
         if (strcmp(un_cache_kind_names[i], how->cache) == 0) job->config.data.cache = i;
-    UN_TRY(un_backend_settle(job));
+    UN_TRY(un_job_choose_route(job));
     UN_TRY(un_job_place_cache(job));
     UN_TRY(un_job_keep_part(job));
     return un_job_open_device(job);
@@ -107,7 +106,7 @@ static enum un_status open_job(struct un_job *job, const struct how *how) {
 
 static void start_job(struct un_job *job, const struct how *how) {
     world_check(open_job(job, how));
-    world_check(un_exchange_start(job));
+    world_check(un_exchange_start(&job->exchange));
 }
 
 static void fetch(struct un_job *job, float *to, const float *from, int64_t n) {
@@ -127,11 +126,11 @@ static void take_steps(struct un_job *job, const struct how *how, struct result 
         world_check(un_job_gather_stats(job, total));
         r->loss[at] = un_stats_loss(total, job->weight, job->config.train.itm_ot_lambda);
         if (job->step != how->validate) continue;
-        world_check(un_exchange_settle(job));
+        world_check(un_exchange_settle(&job->exchange));
         world_check(un_validate_run(job, total));
         r->valid = un_stats_loss(total, job->weight, job->config.train.itm_ot_lambda);
     }
-    world_check(un_exchange_settle(job));
+    world_check(un_exchange_settle(&job->exchange));
     un_free(total);
 }
 
@@ -357,7 +356,7 @@ static void auto_goes_on_without(void **state) {
             un_job_close(job);
             break;
         }
-        world_check(un_exchange_start(job));
+        world_check(un_exchange_start(&job->exchange));
         world_check(un_job_start_loader(job));
         take_steps(job, &how, &r, STEPS);
         end_job(job, &how, &r);

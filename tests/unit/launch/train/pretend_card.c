@@ -1,6 +1,6 @@
 /* See pretend_card.h. Law: one lock around everything, as the thread that communicates uses the device too.
  * Host is a party of its own: what it waited for, all later work of all queues comes after. */
-#include "tests/unit/launch/traffic/pretend_card.h"
+#include "tests/unit/launch/train/pretend_card.h"
 
 #include <pthread.h>
 #include <setjmp.h>

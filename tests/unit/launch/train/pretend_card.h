@@ -5,8 +5,8 @@
  * for before its source changes, or before its destination is read, gives wrong numbers. And every access to
  * a micro-batch's block is checked by vector clocks: two queues that touch it without an event (or the host)
  * between them are counted in `races`, whatever the timing. */
-#ifndef UN_TESTS_UNIT_LAUNCH_TRAFFIC_PRETEND_CARD_H
-#define UN_TESTS_UNIT_LAUNCH_TRAFFIC_PRETEND_CARD_H
+#ifndef UN_TESTS_UNIT_LAUNCH_TRAIN_PRETEND_CARD_H
+#define UN_TESTS_UNIT_LAUNCH_TRAIN_PRETEND_CARD_H
 
 #include "runtime/device.h"
 
