@@ -1,80 +1,9 @@
 /* The device stage of a job: device, network, buffers, loader; and closing. */
 #include "launch/job/job.h"
 
-#include "launch/job/topology.h"
+#include "launch/job/memory.h"
+#include "launch/job/sizes.h"
 #include "launch/traffic/backend.h"
-
-int64_t un_job_most_lanes(const struct un_job *job) {
-    int64_t most = 0;
-    for (int r = 0; r < job->comm->size; ++r) {
-        int64_t n = un_lane_begin(job->config.train.lanes, r + 1, job->comm->size) -
-                    un_lane_begin(job->config.train.lanes, r, job->comm->size);
-        if (n > most) most = n;
-    }
-    return most;
-}
-
-struct un_shard un_job_shard(const struct un_job *job, int64_t total) {
-    struct un_shard shard;
-    un_shard_set(&shard, total, job->comm->size, (size_t)job->config.comm.bucket_mb << 20);
-    return shard;
-}
-
-/* floor(log2(lanes)) + 1. */
-int un_job_grad_buffers(int64_t lanes) {
-    int n = 1;
-    while ((int64_t)1 << n <= lanes) ++n;
-    return n;
-}
-
-int64_t un_job_slots(const struct un_job *job) {
-    return job->lane_end - job->lane_begin + job->config.loader.ahead;
-}
-
-/* auto is bf16 on a card; the CPU computes in fp32 whatever is asked. */
-static enum un_type activations(const struct un_job *job) {
-    int precision = job->config.train.precision;
-    bool card = job->device && job->device->kind != UN_DEVICE_CPU;
-    return card && (precision == UN_PRECISION_AUTO || precision == UN_PRECISION_BF16) ? UN_BF16 : UN_F32;
-}
-
-struct un_model_setup un_job_model_setup(const struct un_job *job) {
-    return (struct un_model_setup){.dims = job->dims,
-                                   .caps = job->caps,
-                                   .wra = un_run_config_transport(&job->config),
-                                   .seed = (uint64_t)job->config.run.seed,
-                                   .train = true,
-                                   .act = activations(job)};
-}
-
-static void *slot_alloc(void *context, size_t bytes) {
-    struct un_device *device = context;
-    return device->mem->host_alloc(device, bytes, "micro-batches of the loader");
-}
-static void slot_free(void *context, void *ptr) {
-    struct un_device *device = context;
-    device->mem->host_free(device, ptr);
-}
-
-void un_job_loader_setup(const struct un_job *job, const struct un_plan *plan, uint32_t purpose,
-                         int64_t slots, const struct un_lane_state *states, struct un_loader_setup *setup) {
-    *setup = (struct un_loader_setup){.plan = plan,
-                                      .caps = job->caps,
-                                      .lane_begin = job->lane_begin,
-                                      .lane_end = job->lane_end,
-                                      .first_step = purpose == UN_RNG_MASK ? job->step + 1 : 0,
-                                      .states = states,
-                                      .slots = slots,
-                                      .threads = (int)job->config.loader.threads,
-                                      .purpose = purpose,
-                                      .host_alloc = job->device ? slot_alloc : NULL,
-                                      .host_free = job->device ? slot_free : NULL,
-                                      .context = job->device};
-    if (purpose == UN_RNG_MASK)
-        setup->resident = job->sender.resident;
-    else
-        setup->caps.store_rows = 0; /* validation data are not kept on the device */
-}
 
 static enum un_status open_exchange(struct un_job *job) {
     struct un_exchange_setup setup = {.route = job->route,
@@ -114,7 +43,7 @@ static enum un_status open_buffers(struct un_job *job) {
     size_t bytes = (size_t)job->table->total * sizeof(float);
     job->params = d->mem->alloc(d, bytes, "parameters");
     if (!job->params) return un_error_get()->status;
-    if (activations(job) == UN_BF16) {
+    if (un_job_model_setup(job).act == UN_BF16) {
         job->low = d->mem->alloc(d, bytes / 2, "bf16 copy of the parameters");
         if (!job->low) return un_error_get()->status;
     }
@@ -173,11 +102,11 @@ void un_job_lower(struct un_job *job) {
 enum un_status un_job_find_device(struct un_job *job) {
     const struct un_run_config *c = &job->config;
     int threads = (int)c->run.threads;
-    UN_TRY(un_topology_bind(job));
-    if (threads == 0) threads = un_topology_threads(job);
+    UN_TRY(un_topology_bind(&job->topology, job->comm, c->run.bind != UN_BIND_NONE));
+    if (threads == 0) threads = un_topology_threads(&job->topology, job->comm);
     UN_TRY(un_device_open(un_device_names[c->top.device], threads, job->comm->local_rank, &job->device));
     job->device->tf32 = c->train.precision == UN_PRECISION_TF32;
-    un_topology_place_threads(job);
+    un_topology_place_threads(&job->topology, job->device);
     return UN_OK;
 }
 

@@ -5,16 +5,16 @@
 #define UN_LAUNCH_JOB_JOB_H
 
 #include "comm/comm.h"
-#include "io/checkpoint/checkpoint.h"
 #include "io/feed/loader.h"
+#include "io/run/owner.h"
 #include "launch/job/config.h"
+#include "launch/job/topology.h"
 #include "launch/process/watchdog.h"
 #include "launch/traffic/exchange.h"
 #include "launch/traffic/send.h"
 #include "model/net/replay.h"
 #include "model/optim.h"
 #include "model/stats.h"
-#include "runtime/cores.h"
 
 /* Data sets of one split and the plan over them. */
 struct un_split {
@@ -25,40 +25,6 @@ struct un_split {
 };
 
 enum { UN_GRAD_DEPTH = 18 }; /* log2 of the most lanes, plus two */
-
-/* Parts of a rank's memory: member, name, whether it lives on the device. */
-#define UN_MEMORY_PARTS(X)                                                                                   \
-    X(params, "parameters", true)                                                                            \
-    X(moments, "moments", true)                                                                              \
-    X(grads, "gradients", true)                                                                              \
-    X(activations, "activations", true)                                                                      \
-    X(scratch, "scratch", true)                                                                              \
-    X(blocks, "micro-batches on the card", true)                                                             \
-    X(store, "features kept on the card", true)                                                              \
-    X(exchange, "exchange", false)                                                                           \
-    X(batches, "micro-batches", false)                                                                       \
-    X(index, "index of the data", false)                                                                     \
-    X(cache, "cache", false)                                                                                 \
-    X(checkpoint, "copy for checkpoints", false)
-
-/* Bytes. card, host: sums; a device that reads host memory has no card. */
-struct un_memory_plan {
-#define UN_MEMORY_MEMBER(member, name, device) size_t member;
-    UN_MEMORY_PARTS(UN_MEMORY_MEMBER)
-#undef UN_MEMORY_MEMBER
-    size_t card, host, total;
-};
-enum {
-#define UN_MEMORY_ONE(member, name, device) +1
-    UN_MEMORY_PARTS_COUNT = 0 UN_MEMORY_PARTS(UN_MEMORY_ONE)
-#undef UN_MEMORY_ONE
-};
-struct un_memory_part {
-    const char *name;
-    size_t offset; /* in un_memory_plan */
-    bool device;
-};
-extern const struct un_memory_part un_memory_parts[UN_MEMORY_PARTS_COUNT];
 
 /* Where this rank's training data stay after they were first read (launch/job/part.h). */
 struct un_job_cache {
@@ -86,8 +52,7 @@ struct un_job {
     struct un_run_config config;
     struct un_watchdog *watchdog; /* NULL: none */
     struct un_owner owner;        /* of the run's folder, on all ranks; token "": not taken */
-    struct un_cores cores;        /* this rank may use */
-    bool bound;                   /* they are its own: no other rank of this host runs there */
+    struct un_topology topology;
 
     /* data stage */
     struct un_split train, valid;
@@ -137,27 +102,8 @@ void un_job_close(struct un_job *job);
 
 /* Bounds of the micro-batches of training and validation if they had so many tokens. */
 void un_job_caps(const struct un_job *job, int64_t tokens, struct un_batch_caps *caps);
-/* Gradient buffers that the tree over `lanes` lanes needs at once. */
-int un_job_grad_buffers(int64_t lanes);
-enum un_status un_job_memory(const struct un_job *job, struct un_memory_plan *plan);
-size_t un_memory_part_bytes(const struct un_memory_plan *plan, int part);
-/* Free memory of the card, this rank's share, now; 0: not known, or no card. */
-size_t un_job_room(const struct un_job *job);
-/* The largest train.tokens_per_lane, not above the present one, with which the rank fits into `room` bytes of
- * the card; 0: none does. */
-enum un_status un_job_fitting_tokens(const struct un_job *job, size_t room, int64_t *tokens);
-/* UN_MEMORY and what would fit, if job->cache.room, measured before any rank took memory, is too small. */
-enum un_status un_job_check_room(const struct un_job *job);
-/* How `total` elements are cut into the parts of the ranks. */
-struct un_shard un_job_shard(const struct un_job *job, int64_t total);
-/* Lanes of the rank that has the most. */
-int64_t un_job_most_lanes(const struct un_job *job);
-void un_job_loader_setup(const struct un_job *job, const struct un_plan *plan, uint32_t purpose,
-                         int64_t slots, const struct un_lane_state *states, struct un_loader_setup *setup);
-int64_t un_job_slots(const struct un_job *job);
 /* All lanes' stats, summed in the order of the lanes: equal on all ranks, whatever their number. Collective. */
 enum un_status un_job_gather_stats(struct un_job *job, struct un_stats *total);
-struct un_model_setup un_job_model_setup(const struct un_job *job);
 /* job->low from all of job->params, after somebody but an update has changed them. Queued. */
 void un_job_lower(struct un_job *job);
 

@@ -1,7 +1,8 @@
-/* What a rank will take, counted before it is taken: by part, on the device and on the host; whether it fits,
- * and what would. */
+/* The count of a rank's memory (memory.h). */
+#include "launch/job/memory.h"
+
 #include "io/checkpoint/writer.h"
-#include "launch/job/job.h"
+#include "launch/job/sizes.h"
 
 #include <string.h>
 

@@ -1,5 +1,7 @@
-/* A rank's part of the data (job_part.h). */
+/* A rank's part of the data (part.h). */
 #include "launch/job/part.h"
+
+#include "launch/job/memory.h"
 
 /* Of what the card has left beside everything else, the features may take this: libraries and the driver take
  * memory that nobody can count before. */

@@ -1,6 +1,7 @@
 /* --bench (bench.h). */
 #include "launch/train/bench.h"
 
+#include "launch/job/sizes.h"
 #include "launch/train/step.h"
 #include "runtime/clock.h"
 

@@ -1,7 +1,9 @@
-/* --check (plan_print.h): parameters, memory, cache, data sets, streams, steps per epoch, tokens per step. */
+/* --check (check.h): parameters, memory, cache, data sets, streams, steps per epoch, tokens per step. */
 #include "launch/train/check.h"
 
 #include "launch/job/init_weights.h"
+#include "launch/job/memory.h"
+#include "launch/job/sizes.h"
 
 static double mib(size_t bytes) {
     return (double)bytes / (1 << 20);

@@ -4,8 +4,9 @@
 #include "io/run/progress.h"
 #include "launch/job/folder.h"
 #include "launch/job/init_weights.h"
+#include "launch/job/memory.h"
 #include "launch/job/part.h"
-#include "launch/job/topology.h"
+#include "launch/job/sizes.h"
 #include "launch/process/signals.h"
 #include "launch/train/saver.h"
 #include "launch/train/step.h"
@@ -260,7 +261,7 @@ static void say_start(const struct run *r) {
            job->config.run.dir, (long long)job->table->trained, (long long)job->config.train.lanes,
            (long long)job->config.train.tokens_per_lane, job->comm->size, job->comm->size > 1 ? "s" : "",
            job->device->name, (double)memory.total / (1 << 30));
-    un_topology_say(job);
+    un_topology_say(&job->topology, job->comm, job->device, job->config.train.lanes, un_job_most_lanes(job));
     un_job_say_cache(job);
     int64_t n = job->comm->size;
     if (n > 1)

@@ -1,6 +1,8 @@
 /* Validation (validate.h). */
 #include "launch/train/validate.h"
 
+#include "launch/job/sizes.h"
+
 #include <stdio.h>
 #include <string.h>
 

@@ -2,6 +2,7 @@
  * when, after a resumption, beside validations and for the ranks this was started on; no queue touches a
  * micro-batch while the other does; what is kept on the card is neither read nor sent again; memory counted,
  * and what does not fit is said with what would. */
+#include "launch/job/memory.h"
 #include "launch/job/part.h"
 #include "launch/train/check.h"
 #include "launch/train/step.h"
