@@ -1,8 +1,8 @@
 /* Key tables bound to structs, and what is left over.
  *
  * Law: every key of a table ends in the struct, from the document or from its default, and in the effective
- * tree. Several tables may share a section. A default that does not fit its own key is an own bug
- * (UN_INTERNAL). */
+ * tree. Several tables may share a section, and a table may take in others. A default that does not fit its
+ * own key is an own bug (UN_INTERNAL). */
 #include "runtime/config/private.h"
 #include "runtime/memory.h"
 #include <inttypes.h>
@@ -101,6 +101,10 @@ static enum un_status bind_fallback(struct un_config *config, const struct un_ke
 static enum un_status bind_keys(struct un_config *config, const struct un_key_table *table,
                                 struct un_yaml *given, struct un_yaml *effective, void *out) {
     for (const struct un_key *key = table->keys; key < table->keys + table->n; ++key) {
+        if (key->type == UN_KEY_PART) {
+            UN_TRY(bind_keys(config, key->sub, given, effective, (unsigned char *)out + key->offset));
+            continue;
+        }
         struct un_yaml *node = given == NULL ? NULL : un_yaml_child(given, key->name);
         if (node == NULL && key->fallback == NULL) return refuse_missing(config, given, effective, key);
         struct un_yaml *child = effective_child(effective, key->name);

@@ -18,7 +18,8 @@ enum un_key_type {
     UN_KEY_FLOATS,  /* double[floats_count] from a sequence of exactly that many */
     UN_KEY_STRINGS, /* struct un_strings from a scalar or a sequence */
     UN_KEY_WEIGHTS, /* double[n of choices] from a mapping choice -> number; absent = 0 */
-    UN_KEY_LIST     /* struct un_list of elements bound by `sub`, from a sequence of mappings */
+    UN_KEY_LIST,    /* struct un_list of elements bound by `sub`, from a sequence of mappings */
+    UN_KEY_PART     /* no key: those of `sub` stand here, and their struct is a member of this one */
 };
 
 struct un_strings {
@@ -32,7 +33,7 @@ struct un_list {
 
 struct un_key_table;
 
-/* One key. min/max are inclusive and only used when min < max. */
+/* One key, written by a macro of keys.h. min/max are inclusive and only used when min < max. */
 struct un_key {
     const char *name;
     enum un_key_type type;
@@ -42,7 +43,7 @@ struct un_key {
     const char *unit;               /* "tokens", "steps", "" ... */
     const char *meaning;            /* one sentence */
     const char *const *choices;     /* NULL-terminated; CHOICE and WEIGHTS */
-    const struct un_key_table *sub; /* LIST */
+    const struct un_key_table *sub; /* LIST, PART */
     int floats_count;               /* FLOATS */
 };
 

@@ -98,6 +98,10 @@ static void fill_row(const char *section, const struct un_key *key, char cell[CO
 static void print_table(FILE *out, const char *section, const struct un_key_table *table,
                         int width[COLUMNS]) {
     for (const struct un_key *key = table->keys; key < table->keys + table->n; ++key) {
+        if (key->type == UN_KEY_PART) {
+            print_table(out, section, key->sub, width);
+            continue;
+        }
         char cell[COLUMNS][CELL];
         fill_row(section, key, cell);
         for (int c = 0; c < COLUMNS; ++c) {

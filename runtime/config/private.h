@@ -29,7 +29,7 @@ struct un_yaml *un_config_find(struct un_yaml *root, const char *dotted);
 struct un_yaml *un_config_reach(struct un_yaml *root, const char *dotted, const char *source,
                                 const char *what);
 
-/* Stores the value of `node` at out + key->offset. Every type but UN_KEY_LIST. */
+/* Stores the value of `node` at out + key->offset. Every type but UN_KEY_LIST and UN_KEY_PART. */
 enum un_status un_config_store(struct un_config *config, const struct un_key *key, const struct un_yaml *node,
                                void *out);
 

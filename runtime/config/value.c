@@ -190,7 +190,8 @@ enum un_status un_config_store(struct un_config *config, const struct un_key *ke
     case UN_KEY_FLOATS: return store_floats(key, node, member);
     case UN_KEY_STRINGS: return store_strings(config, node, member);
     case UN_KEY_WEIGHTS: return store_weights(key, node, member);
-    case UN_KEY_LIST: break;
+    case UN_KEY_LIST:
+    case UN_KEY_PART: break;
     }
     return un_fail(UN_INTERNAL, "key %s of type %d has no value of its own", key->name, (int)key->type);
 }

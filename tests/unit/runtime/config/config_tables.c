@@ -1,53 +1,52 @@
 /* The tables of config_tables.h, and comparison of what was bound. */
 #include "config_tables.h"
-#include <string.h>
 
-#define KEYS(list)       list, sizeof list / sizeof *list
-#define AT(type, member) .offset = offsetof(struct type, member)
+#include "runtime/config/keys.h"
+#include <string.h>
 
 static const char *const devices[] = {"auto", "cpu", "cuda", NULL};
 static const char *const tasks[] = {"mlm", "mrfr", "itm", NULL};
 
-static const struct un_key top_keys[] = {{"device", UN_KEY_CHOICE, AT(top, device), .fallback = "auto",
-                                          .choices = devices, .meaning = "where to compute"}};
+static const struct un_key top_keys[] = {
+    UN_KEY_CHOICE(top, device, "auto", devices, "where to compute"),
+};
 static const struct un_key run_keys[] = {
-    {"dir", UN_KEY_STRING, AT(run, dir), .meaning = "folder of the run"},
-    {"seed", UN_KEY_INT, AT(run, seed), .fallback = "42", .min = 0, .max = 1e18,
-     .meaning = "of all random numbers"},
-    {"note", UN_KEY_STRING, AT(run, note), .fallback = "", .meaning = "free text"}};
+    UN_KEY_STRING(run, dir, UN_REQUIRED, "", "folder of the run"),
+    UN_KEY_INT(run, seed, "42", 0, 1e18, "", "of all random numbers"),
+    UN_KEY_STRING(run, note, "", "", "free text"),
+};
 static const struct un_key set_keys[] = {
-    {"name", UN_KEY_STRING, AT(set, name), .meaning = "of the dataset"},
-    {"text", UN_KEY_STRINGS, AT(set, text), .fallback = "", .meaning = "files or globs"},
-    {"mix", UN_KEY_WEIGHTS, AT(set, mix), .fallback = "{mlm: 1}", .min = 0, .max = 100, .choices = tasks,
-     .meaning = "shares of the objectives"},
-    {"ratio", UN_KEY_FLOAT, AT(set, ratio), .fallback = "1", .min = 0, .max = 10,
-     .meaning = "of all samples"}};
-static const struct un_key_table set_table = {"", KEYS(set_keys), sizeof(struct set)};
+    UN_KEY_STRING(set, name, UN_REQUIRED, "", "of the dataset"),
+    UN_KEY_STRINGS(set, text, "", "files or globs"),
+    UN_KEY_WEIGHTS(set, mix, "{mlm: 1}", 0, 100, "", tasks, "shares of the objectives"),
+    UN_KEY_FLOAT(set, ratio, "1", 0, 10, "", "of all samples"),
+};
+static const struct un_key_table set_table = UN_KEY_TABLE("", set, set_keys);
 static const struct un_key data_keys[] = {
-    {"max_txt_len", UN_KEY_INT, AT(data, max_txt_len), .fallback = "60", .min = 1, .max = 510,
-     .unit = "words", .meaning = "longer texts are cut"},
-    {"conf_th", UN_KEY_FLOAT, AT(data, conf_th), .fallback = "0.2", .min = -1, .max = 1,
-     .meaning = "threshold"},
-    {"train", UN_KEY_LIST, AT(data, train), .fallback = "[]", .sub = &set_table, .meaning = "training sets"},
-    {"valid", UN_KEY_LIST, AT(data, valid), .fallback = "", .sub = &set_table, .meaning = "validation sets"}};
+    UN_KEY_INT(data, max_txt_len, "60", 1, 510, "words", "longer texts are cut"),
+    UN_KEY_FLOAT(data, conf_th, "0.2", -1, 1, "", "threshold"),
+    UN_KEY_LIST(data, train, "[]", set_table, "training sets"),
+    UN_KEY_LIST(data, valid, "", set_table, "validation sets"),
+};
 static const struct un_key optim_keys[] = {
-    {"lr", UN_KEY_FLOAT, AT(optim, lr), .fallback = "5.0e-5", .min = 0, .max = 1, .meaning = "learning rate"},
-    {"betas", UN_KEY_FLOATS, AT(optim, betas), .fallback = "[0.9, 0.98]", .min = 0, .max = 0.999999,
-     .floats_count = 2, .meaning = "decay of the moments"},
-    {"nesterov", UN_KEY_BOOL, AT(optim, nesterov), .fallback = "false", .meaning = "look ahead"}};
+    UN_KEY_FLOAT(optim, lr, "5.0e-5", 0, 1, "", "learning rate"),
+    UN_KEY_FLOATS(optim, betas, 2, "[0.9, 0.98]", 0, 0.999999, "decay of the moments"),
+    UN_KEY_BOOL(optim, nesterov, "false", "look ahead"),
+};
 static const struct un_key train_keys[] = {
-    {"lanes", UN_KEY_INT, AT(train, lanes), .fallback = "8", .min = 1, .max = 65536, .meaning = "streams"},
-    {"steps", UN_KEY_INT, AT(train, steps), .fallback = "100", .meaning = "updates"}};
-static const struct un_key speed_keys[] = {{"tokens_per_lane", UN_KEY_INT, AT(speed, tokens),
-                                            .fallback = "1024", .min = 1, .max = 1e15, .unit = "tokens",
-                                            .meaning = "at most, in a micro-batch"}};
+    UN_KEY_INT(train, lanes, "8", 1, 65536, "", "streams"),
+    UN_KEY_INT(train, steps, "100", 0, 0, "", "updates"),
+};
+static const struct un_key speed_keys[] = {
+    UN_KEY_INT(speed, tokens_per_lane, "1024", 1, 1e15, "tokens", "at most, in a micro-batch"),
+};
 
-static const struct un_key_table top_table = {"", KEYS(top_keys), sizeof(struct top)};
-static const struct un_key_table run_table = {"run", KEYS(run_keys), sizeof(struct run)};
-static const struct un_key_table data_table = {"data", KEYS(data_keys), sizeof(struct data)};
-static const struct un_key_table optim_table = {"optim", KEYS(optim_keys), sizeof(struct optim)};
-static const struct un_key_table train_table = {"train", KEYS(train_keys), sizeof(struct train)};
-static const struct un_key_table speed_table = {"train", KEYS(speed_keys), sizeof(struct speed)};
+static const struct un_key_table top_table = UN_KEY_TABLE("", top, top_keys);
+static const struct un_key_table run_table = UN_KEY_TABLE("run", run, run_keys);
+static const struct un_key_table data_table = UN_KEY_TABLE("data", data, data_keys);
+static const struct un_key_table optim_table = UN_KEY_TABLE("optim", optim, optim_keys);
+static const struct un_key_table train_table = UN_KEY_TABLE("train", train, train_keys);
+static const struct un_key_table speed_table = UN_KEY_TABLE("train", speed, speed_keys);
 
 const struct un_key_table *const config_tables[] = {&top_table,   &run_table,   &data_table,
                                                     &optim_table, &train_table, &speed_table};
@@ -105,5 +104,5 @@ bool config_same(const struct all *a, const struct all *b) {
            same_sets(&a->data.train, &b->data.train) && same_sets(&a->data.valid, &b->data.valid) &&
            a->optim.lr == b->optim.lr && memcmp(a->optim.betas, b->optim.betas, sizeof a->optim.betas) == 0 &&
            a->optim.nesterov == b->optim.nesterov && memcmp(&a->train, &b->train, sizeof a->train) == 0 &&
-           a->speed.tokens == b->speed.tokens;
+           a->speed.tokens_per_lane == b->speed.tokens_per_lane;
 }

@@ -33,7 +33,7 @@ struct train {
     int64_t lanes, steps;
 };
 struct speed { /* shares the section of struct train */
-    int64_t tokens;
+    int64_t tokens_per_lane;
 };
 
 struct all {

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 // clang-format on
 #include "config_tables.h"
+#include "runtime/config/keys.h"
 #include "runtime/memory.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +48,7 @@ static void every_type_is_bound(void **state) {
     assert_true(all.optim.nesterov);
     assert_int_equal(all.train.lanes, 64);
     assert_int_equal(all.train.steps, 100);
-    assert_int_equal(all.speed.tokens, 200000);
+    assert_int_equal(all.speed.tokens_per_lane, 200000);
     un_config_free(config);
 }
 
@@ -108,7 +109,7 @@ static void overrides(void **state) {
     const struct set *set = all.data.train.items, *valid = all.data.valid.items;
     assert_true(all.optim.lr == 1e-3 && all.optim.betas[0] == 0.5 && all.optim.betas[1] == 0.6);
     assert_int_equal(all.train.lanes, 16);
-    assert_int_equal(all.speed.tokens, 200000);
+    assert_int_equal(all.speed.tokens_per_lane, 200000);
     assert_int_equal(all.data.train.n, 3);
     assert_true(set[0].mix[0] == 0 && set[0].mix[2] == 2);
     assert_string_equal(set[0].name, "coco");
@@ -245,6 +246,56 @@ static void help_is_a_table(void **state) {
     free(text);
 }
 
+/* Keys of a table taken in by another stand at its place and in its section, and end in the member. */
+static void a_table_takes_in_another(void **state) {
+    (void)state;
+    struct inner {
+        int64_t threads;
+        bool quiet;
+    };
+    struct outer {
+        int64_t first;
+        struct inner inner;
+        int64_t last;
+    } out;
+    static const struct un_key inner_keys[] = {
+        UN_KEY_INT(inner, threads, "2", 1, 8, "threads", "of a rank"),
+        UN_KEY_BOOL(inner, quiet, "false", "says nothing"),
+    };
+    static const struct un_key_table inner_table = UN_KEY_TABLE("", inner, inner_keys);
+    static const struct un_key outer_keys[] = {
+        UN_KEY_INT(outer, first, "1", 0, 0, "", "before"),
+        UN_KEY_PART(outer, inner, inner_table),
+        UN_KEY_INT(outer, last, "3", 0, 0, "", "after"),
+    };
+    static const struct un_key_table table = UN_KEY_TABLE("tool", outer, outer_keys), *const tables[] = {
+                                                                                          &table};
+    struct un_config *config;
+    assert_int_equal(un_config_parse(&config, "big.yaml", "tool: {threads: 4, last: 7}", NULL, 0), UN_OK);
+    assert_int_equal(un_config_bind(config, &table, &out), UN_OK);
+    assert_int_equal(un_config_finish(config), UN_OK);
+    assert_true(out.first == 1 && out.inner.threads == 4 && !out.inner.quiet && out.last == 7);
+    un_config_free(config);
+    assert_int_equal(un_config_parse(&config, "big.yaml", "tool: {thread: 4}", NULL, 0), UN_OK);
+    assert_int_equal(un_config_bind(config, &table, &out), UN_OK);
+    assert_int_equal(un_config_finish(config), UN_USAGE);
+    assert_string_equal(un_error_get()->text,
+                        "big.yaml:1:8: tool.thread: unknown key; did you mean tool.threads?");
+    un_config_free(config);
+    char *text = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream(&text, &size);
+    un_config_help(file, tables, 1);
+    fclose(file);
+    assert_string_equal(text, "key           type           default  range           meaning\n"
+                              "\n"
+                              "tool.first    whole number   1                        before\n"
+                              "tool.threads  whole number   2        1 .. 8 threads  of a rank\n"
+                              "tool.quiet    true or false  false                    says nothing\n"
+                              "tool.last     whole number   3                        after\n");
+    free(text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(every_type_is_bound, clear_error),
@@ -255,6 +306,7 @@ int main(void) {
         cmocka_unit_test_setup(files, clear_error),
         cmocka_unit_test_setup(nearest_words, clear_error),
         cmocka_unit_test_setup(help_is_a_table, clear_error),
+        cmocka_unit_test_setup(a_table_takes_in_another, clear_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
