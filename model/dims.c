@@ -1,5 +1,6 @@
 /* Sizes of the network: keys, presets, checks, and the work of a pass counted from the shapes. See dims.h. */
 #include "model/dims.h"
+#include "runtime/config/keys.h"
 
 enum { PRESETS = 3 };
 static const char *const preset_names[PRESETS + 1] = {"tiny", "base", "large", NULL};
@@ -10,34 +11,34 @@ static const struct un_dims presets[PRESETS] = {
 /* The same for every preset: those of the released checkpoints. */
 enum { POSITIONS = 512, TOKEN_TYPES = 2 };
 
-#define AT(member) offsetof(struct un_model_keys, member)
-#define SIZE(name, largest, meaning)                                                                         \
-    { #name, UN_KEY_INT, AT(dims.name), "0", 0, largest, "", meaning, NULL, NULL, 0 }
+static const struct un_key dims_keys[] = {
+    UN_KEY_INT(un_dims, vocab_size, "0", 0, 1 << 24, "", "words of the vocabulary; 0: from the text files"),
+    UN_KEY_INT(un_dims, hidden_size, "0", 0, 1 << 16, "", "width of a token; 0: from the preset"),
+    UN_KEY_INT(un_dims, num_hidden_layers, "0", 0, 1024, "", "encoder layers; 0: from the preset"),
+    UN_KEY_INT(un_dims, num_attention_heads, "0", 0, 1024, "",
+               "attention heads, must divide hidden_size; 0: from the preset"),
+    UN_KEY_INT(un_dims, intermediate_size, "0", 0, 1 << 18, "",
+               "width between the two feed-forward maps; 0: from the preset"),
+    UN_KEY_INT(un_dims, max_position_embeddings, "0", 0, 1 << 20, "", "positions a text may have; 0: 512"),
+    UN_KEY_INT(un_dims, type_vocab_size, "0", 0, 1 << 10, "", "token types, 0 = word, 1 = region; 0: 2"),
+    UN_KEY_INT(un_dims, img_dim, "0", 0, 1 << 20, "", "width of a region feature; 0: from the image files"),
+    UN_KEY_INT(un_dims, img_label_dim, "0", 0, 1 << 20, "",
+               "region classes, class 0 = background; 0: from the image files"),
+    UN_KEY_FLOAT(
+        un_dims, dropout, "0.1", 0, 0.9, "",
+        "probability to drop an element, after embeddings, in attention, after both halves of a layer"),
+    UN_KEY_FLOAT(un_dims, initializer_range, "0.02", 0, 10, "", "standard deviation of the initial weights"),
+};
+static const struct un_key_table dims_table = UN_KEY_TABLE("", un_dims, dims_keys);
 
 static const struct un_key keys[] = {
-    {"preset", UN_KEY_CHOICE, AT(preset), "base", 0, 0, "", "sizes that are not given by themselves",
-     preset_names, NULL, 0},
-    SIZE(vocab_size, 1 << 24, "words of the vocabulary; 0: from the text files"),
-    SIZE(hidden_size, 1 << 16, "width of a token; 0: from the preset"),
-    SIZE(num_hidden_layers, 1024, "encoder layers; 0: from the preset"),
-    SIZE(num_attention_heads, 1024, "attention heads, must divide hidden_size; 0: from the preset"),
-    SIZE(intermediate_size, 1 << 18, "width between the two feed-forward maps; 0: from the preset"),
-    SIZE(max_position_embeddings, 1 << 20, "positions a text may have; 0: 512"),
-    SIZE(type_vocab_size, 1 << 10, "token types, 0 = word, 1 = region; 0: 2"),
-    SIZE(img_dim, 1 << 20, "width of a region feature; 0: from the image files"),
-    SIZE(img_label_dim, 1 << 20, "region classes, class 0 = background; 0: from the image files"),
-    {"dropout", UN_KEY_FLOAT, AT(dims.dropout), "0.1", 0, 0.9, "",
-     "probability to drop an element, after embeddings, in attention, after both halves of a layer", NULL,
-     NULL, 0},
-    {"initializer_range", UN_KEY_FLOAT, AT(dims.initializer_range), "0.02", 0, 10, "",
-     "standard deviation of the initial weights", NULL, NULL, 0},
-    {"init", UN_KEY_STRING, AT(init), "", 0, 0, "file",
-     "initial weights of a fresh start: safetensors with names of UNITER or BERT, or a run's folder; what it "
-     "does not hold, or empty: random",
-     NULL, NULL, 0}};
-
-const struct un_key_table un_model_key_table = {"model", keys, sizeof keys / sizeof *keys,
-                                                sizeof(struct un_model_keys)};
+    UN_KEY_CHOICE(un_model_keys, preset, "base", preset_names, "sizes that are not given by themselves"),
+    UN_KEY_PART(un_model_keys, dims, dims_table),
+    UN_KEY_STRING(un_model_keys, init, "", "file",
+                  "initial weights of a fresh start: safetensors with names of UNITER or BERT, or a run's "
+                  "folder; what it does not hold, or empty: random"),
+};
+const struct un_key_table un_model_key_table = UN_KEY_TABLE("model", un_model_keys, keys);
 
 static void take_if_zero(int64_t *size, int64_t from_preset) {
     if (*size == 0) *size = from_preset;

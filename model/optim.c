@@ -1,27 +1,22 @@
 /* The optimizer's law, see optim.h. Scalars are computed in double as uniter_torch does and rounded once. */
 #include "model/optim.h"
 
+#include "runtime/config/keys.h"
 #include "runtime/memory.h"
 
 #include <math.h>
 
-#define AT(member) offsetof(struct un_optim_keys, member)
 static const struct un_key keys[] = {
-    {"lr", UN_KEY_FLOAT, AT(lr), "5.0e-5", 0, 1, "", "learning rate after the warm-up", NULL, NULL, 0},
-    {"betas", UN_KEY_FLOATS, AT(betas), "[0.9, 0.98]", 0, 0.999999, "", "decay of the two moments of Adam",
-     NULL, NULL, 2},
-    {"eps", UN_KEY_FLOAT, AT(eps), "1.0e-6", 1e-12, 1, "", "added to the root of the second moment", NULL,
-     NULL, 0},
-    {"weight_decay", UN_KEY_FLOAT, AT(weight_decay), "0.01", 0, 1, "",
-     "share of a weight taken off, times lr; biases and parameters named LayerNorm are spared", NULL, NULL,
-     0},
-    {"warmup_steps", UN_KEY_INT, AT(warmup_steps), "10000", 0, 1e12, "steps",
-     "steps in which lr rises from 0", NULL, NULL, 0},
-    {"grad_norm", UN_KEY_FLOAT, AT(grad_norm), "5.0", 0, 1e9, "",
-     "the gradient is scaled down to this norm; 0: never", NULL, NULL, 0}};
-
-const struct un_key_table un_optim_key_table = {"optim", keys, sizeof keys / sizeof *keys,
-                                                sizeof(struct un_optim_keys)};
+    UN_KEY_FLOAT(un_optim_keys, lr, "5.0e-5", 0, 1, "", "learning rate after the warm-up"),
+    UN_KEY_FLOATS(un_optim_keys, betas, 2, "[0.9, 0.98]", 0, 0.999999, "decay of the two moments of Adam"),
+    UN_KEY_FLOAT(un_optim_keys, eps, "1.0e-6", 1e-12, 1, "", "added to the root of the second moment"),
+    UN_KEY_FLOAT(un_optim_keys, weight_decay, "0.01", 0, 1, "",
+                 "share of a weight taken off, times lr; biases and parameters named LayerNorm are spared"),
+    UN_KEY_INT(un_optim_keys, warmup_steps, "10000", 0, 1e12, "steps", "steps in which lr rises from 0"),
+    UN_KEY_FLOAT(un_optim_keys, grad_norm, "5.0", 0, 1e9, "",
+                 "the gradient is scaled down to this norm; 0: never"),
+};
+const struct un_key_table un_optim_key_table = UN_KEY_TABLE("optim", un_optim_keys, keys);
 
 static const double lowest_lr = 1e-8; /* the authors never let it reach 0 */
 

@@ -1,119 +1,47 @@
 /* The data set's key tables and its answers from memory. */
 #include "io/data/dataset.h"
 #include "io/data/private.h"
+#include "runtime/config/keys.h"
 #include "runtime/memory.h"
 #include <string.h>
 
 static const struct un_key dataset_keys[] = {
-    {.name = "name",
-     .type = UN_KEY_STRING,
-     .offset = offsetof(struct un_dataset_keys, name),
-     .meaning = "name of the data set, for the log"},
-    {.name = "text",
-     .type = UN_KEY_STRINGS,
-     .offset = offsetof(struct un_dataset_keys, text),
-     .meaning = "text files (*.txt.h5): a path, a pattern, or a list of both"},
-    {.name = "images",
-     .type = UN_KEY_STRINGS,
-     .offset = offsetof(struct un_dataset_keys, images),
-     .meaning = "image files (*.img.h5): a path, a pattern, or a list of both"},
-    {.name = "mix",
-     .type = UN_KEY_WEIGHTS,
-     .offset = offsetof(struct un_dataset_keys, mix),
-     .fallback = "{}",
-     .min = 0,
-     .max = 1e9,
-     .unit = "ratio",
-     .choices = un_objective_names,
-     .meaning =
-         "share of samples of each objective of this data set; for data.valid, nothing means all objectives"},
+    UN_KEY_STRING(un_dataset_keys, name, UN_REQUIRED, "", "name of the data set, for the log"),
+    UN_KEY_STRINGS(un_dataset_keys, text, UN_REQUIRED,
+                   "text files (*.txt.h5): a path, a pattern, or a list of both"),
+    UN_KEY_STRINGS(un_dataset_keys, images, UN_REQUIRED,
+                   "image files (*.img.h5): a path, a pattern, or a list of both"),
+    UN_KEY_WEIGHTS(
+        un_dataset_keys, mix, "{}", 0, 1e9, "ratio", un_objective_names,
+        "share of samples of each objective of this data set; for data.valid, nothing means all objectives"),
 };
-static const struct un_key_table dataset_table = {
-    "", dataset_keys, sizeof dataset_keys / sizeof dataset_keys[0], sizeof(struct un_dataset_keys)};
+static const struct un_key_table dataset_table = UN_KEY_TABLE("", un_dataset_keys, dataset_keys);
 
 const char *const un_cache_kind_names[] = {"auto", "device", "host", "none", NULL};
 static const char *const missing_choices[] = {"error", "skip", NULL};
 
 static const struct un_key data_keys[] = {
-    {.name = "max_txt_len",
-     .type = UN_KEY_INT,
-     .offset = offsetof(struct un_data_keys, max_txt_len),
-     .fallback = "60",
-     .min = 1,
-     .max = 65536,
-     .unit = "words",
-     .meaning = "longest text used, without [CLS] and [SEP]; longer ones are left out"},
-    {.name = "conf_th",
-     .type = UN_KEY_FLOAT,
-     .offset = offsetof(struct un_data_keys, conf_th),
-     .fallback = "0.2",
-     .min = -1,
-     .max = 1,
-     .meaning = "regions above this confidence are used; -1: exactly num_bb"},
-    {.name = "min_bb",
-     .type = UN_KEY_INT,
-     .offset = offsetof(struct un_data_keys, min_bb),
-     .fallback = "10",
-     .min = 1,
-     .max = 65536,
-     .unit = "regions",
-     .meaning = "regions an image gives at least"},
-    {.name = "max_bb",
-     .type = UN_KEY_INT,
-     .offset = offsetof(struct un_data_keys, max_bb),
-     .fallback = "100",
-     .min = 1,
-     .max = 65536,
-     .unit = "regions",
-     .meaning = "regions an image gives at most"},
-    {.name = "num_bb",
-     .type = UN_KEY_INT,
-     .offset = offsetof(struct un_data_keys, num_bb),
-     .fallback = "36",
-     .min = 1,
-     .max = 65536,
-     .unit = "regions",
-     .meaning = "regions an image gives under conf_th: -1"},
-    {.name = "missing",
-     .type = UN_KEY_CHOICE,
-     .offset = offsetof(struct un_data_keys, missing),
-     .fallback = "error",
-     .choices = missing_choices,
-     .meaning = "what to do with texts whose image is in no file"},
-    {.name = "cache",
-     .type = UN_KEY_CHOICE,
-     .offset = offsetof(struct un_data_keys, cache),
-     .fallback = "auto",
-     .choices = un_cache_kind_names,
-     .meaning =
-         "where a rank's training data stay after they were first read; device: the region features on the "
-         "card, as many as fit, the rest as under host; host: in at most loader.cache_mb of memory; none: "
-         "nowhere; auto: device if there is a card with room for all of the rank's features beside "
-         "everything "
-         "else, otherwise host. The results are the same"},
-    {.name = "tries",
-     .type = UN_KEY_INT,
-     .offset = offsetof(struct un_data_keys, tries),
-     .fallback = "7",
-     .min = 1,
-     .max = 1000,
-     .unit = "tries",
-     .meaning = "of a read that fails, with pauses of 0.2, 0.4, 0.8 ... at most 15 seconds; the file is "
-                "opened anew"},
-    {.name = "train",
-     .type = UN_KEY_LIST,
-     .offset = offsetof(struct un_data_keys, train),
-     .sub = &dataset_table,
-     .meaning = "data sets to train on"},
-    {.name = "valid",
-     .type = UN_KEY_LIST,
-     .offset = offsetof(struct un_data_keys, valid),
-     .fallback = "[]",
-     .sub = &dataset_table,
-     .meaning = "data sets to validate on"},
+    UN_KEY_INT(un_data_keys, max_txt_len, "60", 1, 65536, "words",
+               "longest text used, without [CLS] and [SEP]; longer ones are left out"),
+    UN_KEY_FLOAT(un_data_keys, conf_th, "0.2", -1, 1, "",
+                 "regions above this confidence are used; -1: exactly num_bb"),
+    UN_KEY_INT(un_data_keys, min_bb, "10", 1, 65536, "regions", "regions an image gives at least"),
+    UN_KEY_INT(un_data_keys, max_bb, "100", 1, 65536, "regions", "regions an image gives at most"),
+    UN_KEY_INT(un_data_keys, num_bb, "36", 1, 65536, "regions", "regions an image gives under conf_th: -1"),
+    UN_KEY_CHOICE(un_data_keys, missing, "error", missing_choices,
+                  "what to do with texts whose image is in no file"),
+    UN_KEY_CHOICE(un_data_keys, cache, "auto", un_cache_kind_names,
+                  "where a rank's training data stay after they were first read; device: the region features "
+                  "on the card, as many as fit, the rest as under host; host: in at most loader.cache_mb of "
+                  "memory; none: nowhere; auto: device if there is a card with room for all of the rank's "
+                  "features beside everything else, otherwise host. The results are the same"),
+    UN_KEY_INT(
+        un_data_keys, tries, "7", 1, 1000, "tries",
+        "of a read that fails, with pauses of 0.2, 0.4, 0.8 ... at most 15 seconds; the file is opened anew"),
+    UN_KEY_LIST(un_data_keys, train, UN_REQUIRED, dataset_table, "data sets to train on"),
+    UN_KEY_LIST(un_data_keys, valid, "[]", dataset_table, "data sets to validate on"),
 };
-const struct un_key_table un_data_key_table = {"data", data_keys, sizeof data_keys / sizeof data_keys[0],
-                                               sizeof(struct un_data_keys)};
+const struct un_key_table un_data_key_table = UN_KEY_TABLE("data", un_data_keys, data_keys);
 
 const struct un_dataset_info *un_dataset_info(const struct un_dataset *d) {
     return &d->info;

@@ -2,45 +2,45 @@
 #include "io/synth/synth.h"
 #include "io/disk/files.h"
 #include "io/synth/write.h"
+#include "runtime/config/keys.h"
 #include "runtime/memory.h"
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define KEY(type, field, fallback, min, max, unit, meaning)                                                  \
-    { #field, type, offsetof(struct un_synth_keys, field), fallback, min, max, unit, meaning, NULL, NULL, 0 }
-#define INT(...)   KEY(UN_KEY_INT, __VA_ARGS__)
-#define FLOAT(...) KEY(UN_KEY_FLOAT, __VA_ARGS__)
-#define TEXT(...)  KEY(UN_KEY_STRING, __VA_ARGS__)
-
 _Static_assert(UN_SYNTH_CLASSES == 46, "the default of img_label_dim is the number of classes");
 static const struct un_key keys_of_synth[] = {
-    INT(seed, "1", 0, 9007199254740992.0, "",
-        "another seed is another world: other prototypes, other scenes"),
-    INT(train_images, "4000", 1, 1e8, "images", "scenes of each data set's train split"),
-    INT(valid_images, "200", 1, 1e8, "images", "scenes of each data set's valid split"),
-    INT(texts, "2", 1, 1000, "texts", "captions an image; vg has twice as many phrases"),
-    FLOAT(caption_scale, "1", 1, 8, "clauses", "clauses a caption in the mean"),
-    INT(img_dim, "128", 4, 65536, "", "width of a region's feature"),
-    INT(img_label_dim, "46", UN_SYNTH_CLASSES, 65536, "",
-        "classes of a soft label with the background; the world has 46"),
-    INT(min_objects, "2", 1, UN_SYNTH_MAX_THINGS, "things",
-        "fewest things in a scene, beside ground and backdrop"),
-    INT(max_objects, "5", 1, UN_SYNTH_MAX_THINGS, "things", "most things in a scene"),
-    FLOAT(duplicates, "0.25", 0, 1, "", "probability that an object is detected twice"),
-    INT(min_background, "0", 0, UN_SYNTH_MAX_CLUTTER, "regions", "fewest regions that show no object"),
-    INT(max_background, "2", 0, UN_SYNTH_MAX_CLUTTER, "regions", "most regions that show no object"),
-    FLOAT(faint, "0.25", 0, 1, "", "share of the background regions with confidence under 0.2"),
-    FLOAT(noise, "0.5", 0, 10, "",
-          "standard deviation of the feature noise (prototypes: 1); also how far classes are confused"),
-    TEXT(sets, "coco,vg,cc,sbu", 0, 0, "", "data sets to make, separated by commas"),
-    TEXT(vocab, "\"\"", 0, 0, "", "WordPiece vocabulary file instead of the world's own"),
-    INT(vocab_size, "0", 0, 1e6, "pieces",
-        "fill the own vocabulary up to this size with unused entries; 0: as it is"),
+    UN_KEY_INT(un_synth_keys, seed, "1", 0, 9007199254740992.0, "",
+               "another seed is another world: other prototypes, other scenes"),
+    UN_KEY_INT(un_synth_keys, train_images, "4000", 1, 1e8, "images",
+               "scenes of each data set's train split"),
+    UN_KEY_INT(un_synth_keys, valid_images, "200", 1, 1e8, "images", "scenes of each data set's valid split"),
+    UN_KEY_INT(un_synth_keys, texts, "2", 1, 1000, "texts",
+               "captions an image; vg has twice as many phrases"),
+    UN_KEY_FLOAT(un_synth_keys, caption_scale, "1", 1, 8, "clauses", "clauses a caption in the mean"),
+    UN_KEY_INT(un_synth_keys, img_dim, "128", 4, 65536, "", "width of a region's feature"),
+    UN_KEY_INT(un_synth_keys, img_label_dim, "46", UN_SYNTH_CLASSES, 65536, "",
+               "classes of a soft label with the background; the world has 46"),
+    UN_KEY_INT(un_synth_keys, min_objects, "2", 1, UN_SYNTH_MAX_THINGS, "things",
+               "fewest things in a scene, beside ground and backdrop"),
+    UN_KEY_INT(un_synth_keys, max_objects, "5", 1, UN_SYNTH_MAX_THINGS, "things", "most things in a scene"),
+    UN_KEY_FLOAT(un_synth_keys, duplicates, "0.25", 0, 1, "", "probability that an object is detected twice"),
+    UN_KEY_INT(un_synth_keys, min_background, "0", 0, UN_SYNTH_MAX_CLUTTER, "regions",
+               "fewest regions that show no object"),
+    UN_KEY_INT(un_synth_keys, max_background, "2", 0, UN_SYNTH_MAX_CLUTTER, "regions",
+               "most regions that show no object"),
+    UN_KEY_FLOAT(un_synth_keys, faint, "0.25", 0, 1, "",
+                 "share of the background regions with confidence under 0.2"),
+    UN_KEY_FLOAT(
+        un_synth_keys, noise, "0.5", 0, 10, "",
+        "standard deviation of the feature noise (prototypes: 1); also how far classes are confused"),
+    UN_KEY_STRING(un_synth_keys, sets, "coco,vg,cc,sbu", "", "data sets to make, separated by commas"),
+    UN_KEY_STRING(un_synth_keys, vocab, "\"\"", "", "WordPiece vocabulary file instead of the world's own"),
+    UN_KEY_INT(un_synth_keys, vocab_size, "0", 0, 1e6, "pieces",
+               "fill the own vocabulary up to this size with unused entries; 0: as it is"),
 };
-const struct un_key_table un_synth_key_table = {
-    "", keys_of_synth, sizeof keys_of_synth / sizeof *keys_of_synth, sizeof(struct un_synth_keys)};
+const struct un_key_table un_synth_key_table = UN_KEY_TABLE("", un_synth_keys, keys_of_synth);
 
 /* The table's ranges again, for callers that filled the struct by hand. */
 static enum un_status check_ranges(const struct un_synth_keys *keys) {

@@ -4,53 +4,54 @@
 #include "io/convert/world/private.h"
 #include "io/disk/files.h"
 #include "runtime/clock.h"
+#include "runtime/config/keys.h"
 #include "runtime/memory.h"
 
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
-#define KEY(type, field, fallback, min, max, unit, meaning)                                                  \
-    {                                                                                                        \
-#field, type, offsetof(struct un_captions_keys, field), fallback, min, max, unit, meaning, NULL,     \
-            NULL, 0                                                                                          \
-    }
-#define INT(...)   KEY(UN_KEY_INT, __VA_ARGS__)
-#define FLOAT(...) KEY(UN_KEY_FLOAT, __VA_ARGS__)
-#define TEXT(...)  KEY(UN_KEY_STRING, __VA_ARGS__)
-#define BOOL(...)  KEY(UN_KEY_BOOL, __VA_ARGS__)
-
 static const struct un_key keys_of_captions[] = {
-    TEXT(captions, NULL, 0, 0, "",
-         "captions: one a line, or image id, tab, caption; or a *.txt.h5 with sentences"),
-    TEXT(classes, NULL, 0, 0, "", "names of the detector's classes: line n is class n, synonyms by commas"),
-    TEXT(attributes, "\"\"", 0, 0, "", "names of attributes, in the same form; none: no attributes"),
-    TEXT(vocab, NULL, 0, 0, "", "WordPiece vocabulary file"),
-    BOOL(own_scenes, "false", 0, 0, "", "a scene for every caption, even where captions share an image"),
-    FLOAT(valid, "0.05", 0, 0.9, "", "share of the scenes that are for validation; 0: no such files"),
-    INT(seed, "1", 0, 9007199254740992.0, "", "another seed: other features, boxes, distractors, split"),
-    INT(img_dim, "256", 4, 65536, "", "width of a region's feature"),
-    INT(img_label_dim, "0", 0, 65536, "",
-        "classes of a soft label with the background; 0: the classes and one"),
-    INT(most_alike, "4", 1, 16, "objects", "most objects that one mention (\"ten dogs\") stands for"),
-    INT(max_txt_len, "60", 0, 4096, "pieces", "longer captions are left out and counted; 0: none are"),
-    INT(min_distractors, "2", 0, UN_SCENE_DISTRACTORS, "objects", "fewest objects that no caption names"),
-    INT(max_distractors, "5", 0, UN_SCENE_DISTRACTORS, "objects", "most objects that no caption names"),
-    FLOAT(duplicates, "0.25", 0, 1, "", "probability that an object is detected twice"),
-    INT(min_background, "0", 0, UN_SCENE_CLUTTER, "regions", "fewest regions that show no object"),
-    INT(max_background, "2", 0, UN_SCENE_CLUTTER, "regions", "most regions that show no object"),
-    FLOAT(faint, "0.25", 0, 1, "", "share of the background regions with confidence under 0.2"),
-    FLOAT(noise, "0.5", 0, 10, "",
-          "standard deviation of the feature noise (prototypes: 1); also how alike classes may look"),
-    INT(threads, "0", 0, 1024, "threads", "0: as many as the process may use"),
-    BOOL(quiet, "false", 0, 0, "", "neither progress nor summary"),
+    UN_KEY_STRING(un_captions_keys, captions, UN_REQUIRED, "",
+                  "captions: one a line, or image id, tab, caption; or a *.txt.h5 with sentences"),
+    UN_KEY_STRING(un_captions_keys, classes, UN_REQUIRED, "",
+                  "names of the detector's classes: line n is class n, synonyms by commas"),
+    UN_KEY_STRING(un_captions_keys, attributes, "\"\"", "",
+                  "names of attributes, in the same form; none: no attributes"),
+    UN_KEY_STRING(un_captions_keys, vocab, UN_REQUIRED, "", "WordPiece vocabulary file"),
+    UN_KEY_BOOL(un_captions_keys, own_scenes, "false",
+                "a scene for every caption, even where captions share an image"),
+    UN_KEY_FLOAT(un_captions_keys, valid, "0.05", 0, 0.9, "",
+                 "share of the scenes that are for validation; 0: no such files"),
+    UN_KEY_INT(un_captions_keys, seed, "1", 0, 9007199254740992.0, "",
+               "another seed: other features, boxes, distractors, split"),
+    UN_KEY_INT(un_captions_keys, img_dim, "256", 4, 65536, "", "width of a region's feature"),
+    UN_KEY_INT(un_captions_keys, img_label_dim, "0", 0, 65536, "",
+               "classes of a soft label with the background; 0: the classes and one"),
+    UN_KEY_INT(un_captions_keys, most_alike, "4", 1, 16, "objects",
+               "most objects that one mention (\"ten dogs\") stands for"),
+    UN_KEY_INT(un_captions_keys, max_txt_len, "60", 0, 4096, "pieces",
+               "longer captions are left out and counted; 0: none are"),
+    UN_KEY_INT(un_captions_keys, min_distractors, "2", 0, UN_SCENE_DISTRACTORS, "objects",
+               "fewest objects that no caption names"),
+    UN_KEY_INT(un_captions_keys, max_distractors, "5", 0, UN_SCENE_DISTRACTORS, "objects",
+               "most objects that no caption names"),
+    UN_KEY_FLOAT(un_captions_keys, duplicates, "0.25", 0, 1, "",
+                 "probability that an object is detected twice"),
+    UN_KEY_INT(un_captions_keys, min_background, "0", 0, UN_SCENE_CLUTTER, "regions",
+               "fewest regions that show no object"),
+    UN_KEY_INT(un_captions_keys, max_background, "2", 0, UN_SCENE_CLUTTER, "regions",
+               "most regions that show no object"),
+    UN_KEY_FLOAT(un_captions_keys, faint, "0.25", 0, 1, "",
+                 "share of the background regions with confidence under 0.2"),
+    UN_KEY_FLOAT(un_captions_keys, noise, "0.5", 0, 10, "",
+                 "standard deviation of the feature noise (prototypes: 1); also how alike classes may look"),
+    UN_KEY_INT(un_captions_keys, threads, "0", 0, 1024, "threads", "0: as many as the process may use"),
+    UN_KEY_BOOL(un_captions_keys, quiet, "false", "neither progress nor summary"),
 };
-const struct un_key_table un_captions_key_table = {"", keys_of_captions,
-                                                   sizeof keys_of_captions / sizeof *keys_of_captions,
-                                                   sizeof(struct un_captions_keys)};
+const struct un_key_table un_captions_key_table = UN_KEY_TABLE("", un_captions_keys, keys_of_captions);
 
 /* Every file of a run, so that it can refuse before it starts and clean up after a failure. */
 enum target { TRAIN_IMAGES, TRAIN_TEXTS, VOCAB, CLASSES, VALID_IMAGES, VALID_TEXTS, TARGETS };
