@@ -29,7 +29,7 @@ INCLUDES = [
     (r"runtime/cuda/.*", r"runtime/(cuda/)?[^/]+"),
     (r"runtime/.*", r"runtime/(config/)?[^/]+"),
     (r"model/.*", r"(runtime|model)/.+"),
-    (r"comm/.*", r"(runtime|comm)/[^/]+"),
+    (r"comm/.*", r"runtime/(config/)?[^/]+|comm/[^/]+"),
     (r"io/.*", r"runtime/.+|io/.+|model/batch\.h|comm/(comm|shard)\.h"),
     (r"launch/.*", r"(runtime|model|comm|launch)/.+|io/.+"),
 ]

@@ -101,10 +101,10 @@ void un_job_lower(struct un_job *job) {
 
 enum un_status un_job_find_device(struct un_job *job) {
     const struct un_run_config *c = &job->config;
-    int threads = (int)c->run.threads;
-    UN_TRY(un_topology_bind(&job->topology, job->comm, c->run.bind != UN_BIND_NONE));
+    int threads = (int)c->run.cores.threads;
+    UN_TRY(un_topology_bind(&job->topology, job->comm, c->run.cores.bind != UN_BIND_NONE));
     if (threads == 0) threads = un_topology_threads(&job->topology, job->comm);
-    UN_TRY(un_device_open(un_device_names[c->top.device], threads, job->comm->local_rank, &job->device));
+    UN_TRY(un_device_open(un_device_names[c->device.device], threads, job->comm->local_rank, &job->device));
     job->device->tf32 = c->train.precision == UN_PRECISION_TF32;
     un_topology_place_threads(&job->topology, job->device);
     return UN_OK;

@@ -38,7 +38,7 @@ static enum un_type activations(const struct un_job *job) {
 struct un_model_setup un_job_model_setup(const struct un_job *job) {
     return (struct un_model_setup){.dims = job->dims,
                                    .caps = job->caps,
-                                   .wra = un_run_config_transport(&job->config),
+                                   .wra = un_wra_transport(&job->config.wra),
                                    .seed = (uint64_t)job->config.run.seed,
                                    .train = true,
                                    .act = activations(job)};

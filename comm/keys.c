@@ -1,0 +1,16 @@
+#include "comm/keys.h"
+#include "runtime/config/keys.h"
+
+const char *const un_backend_names[] = {"auto", "self", "mpi", "nccl", NULL};
+
+static const struct un_key keys[] = {
+    UN_KEY_CHOICE(un_comm_keys, backend, "auto", un_backend_names,
+                  "how ranks talk: self: one process; mpi: through the host; nccl: gradients and parameters "
+                  "from card to card, one for each rank; auto: what the start and the machine allow"),
+    UN_KEY_INT(un_comm_keys, bucket_mb, "25", 1, 4096, "MiB",
+               "size of the pieces in which gradients are reduced and parameters gathered"),
+    UN_KEY_BOOL(un_comm_keys, overlap, "true",
+                "a thread of each rank communicates while the others compute; false: one after the other, "
+                "with the same results"),
+};
+const struct un_key_table un_comm_key_table = UN_KEY_TABLE("comm", un_comm_keys, keys);

@@ -1,0 +1,53 @@
+#include "launch/job/keys.h"
+#include "runtime/config/keys.h"
+
+static const char *const mixing_names[] = {"sample", "batch", NULL};
+static const char *const precision_names[] = {"auto", "fp32", "tf32", "bf16", NULL};
+
+static const struct un_key run_keys[] = {
+    UN_KEY_STRING(un_run_keys, dir, UN_REQUIRED, "folder", "the run's folder: config.yaml, log/, ckpt/"),
+    UN_KEY_INT(un_run_keys, seed, "42", 0, 9e15, "", "key of every random number of the run"),
+    UN_KEY_PART(un_run_keys, cores, un_cores_key_table),
+    UN_KEY_FLOAT(un_run_keys, timeout, "1800", 0, 1e7, "seconds",
+                 "a step, collective, checkpoint, validation or start that lasts longer ends the job within "
+                 "twice this time and names the ranks that did not arrive; 0: never"),
+    UN_KEY_FLOAT(un_run_keys, patience, "30", 5, 1e5, "seconds",
+                 "a start waits so long for another run to leave the folder; one without a sign of life for "
+                 "so long is taken over"),
+};
+const struct un_key_table un_run_key_table = UN_KEY_TABLE("run", un_run_keys, run_keys);
+
+static const struct un_key train_keys[] = {
+    UN_KEY_INT(un_train_keys, steps, UN_REQUIRED, 1, 4e9, "updates",
+               "length of the training and of the learning-rate schedule"),
+    UN_KEY_INT(un_train_keys, lanes, UN_REQUIRED, 1, 65536, "lanes",
+               "independent streams of micro-batches; their gradients make one update"),
+    UN_KEY_INT(un_train_keys, tokens_per_lane, UN_REQUIRED, 8, 1048576, "tokens",
+               "budget of a micro-batch: words, special tokens, regions"),
+    UN_KEY_CHOICE(un_train_keys, mixing, "sample", mixing_names,
+                  "draw the objective for every sample, or one for all lanes of a step"),
+    UN_KEY_CHOICE(un_train_keys, precision, "auto", precision_names,
+                  "of activations and matrix products; tf32: fp32 with shortened factors in the products; "
+                  "auto: bf16 on a card; the CPU computes in fp32 always"),
+    UN_KEY_BOOL(un_train_keys, graph, "false",
+                "a card replays passes of the same shape as graphs: meant for small networks, whose kernels "
+                "are shorter than their launches"),
+    UN_KEY_BOOL(un_train_keys, exact, "true",
+                "add gradients in an order that does not depend on the number of ranks"),
+    UN_KEY_FLOAT(un_train_keys, itm_neg_prob, "0.5", 0, 1, "probability",
+                 "share of itm pairs that get another image"),
+    UN_KEY_FLOAT(un_train_keys, itm_ot_lambda, "0.1", 0, 1e3, "",
+                 "weight of the word-region alignment inside itm"),
+    UN_KEY_FLOAT(un_train_keys, mrm_prob, "0.15", 0, 1, "probability",
+                 "of a region to be masked (mrfr, mrc, mrckl)"),
+    UN_KEY_FLOAT(un_train_keys, mlm_prob, "0.15", 0, 1, "probability", "of a word to be masked (mlm)"),
+    UN_KEY_INT(un_train_keys, max_skipped, "10", 1, 1e9, "steps",
+               "updates skipped in a row (a loss or the gradient not finite) before the run ends"),
+};
+const struct un_key_table un_train_key_table = UN_KEY_TABLE("train", un_train_keys, train_keys);
+
+static const struct un_key valid_keys[] = {
+    UN_KEY_INT(un_valid_keys, every, "5000", 0, 4e9, "steps",
+               "a validation after so many updates and at the end; 0: only at the end"),
+};
+const struct un_key_table un_valid_key_table = UN_KEY_TABLE("valid", un_valid_keys, valid_keys);

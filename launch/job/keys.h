@@ -1,0 +1,27 @@
+/* Keys that belong to the whole run: sections `run`, `train` and `valid`. */
+#ifndef UN_LAUNCH_JOB_KEYS_H
+#define UN_LAUNCH_JOB_KEYS_H
+
+#include "runtime/device_keys.h"
+
+enum un_precision { UN_PRECISION_AUTO, UN_PRECISION_FP32, UN_PRECISION_TF32, UN_PRECISION_BF16 };
+
+struct un_run_keys {
+    char dir[256];
+    int64_t seed;
+    struct un_cores_keys cores;
+    double timeout, patience; /* seconds */
+};
+struct un_train_keys {
+    int64_t steps, lanes, tokens_per_lane;
+    int mixing, precision;
+    bool exact, graph;
+    double itm_neg_prob, itm_ot_lambda, mrm_prob, mlm_prob;
+    int64_t max_skipped; /* steps in a row with a loss that is not finite */
+};
+struct un_valid_keys {
+    int64_t every; /* steps */
+};
+extern const struct un_key_table un_run_key_table, un_train_key_table, un_valid_key_table;
+
+#endif
