@@ -1,5 +1,6 @@
 """README's "Bring your data", line by line: every command of the table is run as it stands there, in a folder that holds what
-"you have" says, real files where the shared data are present. Skipped without them.
+"you have" says, real files where the shared data are present. Skipped without them. Before that, every path in backticks that
+names a file of the repository exists, in README.md, the READMEs of the rooms and their pages.
 """
 import json
 import os
@@ -12,10 +13,31 @@ import runlib as R
 try:
     import h5py
     import numpy as np
-except ImportError as error:
-    R.skip(f"no {error.name}")
+except ImportError:
+    h5py = None
 
 DATA = R.SHARED / "data"
+ROOMS = ("runtime", "model", "comm", "io", "launch", "tests", "ci", "configs")
+PATH = re.compile(r"[\w.*-]+(?:/[\w.*-]+)*/?")
+SOURCE = re.compile(r".*\.(?:c|h|cu|cuh|cpp|py|sh|md|cmake)")
+
+
+def pages():
+    found = [*R.ROOT.glob("*.md"), *(R.ROOT / ".github").glob("*.md")]
+    return found + [page for room in ROOMS for page in (R.ROOT / room).rglob("*.md")]
+
+
+def missing_paths(page):
+    """Words in backticks, and the first words of commands, that say they are files of the repository and are none."""
+    rooms = {f"{room}/" for room in ROOMS}
+    own = {f"{path.name}/" for path in page.parent.iterdir() if path.is_dir()}
+    for quoted in re.findall(r"`([^`\n]+)`", page.read_text()):
+        word = quoted.split()[0]
+        if not PATH.fullmatch(word) or not (SOURCE.fullmatch(word) or word[: word.find("/") + 1] in rooms | own):
+            continue
+        if not any(any(base.glob(word.rstrip("/"))) for base in (page.parent, R.ROOT)) and not (
+                "/" not in word and any(any((R.ROOT / room).rglob(word)) for room in ROOMS)):
+            yield word
 
 
 def commands():
@@ -82,8 +104,13 @@ def what_you_have(folder):
 
 
 def main():
+    for page in pages():
+        missing = sorted(set(missing_paths(page)))
+        R.expect(not missing, f"paths of {page.relative_to(R.ROOT)} {'that are none: ' + ' '.join(missing) if missing else 'exist'}")
+    if not h5py:
+        R.skip("no h5py or numpy: commands were not run")
     if not DATA.exists():
-        R.skip("no shared data")
+        R.skip("no shared data: commands were not run")
     with R.Folder() as folder:
         what_you_have(folder)
         bin_folder = folder / "bin"
