@@ -1,4 +1,4 @@
-/* The table on MPI, and the only file that knows it.
+/* The table on MPI. Only comm/comm_mpi*.c know it.
  *
  * Law: each thread has its own copy of the world communicator. Errors return as UN_IO with the name and
  * running number of the collective. Collectives block and spin only in the thread that opened MPI, and only
@@ -6,9 +6,9 @@
  * sleeps until they are done, so that a waiting rank leaves its core to the others and to its own loader. A
  * thread beside the computation must test, because Open MPI moves data only while it is called. */
 #include "comm/comm.h"
+#include "comm/comm_mpi_hosts.h"
 #include "comm/launcher.h"
 #include "runtime/memory.h"
-#include <mpi.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +20,7 @@ struct mpi_state {
     bool patient;              /* of a thread beside the computation, or on a crowded host */
     bool is_copy;              /* MPI outlives it */
     int *recv_count, *recv_at; /* [size], of all_to_all_parts */
-    int64_t
-        calls; /* collectives so far: the same on all ranks, so messages of different ranks can be matched */
+    int64_t calls; /* collectives so far; the same on all ranks, so their messages can be matched */
 };
 
 static const struct un_comm_ops mpi_ops;
@@ -263,53 +262,6 @@ static const struct un_comm_ops mpi_ops = {
     .close = mpi_close,
 };
 
-/* Numbers the hosts in the order of their lowest ranks. */
-static int number_nodes(struct un_comm *c, struct mpi_state *s, MPI_Comm host) {
-    int first = c->local_rank == 0, before = 0;
-    int code = MPI_Exscan(&first, &before, 1, MPI_INT, MPI_SUM, s->world);
-    c->node = c->rank == 0 ? 0 : before; /* undefined on rank 0 */
-    if (code == MPI_SUCCESS) code = MPI_Bcast(&c->node, 1, MPI_INT, 0, host);
-    if (code == MPI_SUCCESS) code = MPI_Allreduce(&first, &c->nodes, 1, MPI_INT, MPI_SUM, s->world);
-    return code;
-}
-
-/* Ranks of this host with the same cores as this one: those that no launcher bound apart. */
-static int count_twins(struct un_comm *c, MPI_Comm host, const cpu_set_t *mine) {
-    cpu_set_t *all = un_alloc((size_t)c->local_size, sizeof *all, "cores of the ranks of a host");
-    if (!all) return MPI_ERR_NO_MEM;
-    int code = MPI_Allgather(mine, (int)sizeof *mine, MPI_BYTE, all, (int)sizeof *mine, MPI_BYTE, host);
-    for (int r = 0; r < c->local_size && code == MPI_SUCCESS; ++r) {
-        if (!CPU_EQUAL(mine, &all[r])) continue;
-        c->twin += r < c->local_rank;
-        ++c->twins;
-    }
-    un_free(all);
-    return code;
-}
-
-/* Who shares this host, and whether they leave any core they may use free. */
-static int look_around(struct un_comm *c, struct mpi_state *s) {
-    MPI_Comm host;
-    int code = MPI_Comm_split_type(s->world, MPI_COMM_TYPE_SHARED, c->rank, MPI_INFO_NULL, &host);
-    if (code != MPI_SUCCESS) return code;
-    MPI_Comm_rank(host, &c->local_rank);
-    MPI_Comm_size(host, &c->local_size);
-    cpu_set_t cores;
-    CPU_ZERO(&cores);
-    sched_getaffinity(0, sizeof cores, &cores);
-    code = number_nodes(c, s, host);
-    if (code == MPI_SUCCESS) code = count_twins(c, host, &cores);
-    if (code == MPI_SUCCESS)
-        code = MPI_Allreduce(MPI_IN_PLACE, &cores, (int)sizeof cores, MPI_BYTE, MPI_BOR, host);
-    MPI_Comm_free(&host);
-    if (code != MPI_SUCCESS) return code;
-    /* All ranks wait in the same way, or those that spin would meet nobody. */
-    int crowded = c->local_size >= CPU_COUNT(&cores);
-    code = MPI_Allreduce(MPI_IN_PLACE, &crowded, 1, MPI_INT, MPI_MAX, s->world);
-    s->patient = crowded != 0;
-    return code;
-}
-
 static enum un_status enter(struct un_comm *c, struct mpi_state *s, const struct un_launcher *launcher) {
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     UN_TRY(mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &s->world), "start", 0)); /* inherits the error handler */
@@ -322,7 +274,7 @@ static enum un_status enter(struct un_comm *c, struct mpi_state *s, const struct
     if (refused && status == UN_OK)
         return un_fail(UN_USAGE, "another rank was not started as Slurm was asked to");
     UN_TRY(status);
-    return mpi_check(look_around(c, s), "start", 0);
+    return mpi_check(un_comm_mpi_hosts(c, s->world, &s->patient), "start", 0);
 }
 
 static enum un_status start(int *argc, char ***argv, const struct un_launcher *launcher, bool *threads) {
