@@ -1,176 +1,48 @@
-/* Collectives between cards by NCCL (device_comm.h), and the only file outside runtime/cuda that knows CUDA.
- * A module of its own, so that the program starts where the library is missing.
- *
- * Law: the training thread posts; a guard thread looks every few milliseconds at what has ended and at errors
- * that come by themselves (a peer that died, a link that broke), and then aborts, which lets the kernels that
- * wait for the peer end. `lock` guards the communicator's handle, the ring and the error; nobody waits for a
- * card or a peer while holding it. The communicator does not block: a call that has to wait for peers, as the
- * first to each of them has, is looked after here, where an abort can end it, and is told to the pulse. */
-#include "comm/device_comm.h"
+/* Collectives between cards by NCCL (device_comm.h): what the training thread posts, opening and closing. A module of
+ * its own, so that the program starts where the library is missing. Law: comm_nccl_private.h. */
+#include "comm/comm_nccl_private.h"
 #include "runtime/clock.h"
 #include "runtime/memory.h"
 
-#include <cuda_runtime_api.h>
-#include <nccl.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <string.h>
-#include <time.h>
-
-enum { RING = 1024, GUARD_NS = 2000000, LOOK_NS = 20000 };
 static const double patience = 20; /* seconds in which a communicator says goodbye */
 
-/* A collective between two events of its own, so that its time is known when both have passed. */
-struct posted {
-    cudaEvent_t begin, end;
-};
-
-struct state {
-    ncclComm_t comm; /* NULL: aborted */
-    cudaStream_t stream;
-    int card, rank;
-    struct posted ring[RING];
-    int64_t posted, done; /* collectives; number k stands at k % RING */
-    double busy;
-    struct un_error error; /* the first */
-    bool guarded, stop;
-    pthread_t guard;
-    pthread_mutex_t lock;
-    pthread_cond_t changed; /* stop */
-    struct un_pulse *pulse;
-};
-
-static struct state *of(struct un_device_comm *c) {
+static struct un_nccl_state *of(struct un_device_comm *c) {
     return c->state;
-}
-
-static void rest(long ns) {
-    nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
-}
-
-/* ---- errors ---- */
-
-static enum un_status say_nccl(const struct state *s, ncclResult_t result, const char *what) {
-    const char *more = s->comm ? ncclGetLastError(s->comm) : "";
-    return un_fail(UN_IO, "between cards: %s: %s%s%s", what, ncclGetErrorString(result), more[0] ? ": " : "",
-                   more);
-}
-
-static enum un_status say_cuda(cudaError_t error, const char *what) {
-    return un_fail(UN_IO, "between cards: %s: %s", what, cudaGetErrorString(error));
-}
-
-/* The first error, here and on the card: what waits for a peer ends. Lock held. */
-static void give_up(struct state *s) {
-    if (s->error.status == UN_OK) s->error = *un_error_get();
-    if (s->comm) ncclCommAbort(s->comm);
-    s->comm = NULL;
-}
-
-static enum un_status adopt(struct state *s) {
-    return s->error.status == UN_OK ? UN_OK : un_error_adopt(&s->error);
-}
-
-/* Until the library has taken what it was given, which it does in a thread of its own, in some ten
- * microseconds; the first time peers have to come for it. */
-static enum un_status settle(struct state *s, ncclResult_t result, const char *what) {
-    enum { EAGER = 2000 }; /* looks without a rest */
-    for (int64_t looks = 0;; ++looks) {
-        pthread_mutex_lock(&s->lock);
-        if (result == ncclInProgress && s->comm) (void)ncclCommGetAsyncError(s->comm, &result);
-        bool failed = result != ncclSuccess && result != ncclInProgress;
-        if (failed && s->error.status == UN_OK) {
-            (void)say_nccl(s, result, what);
-            give_up(s);
-        }
-        enum un_status status = adopt(s);
-        pthread_mutex_unlock(&s->lock);
-        if (status != UN_OK || result == ncclSuccess) return status;
-        if (looks >= EAGER) rest(LOOK_NS);
-    }
-}
-
-/* ---- the guard ---- */
-
-/* Counts the collectives that have ended. Lock held. */
-static void collect(struct state *s) {
-    while (s->done < s->posted) {
-        struct posted *p = &s->ring[s->done % RING];
-        cudaError_t error = cudaEventQuery(p->end);
-        if (error == cudaErrorNotReady) return;
-        float ms = 0;
-        if (error == cudaSuccess) error = cudaEventElapsedTime(&ms, p->begin, p->end);
-        if (error != cudaSuccess && s->error.status == UN_OK) {
-            (void)say_cuda(error, "a collective");
-            give_up(s);
-        }
-        s->busy += (double)ms * 1e-3;
-        ++s->done;
-        un_pulse_end(s->pulse);
-    }
-}
-
-static void look(struct state *s) {
-    ncclResult_t result = ncclSuccess;
-    collect(s);
-    if (!s->comm || s->error.status != UN_OK) return;
-    if (ncclCommGetAsyncError(s->comm, &result) != ncclSuccess) return;
-    if (result == ncclSuccess || result == ncclInProgress) return;
-    (void)say_nccl(s, result, "a peer or a link");
-    give_up(s);
-}
-
-static void *run_guard(void *context) {
-    struct state *s = context;
-    (void)cudaSetDevice(s->card);
-    pthread_mutex_lock(&s->lock);
-    while (!s->stop) {
-        look(s);
-        un_error_clear(); /* kept in the state */
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += GUARD_NS;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-        pthread_cond_timedwait(&s->changed, &s->lock, &until);
-    }
-    pthread_mutex_unlock(&s->lock);
-    return NULL;
 }
 
 /* ---- a collective ---- */
 
 /* Waits while the ring is full. */
-static enum un_status find_room(struct state *s) {
-    for (;; rest(LOOK_NS)) {
+static enum un_status find_room(struct un_nccl_state *s) {
+    for (;; un_nccl_rest(LOOK_NS)) {
         pthread_mutex_lock(&s->lock);
         bool room = s->posted - s->done < RING;
-        enum un_status status = adopt(s);
+        enum un_status status = un_nccl_adopt(s);
         pthread_mutex_unlock(&s->lock);
         if (status != UN_OK || room) return status;
     }
 }
 
 /* Lets an error of this thread stick. */
-static enum un_status stick(struct state *s, enum un_status status) {
+static enum un_status stick(struct un_nccl_state *s, enum un_status status) {
     pthread_mutex_lock(&s->lock);
-    if (status != UN_OK) give_up(s);
+    if (status != UN_OK) un_nccl_give_up(s);
     pthread_mutex_unlock(&s->lock);
     return status;
 }
 
 /* An event on the stream, once more. */
-static enum un_status record(struct state *s, cudaEvent_t event, const char *what) {
+static enum un_status record(struct un_nccl_state *s, cudaEvent_t event, const char *what) {
     cudaError_t error = cudaEventRecord(event, s->stream);
-    return error == cudaSuccess ? UN_OK : stick(s, say_cuda(error, what));
+    return error == cudaSuccess ? UN_OK : stick(s, un_nccl_fail_cuda(error, what));
 }
 
 /* Opens a group; from here to `end` the lock is held, so that nobody aborts what is being called. */
-static enum un_status begin(struct state *s, const char *what) {
+static enum un_status begin(struct un_nccl_state *s, const char *what) {
     UN_TRY(find_room(s));
     UN_TRY(record(s, s->ring[s->posted % RING].begin, what));
     pthread_mutex_lock(&s->lock);
-    enum un_status status = adopt(s);
+    enum un_status status = un_nccl_adopt(s);
     if (status != UN_OK) {
         pthread_mutex_unlock(&s->lock);
         return status;
@@ -181,11 +53,11 @@ static enum un_status begin(struct state *s, const char *what) {
 }
 
 /* first: the first failure of the calls in the group. */
-static enum un_status end(struct state *s, ncclResult_t first, const char *what) {
+static enum un_status end(struct un_nccl_state *s, ncclResult_t first, const char *what) {
     ncclResult_t closed = ncclGroupEnd();
     pthread_mutex_unlock(&s->lock);
     bool good = first == ncclSuccess || first == ncclInProgress;
-    enum un_status status = settle(s, good ? closed : first, what);
+    enum un_status status = un_nccl_settle(s, good ? closed : first, what);
     if (status == UN_OK) status = record(s, s->ring[s->posted % RING].end, what);
     if (status != UN_OK) {
         un_pulse_end(s->pulse);
@@ -205,7 +77,7 @@ static void also(ncclResult_t *first, ncclResult_t result) {
 static enum un_status exchange_parts(struct un_device_comm *c, float *recv, const int *slot,
                                      const float *send, const int *counts, const int *at) {
     static const char what[] = "exchange of parts";
-    struct state *s = of(c);
+    struct un_nccl_state *s = of(c);
     ncclResult_t first = ncclSuccess;
     size_t mine = (size_t)counts[c->rank];
     UN_TRY(begin(s, what));
@@ -229,7 +101,7 @@ static bool even(const struct un_device_comm *c, const int *counts) {
 
 static enum un_status reduce_parts(struct un_device_comm *c, float *data, const int *counts, const int *at) {
     static const char what[] = "reduction of parts";
-    struct state *s = of(c);
+    struct un_nccl_state *s = of(c);
     ncclResult_t first = ncclSuccess;
     UN_TRY(begin(s, what));
     if (even(c, counts))
@@ -245,7 +117,7 @@ static enum un_status reduce_parts(struct un_device_comm *c, float *data, const 
 
 static enum un_status gather_parts(struct un_device_comm *c, float *data, const int *counts, const int *at) {
     static const char what[] = "gathering of parts";
-    struct state *s = of(c);
+    struct un_nccl_state *s = of(c);
     ncclResult_t first = ncclSuccess;
     UN_TRY(begin(s, what));
     if (even(c, counts))
@@ -261,26 +133,26 @@ static enum un_status gather_parts(struct un_device_comm *c, float *data, const 
 
 static enum un_status all_gather(struct un_device_comm *c, void *recv, const void *send, size_t bytes) {
     static const char what[] = "all-gather";
-    struct state *s = of(c);
+    struct un_nccl_state *s = of(c);
     UN_TRY(begin(s, what));
     return end(s, ncclAllGather(send, recv, bytes, ncclUint8, s->comm, s->stream), what);
 }
 
 static enum un_status copy(struct un_device_comm *c, void *dst, const void *src, size_t bytes) {
     cudaError_t error = cudaMemcpyAsync(dst, src, bytes, cudaMemcpyDeviceToDevice, of(c)->stream);
-    return error == cudaSuccess ? UN_OK : stick(of(c), say_cuda(error, "copy"));
+    return error == cudaSuccess ? UN_OK : stick(of(c), un_nccl_fail_cuda(error, "copy"));
 }
 
 static enum un_status check(struct un_device_comm *c) {
-    struct state *s = of(c);
+    struct un_nccl_state *s = of(c);
     pthread_mutex_lock(&s->lock);
-    enum un_status status = adopt(s);
+    enum un_status status = un_nccl_adopt(s);
     pthread_mutex_unlock(&s->lock);
     return status;
 }
 
 static double busy(struct un_device_comm *c) {
-    struct state *s = of(c);
+    struct un_nccl_state *s = of(c);
     pthread_mutex_lock(&s->lock);
     double seconds = s->busy;
     pthread_mutex_unlock(&s->lock);
@@ -289,25 +161,16 @@ static double busy(struct un_device_comm *c) {
 
 /* ---- opening and closing ---- */
 
-static void stop_guard(struct state *s) {
-    if (!s->guarded) return;
-    pthread_mutex_lock(&s->lock);
-    s->stop = true;
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->lock);
-    pthread_join(s->guard, NULL);
-    s->guarded = false;
-}
-
 /* All that was posted has ended and the communicator has said goodbye to its peers, or it is aborted after a
  * while: a peer that has failed does not answer. The guard has stopped. */
-static void part(struct state *s) {
+static void part(struct un_nccl_state *s) {
     ncclResult_t result = s->comm && s->error.status == UN_OK ? ncclInProgress : ncclSystemError;
     bool finishing = false;
-    for (double end = un_clock() + patience; result == ncclInProgress && un_clock() < end; rest(LOOK_NS)) {
+    for (double end = un_clock() + patience; result == ncclInProgress && un_clock() < end;
+         un_nccl_rest(LOOK_NS)) {
         if (finishing)
             (void)ncclCommGetAsyncError(s->comm, &result);
-        else if (collect(s), s->error.status != UN_OK)
+        else if (un_nccl_collect(s), s->error.status != UN_OK)
             break;
         else if (s->done == s->posted) {
             result = ncclCommFinalize(s->comm);
@@ -322,7 +185,7 @@ static void part(struct state *s) {
     s->comm = NULL;
 }
 
-static void state_free(struct state *s) {
+static void state_free(struct un_nccl_state *s) {
     for (int i = 0; i < RING; ++i) {
         if (s->ring[i].begin) cudaEventDestroy(s->ring[i].begin);
         if (s->ring[i].end) cudaEventDestroy(s->ring[i].end);
@@ -333,8 +196,8 @@ static void state_free(struct state *s) {
 }
 
 static void leave(struct un_device_comm *c) {
-    struct state *s = of(c);
-    stop_guard(s);
+    struct un_nccl_state *s = of(c);
+    un_nccl_stop_guard(s);
     part(s);
     state_free(s);
     *c = (struct un_device_comm){0};
@@ -351,8 +214,8 @@ static const struct un_device_comm_ops ops = {
     .close = leave,
 };
 
-static enum un_status state_open(struct state **out, const struct un_device_comm *c) {
-    struct state *s = un_alloc(1, sizeof *s, "communicator between cards");
+static enum un_status state_open(struct un_nccl_state **out, const struct un_device_comm *c) {
+    struct un_nccl_state *s = un_alloc(1, sizeof *s, "communicator between cards");
     if (!s) return UN_MEMORY;
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
@@ -369,21 +232,21 @@ static enum un_status state_open(struct state **out, const struct un_device_comm
         if (error == cudaSuccess) error = cudaEventCreate(&s->ring[i].end);
     }
     *out = s;
-    return error == cudaSuccess ? UN_OK : say_cuda(error, "events");
+    return error == cudaSuccess ? UN_OK : un_nccl_fail_cuda(error, "events");
 }
 
 /* One rank draws the number by which all find each other. */
-static enum un_status meet(struct state *s, struct un_comm *comm, ncclUniqueId *id) {
+static enum un_status meet(struct un_nccl_state *s, struct un_comm *comm, ncclUniqueId *id) {
     enum un_status status = UN_OK;
     if (comm->rank == 0) {
         ncclResult_t result = ncclGetUniqueId(id);
-        if (result != ncclSuccess) status = say_nccl(s, result, "start");
+        if (result != ncclSuccess) status = un_nccl_fail(s, result, "start");
     }
     UN_TRY(un_comm_agree(comm, status));
     return comm->ops->broadcast(comm, id, sizeof *id, 0);
 }
 
-static enum un_status join(struct state *s, struct un_comm *comm) {
+static enum un_status join(struct un_nccl_state *s, struct un_comm *comm) {
     static const char what[] = "start between cards";
     ncclUniqueId id;
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
@@ -391,23 +254,17 @@ static enum un_status join(struct state *s, struct un_comm *comm) {
     UN_TRY(meet(s, comm, &id));
     un_pulse_begin(s->pulse, what);
     ncclResult_t result = ncclCommInitRankConfig(&s->comm, comm->size, id, comm->rank, &config);
-    enum un_status status = settle(s, result, what);
+    enum un_status status = un_nccl_settle(s, result, what);
     un_pulse_end(s->pulse);
     return status;
 }
 
-static enum un_status start_guard(struct state *s) {
-    int code = pthread_create(&s->guard, NULL, run_guard, s);
-    s->guarded = code == 0;
-    return s->guarded ? UN_OK : un_fail(UN_MEMORY, "guard of the cards' communicator: %s", strerror(code));
-}
-
 static enum un_status open(struct un_device_comm *out, struct un_comm *comm) {
-    struct state *s = NULL;
+    struct un_nccl_state *s = NULL;
     enum un_status status;
     UN_TRY_GOTO(un_comm_agree(comm, state_open(&s, out)), fail); /* before anybody waits for the others */
     UN_TRY_GOTO(join(s, comm), fail);
-    UN_TRY_GOTO(start_guard(s), fail);
+    UN_TRY_GOTO(un_nccl_start_guard(s), fail);
     out->rank = comm->rank;
     out->size = comm->size;
     out->state = s;

@@ -1,4 +1,4 @@
-/* As much of NCCL and of CUDA's runtime as comm/comm_nccl.c calls, on MPI and the queues of fake cards: so
+/* As much of NCCL and of CUDA's runtime as comm/comm_nccl*.c calls, on MPI and the queues of fake cards: so
  * that file runs where there is neither. A communicator that does not block: a group is taken over, and so
  * queued, only after its state was asked for a few times; events pass when the queue comes to them.
  *
