@@ -68,8 +68,8 @@ void un_comm_close(struct un_comm *comm);
 enum un_status un_comm_agree(struct un_comm *comm, enum un_status mine);
 /* Takes note of a status that all ranks come to alike without asking each other, and returns it. */
 enum un_status un_comm_alike(struct un_comm *comm, enum un_status status);
-/* Was the last status agreed on or taken note of an error, so that all ranks end with it here? Who ends the program
- * on an error that is not agreed calls ops->abort. */
+/* Was the last status agreed on or taken note of an error, so that all ranks end with it here? Who ends
+ * the program on an error that is not agreed calls ops->abort. */
 bool un_comm_agreed(const struct un_comm *comm);
 
 /* Lanes of rank r of n: [first, last). */

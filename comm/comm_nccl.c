@@ -1,5 +1,5 @@
-/* Collectives between cards by NCCL (device_comm.h): what the training thread posts, opening and closing. A module of
- * its own, so that the program starts where the library is missing. Law: comm_nccl_private.h. */
+/* Collectives between cards by NCCL (device_comm.h): what the training thread posts, opening and closing.
+ * A module of its own, so that the program starts where the library is missing. Law: comm_nccl_private.h. */
 #include "comm/comm_nccl_private.h"
 #include "runtime/clock.h"
 #include "runtime/memory.h"

@@ -1,5 +1,5 @@
-/* What this rank waits for in comm, told to whoever watches the rank (launch/process/watchdog.c): one pulse for each
- * thread that has collectives of its own.
+/* What this rank waits for in comm, told to whoever watches the rank (launch/process/watchdog.c): one
+ * pulse for each thread that has collectives of its own.
  *
  * Law: the thread writes, the watcher reads, neither waits; a beginning costs two stores. Of collectives
  * between cards several may be under way, and another thread may see them end. The numbers of one line are

@@ -114,8 +114,8 @@ static bool answer(const struct command *c) {
     return true;
 }
 
-/* After a stage that has no collectives inside everybody learns whether anybody failed. The folder comes before
- * the data: a start that is refused, or a rank that hangs, shows at once. */
+/* After a stage that has no collectives inside everybody learns whether anybody failed. The folder comes
+ * before the data: a start that is refused, or a rank that hangs, shows at once. */
 static enum un_status run(struct un_job *job, struct un_comm *comm, const struct command *c) {
     bool trains = !c->check && !c->bench;
     if (trains) UN_TRY(un_comm_alike(comm, un_folder_open(job)));

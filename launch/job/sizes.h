@@ -1,5 +1,5 @@
-/* Sizes that follow from a job's configuration and data: what is opened later, and what is counted before, has
- * the same ones. */
+/* Sizes that follow from a job's configuration and data: what is opened later, and what is counted before,
+ * has the same ones. */
 #ifndef UN_LAUNCH_JOB_SIZES_H
 #define UN_LAUNCH_JOB_SIZES_H
 

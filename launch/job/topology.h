@@ -22,8 +22,8 @@ enum un_status un_topology_bind(struct un_topology *topology, const struct un_co
 int un_topology_threads(const struct un_topology *topology, const struct un_comm *comm);
 /* Afterwards, with the device open: places the threads of the ops. */
 void un_topology_place_threads(const struct un_topology *topology, struct un_device *device);
-/* Hosts and cores; a warning when ranks stand idle because they have fewer lanes than others. most: lanes of the
- * rank that has the most. */
+/* Hosts and cores; a warning when ranks stand idle because they have fewer lanes than others. most: lanes
+ * of the rank that has the most. */
 void un_topology_say(const struct un_topology *topology, const struct un_comm *comm,
                      const struct un_device *device, int64_t lanes, int64_t most);
 

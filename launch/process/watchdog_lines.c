@@ -1,4 +1,4 @@
-/* The watchdog's publisher: this rank's line in RUN/log/beats, and those of the others when the clock asks. */
+/* The watchdog's publisher: this rank's line in RUN/log/beats, the others' when the clock asks. */
 #include "launch/process/watchdog_private.h"
 
 #include "io/run/metrics.h"
@@ -48,9 +48,10 @@ static bool read_lines(struct un_watchdog *w) {
     size_t bytes = (size_t)w->size * UN_BEAT_BYTES, used = 0;
     int fd = open(w->place.path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return false;
-    for (ssize_t got = 1; used < bytes && got > 0; used += got > 0 ? (size_t)got : 0) do
-            got = read(fd, w->lines + used, bytes - used);
+    for (ssize_t got = 1; used < bytes && got > 0; used += got > 0 ? (size_t)got : 0) {
+        do got = read(fd, w->lines + used, bytes - used);
         while (got < 0 && errno == EINTR);
+    }
     close(fd);
     memset(w->lines + used, ' ', bytes - used);
     return used > 0;
@@ -113,7 +114,7 @@ enum un_status un_watchdog_publish(struct un_watchdog *w, const struct un_owner 
     w->lines = un_alloc((size_t)w->size, UN_BEAT_BYTES, "lines of all ranks");
     struct un_beat *early = un_alloc((size_t)w->size, sizeof *early, "lines of all ranks");
     struct un_beat *final = un_alloc((size_t)w->size, sizeof *final, "lines of all ranks");
-    /* O_DSYNC: a network client would keep the line back, or write a whole page with others' old lines in it */
+    /* O_DSYNC: a network client would keep the line back, or write a page with others' old lines in it */
     w->fd = open(w->place.path, O_WRONLY | O_DSYNC | O_CLOEXEC);
     int failed = errno;
     pthread_mutex_lock(&w->lock);

@@ -68,11 +68,11 @@ struct un_exchange {
     /* path between devices; `events` are those of the side queue here */
     struct un_device_comm cards;
     struct un_device_parts card_parts;
-    struct un_queue *side; /* of the communicator */
-    struct un_event *computed,
-        *summed;         /* the computation has come here; the partial norms of all are there */
-    double *card_all;    /* device [ranks * list] */
-    int32_t *card_index; /* device: index */
+    struct un_queue *side;     /* of the communicator */
+    struct un_event *computed; /* the computation has come here */
+    struct un_event *summed;   /* the partial norms of all are there */
+    double *card_all;          /* device [ranks * list] */
+    int32_t *card_index;       /* device: index */
 };
 
 /* Memory, this rank alone; then the buffers; then, when all ranks have them, what they open together

@@ -1,7 +1,7 @@
 /* The exchange between the devices (exchange_path.h), on a queue beside that of the computation. Law:
- * every collective waits, on the side queue, for what the computation's had been given before it, and whoever
- * needs its result waits for its event, on the computation's. So memory may be used again in the order in which the training
- * thread uses it, and the host only waits where it reads a number. */
+ * every collective waits, on the side queue, for what the computation's had been given before it, and
+ * whoever needs its result waits for its event, on the computation's. So memory may be used again in the
+ * order in which the training thread uses it, and the host only waits where it reads a number. */
 #include "launch/traffic/exchange_path.h"
 
 static size_t cards_bytes(const struct un_shard *s, int64_t list) {

@@ -1,6 +1,7 @@
-/* Micro-batches on their way to the device (send.h). Law: block s is written by the copy queue after used[s],
- * except for the factors, and read by the computation's queue after copied[s]. The store belongs to the
- * computation's queue alone, so an image may be called resident as soon as the work that puts it there is queued. */
+/* Micro-batches on their way to the device (send.h). Law: block s is written by the copy queue after
+ * used[s], except for the factors, and read by the computation's queue after copied[s]. The store belongs
+ * to the computation's queue alone, so an image may be called resident as soon as the work that puts it
+ * there is queued. */
 #include "launch/traffic/send.h"
 
 size_t un_send_bytes(const struct un_batch_caps *caps) {

@@ -45,8 +45,8 @@ struct un_sender {
 enum un_status un_send_open(struct un_sender *s, const struct un_send_setup *setup);
 /* Device memory of the blocks for these caps. */
 size_t un_send_bytes(const struct un_batch_caps *caps);
-/* The store on the device, of caps->store_rows rows: last, when everything else is taken. If the device gives no
- * memory for an optional one, this is no failure and s->store stays NULL. */
+/* The store on the device, of caps->store_rows rows: last, when everything else is taken. If the device
+ * gives no memory for an optional one, this is no failure and s->store stays NULL. */
 enum un_status un_send_open_store(struct un_sender *s, const struct un_send_store *store);
 /* Waits for copies under way: before host memory they read goes away. Errors of the copies come out here. */
 enum un_status un_send_settle(struct un_sender *s);
