@@ -1,4 +1,4 @@
-/* What the files io/h5*.c share and nobody else sees: handles, the lock, HDF5's messages, object look-up. */
+/* What the files of io/h5 share and nobody else sees: handles, the lock, HDF5's messages, object look-up. */
 #ifndef UN_IO_H5_PRIVATE_H
 #define UN_IO_H5_PRIVATE_H
 
