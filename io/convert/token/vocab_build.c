@@ -3,7 +3,7 @@
  * Law: counts of pairs are exact at all times. A heap gives the most frequent pair; an entry in it whose
  * count is no longer true is put back with the true one. Every pair knows the words it has stood in; the
  * words of a pair that is joined are counted out, joined and counted in. */
-#include "io/convert/token/vocab_train.h"
+#include "io/convert/token/vocab_chars.h"
 #include "runtime/memory.h"
 
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include <utf8proc.h>
 #include <xxhash.h>
 
-enum { WORD_CHARS = 100, NONE = -1 };
+enum { WORD_CHARS = UN_VOCAB_WORD_CHARS, NONE = -1 };
 static const char *const specials[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
 enum { SPECIALS = sizeof specials / sizeof *specials };
 
@@ -30,11 +30,6 @@ struct seen {
 };
 struct top {
     int64_t count, pair;
-};
-struct character {
-    int32_t code;
-    int64_t count;
-    bool front, inner;
 };
 
 struct build {
@@ -57,8 +52,8 @@ struct build {
     int64_t n_seen, seen_room;
     struct top *heap;
     int64_t n_heap, heap_room;
-    struct character *chars; /* by code */
-    int64_t n_chars, chars_room;
+    struct un_vocab_char *chars; /* by code */
+    int64_t n_chars;
 };
 
 /* Room for one more element. */
@@ -111,65 +106,12 @@ static int32_t find_char(const struct build *b, int32_t code, bool inner) {
 /* ---- the alphabet ---- */
 
 static int compare_codes(const void *p, const void *q) {
-    const struct character *a = p, *b = q;
+    const struct un_vocab_char *a = p, *b = q;
     return (a->code > b->code) - (a->code < b->code);
 }
 static int compare_counts(const void *p, const void *q) {
-    const struct character *a = p, *b = q;
+    const struct un_vocab_char *a = p, *b = q;
     return a->count != b->count ? (a->count < b->count ? 1 : -1) : compare_codes(p, q);
-}
-
-/* Code points of a word; their number. Words come cleaned, so the bytes are good. */
-static int codes_of(const struct un_vocab_words *words, int64_t i, int32_t *code) {
-    const utf8proc_uint8_t *text = (const utf8proc_uint8_t *)words->pool + words->word[i].at;
-    int n = 0;
-    for (int at = 0; at < words->word[i].bytes && n < WORD_CHARS;) {
-        utf8proc_ssize_t step = utf8proc_iterate(text + at, words->word[i].bytes - at, &code[n]);
-        if (step <= 0) break;
-        at += (int)step;
-        ++n;
-    }
-    return n;
-}
-
-enum { BLOCK = 256, BLOCKS = 0x110000 / BLOCK };
-
-static enum un_status count_word_chars(struct character **block, const struct un_vocab_words *words,
-                                       int64_t i) {
-    int32_t code[WORD_CHARS];
-    int n = codes_of(words, i, code);
-    for (int k = 0; k < n; ++k) {
-        struct character **b = &block[code[k] / BLOCK];
-        if (!*b) *b = un_alloc(BLOCK, sizeof **b, "characters");
-        if (!*b) return UN_MEMORY;
-        struct character *c = *b + code[k] % BLOCK;
-        c->code = code[k];
-        c->count += words->word[i].count;
-        c->front = c->front || k == 0;
-        c->inner = c->inner || k > 0;
-    }
-    return UN_OK;
-}
-
-/* Every character once, by code, with its count. */
-static enum un_status count_chars(struct build *b) {
-    struct character **block = un_alloc(BLOCKS, sizeof(struct character *), "characters");
-    enum un_status status = block ? UN_OK : UN_MEMORY;
-    for (int64_t i = 0; i < b->words->n && status == UN_OK; ++i)
-        status = count_word_chars(block, b->words, i);
-    for (int64_t i = 0; i < BLOCKS * BLOCK && status == UN_OK; ++i) {
-        if (!block[i / BLOCK]) {
-            i += BLOCK - 1;
-            continue;
-        }
-        const struct character *c = &block[i / BLOCK][i % BLOCK];
-        if (c->count == 0) continue;
-        status = one_more((void **)&b->chars, b->n_chars, &b->chars_room, sizeof *b->chars);
-        if (status == UN_OK) b->chars[b->n_chars++] = *c;
-    }
-    for (int i = 0; block && i < BLOCKS; ++i) un_free(block[i]);
-    un_free(block);
-    return status;
 }
 
 static enum un_status add_alphabet(struct build *b) {
@@ -331,7 +273,7 @@ static enum un_status spell_words(struct build *b) {
     b->length = un_alloc(n + 1, sizeof *b->length, "words");
     if (!b->symbol || !b->start || !b->length) return UN_MEMORY;
     for (int64_t i = 0, at = 0; i < b->words->n; ++i) {
-        int chars = codes_of(b->words, i, code);
+        int chars = un_vocab_codes(b->words, i, code);
         b->start[i] = at;
         b->length[i] = chars;
         for (int k = 0; k < chars; ++k) {
@@ -353,7 +295,7 @@ static enum un_status run(struct build *b) {
     if (!b->piece_slots) return UN_MEMORY;
     b->piece_mask = slots - 1;
     for (int i = 0; i < SPECIALS; ++i) UN_TRY(add_piece(b, specials[i], (int)strlen(specials[i]), &number));
-    UN_TRY(count_chars(b));
+    UN_TRY(un_vocab_chars(b->words, &b->chars, &b->n_chars));
     UN_TRY(add_alphabet(b));
     UN_TRY(spell_words(b));
     while (b->n < b->how->size && b->n_heap > 0) {
