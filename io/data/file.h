@@ -3,7 +3,7 @@
 #ifndef UN_IO_DATA_FILE_H
 #define UN_IO_DATA_FILE_H
 
-#include "io/data/dataset.h"
+#include "io/data/vocab.h"
 #include "io/h5/column.h"
 
 struct un_image_file {

@@ -2,6 +2,7 @@
 #ifndef UN_IO_DATA_PRIVATE_H
 #define UN_IO_DATA_PRIVATE_H
 
+#include "io/data/dataset.h"
 #include "io/data/file.h"
 #include "io/disk/paths.h"
 

@@ -2,6 +2,7 @@
 #ifndef UN_IO_DATA_REGIONS_H
 #define UN_IO_DATA_REGIONS_H
 
+#include "io/data/dataset.h"
 #include "io/data/file.h"
 
 /* Regions each image of the file gives: those above conf_th, at least min_bb, at most max_bb, never more than
