@@ -13,8 +13,8 @@
  *                  at        where the arrays p, m, v begin in the file
  *                  xxh3_128  digests over the block digests of p, of m, of v
  *                  head      digest of all else in the file
- *   param_digest, state_digest                of p, and of m then v, over the digests of their blocks in the
- * order of the buffers
+ *   param_digest, state_digest   of p, and of m then v, over the digests of their blocks in the order of the
+ *                                buffers
  *
  * Version 1, still read: a shard is one run [first, first + count), xxh3_128 is that of the whole file, and
  * param_digest and state_digest were taken over longer blocks. */

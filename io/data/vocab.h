@@ -10,8 +10,7 @@ struct un_vocab {
     char tokenizer[64];
 };
 
-/* Are two files, or two data sets, tokenised alike? UN_DATA naming both and the first attribute that differs.
- */
+/* Are two files or data sets tokenised alike? UN_DATA names both and the first attribute that differs. */
 enum un_status un_vocab_agree(const struct un_vocab *a, const char *name, const struct un_vocab *b,
                               const char *first_name);
 

@@ -14,8 +14,7 @@ struct un_idmap {
 enum un_status un_idmap_open(struct un_idmap *map, const char *const *ids, int64_t n, int64_t *first,
                              int64_t *second);
 /* One more: ids[index], where index is how many there are and ids (which may have moved) holds them all; the
- * table grows. *found: the index of an equal id, which is not added again; else -1. Begins with a zeroed map.
- */
+ * table grows. *found: the index of an equal id, not added again; else -1. Begins with a map of zeros. */
 enum un_status un_idmap_add(struct un_idmap *map, const char *const *ids, int64_t index, int64_t *found);
 void un_idmap_close(struct un_idmap *map);
 /* Index of `id`, or -1. Not with a zeroed map. */

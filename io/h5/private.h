@@ -93,8 +93,7 @@ enum un_status un_h5_type_class(const struct un_h5 *file, const char *object, hi
                                 enum un_h5_class *class_, int64_t *element_bytes);
 /* [first, first+count) must lie inside the dataset. */
 enum un_status un_h5_check_rows(const struct un_h5_data *d, int64_t first, int64_t count);
-/* Rows of the file's dataspace [first, first+count) and the matching memory space; both closed by the caller.
- */
+/* Rows of the file's dataspace [first, first+count) and the matching memory space; the caller closes both. */
 enum un_status un_h5_select(const struct un_h5_data *d, int64_t first, int64_t count, hid_t *file_space,
                             hid_t *memory_space);
 /* Transfer list under which a number that does not fit the memory type is an error. */

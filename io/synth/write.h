@@ -1,5 +1,4 @@
-/* One data file of the micro-world, written as a stream: memory does not grow with the features or the words.
- */
+/* One data file of the micro-world, written as a stream: memory does not grow with features or words. */
 #ifndef UN_IO_SYNTH_WRITE_H
 #define UN_IO_SYNTH_WRITE_H
 

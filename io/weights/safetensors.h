@@ -10,8 +10,7 @@
 
 enum { UN_ST_RANK_MAX = 8, UN_ST_HEADER_MAX = 100000000, UN_ST_TENSORS_MAX = 100000, UN_ST_NAME_MAX = 255 };
 
-/* The four that are read and written come first; others are listed, and refused when their values are wanted.
- */
+/* The four that are read and written come first; others are listed, but their values are refused. */
 enum un_st_type { UN_ST_F32, UN_ST_F16, UN_ST_BF16, UN_ST_F64, UN_ST_OTHER };
 
 struct un_st_tensor {

@@ -11,8 +11,7 @@ void weights_table(struct un_params *table);
 /* Element i of tensor `name`: another number for every name and element. */
 float weights_value(const char *name, int64_t i);
 
-/* One tensor of a file; `values_of`: the name whose values it holds (NULL: its own), `name` NULL ends a list.
- */
+/* One tensor of a file; `values_of`: whose values it holds (NULL: its own); `name` NULL ends a list. */
 struct weights_entry {
     const char *name, *values_of;
     int64_t shape[2];

@@ -116,8 +116,7 @@ static void reader_close(struct un_image_reader *r) {
     un_free(r);
 }
 
-/* From the box column as read, `in` [n, width], to six numbers. size: of the image, when boxes are in pixels.
- */
+/* From the box column as read, `in` [n, width], to six numbers. size: the image's, for boxes in pixels. */
 static enum un_status make_boxes(struct un_image_reader *r, const char *where, const char *id,
                                  const float *in, int64_t width, int64_t n, const double *size) {
     void *box = r->box;

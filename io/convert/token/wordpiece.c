@@ -165,8 +165,7 @@ static int32_t next_char(const struct run *r, size_t *at) {
     return n > 0 ? c : 0xFFFD;
 }
 
-/* ---- lower case and accents, as Python's str.lower() and NFD without Mn
- * ---------------------------------- */
+/* ---- lower case and accents, as Python's str.lower() and NFD without Mn ---- */
 
 static bool is_cased(int32_t c) {
     utf8proc_category_t k = utf8proc_category(c);
@@ -210,8 +209,7 @@ static void add_uncased(struct run *r, int32_t c, size_t after) {
             add(r, part[i], utf8proc_get_property(part[i])->combining_class);
 }
 
-/* ---- tokens
- * ----------------------------------------------------------------------------------------------- */
+/* ---- tokens ---- */
 
 /* Is the token at `at` one of BERT's special ones? Then it is a word as it stands. Its end, or 0. */
 static size_t special_token(const struct run *r, size_t at) {

@@ -181,8 +181,7 @@ static void every_noun_is_aligned(void **state) {
     synth_free_lines(vocab, n);
 }
 
-/* The box of the region aligned with the last noun before (step -1) or the first after (+1) word w of text t.
- */
+/* Box of the region aligned with the last noun before (step -1) or the first after (+1) word w of text t. */
 static const float *box_beside(const struct synth_texts *s, const struct synth_images *images, char **vocab,
                                int64_t t, int64_t w, int step) {
     int64_t words = s->token_offset[t + 1] - s->token_offset[t],
