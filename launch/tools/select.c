@@ -3,50 +3,51 @@
 #include "io/data/dataset.h"
 #include "io/disk/paths.h"
 #include "launch/process/signals.h"
+#include "launch/tools/keys.h"
 #include "launch/tools/tools.h"
 #include "runtime/memory.h"
 
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 struct keys {
-    int64_t threads;
-    bool quiet;
+    struct un_tool_run_keys run;
+    struct draw {
+        int64_t seed;
+    } draw;
     char ids[256], out[256];
-    int64_t seed, first;
+    int64_t first;
     double fraction, valid;
 };
-#define KEY(type, field, fallback, min, max, unit, meaning)                                                  \
-    { #field, type, offsetof(struct keys, field), fallback, min, max, unit, meaning, NULL, NULL, 0 }
-#define RUN                                                                                                  \
-    KEY(UN_KEY_INT, threads, "0", 0, 1024, "threads", "0: as many as the process may use"),                  \
-        KEY(UN_KEY_BOOL, quiet, "false", 0, 0, "", "neither progress nor summary")
-#define SEED KEY(UN_KEY_INT, seed, "1", 0, 9007199254740992.0, "", "another seed chooses other images")
+static const struct un_key draw_keys[] = {
+    UN_KEY_INT(draw, seed, "1", 0, 9007199254740992.0, "", "another seed chooses other images"),
+};
+static const struct un_key_table draw_table = UN_KEY_TABLE("", draw, draw_keys);
 
-static const struct un_key merge_keys[] = {RUN};
+static const struct un_key merge_keys[] = {
+    UN_KEY_PART(keys, run, un_tool_run_table),
+};
 static const struct un_key subset_keys[] = {
-    RUN,
-    SEED,
-    KEY(UN_KEY_FLOAT, fraction, "0", 0, 1, "of the images",
-        "a random part of the images, the same in every file"),
-    KEY(UN_KEY_INT, first, "0", 0, 1e15, "images", "the first images that the files name"),
-    KEY(UN_KEY_STRING, ids, "", 0, 0, "",
-        "file with an image id a line, or a feature or text file whose images are meant"),
+    UN_KEY_PART(keys, run, un_tool_run_table),
+    UN_KEY_PART(keys, draw, draw_table),
+    UN_KEY_FLOAT(keys, fraction, "0", 0, 1, "of the images",
+                 "a random part of the images, the same in every file"),
+    UN_KEY_INT(keys, first, "0", 0, 1e15, "images", "the first images that the files name"),
+    UN_KEY_STRING(keys, ids, "", "",
+                  "file with an image id a line, or a feature or text file whose images are meant"),
 };
 static const struct un_key split_keys[] = {
-    RUN,
-    SEED,
-    KEY(UN_KEY_STRING, out, NULL, 0, 0, "", "folder of the new files"),
-    KEY(UN_KEY_FLOAT, valid, "0", 0, 1, "of the images",
-        "a random part of the images, the same in every file"),
-    KEY(UN_KEY_STRING, ids, "", 0, 0, "",
-        "the images of the validation part: an id a line, or a feature or text file"),
+    UN_KEY_PART(keys, run, un_tool_run_table),
+    UN_KEY_PART(keys, draw, draw_table),
+    UN_KEY_STRING(keys, out, UN_REQUIRED, "", "folder of the new files"),
+    UN_KEY_FLOAT(keys, valid, "0", 0, 1, "of the images",
+                 "a random part of the images, the same in every file"),
+    UN_KEY_STRING(keys, ids, "", "",
+                  "the images of the validation part: an id a line, or a feature or text file"),
 };
-#define TABLE(list)                                                                                          \
-    { "", list, sizeof list / sizeof *list, sizeof(struct keys) }
-static const struct un_key_table merge_table = TABLE(merge_keys), subset_table = TABLE(subset_keys),
-                                 split_table = TABLE(split_keys);
+static const struct un_key_table merge_table = UN_KEY_TABLE("", keys, merge_keys),
+                                 subset_table = UN_KEY_TABLE("", keys, subset_keys),
+                                 split_table = UN_KEY_TABLE("", keys, split_keys);
 
 /* One command at work. */
 struct work {
@@ -66,7 +67,7 @@ static enum un_status open_work(struct work *w, const struct un_tool *tool, int 
     if (w->n > 65536) return un_fail(UN_USAGE, "%lld files, at most 65536", (long long)w->n);
     un_signals_install();
     w->how = (struct un_image_import){
-        .threads = w->keys.threads, .quiet = w->keys.quiet, .stop = un_signals_stop_wanted};
+        .threads = w->keys.run.threads, .quiet = w->keys.run.quiet, .stop = un_signals_stop_wanted};
     return UN_OK;
 }
 
@@ -109,9 +110,9 @@ static enum un_status subset(struct work *w, const struct un_tool *tool) {
         UN_TRY(un_select_first(&w->select, inputs(w), (int)w->n, k->first));
         snprintf(what, sizeof what, "uniter data subset first=%lld", (long long)k->first);
     } else {
-        w->select = un_select_fraction(k->fraction, k->seed, UN_SELECT_SUBSET);
+        w->select = un_select_fraction(k->fraction, k->draw.seed, UN_SELECT_SUBSET);
         snprintf(what, sizeof what, "uniter data subset fraction=%.17g seed=%lld", k->fraction,
-                 (long long)k->seed);
+                 (long long)k->draw.seed);
     }
     return un_select_merge(inputs(w), (int)w->n, output(w), &w->select, what, &w->how);
 }
@@ -131,8 +132,9 @@ static enum un_status split(struct work *w, const struct un_tool *tool) {
         UN_TRY(un_select_ids(&w->select, k->ids));
         snprintf(what, sizeof what, "uniter data split ids=%.80s", k->ids);
     } else {
-        w->select = un_select_fraction(k->valid, k->seed, UN_SELECT_SPLIT);
-        snprintf(what, sizeof what, "uniter data split valid=%.17g seed=%lld", k->valid, (long long)k->seed);
+        w->select = un_select_fraction(k->valid, k->draw.seed, UN_SELECT_SPLIT);
+        snprintf(what, sizeof what, "uniter data split valid=%.17g seed=%lld", k->valid,
+                 (long long)k->draw.seed);
     }
     return un_select_split(inputs(w), (int)w->n, k->out, &w->select, what, &w->how);
 }

@@ -6,9 +6,12 @@
 #include <unistd.h>
 
 static bool is_key(const struct un_key_table *table, const char *word, size_t length) {
-    for (int64_t k = 0; table && k < table->n; ++k)
-        if (strlen(table->keys[k].name) == length && memcmp(table->keys[k].name, word, length) == 0)
+    for (int64_t k = 0; table && k < table->n; ++k) {
+        const struct un_key *key = &table->keys[k];
+        if (key->type == UN_KEY_PART ? is_key(key->sub, word, length)
+                                     : strlen(key->name) == length && memcmp(key->name, word, length) == 0)
             return true;
+    }
     return false;
 }
 

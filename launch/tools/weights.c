@@ -2,6 +2,7 @@
 #include "io/weights/tools.h"
 #include "launch/tools/tools.h"
 #include "model/net/network.h"
+#include "runtime/config/keys.h"
 #include "runtime/memory.h"
 
 #include <inttypes.h>
@@ -15,34 +16,19 @@ struct write_keys {
 };
 static const char *const dtype_names[] = {"f32", "f16", "bf16", NULL};
 static const struct un_key write_list[] = {
-    {.name = "dtype",
-     .type = UN_KEY_CHOICE,
-     .offset = offsetof(struct write_keys, dtype),
-     .fallback = "f32",
-     .choices = dtype_names,
-     .meaning = "type of the values; f16 and bf16 round to nearest even"},
-    {.name = "tied",
-     .type = UN_KEY_BOOL,
-     .offset = offsetof(struct write_keys, tied),
-     .fallback = "true",
-     .meaning = "write tied copies too, as PyTorch's state_dict has them"},
+    UN_KEY_CHOICE(write_keys, dtype, "f32", dtype_names,
+                  "type of the values; f16 and bf16 round to nearest even"),
+    UN_KEY_BOOL(write_keys, tied, "true", "write tied copies too, as PyTorch's state_dict has them"),
 };
-static const struct un_key_table write_table = {"", write_list, sizeof write_list / sizeof *write_list,
-                                                sizeof(struct write_keys)};
+static const struct un_key_table write_table = UN_KEY_TABLE("", write_keys, write_list);
 
 struct diff_keys {
     double tol;
 };
 static const struct un_key diff_list[] = {
-    {.name = "tol",
-     .type = UN_KEY_FLOAT,
-     .offset = offsetof(struct diff_keys, tol),
-     .fallback = "0",
-     .min = 0,
-     .max = 1e30,
-     .meaning = "largest difference of two values that count as equal"},
+    UN_KEY_FLOAT(diff_keys, tol, "0", 0, 1e30, "", "largest difference of two values that count as equal"),
 };
-static const struct un_key_table diff_table = {"", diff_list, 1, sizeof(struct diff_keys)};
+static const struct un_key_table diff_table = UN_KEY_TABLE("", diff_keys, diff_list);
 
 /* ---- sizes and metadata ---- */
 

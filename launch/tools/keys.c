@@ -1,0 +1,27 @@
+#include "launch/tools/keys.h"
+
+static const struct un_key run_keys[] = {
+    UN_KEY_INT(un_tool_run_keys, threads, "0", 0, 1024, "threads", "0: as many as the process may use"),
+    UN_KEY_BOOL(un_tool_run_keys, quiet, "false", "neither progress nor summary"),
+};
+const struct un_key_table un_tool_run_table = UN_KEY_TABLE("", un_tool_run_keys, run_keys);
+
+static const struct un_key text_keys[] = {
+    UN_KEY_STRINGS(
+        un_tool_text_keys, images, "[]",
+        "feature files (*.img.h5) or patterns whose images the texts are matched with; texts without one are "
+        "left out and listed; none given: image ids are written as the source has them"),
+    UN_KEY_INT(un_tool_text_keys, max_txt_len, "0", 0, 1e9, "words",
+               "longer texts are left out and listed; 0: none are"),
+    UN_KEY_PART(un_tool_text_keys, run, un_tool_run_table),
+};
+const struct un_key_table un_tool_text_table = UN_KEY_TABLE("", un_tool_text_keys, text_keys);
+
+static const char *const cases[] = {"auto", "cased", "uncased", NULL};
+static const struct un_key wordpiece_keys[] = {
+    UN_KEY_STRING(un_tool_wordpiece_keys, vocab, UN_REQUIRED, "",
+                  "WordPiece vocabulary, a piece a line (vocab.txt of BERT)"),
+    UN_KEY_CHOICE_NAMED("case", un_tool_wordpiece_keys, letter_case, "auto", cases,
+                        "auto: uncased when the vocabulary has no capital letter"),
+};
+const struct un_key_table un_tool_wordpiece_table = UN_KEY_TABLE("", un_tool_wordpiece_keys, wordpiece_keys);
