@@ -10,9 +10,11 @@
 #define UN_VERSION "unknown"
 #endif
 
-/* One row a topic: launch/tools_<topic>.c. */
+/* In the order in which people read them; each in launch/tools/<name>.c. */
 static const struct un_tools *const topics[] = {
-    &un_tools_data, &un_tools_images, &un_tools_select, &un_tools_texts, &un_tools_weights, &un_tools_ckpt,
+    &un_tools_synth,  &un_tools_inspect,      &un_tools_verify,      &un_tools_import_images,
+    &un_tools_select, &un_tools_import_texts, &un_tools_import_lmdb, &un_tools_tokenize,
+    &un_tools_vocab,  &un_tools_weights,      &un_tools_ckpt,
 };
 enum { TOPICS = sizeof topics / sizeof *topics };
 

@@ -1,4 +1,4 @@
-/* The commands of `uniter`, one table a topic; the work is done in io. */
+/* The commands of `uniter`, a file a command or a few that do one work; the work itself is done in io. */
 #ifndef UN_LAUNCH_TOOLS_TOOLS_H
 #define UN_LAUNCH_TOOLS_TOOLS_H
 
@@ -15,12 +15,11 @@ struct un_tools {
     const struct un_tool *list;
     int n;
 };
-extern const struct un_tools un_tools_data, un_tools_images, un_tools_texts, un_tools_select,
-    un_tools_weights;
-extern const struct un_tools un_tools_ckpt;
-
-/* The half of `import lmdb` for img_dbs; names [n]: their folders, then OUT. */
-enum un_status un_tools_images_lmdb(const char *const *names, int n, int64_t threads, bool quiet);
+/* Each in the file of its name. */
+extern const struct un_tools un_tools_synth, un_tools_inspect, un_tools_verify;
+extern const struct un_tools un_tools_import_images, un_tools_import_texts, un_tools_import_lmdb;
+extern const struct un_tools un_tools_select, un_tools_tokenize, un_tools_vocab;
+extern const struct un_tools un_tools_weights, un_tools_ckpt;
 
 /* The words of a command, sorted: names (files, folders) in order, and the keys bound to `out`. Keys may be
  * written key=value, --key=value or --key value, anywhere; a word with "=" whose front is no key is a name

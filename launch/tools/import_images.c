@@ -1,44 +1,25 @@
-/* uniter data import npz | tsv | lmdb | h5: other people's features into *.img.h5. A form is a row of the
- * tables below: the constructor of its source, and its command. */
+/* uniter data import npz | tsv | h5: other people's features into *.img.h5. A form is a row of the tables
+ * below: the constructor of its source, and its command. */
 #include "io/convert/image/sink.h"
 #include "launch/process/signals.h"
+#include "launch/tools/keys.h"
 #include "launch/tools/tools.h"
 
-#include <stddef.h>
 #include <string.h>
 
 struct keys {
-    int64_t threads;
-    bool quiet;
+    struct un_tool_run_keys run;
     char ids[256]; /* of h5 */
 };
-static const struct un_key keys[] = {
-    {.name = "threads",
-     .type = UN_KEY_INT,
-     .offset = offsetof(struct keys, threads),
-     .fallback = "0",
-     .min = 0,
-     .max = 1024,
-     .unit = "threads",
-     .meaning = "0: as many as the process may use"},
-    {.name = "quiet",
-     .type = UN_KEY_BOOL,
-     .offset = offsetof(struct keys, quiet),
-     .fallback = "false",
-     .unit = "",
-     .meaning = "neither progress nor summary"},
-    {.name = "ids",
-     .type = UN_KEY_STRING,
-     .offset = offsetof(struct keys, ids),
-     .fallback = "",
-     .unit = "",
-     .meaning = "file with an image id a line, for arrays without a dataset of ids"},
+static const struct un_key plain_keys[] = {
+    UN_KEY_PART(keys, run, un_tool_run_table),
 };
-enum { PLAIN, WITH_IDS };
-static const struct un_key_table key_tables[] = {
-    [PLAIN] = {"", keys, sizeof keys / sizeof *keys - 1, sizeof(struct keys)},
-    [WITH_IDS] = {"", keys, sizeof keys / sizeof *keys, sizeof(struct keys)},
+static const struct un_key h5_keys[] = {
+    UN_KEY_PART(keys, run, un_tool_run_table),
+    UN_KEY_STRING(keys, ids, "", "", "file with an image id a line, for arrays without a dataset of ids"),
 };
+static const struct un_key_table plain_table = UN_KEY_TABLE("", keys, plain_keys),
+                                 h5_table = UN_KEY_TABLE("", keys, h5_keys);
 
 typedef enum un_status open_source(struct un_image_source **source, const char *const *paths, int n);
 static const struct form {
@@ -46,9 +27,8 @@ static const struct form {
     open_source *open; /* NULL: h5, which takes ids */
 } forms[] = {
     {"h5", NULL},
-    {"lmdb", un_image_source_lmdb}, /* the authors' img_db; its command is that of their txt_db too */
-    {"npz", un_image_source_npz},   /* an image a file */
-    {"tsv", un_image_source_tsv},   /* an image a line, base64 */
+    {"npz", un_image_source_npz}, /* an image a file */
+    {"tsv", un_image_source_tsv}, /* an image a line, base64 */
 };
 
 static enum un_status open_form(struct un_image_source **source, const char *form, const char *const *paths,
@@ -64,16 +44,12 @@ static enum un_status open_form(struct un_image_source **source, const char *for
 static enum un_status import_form(const char *form, const char *const *names, int n, const struct keys *k) {
     struct un_image_source *source = NULL;
     const struct un_image_import how = {
-        .threads = k->threads, .quiet = k->quiet, .stop = un_signals_stop_wanted};
+        .threads = k->run.threads, .quiet = k->run.quiet, .stop = un_signals_stop_wanted};
     un_signals_install();
     enum un_status status = open_form(&source, form, names, n - 1, k);
     if (status == UN_OK) status = un_image_import(source, names[n - 1], &how);
     un_image_source_close(source);
     return status;
-}
-
-enum un_status un_tools_images_lmdb(const char *const *names, int n, int64_t threads, bool quiet) {
-    return import_form("lmdb", names, n, &(struct keys){.threads = threads, .quiet = quiet});
 }
 
 static enum un_status run_import(const struct un_tool *tool, int n, char **words) {
@@ -87,10 +63,10 @@ static enum un_status run_import(const struct un_tool *tool, int n, char **words
 
 static const struct un_tool list[] = {
     {"data", "import", "h5", "FILE ... OUT.img.h5 [key=value ...]", "features in HDF5, the common forms",
-     &key_tables[WITH_IDS], run_import},
+     &h5_table, run_import},
     {"data", "import", "npz", "FOLDER|FILE.npz ... OUT.img.h5 [key=value ...]",
-     "features, an .npz an image, as detectors write them", &key_tables[PLAIN], run_import},
+     "features, an .npz an image, as detectors write them", &plain_table, run_import},
     {"data", "import", "tsv", "FILE ... OUT.img.h5 [key=value ...]",
-     "features in TSV, base64: bottom-up-attention, LXMERT", &key_tables[PLAIN], run_import},
+     "features in TSV, base64: bottom-up-attention, LXMERT", &plain_table, run_import},
 };
-const struct un_tools un_tools_images = {list, sizeof list / sizeof *list};
+const struct un_tools un_tools_import_images = {list, sizeof list / sizeof *list};

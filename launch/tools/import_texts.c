@@ -1,0 +1,80 @@
+/* uniter data import coco | vg | cc | sbu | text: captions into *.txt.h5. */
+#include "io/convert/text/import.h"
+#include "launch/process/signals.h"
+#include "launch/tools/keys.h"
+#include "launch/tools/tools.h"
+
+#include <string.h>
+
+struct keys {
+    struct un_tool_text_keys text;
+    struct un_tool_wordpiece_keys wordpiece;
+    char ids[256], split[256];
+    int image_id;
+};
+static const char *const image_ids[] = {"source", "url", NULL};
+static const struct un_key keys[] = {
+    UN_KEY_PART(keys, text, un_tool_text_table),
+    UN_KEY_PART(keys, wordpiece, un_tool_wordpiece_table),
+    UN_KEY_STRING(keys, ids, "", "",
+                  "file with an image id a line, one for every text of the source, in its order"),
+    UN_KEY_CHOICE(keys, image_id, "source", image_ids,
+                  "source: as the file says, of cc, sbu and captions without ids the line's number from 1; "
+                  "url: the last part of the image's URL (b.jpg of http://a/b.jpg?w=3)"),
+    UN_KEY_STRING(keys, split, "", "",
+                  "of Karpathy's file: only texts of this split (train, restval, val, test)"),
+};
+static const struct un_key_table key_table = UN_KEY_TABLE("", keys, keys);
+
+static enum un_status open_form(struct un_text_source **source, const struct un_tool *tool,
+                                const struct un_arguments *a) {
+    if (strcmp(tool->form, "coco") == 0) return un_text_source_coco(source, a->names[0]);
+    if (strcmp(tool->form, "vg") == 0) return un_text_source_vg(source, a->names[0]);
+    if (strcmp(tool->form, "cc") == 0) return un_text_source_cc(source, a->names[0]);
+    if (strcmp(tool->form, "text") == 0) return un_text_source_lines(source, a->names[0]);
+    return un_text_source_sbu(source, a->names[0], a->n == 3 ? a->names[1] : NULL);
+}
+
+static struct un_text_import manner(const struct keys *k) {
+    return (struct un_text_import){.images = k->text.images,
+                                   .ids = k->ids,
+                                   .by_url = k->image_id == 1,
+                                   .max_txt_len = k->text.max_txt_len,
+                                   .split = k->split,
+                                   .threads = k->text.run.threads,
+                                   .quiet = k->text.run.quiet,
+                                   .stop = un_signals_stop_wanted};
+}
+
+/* Names: FILE (two for sbu), OUT. */
+static enum un_status run_import(const struct un_tool *tool, int n, char **words) {
+    struct keys k = {0};
+    struct un_arguments a;
+    struct un_text_source *source = NULL;
+    struct un_wordpiece *wordpiece = NULL;
+    UN_TRY(un_arguments_read(&a, tool, n, words, 2, strcmp(tool->form, "sbu") == 0 ? 3 : 2, &k));
+    un_signals_install();
+    const struct un_text_import how = manner(&k);
+    enum un_status status =
+        un_wordpiece_open(&wordpiece, k.wordpiece.vocab, (enum un_wordpiece_case)k.wordpiece.letter_case);
+    if (status == UN_OK) status = open_form(&source, tool, &a);
+    if (status == UN_OK) status = un_text_import(source, wordpiece, a.names[a.n - 1], &how);
+    un_text_source_close(source);
+    un_wordpiece_close(wordpiece);
+    un_arguments_free(&a);
+    return status;
+}
+
+#define IMPORT(form, files, meaning)                                                                         \
+    {                                                                                                        \
+        "data", "import", form, files " OUT.txt.h5 vocab=VOCAB.txt [key=value ...]", meaning, &key_table,    \
+            run_import                                                                                       \
+    }
+static const struct un_tool list[] = {
+    IMPORT("coco", "FILE.json", "captions of COCO, of Karpathy's split, or of a JSON list of images"),
+    IMPORT("vg", "FILE.json", "region descriptions of Visual Genome"),
+    IMPORT("cc", "FILE.tsv", "Conceptual Captions: caption TAB url"),
+    IMPORT("sbu", "URLS CAPTIONS|FILE.json", "SBU captions: two files of lines, or its JSON"),
+    IMPORT("text", "FILE.txt", "image id TAB caption a line, name#0 TAB caption, or captions alone"),
+};
+const struct un_tools un_tools_import_texts = {list, sizeof list / sizeof *list};
