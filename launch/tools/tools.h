@@ -19,7 +19,9 @@ struct un_tools {
 extern const struct un_tools un_tools_synth, un_tools_inspect, un_tools_verify;
 extern const struct un_tools un_tools_import_images, un_tools_import_texts, un_tools_import_lmdb;
 extern const struct un_tools un_tools_select, un_tools_tokenize, un_tools_vocab;
-extern const struct un_tools un_tools_weights, un_tools_ckpt;
+extern const struct un_tools un_tools_weights_import, un_tools_weights_export, un_tools_weights_show,
+    un_tools_weights_diff;
+extern const struct un_tools un_tools_ckpt;
 
 /* The words of a command, sorted: names (files, folders) in order, and the keys bound to `out`. Keys may be
  * written key=value, --key=value or --key value, anywhere; a word with "=" whose front is no key is a name

@@ -1,0 +1,69 @@
+/* uniter weights import: others' weights under our names. model/net says which parameters a network has. */
+#include "launch/tools/weights.h"
+#include "model/net/network.h"
+
+#include <stdio.h>
+
+static void say_line(void *context, const char *text) {
+    fprintf(context, "%s\n", text);
+}
+
+/* The table of the model that the file's own sizes make; what BERT does not have takes the released sizes. */
+static enum un_status table_of(struct un_params *table, const struct un_weights_view *view,
+                               const struct un_weights_sizes *s) {
+    struct un_dims dims = {.vocab_size = s->vocab_size,
+                           .hidden_size = s->hidden_size,
+                           .num_hidden_layers = s->num_hidden_layers,
+                           .num_attention_heads = 1,
+                           .intermediate_size = s->intermediate_size,
+                           .max_position_embeddings = s->max_position_embeddings,
+                           .type_vocab_size = s->type_vocab_size,
+                           .img_dim = s->img_dim ? s->img_dim : 2048,
+                           .img_label_dim = s->img_label_dim ? s->img_label_dim : 1601};
+    if (!s->vocab_size || !s->hidden_size || !s->num_hidden_layers || !s->intermediate_size ||
+        !s->max_position_embeddings || !s->type_vocab_size)
+        return un_fail(UN_DATA,
+                       "%s: not a whole BERT or UNITER: word, position and type embeddings and the layers "
+                       "must be there, as tables of values",
+                       view->path);
+    return un_model_params_build(table, &dims);
+}
+
+static enum un_status import_view(const struct un_weights_view *view, const char *path,
+                                  const struct un_tool_weights_keys *keys) {
+    enum un_weights_names names = un_weights_names_of(view);
+    struct un_weights_sizes sizes = un_tool_weights_sizes(view, names);
+    struct un_params table = {0};
+    struct un_weights_plan plan = {0};
+    struct un_tool_notes notes = {0};
+    enum un_status status = UN_OK;
+    if (names != UN_NAMES_NONE) UN_TRY_GOTO(table_of(&table, view, &sizes), out);
+    UN_TRY_GOTO(un_weights_plan_open(&plan, view, &table), out); /* refuses a file without known names */
+    un_weights_plan_tell(&plan, say_line, stdout);
+    un_tool_note(&notes, "format", "pt");
+    un_tool_note(&notes, "producer", "uniter_dist");
+    un_tool_note_sizes(&notes, &sizes);
+    status = un_weights_write(&plan, path, (enum un_st_type)keys->dtype, keys->tied, notes.pairs, notes.n);
+out:
+    un_weights_plan_close(&plan);
+    un_params_free(&table);
+    return status;
+}
+
+static enum un_status run_import(const struct un_tool *tool, int n, char **words) {
+    struct un_tool_weights_keys keys = {0};
+    struct un_arguments a;
+    struct un_weights_view view;
+    UN_TRY(un_arguments_read(&a, tool, n, words, 2, 2, &keys));
+    enum un_status status = un_weights_view_open(&view, a.names[0]);
+    if (status == UN_OK) status = import_view(&view, a.names[1], &keys);
+    un_weights_view_close(&view);
+    un_arguments_free(&a);
+    return status;
+}
+
+static const struct un_tool list[] = {
+    {"weights", "import", NULL, "IN.safetensors OUT.safetensors [key=value ...]",
+     "BERT or released UNITER weights, under UNITER's names", &un_tool_weights_table, run_import},
+};
+const struct un_tools un_tools_weights_import = {list, sizeof list / sizeof *list};
