@@ -1,5 +1,5 @@
 /* THE table of ops: everything the network computes. One const table per backend (cpu/device.c,
- * cuda/device.cu), filled with named fields; no caller knows which one runs.
+ * cuda/table.c), filled with named fields; no caller knows which one runs.
  *
  * Laws, unless an entry says otherwise:
  *  - Outputs come first, then inputs, then sizes and scalars. All pointers are device memory, borrowed.
