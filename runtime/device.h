@@ -64,6 +64,8 @@ struct un_device_ops {
     /* A phase of the run for a profiler's time line, begun and ended by one thread, nested. */
     void (*range_push)(const char *name);
     void (*range_pop)(void);
+    /* The threads of the ops, one to a core; cores [d->threads]. NULL: the backend has none on the host. */
+    void (*place_threads)(const struct un_device *d, const int *cores);
     /* Between begin and end, what is queued on q is recorded, not run; every shape in it must have been
      * seen by the queue before. Events recorded or waited for meanwhile are so at each launch. On failure
      * no graph is made and the error is that of graph_end, not of the queue: the work may be queued anew.
@@ -95,9 +97,6 @@ struct un_device {
  * un_device_close. */
 enum un_status un_device_open(const char *name, int threads, int ordinal, struct un_device **device);
 void un_device_close(struct un_device *device);
-
-/* The threads of the ops of a CPU device, one to a core; cores [device->threads]. Others: nothing. */
-void un_device_place_threads(const struct un_device *device, const int *cores);
 
 /* Backend entry points; exactly one definition of each is linked (cuda/absent.c when CUDA is off). */
 enum un_status un_cpu_open(int threads, struct un_device **device);

@@ -33,8 +33,8 @@ enum un_status un_topology_bind(struct un_topology *t, const struct un_comm *c, 
 }
 
 void un_topology_place_threads(const struct un_topology *t, struct un_device *device) {
-    if (t->bound && device->kind == UN_DEVICE_CPU && device->threads <= t->cores.n)
-        un_device_place_threads(device, t->cores.cpu);
+    if (t->bound && device->mem->place_threads && device->threads <= t->cores.n)
+        device->mem->place_threads(device, t->cores.cpu);
 }
 
 void un_topology_say(const struct un_topology *t, const struct un_comm *c, const struct un_device *device,

@@ -49,6 +49,9 @@ void un_cpu_blas_name(char *name, size_t bytes);
 /* One thread inside the library: the ops cut the products themselves. */
 void un_cpu_blas_single(void);
 
+/* Of the table of the device. */
+void un_cpu_place_threads(const struct un_device *d, const int *cores);
+
 static inline float *un_cpu_row(struct un_mat m, int64_t row) {
     return (float *)m.data + row * m.stride;
 }

@@ -146,6 +146,7 @@ static const struct un_device_ops cpu_device_ops = {
     .event_seconds = cpu_event_seconds,
     .range_push = cpu_range_push,
     .range_pop = cpu_range_pop,
+    .place_threads = un_cpu_place_threads,
     .close = cpu_close,
 };
 

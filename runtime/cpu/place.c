@@ -7,8 +7,8 @@
 
 /* The first thread, which is the caller, stays free to move: threads it starts later inherit its mask, and
  * one core would not be enough for all of them. A thread that cannot be placed stays where it may run. */
-void un_device_place_threads(const struct un_device *d, const int *cores) {
-    if (d->kind != UN_DEVICE_CPU || d->threads < 2) return;
+void un_cpu_place_threads(const struct un_device *d, const int *cores) {
+    if (d->threads < 2) return;
 #pragma omp parallel num_threads(d->threads)
     {
         int i = omp_get_thread_num();

@@ -283,6 +283,7 @@ static void fill_tables(struct fake_state *s) {
     s->mem.stream = stream;
     s->mem.copy_in = s->mem.copy_out = s->mem.copy = copy;
     s->mem.scratch_bytes = scratch_bytes;
+    s->mem.place_threads = NULL;
     s->mem.close = card_close;
     s->ops = *s->inner->ops;
     s->ops.add = add;
