@@ -1,6 +1,7 @@
 /* Opens a backend by name. */
 #include "runtime/device.h"
 
+#include "runtime/backends.h"
 #include "runtime/cores.h"
 
 #include <string.h>
@@ -16,6 +17,10 @@ enum un_status un_device_open(const char *name, int threads, int ordinal, struct
     if (!cpu && !cuda && !any) return un_fail(UN_USAGE, "device: \"%s\" is none of auto, cpu, cuda", name);
     if (cuda || (any && un_cuda_count() > 0)) return open_cuda(ordinal, device);
     return un_cpu_open(threads > 0 ? threads : un_cores_count(), device);
+}
+
+int un_device_count(enum un_device_kind kind) {
+    return kind == UN_DEVICE_CUDA ? un_cuda_count() : 1;
 }
 
 void un_device_close(struct un_device *device) {

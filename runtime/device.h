@@ -97,14 +97,7 @@ struct un_device {
  * un_device_close. */
 enum un_status un_device_open(const char *name, int threads, int ordinal, struct un_device **device);
 void un_device_close(struct un_device *device);
-
-/* Backend entry points; exactly one definition of each is linked (cuda/absent.c when CUDA is off). */
-enum un_status un_cpu_open(int threads, struct un_device **device);
-enum un_status un_cuda_open(int ordinal, struct un_device **device);
-/* OPENBLAS_CORETYPE this processor wants instead of what the BLAS chose; NULL when the choice is right or the
- * user set the variable. */
-const char *un_cpu_blas_remedy(void);
-int un_cuda_count(
-    void); /* visible cards; 0: none answers, un_cuda_open says why; -1: no CUDA in this build */
+/* Devices of a kind that this process sees; cards: 0 when none answers, -1 when this build has no CUDA. */
+int un_device_count(enum un_device_kind kind);
 
 #endif

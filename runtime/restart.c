@@ -1,7 +1,7 @@
 /* Starting the program anew with the settings its libraries want (restart.h). */
 #include "runtime/restart.h"
 
-#include "runtime/device.h"
+#include "runtime/backends.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -69,7 +69,7 @@ enum un_status un_job_memory(const struct un_job *job, struct un_memory_plan *pl
 
 /* Ranks of this host that share a card when all cards are taken in turn. */
 static int64_t sharers(const struct un_job *job) {
-    int64_t cards = job->device->kind == UN_DEVICE_CUDA ? un_cuda_count() : 1, ranks = job->comm->local_size;
+    int64_t cards = un_device_count(job->device->kind), ranks = job->comm->local_size;
     return cards > 0 ? (ranks + cards - 1) / cards : 1;
 }
 

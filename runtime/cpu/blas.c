@@ -2,6 +2,7 @@
  * OpenBLAS looks for AMX-tile or AVX-512 features as a set; on virtual machines that hide part of the set it
  * falls back to its oldest kernel ("Prescott"), five times slower than the processor. The remedy is a
  * variable it reads at load time. */
+#include "runtime/backends.h"
 #include "runtime/cpu/cpu.h"
 
 #include <cblas.h>

@@ -1,6 +1,7 @@
 /* The CPU backend: its two tables, memory, queues and copies. Work runs at once in the calling thread and its
  * OpenMP team, so events have nothing to wait for. An op's error sticks to its queue until queue_wait returns
  * it. */
+#include "runtime/backends.h"
 #include "runtime/clock.h"
 #include "runtime/cores.h"
 #include "runtime/cpu/cpu.h"

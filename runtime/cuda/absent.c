@@ -1,5 +1,5 @@
 /* Linked when the build has no CUDA: says so when asked. */
-#include "runtime/device.h"
+#include "runtime/backends.h"
 
 int un_cuda_count(void) {
     return -1;

@@ -2,6 +2,7 @@
  * came of it. The backend itself (device.c and all else in this folder) is the shared module libun_cuda.so,
  * because it needs libraries that a machine without a card does not have. */
 #include "runtime/plugin.h"
+#include "runtime/backends.h"
 #include "runtime/cuda/cuda.h"
 
 #include <pthread.h>

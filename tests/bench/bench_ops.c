@@ -3,6 +3,7 @@
  * with its own threads (M = 1024, N = 3072, K = 768), everything else beside a plain copy. Run by hand:
  *     bench_ops [threads [part of a name]]
  * With one thread its processor time is taken, which a busy machine disturbs least. */
+#include "runtime/backends.h"
 #include "runtime/memory.h"
 #include "runtime/ops.h"
 #include "runtime/params.h"

@@ -1,5 +1,6 @@
 /* Products of the emulated card by the CPU backend, where a test asks for them: operands are widened to f32,
  * the result is rounded once. Much faster than the emulated kernels, for tests of whole networks. */
+#include "runtime/backends.h"
 #include "tests/cards/emu/device.h"
 #include "tests/cards/emu/memory.h"
 #include "tests/cards/emu/record.h"

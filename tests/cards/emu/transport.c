@@ -7,6 +7,7 @@
  * much again. IPOT and Sinkhorn multiply the error of a cost by up to 100 and 10 (tests/unit/runtime/ops/transport.c).
  * The backward's weights are sums of two bf16: up to 2^-16 of a weight is lost; a bf16 gradient is rounded
  * once, up to 2^-8 of it. */
+#include "runtime/backends.h"
 #include "tests/unit/runtime/ops/harness.h"
 
 #include <math.h>

@@ -1,6 +1,7 @@
 /* Numbers in, numbers out, comparisons: see typed.h. */
 #include "tests/cards/emu/typed.h"
 
+#include "runtime/backends.h"
 #include "runtime/cpu/convert.h"
 
 #include <math.h>

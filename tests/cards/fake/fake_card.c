@@ -2,6 +2,7 @@
  * may be read by any queue. */
 #include "tests/cards/fake/fake_card.h"
 
+#include "runtime/backends.h"
 #include "runtime/cpu/cpu.h"
 
 #include <pthread.h>

@@ -176,7 +176,7 @@ static void close_copy(struct un_device *copy) {
 }
 
 static enum un_status open_card(void) {
-    if (un_cuda_count() <= 0) {
+    if (un_device_count(UN_DEVICE_CUDA) <= 0) {
         (void)un_device_open("cuda", 0, 0, &opened);
         printf("skipped: no card: %s\n", un_error_get()->text);
         exit(SKIPPED);

@@ -1,6 +1,7 @@
 /* The tree over ranks as ranges of blocks: it is the tree of un_parts_reduce, for every number of ranks; and
  * buckets reduced through a table that plays all ranks in one process, against that tree element by element. */
 #include "comm/device_parts.h"
+#include "runtime/backends.h"
 #include "runtime/memory.h"
 #include "runtime/ops.h"
 #include "runtime/rng.h"

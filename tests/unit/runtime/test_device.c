@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 // clang-format on
+#include "runtime/backends.h"
 #include "runtime/cores.h"
 #include "runtime/device.h"
 #include "runtime/restart.h"
@@ -35,14 +36,14 @@ static void backends_by_name(void **state) {
 /* Without a card, whatever the reason, auto is the CPU and cuda an error that names the reason. */
 static void no_card(void **state) {
     (void)state;
-    if (un_cuda_count() > 0) skip();
+    if (un_device_count(UN_DEVICE_CUDA) > 0) skip();
     struct un_device *device;
     assert_int_equal(un_device_open("auto", 0, 3, &device), UN_OK);
     assert_int_equal(device->kind, UN_DEVICE_CPU);
     assert_int_equal(device->threads, un_cores_count());
     un_device_close(device);
     assert_int_equal(un_device_open("cuda", 0, 0, &device), UN_USAGE);
-    const char *reason = un_cuda_count() < 0 ? "this build has no CUDA" : "no card answers";
+    const char *reason = un_device_count(UN_DEVICE_CUDA) < 0 ? "this build has no CUDA" : "no card answers";
     assert_non_null(strstr(un_error_get()->text, reason));
 }
 

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 // clang-format on
+#include "runtime/backends.h"
 #include "runtime/device.h"
 #include "runtime/restart.h"
 #include <errno.h>

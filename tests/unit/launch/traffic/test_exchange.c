@@ -1,6 +1,7 @@
 /* The exchange over a path that only notes what it is asked: which buckets a forward waits for, whose bf16
  * copies are made when they come, and where the partial norms of all ranks go. */
 #include "launch/traffic/exchange_path.h"
+#include "runtime/backends.h"
 #include "runtime/memory.h"
 
 #include <setjmp.h>

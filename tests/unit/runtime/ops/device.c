@@ -2,6 +2,7 @@
  * table of ops without gaps. */
 #include "tests/unit/runtime/ops/harness.h"
 
+#include "runtime/backends.h"
 #include "runtime/cores.h"
 #include "runtime/cpu/cpu.h"
 

@@ -1,6 +1,7 @@
 /* The ops under test are those of the CPU backend: see harness.h. */
 #include "tests/unit/runtime/ops/harness.h"
 
+#include "runtime/backends.h"
 #include "runtime/cpu/cpu.h"
 
 #include <math.h>

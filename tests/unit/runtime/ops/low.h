@@ -3,6 +3,7 @@
 #ifndef UN_TESTS_UNIT_RUNTIME_OPS_LOW_H
 #define UN_TESTS_UNIT_RUNTIME_OPS_LOW_H
 
+#include "runtime/backends.h"
 #include "runtime/cpu/convert.h"
 #include "tests/unit/runtime/ops/harness.h"
 
