@@ -1,5 +1,5 @@
-/* Queues of the card: streams, their scratch, events, copies, graphs and a profiler's ranges; and what every
- * op calls. The first error of a queue sticks to it. Functions that another thread may call first make the
+/* Queues of the card: streams, their scratch, events, copies, graphs and a profiler's ranges; and what an
+ * op takes. The first error of a queue sticks to it. Functions that another thread may call first make the
  * card the thread's. */
 #include "runtime/cuda/queue.h"
 
@@ -238,15 +238,4 @@ bool un_cuda_scratch(struct un_queue *q, struct un_arena *arena, size_t bytes, c
     }
     *arena = (struct un_arena){.name = op, .base = q->scratch, .size = q->scratch_bytes};
     return true;
-}
-
-void un_cuda_stick(struct un_queue *q) {
-    if (q->error.status == UN_OK) q->error = *un_error_get();
-}
-
-void un_cuda_check(struct un_queue *q, cudaError_t error, const char *what) {
-    if (error != cudaSuccess && q->error.status == UN_OK)
-        un_cuda_fail(q, UN_INTERNAL, "cuda %d: %s: %s (%s); queued before it: %s", q->ordinal, what,
-                     cudaGetErrorString(error), cudaGetErrorName(error), q->last);
-    q->last = what;
 }
