@@ -4,8 +4,8 @@
  * that fails on its own calls un_comm_agree with its status at the next agreed point, or ops->abort, which
  * brings the others down in bounded time. A communicator is used by one thread at a time; another thread gets
  * a duplicate of its own (comm/queue.h). */
-#ifndef UN_COMM_H
-#define UN_COMM_H
+#ifndef UN_COMM_COMM_H
+#define UN_COMM_COMM_H
 
 #include "comm/pulse.h"
 #include "runtime/status.h"

@@ -9,8 +9,8 @@
  *
  * The implementations are modules that are loaded when a run wants them, so that a program that was built
  * with one starts on machines that cannot use it (runtime/plugin.h). */
-#ifndef UN_DEVICE_COMM_H
-#define UN_DEVICE_COMM_H
+#ifndef UN_COMM_DEVICE_COMM_H
+#define UN_COMM_DEVICE_COMM_H
 
 #include "comm/comm.h"
 #include "runtime/plugin.h"

@@ -1,7 +1,7 @@
 /* comm/parts.h on device memory: buckets reduced and gathered by queued collectives (device_comm.h), with the
  * same bits. The exact sum is an all-to-all of parts and the device's own `add`, level by level of the tree. */
-#ifndef UN_DEVICE_PARTS_H
-#define UN_DEVICE_PARTS_H
+#ifndef UN_COMM_DEVICE_PARTS_H
+#define UN_COMM_DEVICE_PARTS_H
 
 #include "comm/device_comm.h"
 #include "comm/shard.h"

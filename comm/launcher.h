@@ -3,8 +3,8 @@
  * Asked before the message-passing library is started, because starting it as a lone process is slow and
  * fragile, and in builds without that library, where N copies that each believe to be alone would write the
  * same run. */
-#ifndef UN_LAUNCHER_H
-#define UN_LAUNCHER_H
+#ifndef UN_COMM_LAUNCHER_H
+#define UN_COMM_LAUNCHER_H
 
 #include "runtime/status.h"
 

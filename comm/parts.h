@@ -1,7 +1,7 @@
 /* A flat buffer of floats over ranks, bucket by bucket: gradients reduce-scattered, parameters all-gathered.
  * Who owns what: comm/shard.h. */
-#ifndef UN_PARTS_H
-#define UN_PARTS_H
+#ifndef UN_COMM_PARTS_H
+#define UN_COMM_PARTS_H
 
 #include "comm/comm.h"
 #include "comm/shard.h"

@@ -5,8 +5,8 @@
  * between cards several may be under way, and another thread may see them end. The numbers of one line are
  * the same on all ranks, because all ranks begin the same collectives in the same order: a rank with a
  * smaller number has not arrived. */
-#ifndef UN_PULSE_H
-#define UN_PULSE_H
+#ifndef UN_COMM_PULSE_H
+#define UN_COMM_PULSE_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

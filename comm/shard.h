@@ -6,8 +6,8 @@
  * rank r of n owns blocks [r k / n, (r + 1) k / n), so every rank has a part, maybe empty, of every bucket.
  * A rank keeps what it owns packed, in the order of the buffer: its local order. One rank owns everything,
  * and its local order is the buffer itself. */
-#ifndef UN_SHARD_H
-#define UN_SHARD_H
+#ifndef UN_COMM_SHARD_H
+#define UN_COMM_SHARD_H
 
 #include "runtime/params.h"
 

@@ -1,7 +1,7 @@
 /* The cores a process may use, in an order in which neighbours share most (package, core, thread of a core),
  * and how ranks of a host that may all use the same ones divide them. */
-#ifndef UN_CORES_H
-#define UN_CORES_H
+#ifndef UN_RUNTIME_CORES_H
+#define UN_RUNTIME_CORES_H
 
 #include "runtime/status.h"
 

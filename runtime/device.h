@@ -3,8 +3,8 @@
  * Work is queued: every op takes a struct un_queue first and may return before it has run. A backend error (a
  * failed launch) sticks to the queue and is returned by the next queue_wait or queue_status, so the network's
  * code is not littered with checks. On the CPU a queue runs its work at once. */
-#ifndef UN_DEVICE_H
-#define UN_DEVICE_H
+#ifndef UN_RUNTIME_DEVICE_H
+#define UN_RUNTIME_DEVICE_H
 
 #include "runtime/status.h"
 #include "runtime/tensor.h"

@@ -3,8 +3,8 @@
  * Nothing is allocated inside a training step: launch calls un_memory_freeze(true) around it, and every
  * un_alloc of the calling thread until un_memory_freeze(false) is counted (frozen_allocs), which a test
  * asserts to be zero. Other threads (loaders) are not frozen. */
-#ifndef UN_MEMORY_H
-#define UN_MEMORY_H
+#ifndef UN_RUNTIME_MEMORY_H
+#define UN_RUNTIME_MEMORY_H
 
 #include "runtime/status.h"
 

@@ -12,8 +12,8 @@
  *  - Results do not depend on the number of threads, on timing or on where the buffers lie: each output
  * element has one fixed order of summation, given by shapes alone.
  *  - Errors stick to the queue (device.h). */
-#ifndef UN_OPS_H
-#define UN_OPS_H
+#ifndef UN_RUNTIME_OPS_H
+#define UN_RUNTIME_OPS_H
 
 #include "runtime/device.h"
 #include "runtime/rng.h"

@@ -3,8 +3,8 @@
  * Tensors stand in the order of the forward, so gradients become final from the end towards the beginning.
  * Each tensor starts at a multiple of UN_PARAM_ALIGN elements, except "glued" ones, which follow their
  * predecessor without a gap (query, key, value weights form one [3H,H] matrix). Gaps are zero and stay zero. */
-#ifndef UN_PARAMS_H
-#define UN_PARAMS_H
+#ifndef UN_RUNTIME_PARAMS_H
+#define UN_RUNTIME_PARAMS_H
 
 #include "runtime/status.h"
 

@@ -3,8 +3,8 @@
  *
  * A module takes memory, errors and log lines from the program itself, so both must have been built from the
  * same headers: its entry function gets UN_PLUGIN_ABI of the program and answers NULL when its own differs. */
-#ifndef UN_PLUGIN_H
-#define UN_PLUGIN_H
+#ifndef UN_RUNTIME_PLUGIN_H
+#define UN_RUNTIME_PLUGIN_H
 
 #include "runtime/memory.h"
 #include "runtime/ops.h"

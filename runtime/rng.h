@@ -2,8 +2,8 @@
  * by (step, lane, sample, index). Never a generator with state, never the rank. Own code because it must
  * inline into vectorised loops and compile under nvcc; the tests compare it with Random123. C and CUDA share
  * this header. */
-#ifndef UN_RNG_H
-#define UN_RNG_H
+#ifndef UN_RUNTIME_RNG_H
+#define UN_RUNTIME_RNG_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  * Every function that can fail returns enum un_status. The first failure of a thread is recorded with its
  * message by un_fail(); later ones on the way out do not overwrite it. Only launch/ ends the process, with
  * the exit code of the status (sysexits.h). Messages name file, key, row or rank, and the values. */
-#ifndef UN_STATUS_H
-#define UN_STATUS_H
+#ifndef UN_RUNTIME_STATUS_H
+#define UN_RUNTIME_STATUS_H
 
 #include <stdbool.h>
 #include <stddef.h>

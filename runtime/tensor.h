@@ -5,8 +5,8 @@
  *   H  hidden width                       A  attention heads, D = H / A     I  intermediate width
  *   V  vocabulary                         F  feature width (2048)           C  region classes (1601)
  *   N  rows of whatever the op names      L  lanes                          P  elements of all parameters */
-#ifndef UN_TENSOR_H
-#define UN_TENSOR_H
+#ifndef UN_RUNTIME_TENSOR_H
+#define UN_RUNTIME_TENSOR_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  * A queue runs its work at once, with OpenMP threads where that pays. Law: work is cut by shape only, never
  * by the number of threads, so that results do not depend on it. Ops allocate nothing: what they need beyond
  * their outputs is carved from the queue's scratch, which is sized when the queue opens. */
-#ifndef UN_CPU_H
-#define UN_CPU_H
+#ifndef UN_RUNTIME_CPU_CPU_H
+#define UN_RUNTIME_CPU_CPU_H
 
 #include "runtime/memory.h"
 #include "runtime/ops.h"

@@ -5,8 +5,8 @@
  * The approximations are this project's own minimax fits (Lawson weights, in float after rounding); the
  * errors stated were measured against double-precision libm by tests/unit/runtime/ops/lanes.c. All of them hand NaN on.
  */
-#ifndef UN_LANES_H
-#define UN_LANES_H
+#ifndef UN_RUNTIME_CPU_LANES_H
+#define UN_RUNTIME_CPU_LANES_H
 
 #include "runtime/rng.h"
 

@@ -3,8 +3,8 @@
  *
  * Law: every element of a product is one chain of multiply-adds, depth ascending, so its bits depend on
  * neither the tile it falls into nor on the sizes of the others. */
-#ifndef UN_TILE_H
-#define UN_TILE_H
+#ifndef UN_RUNTIME_CPU_TILE_H
+#define UN_RUNTIME_CPU_TILE_H
 
 #include <stdbool.h>
 #include <stdint.h>

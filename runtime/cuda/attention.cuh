@@ -4,8 +4,8 @@
  *
  * A block works on one head of one sample. The grid knows the count of samples and the longest of them only:
  * lengths are read on the card, blocks without work end at once. */
-#ifndef UN_ATTENTION_CUH
-#define UN_ATTENTION_CUH
+#ifndef UN_RUNTIME_CUDA_ATTENTION_CUH
+#define UN_RUNTIME_CUDA_ATTENTION_CUH
 
 #include "runtime/cuda/kernel.cuh"
 

@@ -4,8 +4,8 @@
  * In fragments, lane = 4 g + q: it holds rows g and g + 8 and, of every 8 columns, 2 q and 2 q + 1 (four
  * lanes of one g, a quad, hold whole rows). A head's row is 128 bytes, 8 chunks of 16; chunk c of row r lies
  * at c ^ (r % 8), so that eight rows of one chunk, which is what a matrix load reads, lie in all banks. */
-#ifndef UN_ATTENTION_MMA_CUH
-#define UN_ATTENTION_MMA_CUH
+#ifndef UN_RUNTIME_CUDA_ATTENTION_MMA_CUH
+#define UN_RUNTIME_CUDA_ATTENTION_MMA_CUH
 
 #include "runtime/cuda/attention.cuh"
 

@@ -7,8 +7,8 @@
  *    of a pointer or timing; no atomics on floats;
  *  - a row is owned by the same threads whether it is read in vectors of 16 bytes or element by element;
  *  - f32 inside, whatever the type of the operands; bf16 results are rounded once, to nearest even. */
-#ifndef UN_CUDA_H
-#define UN_CUDA_H
+#ifndef UN_RUNTIME_CUDA_CUDA_H
+#define UN_RUNTIME_CUDA_CUDA_H
 
 #include "runtime/memory.h"
 #include "runtime/ops.h"

@@ -1,8 +1,8 @@
 /* GELU and its slope by the normal law's tail: tail(a) = erfc(a / sqrt 2) / 2 = e^(-a^2/2) G, G = 1/2 + u
  * P(u), u = a / (1 + 0.325 a), with this project's own minimax fits. erff would cost more than twice the
  * instructions and, in the slope, a second exponential. */
-#ifndef UN_GELU_CUH
-#define UN_GELU_CUH
+#ifndef UN_RUNTIME_CUDA_GELU_CUH
+#define UN_RUNTIME_CUDA_GELU_CUH
 
 #include "runtime/cuda/kernel.cuh"
 

@@ -1,7 +1,7 @@
 /* What kernels share: element types, vectors of eight elements, sums over a warp and a block in a fixed
  * order, dropout. */
-#ifndef UN_KERNEL_CUH
-#define UN_KERNEL_CUH
+#ifndef UN_RUNTIME_CUDA_KERNEL_CUH
+#define UN_RUNTIME_CUDA_KERNEL_CUH
 
 #include "runtime/cuda/machine.cuh"
 

@@ -1,8 +1,8 @@
 /* The instructions of the card that C++ has no word for, each behind a small function, and the launch of a
  * kernel. Only here stands PTX. Tests without a card compile the kernels with a C++ compiler and bring their
  * own meaning of everything in this file (see tests/cards/emu). */
-#ifndef UN_MACHINE_CUH
-#define UN_MACHINE_CUH
+#ifndef UN_RUNTIME_CUDA_MACHINE_CUH
+#define UN_RUNTIME_CUDA_MACHINE_CUH
 
 #include "runtime/cuda/cuda.h"
 

@@ -1,7 +1,7 @@
 /* The card's part of the table of struct un_device_ops (meanings: runtime/device.h) between its two files:
  * device.c fills it, queue.c has most of it. */
-#ifndef UN_CUDA_QUEUE_H
-#define UN_CUDA_QUEUE_H
+#ifndef UN_RUNTIME_CUDA_QUEUE_H
+#define UN_RUNTIME_CUDA_QUEUE_H
 
 #include "runtime/cuda/cuda.h"
 

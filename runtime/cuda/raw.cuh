@@ -1,8 +1,8 @@
 /* Eight or four neighbouring elements as they lie in memory. A thread that wants several vectors under way
  * reads them all raw and converts when the last read is out: a conversion between two reads would make the
  * second wait. */
-#ifndef UN_RAW_CUH
-#define UN_RAW_CUH
+#ifndef UN_RUNTIME_CUDA_RAW_CUH
+#define UN_RUNTIME_CUDA_RAW_CUH
 
 #include "runtime/cuda/kernel.cuh"
 

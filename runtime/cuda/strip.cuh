@@ -9,8 +9,8 @@
  *
  * T is the one type of all matrices when they can be read in vectors; un_any is for everything else: any
  * types, addresses and strides, element by element, by the same threads in the same order. */
-#ifndef UN_STRIP_CUH
-#define UN_STRIP_CUH
+#ifndef UN_RUNTIME_CUDA_STRIP_CUH
+#define UN_RUNTIME_CUDA_STRIP_CUH
 
 #include "runtime/cuda/raw.cuh"
 

@@ -1,7 +1,7 @@
 /* The kernel behind all ops that take each element of a matrix by itself, with or without the column sums of
  * what they make: one pass over memory in strips (strip.cuh). */
-#ifndef UN_STRIP_WALK_CUH
-#define UN_STRIP_WALK_CUH
+#ifndef UN_RUNTIME_CUDA_STRIP_WALK_CUH
+#define UN_RUNTIME_CUDA_STRIP_WALK_CUH
 
 #include "runtime/cuda/gelu.cuh"
 #include "runtime/cuda/strip.cuh"

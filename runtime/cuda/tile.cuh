@@ -1,8 +1,8 @@
 /* Rows by teams: a team of warps owns a row and holds a tile of it in registers, four neighbouring elements
  * at a time. Which thread has which element, and so the order of every sum, follows from the number of
  * columns. */
-#ifndef UN_TILE_CUH
-#define UN_TILE_CUH
+#ifndef UN_RUNTIME_CUDA_TILE_CUH
+#define UN_RUNTIME_CUDA_TILE_CUH
 
 #include "runtime/cuda/raw.cuh"
 

@@ -5,8 +5,8 @@
  * pair's own words, regions and columns, so a pair gives the same bits in every batch.
  *
  * Words of a pair are its tokens 0..n, regions its tokens n..n+m: an array over tokens holds both. */
-#ifndef UN_TRANSPORT_CUH
-#define UN_TRANSPORT_CUH
+#ifndef UN_RUNTIME_CUDA_TRANSPORT_CUH
+#define UN_RUNTIME_CUDA_TRANSPORT_CUH
 
 #include "runtime/cuda/kernel.cuh"
 

@@ -3,8 +3,8 @@
  * 64 words or 128 regions are rare.
  *
  * Law: ownership as in transport_solve.cuh, so what a thread reads of the plan it wrote itself. */
-#ifndef UN_TRANSPORT_LONG_CUH
-#define UN_TRANSPORT_LONG_CUH
+#ifndef UN_RUNTIME_CUDA_TRANSPORT_LONG_CUH
+#define UN_RUNTIME_CUDA_TRANSPORT_LONG_CUH
 
 #include "runtime/cuda/transport_solve.cuh"
 

@@ -9,8 +9,8 @@
  *
  * Up to 64 words and 128 regions kernel and plan stay in registers (a ROWS x COLS piece a lane); beyond, the
  * plan lies in its output and the kernel is computed anew in each iteration (transport_long.cuh). */
-#ifndef UN_TRANSPORT_SOLVE_CUH
-#define UN_TRANSPORT_SOLVE_CUH
+#ifndef UN_RUNTIME_CUDA_TRANSPORT_SOLVE_CUH
+#define UN_RUNTIME_CUDA_TRANSPORT_SOLVE_CUH
 
 #include "runtime/cuda/transport.cuh"
 
