@@ -135,9 +135,14 @@ site_requeues() {
 }
 
 # This script may have been cut off from Slurm and its job be running elsewhere by now, under the same number.
+# As long as nobody answers it cannot know, and a requeue that reaches Slurm later would end the run elsewhere.
 is_current() {
-    local now
-    now=$(scontrol show job "$job" 2>/dev/null | sed -n 's/.*Restarts=\([0-9]*\).*/\1/p')
+    local now="" tries=60
+    while [ -z "$now" ] && [ $tries -gt 0 ]; do
+        [ $tries = 60 ] || sleep 5
+        now=$(scontrol show job "$job" 2>/dev/null | sed -n 's/.*Restarts=\([0-9]*\).*/\1/p')
+        tries=$((tries - 1))
+    done
     [ "${now:-$restarts}" = "$restarts" ]
 }
 
