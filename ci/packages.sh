@@ -4,7 +4,7 @@
 set -euo pipefail
 
 run="build-essential cmake ninja-build pkg-config libopenmpi-dev openmpi-bin libhdf5-dev libyaml-dev libopenblas-dev libjansson-dev libxxhash-dev liblmdb-dev liblz4-dev libzip-dev libutf8proc-dev"
-test="$run libcmocka-dev librandom123-dev clang-format-14 python3 python3-numpy python3-h5py python3-lmdb python3-msgpack python3-lz4 jq iproute2 munge slurm-wlm shellcheck"
+test="$run libcmocka-dev librandom123-dev clang-format-14 clang-tidy-14 python3 python3-numpy python3-h5py python3-lmdb python3-msgpack python3-lz4 jq iproute2 munge slurm-wlm shellcheck"
 
 case "${1:-run}" in
     run) wanted=$run ;;
@@ -24,9 +24,10 @@ if ! command -v apt-get >/dev/null; then
 fi
 sudo=""
 [ "$(id -u)" = 0 ] || sudo=sudo
-# a release without this exact clang-format takes its default one
-apt-cache show clang-format-14 >/dev/null 2>&1 || { $sudo apt-get update -qq; }
-apt-cache show clang-format-14 >/dev/null 2>&1 || missing=${missing/clang-format-14/clang-format}
-echo "installing:$missing"
 $sudo apt-get update -qq
+# a release without these exact versions takes its default ones
+for tool in clang-format clang-tidy; do
+    apt-cache show $tool-14 >/dev/null 2>&1 || missing=${missing/$tool-14/$tool}
+done
+echo "installing:$missing"
 DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
