@@ -36,6 +36,7 @@ class Bench:
             time.sleep(self.rng.uniform(0, 0.3))
             if p.poll() != 205:  # else the launcher took a host for dead because the machine is full: once more
                 break
+            R.repeated(f"{name}: the launcher took a host for dead")
         pids = sum(self.cluster.ranks().values(), [])
         if len(pids) != RANKS:
             print(log.read_text(errors="replace")[-3000:])
@@ -108,6 +109,7 @@ def stopped_at(command, run_dir, log, step, **environment):
         code = p.wait(timeout=60)
         if code != 205:
             break
+        R.repeated(f"{run_dir.name}: the launcher took a host for dead")
     if code != 75:
         print(log.read_text(errors="replace")[-3000:])
     R.expect(code == 75, f"{run_dir.name}: stopped by a signal with 75 (got {code}) after step {R.last_logged_step(run_dir)}")

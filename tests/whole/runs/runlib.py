@@ -39,6 +39,11 @@ def expect(condition, text):
     print("ok:", text)
 
 
+def repeated(why):
+    """Something outside the program failed and is tried again: said, and counted by ci/test.sh."""
+    print("repeated:", why)
+
+
 def sanitized():
     """Is this the build with sanitizers? Then time limits stretch and sizes shrink."""
     cache = (BUILD / "CMakeCache.txt").read_text()

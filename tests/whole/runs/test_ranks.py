@@ -45,7 +45,7 @@ def run_crowd(n, cfg, run_dir):
     cmd = R.command(n, "--cfg", cfg, "run.threads=1")
     code, out = R.run(cmd)
     if code == 1 and "done: 20 updates" in out and "exiting improperly" in out:
-        print(f"note: mpirun lost one of {n} ranks at the end; once more")
+        R.repeated(f"mpirun lost one of {n} ranks at the end")
         shutil.rmtree(run_dir)
         code, out = R.run(cmd)
     R.expect(code == 0, f"{n} ranks end well" if code == 0 else f"{n} ranks end with {code}: {out[-3000:]}")
