@@ -2,7 +2,7 @@
  *
  * Law: a rank reads its own elements of p, m and v and nothing else of them; of a shard it opens, some
  * kilobytes around the arrays are verified before anything is believed. The elements are verified by the
- * digests of all ranks together (checkpoint_load.c). */
+ * digests of all ranks together (load.c). */
 #include "io/checkpoint/private.h"
 #include "io/h5/h5.h"
 #include <inttypes.h>

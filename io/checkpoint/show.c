@@ -1,4 +1,4 @@
-/* Checkpoints for people (checkpoint_show.h). */
+/* Checkpoints for people (show.h). */
 #include "io/checkpoint/show.h"
 #include "io/checkpoint/folder.h"
 #include "io/checkpoint/manifest.h"

@@ -1,4 +1,4 @@
-/* The writer's thread and what the ranks agree on (checkpoint_writer.h).
+/* The writer's thread and what the ranks agree on (writer.h).
  *
  * Law: the thread touches *part, its publisher and what the lock guards; everything else belongs to the
  * training's thread. It is joined before the next one starts. */

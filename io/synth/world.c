@@ -1,4 +1,4 @@
-/* Scenes: which things, where, and the relations between them. Detections are in synth_detect.c.
+/* Scenes: which things, where, and the relations between them. Detections are in detect.c.
  * Plain IEEE arithmetic without library functions, so that every machine makes the same scene. */
 #include "io/synth/world.h"
 #include "io/synth/detect.h"

@@ -1,4 +1,4 @@
-/* Read-only LMDB through liblmdb, after the check (lmdb_file.h). Each cursor has a transaction of its own. */
+/* Read-only LMDB through liblmdb, after the check (lmdb.h). Each cursor has a transaction of its own. */
 #include "io/convert/format/lmdb.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"

@@ -1,4 +1,4 @@
-/* The formats of MessagePack (specification of 2013), big-endian (msgpack_in.h). */
+/* The formats of MessagePack (specification of 2013), big-endian (msgpack.h). */
 #include "io/convert/format/msgpack.h"
 
 static bool take_number(struct un_msgpack *in, int bytes, uint64_t *value) {

@@ -1,4 +1,4 @@
-/* Named arrays to a record (image_arrays.h). */
+/* Named arrays to a record (arrays.h). */
 #include "io/convert/image/arrays.h"
 #include "runtime/memory.h"
 

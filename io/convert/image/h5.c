@@ -1,5 +1,5 @@
-/* Features in HDF5 as people have them (image_source.h). Taken are exactly these forms; the names of the
- * members stand in source_h5_column.c:
+/* Features in HDF5 as people have them (source.h). Taken are exactly these forms; the names of the
+ * members stand in h5_column.c:
  *
  *   flat    image_features [R,F], spatial_features [R,6] or image_bb [R,4], pos_boxes [N,2] = first row and
  *           the row after the last of every image (the bottom-up-attention files for VQA)

@@ -1,11 +1,11 @@
-/* What the files source_h5*.c share: columns of a foreign HDF5 file, and the forms it may have. */
+/* What the files h5*.c share: columns of a foreign HDF5 file, and the forms it may have. */
 #ifndef UN_IO_CONVERT_IMAGE_H5_H
 #define UN_IO_CONVERT_IMAGE_H5_H
 
 #include "io/convert/image/source.h"
 #include "io/h5/h5.h"
 
-/* What a file may say about regions; the names taken for each stand in source_h5_column.c. */
+/* What a file may say about regions; the names taken for each stand in h5_column.c. */
 enum un_h5_role { UN_H5_FEATURE, UN_H5_UNIT_BOX, UN_H5_BOX, UN_H5_CONFIDENCE, UN_H5_SOFT, UN_H5_ROLES };
 
 /* One dataset as rows of regions: [R,w], [R], or [N,K,w], [N,K] with `per` = K regions a row. */

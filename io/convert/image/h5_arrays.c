@@ -1,4 +1,4 @@
-/* The array forms of source_h5.c: all regions in one dataset, flat with first and last rows, or a fixed
+/* The array forms of h5.c: all regions in one dataset, flat with first and last rows, or a fixed
  * number for every image. The index is read whole (about 40 bytes an image), the regions are not. */
 #include "io/convert/image/h5.h"
 #include "io/disk/files.h"

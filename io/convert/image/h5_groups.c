@@ -1,4 +1,4 @@
-/* The forms of source_h5.c with datasets of their own for every image: a group an image, or datasets named
+/* The forms of h5.c with datasets of their own for every image: a group an image, or datasets named
  * ID_features, ID_boxes, ID_cls_prob. Images come in the order of their names. */
 #include "io/convert/image/h5.h"
 #include "runtime/memory.h"

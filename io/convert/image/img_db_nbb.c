@@ -1,4 +1,4 @@
-/* nbb_*.json beside an img_db against the images in it (source_lmdb.h). */
+/* nbb_*.json beside an img_db against the images in it (img_db.h). */
 #include "io/convert/image/img_db.h"
 #include "io/disk/files.h"
 #include "io/disk/ids.h"

@@ -1,4 +1,4 @@
-/* Images from any source into one file: survey, threads, progress, summary (image_sink.h). */
+/* Images from any source into one file: survey, threads, progress, summary (sink.h). */
 #include "io/convert/image/sink.h"
 #include "io/convert/workers.h"
 #include "io/run/progress.h"

@@ -1,4 +1,4 @@
-/* Folders of .npz as detectors write them, an image a file (image_source.h); image_arrays.h says which names
+/* Folders of .npz as detectors write them, an image a file (source.h); arrays.h says which names
  * are taken. The id is the file's name without .npz. Pickled members are never read; that is said once. */
 #include "io/convert/image/arrays.h"
 #include "io/disk/files.h"

@@ -1,4 +1,4 @@
-/* What image_sink.c, image_layout.c, image_journal.c and image_check.c share. */
+/* What sink.c, layout.c, journal.c and check.c share. */
 #ifndef UN_IO_CONVERT_IMAGE_PRIVATE_H
 #define UN_IO_CONVERT_IMAGE_PRIVATE_H
 

@@ -1,4 +1,4 @@
-/* Rows of images into their places by many threads (image_sink.h).
+/* Rows of images into their places by many threads (sink.h).
  *
  * Two laws: the journal never says more than is on the disk (fdatasync comes first), and an image counts
  * there only when all before it do, so a later run needs one number. OUT.partial and its journal are removed

@@ -1,4 +1,4 @@
-/* What every source of images shares: the list a survey makes, boxes from pixels (image_source.h).
+/* What every source of images shares: the list a survey makes, boxes from pixels (source.h).
  *
  * A list of ten million images must stay small, so ids lie one behind the other in large blocks. */
 #include "io/convert/image/source.h"

@@ -1,4 +1,4 @@
-/* Captions into a text file (text_import.h): a batch is read and matched, tokenised, written; and again. */
+/* Captions into a text file (import.h): a batch is read and matched, tokenised, written; and again. */
 #include "io/convert/text/import.h"
 #include "io/convert/format/lines.h"
 #include "io/convert/text/batch.h"

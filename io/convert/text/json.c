@@ -1,4 +1,4 @@
-/* Captions in JSON: COCO, Karpathy's split, Visual Genome, SBU, small objects (text_source.h).
+/* Captions in JSON: COCO, Karpathy's split, Visual Genome, SBU, small objects (source.h).
  *
  * The form is found by the members at the top. A caption is a string or an object; it stands in a list of its
  * owner (an image) or is a member of its own. What lacks its caption or its image is an error that names

@@ -1,4 +1,4 @@
-/* A text file as a stream (text_sink.h).
+/* A text file as a stream (sink.h).
  *
  * Every column, the offsets and ids too, goes to a spool of its own while texts are added; the HDF5 file,
  * whose datasets must know their lengths, is made from the spools at the end. So memory does not grow until

@@ -1,4 +1,4 @@
-/* What all sources of captions have in common (text_source.h). */
+/* What all sources of captions have in common (source.h). */
 #include "io/convert/text/source.h"
 #include "io/convert/text/private.h"
 

@@ -1,5 +1,5 @@
 /* Captions in text files, one a line: Conceptual Captions, SBU's two files, image id TAB caption
- * (text_source.h).
+ * (source.h).
  *
  * What breaks the form of the file (a field missing, files of different length) is an error with file and
  * line; a line whose text cannot be used (not UTF-8, an id too long) is handed on as such. */

@@ -1,4 +1,4 @@
-/* The authors' txt_db (text_source.h): records in the order of their keys, side files beside them.
+/* The authors' txt_db (source.h): records in the order of their keys, side files beside them.
  *
  * Memory: the lengths of id2len.json and, only when a record does not name its image, txt2img.json, some 50
  * bytes a text each. */

@@ -2,7 +2,7 @@
  *
  * feature = relu(0.3 + (1-blend) P[class] + blend P[lookalike] + 0.8 / sqrt(k) sum of the k P[attribute]
  *                + 0.35 ((x1+x2-1) G0 + (y1+y2-1) G1 + w G2 + h G3) + noise e),   rounded to f16
- * with independent draws P, G, e as in synth_render.h. soft_label: a mass of 0.7 .. 0.9 for class and
+ * with independent draws P, G, e as in io/synth/render.h. soft_label: a mass of 0.7 .. 0.9 for class and
  * lookalike, a fifth of the rest for the background, the others share what is left. */
 #include "io/convert/world/private.h"
 #include "io/synth/render.h"

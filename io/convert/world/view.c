@@ -1,6 +1,6 @@
 /* What the detector reports of a scene: the named objects, distractors, clutter, by falling confidence.
  *
- * Law of confidence as in the micro-world (synth_detect.c): first detections 0.45 .. 0.98, second ones 0.3 ..
+ * Law of confidence as in the micro-world (io/synth/detect.c): first detections 0.45 .. 0.98, second ones 0.3 ..
  * 0.65, clutter 0.21 .. 0.4 or, when faint, 0.05 .. 0.19. An object looks up to 0.4 like another class, so it
  * is never taken for it. */
 #include "io/convert/world/private.h"
