@@ -1,45 +1,20 @@
-/* The micro-world's files: what they hold is well-formed, the same every time, and true of its own scenes. */
+/* The micro-world's files: what they hold is well-formed and true of its own scenes. */
 #include "io/synth/class.h"
 #include "runtime/memory.h"
 #include "tests/support/expect.h"
 #include "tests/support/synth_files.h"
+#include "tests/unit/io/synth/small_world.h"
+
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 /* Under this confidence the detector may take a thing for another of its kind (io/synth/detect.c). */
 static const float sure = 0.76f;
-static const char *const parts[] = {"coco_train", "coco_valid", "vg_train",  "vg_valid",
-                                    "cc_train",   "cc_valid",   "sbu_train", "sbu_valid"};
-enum { PARTS = 8 };
-
-static struct un_synth_keys small(const char *folder) {
-    struct un_synth_keys keys = synth_keys(folder);
-    keys.train_images = 120;
-    keys.valid_images = 40;
-    keys.img_dim = 32;
-    return keys;
-}
-
-/* Made once, read by most tests. */
-static struct un_synth_keys shared;
-static int make_shared(void **state) {
-    (void)state;
-    shared = small("shared");
-    expect_ok(un_synth(&shared));
-    return 0;
-}
-static int remove_shared(void **state) {
-    (void)state;
-    synth_remove(&shared);
-    scratch_remove();
-    return 0;
-}
 
 static void check_regions(const struct synth_images *s, int64_t image) {
     int64_t first = s->region_offset[image], end = s->region_offset[image + 1];
@@ -260,86 +235,6 @@ static void sentences_spell_their_tokens(void **state) {
     synth_free_lines(vocab, n);
 }
 
-static void assert_same_images(const struct synth_images *a, const struct synth_images *b, int64_t images) {
-    int64_t rows = a->region_offset[images];
-    assert_memory_equal(a->region_offset, b->region_offset, (images + 1) * 8);
-    assert_memory_equal(a->feature, b->feature, rows * a->img_dim * 4);
-    assert_memory_equal(a->box, b->box, rows * 24);
-    assert_memory_equal(a->confidence, b->confidence, rows * 4);
-    assert_memory_equal(a->soft_label, b->soft_label, rows * a->img_label_dim * 4);
-    assert_memory_equal(a->id, b->id, images * a->id_stride);
-}
-static void assert_same_texts(const struct synth_texts *a, const struct synth_texts *b, int64_t texts) {
-    assert_memory_equal(a->token_offset, b->token_offset, (texts + 1) * 8);
-    assert_memory_equal(a->sentence_offset, b->sentence_offset, (texts + 1) * 8);
-    assert_memory_equal(a->align_offset, b->align_offset, (texts + 1) * 8);
-    assert_memory_equal(a->token, b->token, a->token_offset[texts] * 4);
-    assert_memory_equal(a->align_token, b->align_token, a->align_offset[texts] * 4);
-    assert_memory_equal(a->align_region, b->align_region, a->align_offset[texts] * 4);
-    assert_memory_equal(a->sentence, b->sentence, a->sentence_offset[texts]);
-    assert_memory_equal(a->id, b->id, texts * a->id_stride);
-}
-
-/* The same bytes again, also when other data sets are left out and more images are made. */
-static void the_world_is_the_same_every_time(void **state) {
-    (void)state;
-    struct un_synth_keys again = small("again"), more = small("more");
-    expect_ok(un_synth(&again));
-    snprintf(more.sets, sizeof more.sets, "sbu,vg");
-    more.train_images = 150;
-    expect_ok(un_synth(&more));
-    assert_int_equal(synth_count(&more), 2 * 4 + 2);
-    for (int p = 0; p < PARTS; ++p) {
-        struct synth_images a = synth_read_images(&shared, parts[p]), b = synth_read_images(&again, parts[p]);
-        struct synth_texts s = synth_read_texts(&shared, parts[p]), t = synth_read_texts(&again, parts[p]);
-        assert_same_images(&a, &b, a.images);
-        assert_same_texts(&s, &t, s.texts);
-        synth_free_images(&b);
-        synth_free_texts(&t);
-        if (strchr("sv", parts[p][0])) {
-            b = synth_read_images(&more, parts[p]);
-            t = synth_read_texts(&more, parts[p]);
-            assert_same_images(&a, &b, a.images);
-            assert_same_texts(&s, &t, s.texts);
-            synth_free_images(&b);
-            synth_free_texts(&t);
-        }
-        synth_free_images(&a);
-        synth_free_texts(&s);
-    }
-    synth_remove(&again);
-    synth_remove(&more);
-}
-
-static int compare_rows(const void *a, const void *b) {
-    return memcmp(*(float *const *)a, *(float *const *)b, 6 * 4);
-}
-
-/* No region of any split or data set has the box of another: the scenes are disjoint. And another seed is
- * another world. */
-static void scenes_are_all_different(void **state) {
-    (void)state;
-    struct synth_images s[PARTS];
-    int64_t rows = 0, n = 0;
-    for (int p = 0; p < PARTS; ++p) rows += (s[p] = synth_read_images(&shared, parts[p])).regions;
-    float **box = un_alloc((size_t)rows, sizeof *box, "boxes");
-    for (int p = 0; p < PARTS; ++p)
-        for (int64_t r = 0; r < s[p].regions; ++r) box[n++] = s[p].box + 6 * r;
-    qsort(box, (size_t)n, sizeof *box, compare_rows);
-    for (int64_t i = 1; i < n; ++i) assert_memory_not_equal(box[i - 1], box[i], 24);
-    struct un_synth_keys other = small("other");
-    snprintf(other.sets, sizeof other.sets, "coco");
-    other.seed = 2;
-    expect_ok(un_synth(&other));
-    struct synth_images o = synth_read_images(&other, "coco_valid");
-    assert_memory_not_equal(o.region_offset, s[1].region_offset, (o.images + 1) * 8);
-    assert_memory_not_equal(o.feature, s[1].feature, o.img_dim * 4);
-    synth_free_images(&o);
-    synth_remove(&other);
-    for (int p = 0; p < PARTS; ++p) synth_free_images(&s[p]);
-    un_free(box);
-}
-
 /* Class means over train regions classify valid regions: nearly all sure ones, most others, but not all. */
 static void features_tell_classes_apart(void **state) {
     (void)state;
@@ -385,8 +280,6 @@ int main(void) {
         cmocka_unit_test(every_noun_is_aligned),
         cmocka_unit_test(relations_agree_with_boxes),
         cmocka_unit_test(sentences_spell_their_tokens),
-        cmocka_unit_test(the_world_is_the_same_every_time),
-        cmocka_unit_test(scenes_are_all_different),
         cmocka_unit_test(features_tell_classes_apart),
     };
     return cmocka_run_group_tests(tests, make_shared, remove_shared);
