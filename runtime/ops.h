@@ -6,11 +6,11 @@
  *  - "=" overwrites every element of the output, "+=" accumulates into it.
  *  - Outputs do not overlap inputs; "in place: x over y" marks the allowed exceptions.
  *  - Matrices are row-major un_mat; activations and weights are f32 or bf16 (the CPU takes f32 only);
- * statistics, losses, transport, bias and LayerNorm parameters and all gradients of parameters are f32.
+ *    statistics, losses, transport, bias and LayerNorm parameters and all gradients of parameters are f32.
  *  - Any row count including 0 is allowed. An index of -1 in an index list means "no row": gathered as zeros,
  *    scattered nowhere, loss and gradient zero. (Fixed-shape replays fill lists up with -1.)
  *  - Results do not depend on the number of threads, on timing or on where the buffers lie: each output
- * element has one fixed order of summation, given by shapes alone.
+ *    element has one fixed order of summation, given by shapes alone.
  *  - Errors stick to the queue (device.h). */
 #ifndef UN_RUNTIME_OPS_H
 #define UN_RUNTIME_OPS_H
@@ -73,7 +73,7 @@ struct un_adamw {
 enum { UN_PARAM_ALIGN = 64 }; /* elements: start of every parameter tensor, granularity of the decay map */
 
 struct un_ops {
-    /* ---- matrix products -------------------------------------------------------------------------------- */
+    /* ---- matrix products ---- */
 
     /* c = op(a) op(b) + beta * c, then the epilogue (only with beta = 0). op(x) = x or its transpose.
      * op(a) [M,K], op(b) [K,N], c [M,N]. Order: K ascending in blocks that depend on the shape only. */
@@ -86,7 +86,7 @@ struct un_ops {
     void (*linear_grad)(struct un_queue *q, struct un_mat dw, float *dbias, struct un_mat dy,
                         struct un_mat x);
 
-    /* ---- pointwise -------------------------------------------------------------------------------------- */
+    /* ---- pointwise ---- */
 
     /* dz = dy * gelu'(z), gelu(z) = z/2 (1 + erf(z/sqrt 2)); dbias (may be NULL) as in col_sum of dz. In
      * place: dz over dy. */
@@ -106,7 +106,7 @@ struct un_ops {
     void (*cast)(struct un_queue *q, void *dst, enum un_type dst_type, const void *src, enum un_type src_type,
                  int64_t count);
 
-    /* ---- LayerNorm with residual and dropout ------------------------------------------------------------- */
+    /* ---- LayerNorm with residual and dropout ---- */
 
     /* r = residual + dropout(x); y = (r - mean) * rstd * gamma + beta, eps 1e-12 inside the root; mean, rstd
      * [N] of each row are kept for the backward. residual.data NULL: r = dropout(x). drop NULL: none. In
@@ -121,7 +121,7 @@ struct un_ops {
                      float *dbias, struct un_mat dy, struct un_mat r, const float *mean, const float *rstd,
                      const float *gamma, const struct un_dropout *drop);
 
-    /* ---- rows by index ----------------------------------------------------------------------------------- */
+    /* ---- rows by index ---- */
 
     /* dst[i,:] = src[index[i],:]. */
     void (*gather_rows)(struct un_queue *q, struct un_mat dst, struct un_mat src, const int32_t *index);
@@ -140,8 +140,7 @@ struct un_ops {
     void (*mask_features)(struct un_queue *q, struct un_mat x, struct un_mat feature, const int32_t *index,
                           const uint8_t *masked, const float *mask_row);
 
-    /* ---- attention ----------------------------------------------------------------------------------------
-     */
+    /* ---- attention ---- */
 
     /* Packed self-attention. qkv [T,3H] = query | key | value, head a in columns [a*D, (a+1)*D) of each
      * third. out[t, head a] = sum_u dropout(softmax_u(q_t . k_u / sqrt D)) v_u over the tokens u of t's
@@ -154,9 +153,10 @@ struct un_ops {
                           const float *lse, struct un_mat qkv, const struct un_layout *layout, int64_t heads,
                           const struct un_dropout *drop);
 
-    /* ---- losses: each gives row losses (f32) and, when the gradient's data is set, the gradient of its
-     * input scaled by *scale, of its own type; in place: the gradient over the input when the types agree
-     * -------- */
+    /* ---- losses ---- */
+
+    /* Each gives row losses (f32) and, when the gradient's data is set, the gradient of its
+     * input scaled by *scale, of its own type; in place: the gradient over the input when the types agree. */
 
     /* Softmax cross-entropy. row_loss[i] = lse(logits[i,:]) - logits[i,target[i]]; hit[i] = 1 if target[i] is
      * the (first) largest logit else 0; dlogits = (softmax - onehot) * *scale. target -1: all zero. Logits
@@ -174,8 +174,7 @@ struct un_ops {
                           struct un_mat pred, struct un_mat feature, const int32_t *region,
                           const float *scale);
 
-    /* ---- word-region alignment ----------------------------------------------------------------------------
-     */
+    /* ---- word-region alignment ---- */
 
     /* For each pair: cost_ij = 1 - cos(x_word i, x_region j) (vectors divided by max(|x|, 1e-5)); plan by
      * IPOT or Sinkhorn with uniform marginals; distance[b] = sum_ij cost_ij plan_ij. plan, cost f32 at
@@ -186,8 +185,7 @@ struct un_ops {
     void (*transport_bwd)(struct un_queue *q, struct un_mat dx, const float *coef, const float *plan,
                           const float *cost, struct un_mat x, const struct un_pairs *pairs);
 
-    /* ---- optimizer
-     * ------------------------------------------------------------------------------------------ */
+    /* ---- optimizer ---- */
 
     /* partial[k] = sum of g[i]^2 over chunk k of UN_PARAM_BLOCK elements, in double; count = elements. */
     void (*square_sums)(struct un_queue *q, double *partial, const float *g, int64_t count);
