@@ -3,7 +3,7 @@
 #ifndef UN_MODEL_NET_BLOCK_H
 #define UN_MODEL_NET_BLOCK_H
 
-#include "model/net/pass.h"
+#include "model/net/layers.h"
 
 struct un_block_at {
     struct un_linear qkv; /* query, key and value glued: weight [3H,H], bias [3H] */

@@ -3,7 +3,7 @@
 #ifndef UN_MODEL_NET_INPUTS_H
 #define UN_MODEL_NET_INPUTS_H
 
-#include "model/net/pass.h"
+#include "model/net/layers.h"
 
 struct un_inputs_at {
     int64_t word, position, type; /* offsets: [V,H], [positions,H], [types,H] */

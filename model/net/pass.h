@@ -1,6 +1,4 @@
-/* What every function of one forward or backward is given, and the two maps with parameters of which the
- * network is made: a linear map and a LayerNorm, each knowing its places in the flat buffer. Inside the room
- * only.
+/* What every function of one forward or backward is given, and views on it. Inside the wing only.
  *
  * Activations are buffers sized from caps; views on them (un_mat) have the real row counts of the batch. */
 #ifndef UN_MODEL_NET_PASS_H
@@ -35,48 +33,6 @@ static inline uint32_t un_pass_site(int64_t layer, enum un_layer_site site) {
 /* Appends tensor `name` to the table; *offset is its place. shape1 0: a vector. */
 enum un_status un_pass_add(struct un_params *params, const char *name, int64_t shape0, int64_t shape1,
                            enum un_init init, int64_t *offset);
-
-/* y = x weight^T + bias; weight [out,in], bias [out]. */
-struct un_linear {
-    int64_t weight, bias; /* offsets in the flat buffer */
-    int64_t out, in;
-};
-enum un_status un_linear_add(struct un_params *params, struct un_linear *at, const char *name, int64_t out,
-                             int64_t in);
-/* y = activation(map(x)); pre: what goes into the activation, for the backward (data NULL: not kept). */
-void un_linear_fwd(const struct un_pass *p, struct un_mat y, const struct un_linear *at, struct un_mat x,
-                   enum un_activation activation, struct un_mat pre);
-/* Gradients of weight and bias += ; of the weight alone, where the op that made dy has summed the bias. */
-void un_linear_grad(const struct un_pass *p, const struct un_linear *at, struct un_mat dy, struct un_mat x);
-void un_linear_grad_weight(const struct un_pass *p, const struct un_linear *at, struct un_mat dy,
-                           struct un_mat x);
-/* dx = dy weight + beta dx. */
-void un_linear_bwd(const struct un_pass *p, struct un_mat dx, const struct un_linear *at, struct un_mat dy,
-                   float beta);
-
-struct un_norm {
-    int64_t gamma, beta; /* offsets */
-    int64_t width;
-};
-/* What the forward of a LayerNorm leaves for its backward: input r [N,width] of type act, statistics [N]. */
-struct un_norm_kept {
-    void *r;
-    float *mean, *rstd;
-};
-enum un_status un_norm_add(struct un_params *params, struct un_norm *at, const char *name, int64_t width);
-void un_norm_carve(struct un_norm_kept *kept, struct un_arena *arena, enum un_type act, int64_t rows,
-                   int64_t width);
-/* kept->r = residual + dropout(x), y = LayerNorm of it. x may be kept->r itself. residual.data NULL, drop
- * NULL: none. */
-void un_norm_fwd(const struct un_pass *p, struct un_mat y, const struct un_norm_kept *kept,
-                 const struct un_norm *at, struct un_mat x, struct un_mat residual,
-                 const struct un_dropout *drop);
-/* dr = gradient of r, in place over dy allowed; dx (data NULL: not wanted) that of x; gradients of gamma,
- * beta += ; dbias (NULL: not wanted) += sum over the rows of dx, or of dr without dx: the gradient of what
- * was added to every row of x. */
-void un_norm_bwd(const struct un_pass *p, struct un_mat dr, struct un_mat dx, const struct un_norm *at,
-                 struct un_mat dy, const struct un_norm_kept *kept, const struct un_dropout *drop,
-                 float *dbias);
 
 /* An activation. */
 static inline struct un_mat un_pass_mat(const struct un_pass *p, const void *data, int64_t rows,
