@@ -1,20 +1,16 @@
 /* Layout of a micro-batch in one block; see batch.h. */
 #include "model/batch.h"
 
+#include <stddef.h>
 #include <string.h>
-
-const char *const un_objective_names[UN_OBJECTIVE_COUNT + 1] = {
-#define UN_OBJECTIVE_NAME(upper, lower) #lower,
-    UN_OBJECTIVES(UN_OBJECTIVE_NAME)
-#undef UN_OBJECTIVE_NAME
-        NULL};
 
 static int32_t *take32(struct un_arena *arena, int64_t count) {
     return un_arena_take(arena, (size_t)count, sizeof(int32_t));
 }
 
 int64_t un_batch_row_cap(const struct un_batch_caps *caps, enum un_objective t) {
-    return t == UN_MLM ? caps->words : t == UN_ITM ? caps->samples : caps->regions;
+    enum un_asks asks = un_objectives[t].asks;
+    return asks == UN_ASKS_WORDS ? caps->words : asks == UN_ASKS_PAIR ? caps->samples : caps->regions;
 }
 
 static void carve_segments(struct un_arena *arena, int64_t rows, int32_t **id, int32_t **start,
@@ -28,11 +24,27 @@ static void carve_segments(struct un_arena *arena, int64_t rows, int32_t **id, i
 static void carve_rows(struct un_batch *batch, const struct un_batch_caps *caps, struct un_arena *arena) {
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
         struct un_rows *rows = &batch->rows[t];
-        int64_t cap = un_batch_row_cap(caps, (enum un_objective)t);
+        enum un_objective objective = (enum un_objective)t;
+        int64_t cap = un_batch_row_cap(caps, objective);
         rows->n = 0;
         rows->row = take32(arena, cap);
-        rows->target = t == UN_MLM || t == UN_MRC || t == UN_ITM ? take32(arena, cap) : NULL;
-        rows->region = t == UN_MRFR || t == UN_MRC || t == UN_MRCKL ? take32(arena, cap) : NULL;
+        rows->target = un_objective_has_ids(objective) ? take32(arena, cap) : NULL;
+        rows->region = un_objectives[t].asks == UN_ASKS_REGIONS ? take32(arena, cap) : NULL;
+    }
+}
+
+static void carve_stored(struct un_batch *batch, const struct un_batch_caps *caps, struct un_arena *arena) {
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t)
+        if (un_objectives[t].target == UN_TARGET_FEATURES)
+            batch->rows[t].stored = take32(arena, un_batch_row_cap(caps, (enum un_objective)t));
+}
+
+static void carve_soft(struct un_batch *batch, const struct un_batch_caps *caps, struct un_arena *arena) {
+    size_t type_bytes = (size_t)un_type_bytes(batch->soft_type);
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        int64_t rows = un_batch_row_cap(caps, (enum un_objective)t);
+        if (un_objectives[t].target == UN_TARGET_SOFT)
+            batch->rows[t].soft = un_arena_take(arena, (size_t)(rows * caps->img_label_dim), type_bytes);
     }
 }
 
@@ -58,16 +70,13 @@ static void carve_device(struct un_batch *batch, const struct un_batch_caps *cap
     if (caps->store_rows > 0) {
         batch->feature_row = take32(arena, caps->regions);
         batch->fresh_row = take32(arena, caps->regions);
-        batch->target_row = take32(arena, caps->regions);
+        carve_stored(batch, caps, arena);
     }
     batch->scale = un_arena_take(arena, UN_OBJECTIVE_COUNT, sizeof(float));
     batch->ot_coef = un_arena_take(arena, (size_t)caps->samples, sizeof(float));
     batch->feature = un_arena_take(arena, (size_t)(caps->regions * caps->img_dim),
                                    (size_t)un_type_bytes(caps->feature_type));
-    batch->soft_label = caps->soft_labels
-                            ? un_arena_take(arena, (size_t)(caps->regions * caps->img_label_dim),
-                                            (size_t)un_type_bytes(batch->soft_type))
-                            : NULL;
+    if (caps->soft_labels) carve_soft(batch, caps, arena);
 }
 
 static void carve_host(struct un_batch *batch, const struct un_batch_caps *caps, struct un_arena *arena) {
@@ -111,40 +120,45 @@ static void move(void *pointer_field, ptrdiff_t by) {
     memcpy(pointer_field, &value, sizeof value);
 }
 
+#define AT(member) offsetof(struct un_batch, member)
+/* Pointers into the block, beside those of the rows. */
+static const size_t device_lists[] = {AT(start),
+                                      AT(at),
+                                      AT(word_id),
+                                      AT(word_pos),
+                                      AT(word_row),
+                                      AT(region_row),
+                                      AT(box),
+                                      AT(masked),
+                                      AT(masked_region),
+                                      AT(feature_row),
+                                      AT(fresh_row),
+                                      AT(by_word_id),
+                                      AT(by_word_start),
+                                      AT(by_word_perm),
+                                      AT(by_position_id),
+                                      AT(by_position_start),
+                                      AT(by_position_perm),
+                                      AT(pair_first),
+                                      AT(pair_words),
+                                      AT(pair_regions),
+                                      AT(plan_start),
+                                      AT(scale),
+                                      AT(ot_coef),
+                                      AT(feature)};
+#undef AT
+
 void un_batch_rebase(struct un_batch *out, const struct un_batch *batch, void *block) {
     *out = *batch;
     ptrdiff_t by = (unsigned char *)block - (unsigned char *)batch->block;
-    void *const fields[] = {&out->start,
-                            &out->at,
-                            &out->word_id,
-                            &out->word_pos,
-                            &out->word_row,
-                            &out->region_row,
-                            &out->box,
-                            &out->masked,
-                            &out->masked_region,
-                            &out->feature_row,
-                            &out->fresh_row,
-                            &out->target_row,
-                            &out->by_word_id,
-                            &out->by_word_start,
-                            &out->by_word_perm,
-                            &out->by_position_id,
-                            &out->by_position_start,
-                            &out->by_position_perm,
-                            &out->pair_first,
-                            &out->pair_words,
-                            &out->pair_regions,
-                            &out->plan_start,
-                            &out->scale,
-                            &out->ot_coef,
-                            &out->feature,
-                            &out->soft_label};
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; ++i) move(fields[i], by);
+    for (size_t i = 0; i < sizeof device_lists / sizeof *device_lists; ++i)
+        move((unsigned char *)out + device_lists[i], by);
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
         move(&out->rows[t].row, by);
         move(&out->rows[t].target, by);
         move(&out->rows[t].region, by);
+        move(&out->rows[t].stored, by);
+        move(&out->rows[t].soft, by);
     }
     out->by_word =
         (struct un_segments){out->by_word_id, out->by_word_start, out->by_word_perm, batch->by_word.count};
@@ -168,6 +182,6 @@ struct un_mat un_batch_features(const struct un_batch *batch, int64_t img_dim) {
                               : un_mat(batch->feature, batch->feature_type, batch->regions, img_dim);
 }
 
-const int32_t *un_batch_feature_targets(const struct un_batch *batch) {
-    return batch->feature_row ? batch->target_row : batch->rows[UN_MRFR].region;
+const int32_t *un_batch_feature_targets(const struct un_batch *batch, enum un_objective t) {
+    return batch->feature_row ? batch->rows[t].stored : batch->rows[t].region;
 }

@@ -4,21 +4,12 @@
  * [start[s], start[s+1]), no padding anywhere. One micro-batch may hold samples of all objectives; each
  * objective lists the rows it is asked about. io/pack fills it on the host; launch copies it to the device as
  * one block (`block`) and rebases the pointers with un_batch_rebase. */
-#ifndef UN_BATCH_H
-#define UN_BATCH_H
+#ifndef UN_MODEL_BATCH_H
+#define UN_MODEL_BATCH_H
 
+#include "model/objective.h"
 #include "runtime/memory.h"
 #include "runtime/ops.h"
-
-#define UN_OBJECTIVES(X) X(MLM, mlm) X(MRFR, mrfr) X(MRC, mrc) X(MRCKL, mrckl) X(ITM, itm)
-enum un_objective {
-#define UN_OBJECTIVE_ENUM(upper, lower) UN_##upper,
-    UN_OBJECTIVES(UN_OBJECTIVE_ENUM)
-#undef UN_OBJECTIVE_ENUM
-        UN_OBJECTIVE_COUNT
-};
-/* "mlm", ..., NULL: also a choices list. */
-extern const char *const un_objective_names[UN_OBJECTIVE_COUNT + 1];
 
 enum { UN_BOX_WIDTH = 7 }; /* x1 y1 x2 y2 w h w*h */
 enum { UN_MAX_DATASETS = 16 };
@@ -31,18 +22,19 @@ struct un_batch_caps {
     int64_t plan;           /* elements of all transport plans */
     int64_t vocab_size, img_dim, img_label_dim;
     enum un_type feature_type; /* UN_F16 or UN_F32 */
-    bool soft_labels;          /* mrckl is in the mix */
+    bool soft_labels;          /* an objective with soft labels as targets is in the mix */
     bool soft_f32;             /* soft labels are f32 (references); else f16, as in the files */
     int64_t store_rows;        /* of the store of features on the device, guests included; 0: no store */
 };
 
-/* Rows asked about by one objective; arrays of n entries. Unused members are NULL for objectives without
- * them. */
+/* Rows asked about by one objective; arrays of n entries. NULL: not for this objective (model/objective.h). */
 struct un_rows {
     int64_t n;
-    int32_t *row;     /* packed token (mlm, mrfr, mrc, mrckl) or the [CLS] token (itm) */
-    int32_t *target;  /* mlm: word id; mrc: class; itm: 1 true pair, 0 false pair */
-    int32_t *region;  /* mrfr, mrc, mrckl: index among the regions of the micro-batch */
+    int32_t *row;     /* packed token (words, regions) or the [CLS] token (pairs) */
+    int32_t *target;  /* word id, class, or 1 true pair, 0 false pair */
+    int32_t *region;  /* of regions: index among the regions of the micro-batch */
+    int32_t *stored;  /* features as targets, with a store: row of the store of `region` */
+    void *soft;       /* soft labels as targets: [n,C] soft_type */
     uint8_t *dataset; /* index of the data set, for the log; read on the host only */
 };
 
@@ -81,7 +73,6 @@ struct un_batch {
     int64_t fresh;        /* rows of `feature`; without a store R */
     int32_t *feature_row; /* [R] row of the store */
     int32_t *fresh_row;   /* [fresh] row of the store where each row of `feature` goes, each once */
-    int32_t *target_row;  /* [n of mrfr] row of the store of rows[UN_MRFR].region */
     void *store;          /* [store_rows,F], device memory of its own; set by launch */
     int64_t store_rows;
     struct un_stored stored;
@@ -92,12 +83,11 @@ struct un_batch {
     int32_t *by_position_id, *by_position_start, *by_position_perm;
 
     struct un_rows rows[UN_OBJECTIVE_COUNT];
-    void *soft_label;                                /* [n of mrckl, C] soft_type */
     int32_t *pair_first, *pair_words, *pair_regions; /* [n of itm] */
     int32_t *plan_start;                             /* [n of itm + 1] */
     int64_t longest_words, longest_regions;          /* among the pairs */
     /* Factors of the gradient, set by launch when the counts of all lanes are known:
-     * scale[t] = w_t / units of objective t over all lanes (mrfr: rows * F; mrckl: rows * C);
+     * scale[t] = w_t / units of objective t over all lanes (un_objective_units a row);
      * ot_coef[b] = +-w_itm * ot_lambda / pairs over all lanes (+ true pair, - false pair). */
     float *scale;   /* [UN_OBJECTIVE_COUNT] */
     float *ot_coef; /* [n of itm] */
@@ -139,7 +129,7 @@ struct un_layout un_batch_layout(const struct un_batch *batch);
 struct un_pairs un_batch_pairs(const struct un_batch *batch);
 /* The features that batch->feature_row (NULL: the region itself) and un_batch_feature_targets index. */
 struct un_mat un_batch_features(const struct un_batch *batch, int64_t img_dim);
-/* [n of mrfr] rows of un_batch_features that are regressed. */
-const int32_t *un_batch_feature_targets(const struct un_batch *batch);
+/* [n of t] rows of un_batch_features that are the targets of objective t. */
+const int32_t *un_batch_feature_targets(const struct un_batch *batch, enum un_objective t);
 
 #endif

@@ -61,10 +61,10 @@ static void fill_rows(struct un_batch *p, const struct un_batch_caps *caps, enum
     put(rows->row, n, up, -1);
     put(rows->target, n, up, -1);
     put(rows->region, n, up, -1);
-    if (t == UN_MRFR) put(p->target_row, n, up, -1);
-    if (t == UN_MRCKL && up > n) {
+    put(rows->stored, n, up, -1);
+    if (rows->soft && up > n) {
         size_t row_bytes = (size_t)(caps->img_label_dim * un_type_bytes(p->soft_type));
-        memset((unsigned char *)p->soft_label + (size_t)n * row_bytes, 0, (size_t)(up - n) * row_bytes);
+        memset((unsigned char *)rows->soft + (size_t)n * row_bytes, 0, (size_t)(up - n) * row_bytes);
     }
     rows->n = up;
 }
@@ -97,6 +97,20 @@ void un_batch_fill(struct un_batch *padded, const struct un_batch *host, const s
     fill_pairs(p, caps, host->rows[UN_ITM].n);
 }
 
+/* All soft labels: from the first list to the end of what the last one uses. */
+static void label_span(const char **begin, const char **end, const struct un_batch *padded,
+                       const struct un_batch *host, const struct un_batch_caps *caps) {
+    int64_t row_bytes = caps->img_label_dim * un_type_bytes(host->soft_type);
+    bool any = false;
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        const char *soft = host->rows[t].soft;
+        if (!soft) continue;
+        if (!any) *begin = *end = soft;
+        any = true;
+        if (padded->rows[t].n > 0) *end = soft + padded->rows[t].n * row_bytes;
+    }
+}
+
 struct un_batch_span un_batch_span(enum un_batch_part part, const struct un_batch *padded,
                                    const struct un_batch *host, const struct un_batch_caps *caps) {
     const char *base = host->block, *begin = base, *end = base;
@@ -109,9 +123,8 @@ struct un_batch_span un_batch_span(enum un_batch_part part, const struct un_batc
         int64_t rows = host->feature_row ? host->fresh : host->regions;
         begin = host->feature;
         end = begin + rows * caps->img_dim * un_type_bytes(host->feature_type);
-    } else if (host->soft_label) {
-        begin = host->soft_label;
-        end = begin + padded->rows[UN_MRCKL].n * caps->img_label_dim * un_type_bytes(host->soft_type);
+    } else {
+        label_span(&begin, &end, padded, host, caps);
     }
     return (struct un_batch_span){(size_t)(begin - base), (size_t)(end - begin)};
 }

@@ -4,29 +4,10 @@
  * sample's index in the micro-batch. */
 #include "io/feed/pack.h"
 
-#include "io/feed/mask.h"
-#include "io/feed/segments.h"
+#include "io/feed/item.h"
 #include "runtime/half.h"
 
 #include <string.h>
-
-struct un_packer {
-    const struct un_plan *plan; /* borrowed */
-    struct un_batch_caps caps;
-    struct un_segments_scratch sort;
-    int32_t *word_target;               /* [most words of a text] */
-    uint16_t *soft_label;               /* [C] of one mrc region */
-    const struct un_resident *resident; /* NULL: no store */
-    uint16_t *half;                     /* [most regions, F]: f16 rows on their way into an f32 micro-batch */
-    void *block;
-};
-
-static bool needs_classes(enum un_objective objective) {
-    return objective == UN_MRC || objective == UN_MRCKL;
-}
-static bool masks_regions(enum un_objective objective) {
-    return objective == UN_MRFR || needs_classes(objective);
-}
 
 static enum un_status check_dataset(const struct un_dataset *d, enum un_objective objective,
                                     const struct un_batch_caps *caps) {
@@ -35,11 +16,11 @@ static enum un_status check_dataset(const struct un_dataset *d, enum un_objectiv
     if (info->img_dim != caps->img_dim)
         return un_fail(UN_USAGE, "data set %s has features of width %lld, the network wants %lld", name,
                        (long long)info->img_dim, (long long)caps->img_dim);
-    if (needs_classes(objective) && info->img_label_dim != caps->img_label_dim)
+    if (un_objectives[objective].needs_soft_labels && info->img_label_dim != caps->img_label_dim)
         return un_fail(UN_USAGE, "data set %s has soft labels of %lld classes, %s of the network wants %lld",
                        name, (long long)info->img_label_dim, un_objective_names[objective],
                        (long long)caps->img_label_dim);
-    if (needs_classes(objective) && info->img_label_dim < 2)
+    if (un_objectives[objective].needs_soft_labels && info->img_label_dim < 2)
         return un_fail(UN_USAGE,
                        "data set %s has soft labels of %lld classes, %s needs the background and one more",
                        name, (long long)info->img_label_dim, un_objective_names[objective]);
@@ -106,18 +87,10 @@ void un_packer_set_resident(struct un_packer *packer, const struct un_resident *
     packer->resident = resident;
 }
 
-/* One sample on its way into the batch. The batch's counts still stand before it while it is put in. */
-struct item {
-    const struct un_sample *sample;
-    struct un_dataset *d;
-    int64_t words, regions; /* words with [CLS] and [SEP] */
-    struct un_mask_rng rng;
-};
-
 static enum un_status check_room(const struct un_batch *b, const struct un_batch_caps *caps,
-                                 const struct item *it) {
-    bool pair = it->sample->objective == UN_ITM;
-    int64_t plan = pair ? b->plan_start[b->rows[UN_ITM].n] + it->words * it->regions : 0;
+                                 const struct un_item *it) {
+    enum un_objective t = it->sample->objective;
+    int64_t plan = un_objectives[t].aligns ? b->plan_start[b->rows[t].n] + it->words * it->regions : 0;
     if (b->samples < caps->samples && b->words + it->words <= caps->words &&
         b->regions + it->regions <= caps->regions && b->tokens + it->words + it->regions <= caps->tokens &&
         plan <= caps->plan)
@@ -129,7 +102,7 @@ static enum un_status check_room(const struct un_batch *b, const struct un_batch
                    (long long)b->tokens, (long long)caps->tokens);
 }
 
-static enum un_status put_words(struct un_batch *b, const struct item *it) {
+static enum un_status put_words(struct un_batch *b, const struct un_item *it) {
     const struct un_vocab *vocab = &un_dataset_info(it->d)->vocab;
     int32_t *id = b->word_id + b->words;
     id[0] = (int32_t)vocab->cls_id;
@@ -143,7 +116,7 @@ static enum un_status put_words(struct un_batch *b, const struct item *it) {
 }
 
 /* Reads f16 rows into the scratch and widens them into the f32 micro-batch. */
-static enum un_status put_widened(struct un_packer *packer, struct un_batch *b, const struct item *it,
+static enum un_status put_widened(struct un_packer *packer, struct un_batch *b, const struct un_item *it,
                                   float *box) {
     int64_t count = it->regions * packer->caps.img_dim;
     float *feature = (float *)b->feature + b->fresh * packer->caps.img_dim;
@@ -153,7 +126,7 @@ static enum un_status put_widened(struct un_packer *packer, struct un_batch *b, 
 }
 
 /* Features and boxes; the features are new rows. */
-static enum un_status put_features(struct un_packer *packer, struct un_batch *b, const struct item *it,
+static enum un_status put_features(struct un_packer *packer, struct un_batch *b, const struct un_item *it,
                                    float *box) {
     int64_t row_bytes = packer->caps.img_dim * un_type_bytes(packer->caps.feature_type);
     if (un_dataset_info(it->d)->feature_type != packer->caps.feature_type)
@@ -174,7 +147,7 @@ static bool is_stored(const struct un_stored *stored, int32_t place) {
 
 /* With a store: rows of an image that is there, or will be when the micro-batch is used, are left out. The
  * rows of a guest are those of its regions. */
-static enum un_status put_stored(struct un_packer *packer, struct un_batch *b, const struct item *it,
+static enum un_status put_stored(struct un_packer *packer, struct un_batch *b, const struct un_item *it,
                                  float *box) {
     const struct un_resident *resident = packer->resident;
     int32_t place = un_resident_find(resident, it->sample->dataset, it->sample->image);
@@ -188,7 +161,7 @@ static enum un_status put_stored(struct un_packer *packer, struct un_batch *b, c
     return put_features(packer, b, it, box);
 }
 
-static enum un_status put_regions(struct un_packer *packer, struct un_batch *b, const struct item *it) {
+static enum un_status put_regions(struct un_packer *packer, struct un_batch *b, const struct un_item *it) {
     float *box = b->box + b->regions * UN_BOX_WIDTH;
     UN_TRY(packer->resident ? put_stored(packer, b, it, box) : put_features(packer, b, it, box));
     for (int64_t i = 0; i < it->regions; ++i)
@@ -196,107 +169,12 @@ static enum un_status put_regions(struct un_packer *packer, struct un_batch *b, 
     return UN_OK;
 }
 
-static void ask_words(struct un_packer *packer, struct un_batch *b, const struct item *it) {
-    struct un_rows *rows = &b->rows[UN_MLM];
-    int64_t n = it->words - 2;
-    un_mask_words(&it->rng, un_plan_keys(packer->plan)->mlm_prob, &un_dataset_info(it->d)->vocab,
-                  b->word_id + b->words + 1, packer->word_target, n);
-    for (int64_t i = 0; i < n; ++i) {
-        if (packer->word_target[i] < 0) continue;
-        rows->row[rows->n] = (int32_t)(b->tokens + 1 + i);
-        rows->target[rows->n] = packer->word_target[i];
-        rows->dataset[rows->n++] = (uint8_t)it->sample->dataset;
-    }
-}
-
-/* A number that orders as the f16 value does; -0 as 0. */
-static int half_order(uint16_t half) {
-    int magnitude = half & 0x7FFF;
-    return half & 0x8000 ? -magnitude : magnitude;
-}
-
-/* The first most probable class, without column 0, the background. */
-static int32_t best_class(const uint16_t *soft, int64_t classes) {
-    int largest = half_order(soft[1]);
-    for (int64_t c = 2; c < classes; ++c) {
-        int order = half_order(soft[c]);
-        largest = order > largest ? order : largest;
-    }
-    int32_t best = 1;
-    while (half_order(soft[best]) != largest) ++best;
-    return best;
-}
-
-static enum un_status put_class(struct un_packer *packer, struct un_batch *b, const struct item *it,
-                                int64_t region) {
-    int64_t classes = packer->caps.img_label_dim;
-    struct un_rows *rows = &b->rows[it->sample->objective];
-    if (it->sample->objective == UN_MRCKL)
-        return un_dataset_read_soft_label(it->d, it->sample->image, region,
-                                          (uint16_t *)b->soft_label + rows->n * classes);
-    UN_TRY(un_dataset_read_soft_label(it->d, it->sample->image, region, packer->soft_label));
-    rows->target[rows->n] = best_class(packer->soft_label, classes);
-    return UN_OK;
-}
-
-static enum un_status ask_regions(struct un_packer *packer, struct un_batch *b, const struct item *it) {
-    struct un_rows *rows = &b->rows[it->sample->objective];
-    uint8_t *masked = b->masked + b->regions;
-    un_mask_regions(&it->rng, un_plan_keys(packer->plan)->mrm_prob, masked, it->regions);
-    for (int64_t i = 0; i < it->regions; ++i) {
-        if (!masked[i]) continue;
-        if (needs_classes(it->sample->objective)) UN_TRY(put_class(packer, b, it, i));
-        b->masked_region[b->masked_count++] = (int32_t)(b->regions + i);
-        rows->row[rows->n] = (int32_t)(b->tokens + it->words + i);
-        rows->region[rows->n] = (int32_t)(b->regions + i);
-        if (packer->resident && it->sample->objective == UN_MRFR)
-            b->target_row[rows->n] = b->feature_row[b->regions + i];
-        rows->dataset[rows->n++] = (uint8_t)it->sample->dataset;
-    }
-    return UN_OK;
-}
-
-/* The list is bounded by the words of the batch, enough for one region a word. */
-static enum un_status put_alignment(struct un_packer *packer, struct un_batch *b, const struct item *it,
-                                    int64_t pair) {
-    struct un_alignment *a = &b->alignment;
-    int32_t *word = a->word + a->n, *region = a->region + a->n;
-    int64_t read;
-    UN_TRY(
-        un_dataset_read_alignment(it->d, it->sample->text, packer->caps.words - a->n, word, region, &read));
-    for (int64_t i = 0; i < read; ++i) {
-        a->pair[a->n + i] = (int32_t)pair;
-        ++word[i]; /* [CLS] stands before the words */
-    }
-    a->n += read;
-    return UN_OK;
-}
-
-static enum un_status ask_pair(struct un_packer *packer, struct un_batch *b, const struct item *it) {
-    struct un_rows *rows = &b->rows[UN_ITM];
-    int64_t pair = rows->n++;
-    rows->row[pair] = (int32_t)b->tokens;
-    rows->target[pair] = !it->sample->false_pair;
-    rows->dataset[pair] = (uint8_t)it->sample->dataset;
-    b->pair_first[pair] = (int32_t)b->tokens;
-    b->pair_words[pair] = (int32_t)it->words;
-    b->pair_regions[pair] = (int32_t)it->regions;
-    b->plan_start[pair + 1] = b->plan_start[pair] + (int32_t)(it->words * it->regions);
-    if (it->words > b->longest_words) b->longest_words = it->words;
-    if (it->regions > b->longest_regions) b->longest_regions = it->regions;
-    if (it->sample->false_pair || !un_dataset_info(it->d)->aligned) return UN_OK;
-    return put_alignment(packer, b, it, pair);
-}
-
-static enum un_status put_sample(struct un_packer *packer, struct un_batch *b, const struct item *it) {
-    enum un_objective objective = it->sample->objective;
+static enum un_status put_sample(struct un_packer *packer, struct un_batch *b, const struct un_item *it) {
     UN_TRY(check_room(b, &packer->caps, it));
     UN_TRY(put_words(b, it));
     UN_TRY(put_regions(packer, b, it));
     memset(b->masked + b->regions, 0, (size_t)it->regions);
-    if (objective == UN_MLM) ask_words(packer, b, it);
-    if (masks_regions(objective)) UN_TRY(ask_regions(packer, b, it));
-    if (objective == UN_ITM) UN_TRY(ask_pair(packer, b, it));
+    UN_TRY(un_item_ask(packer, b, it));
     b->words += it->words;
     b->regions += it->regions;
     b->tokens += it->words + it->regions;
@@ -326,11 +204,11 @@ enum un_status un_pack(struct un_packer *packer, struct un_batch *batch, const s
     reset(batch, step, lane);
     for (int64_t s = 0; s < n; ++s) {
         struct un_dataset *d = un_plan_dataset(packer->plan, samples[s].dataset);
-        struct item it = {.sample = &samples[s],
-                          .d = d,
-                          .words = un_dataset_text_length(d, samples[s].text) + 2,
-                          .regions = un_dataset_image_regions(d, samples[s].image),
-                          .rng = {seed, purpose, step, lane, (uint32_t)s}};
+        struct un_item it = {.sample = &samples[s],
+                             .d = d,
+                             .words = un_dataset_text_length(d, samples[s].text) + 2,
+                             .regions = un_dataset_image_regions(d, samples[s].image),
+                             .rng = {seed, purpose, step, lane, (uint32_t)s}};
         UN_TRY(put_sample(packer, batch, &it));
     }
     group_words(packer, batch);

@@ -37,7 +37,7 @@ void un_pack_caps_of(const struct un_plan *plan, int64_t tokens, int64_t img_dim
     for (int64_t s = 0; s < n; ++s) {
         if (un_dataset_info(un_plan_dataset(plan, streams[s].dataset))->feature_type == UN_F32)
             caps->feature_type = UN_F32;
-        if (streams[s].objective == UN_MRCKL) caps->soft_labels = true;
-        if (streams[s].objective == UN_ITM) caps->plan = plan_cap(tokens, &extent);
+        if (un_objectives[streams[s].objective].target == UN_TARGET_SOFT) caps->soft_labels = true;
+        if (un_objectives[streams[s].objective].aligns) caps->plan = plan_cap(tokens, &extent);
     }
 }

@@ -57,7 +57,7 @@ static void choose_image(const struct un_plan *plan, int64_t lane, const struct 
     const struct un_dataset *d = plan->datasets[sample->dataset];
     int64_t images = un_dataset_info(d)->images, own = un_dataset_text_image(d, sample->text);
     sample->image = own;
-    if (sample->objective != UN_ITM || images < 2) return;
+    if (!un_objectives[sample->objective].other_image || images < 2) return;
     struct un_rng4 r =
         un_rng(plan->how.seed, plan->valid ? UN_RNG_VALID : UN_RNG_NEGATIVE, (uint32_t)at->epoch,
                (uint32_t)lane, (uint32_t)at->position, negative_index | (uint32_t)sample->stream);

@@ -5,10 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool wants_soft_labels(const struct un_dataset_keys *keys) {
-    return keys->mix[UN_MRC] > 0 || keys->mix[UN_MRCKL] > 0;
-}
-
 /* Validation entries without a mix are asked everything that training is taught. */
 static void default_valid_mix(struct un_run_config *config) {
     double taught[UN_OBJECTIVE_COUNT] = {0};
@@ -44,7 +40,7 @@ static enum un_status open_split(struct un_job *job, struct un_split *split, con
     for (split->n = 0; split->n < list->n; ++split->n) {
         const struct un_dataset_keys *keys = &split->keys[split->n];
         UN_TRY(un_dataset_open(&split->sets[split->n], keys, &c->data, c->train.lanes,
-                               wants_soft_labels(keys), valid));
+                               un_objective_mix_needs_soft_labels(keys->mix), valid));
     }
     if (split->n == 0) return UN_OK;
     struct un_plan_keys plan = un_run_config_plan(c);

@@ -10,7 +10,7 @@ static const double card_share = 0.9;
 /* What the cache of the host holds of training set i: on the device there are no soft labels. */
 static unsigned kept_of(const struct un_job *job, int64_t i) {
     const double *mix = job->train.keys[i].mix;
-    unsigned soft = mix[UN_MRC] > 0 || mix[UN_MRCKL] > 0 ? UN_CACHE_SOFT : 0;
+    unsigned soft = un_objective_mix_needs_soft_labels(mix) ? UN_CACHE_SOFT : 0;
     return soft | (job->cache.kind == UN_CACHE_DEVICE ? 0 : UN_CACHE_FEATURES);
 }
 

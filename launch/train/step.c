@@ -84,8 +84,7 @@ static enum un_status agree_on_next(struct un_job *job, enum un_status trouble, 
 static void set_scales(const struct un_job *job, const int64_t counts[UN_COUNTS], struct un_batch *batch) {
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
         double units = (double)counts[t];
-        if (t == UN_MRFR) units *= (double)job->dims.img_dim;
-        if (t == UN_MRCKL) units *= (double)job->dims.img_label_dim;
+        units *= (double)un_objective_units((enum un_objective)t, job->dims.img_dim, job->dims.img_label_dim);
         batch->scale[t] = units > 0 ? (float)(job->weight[t] / units) : 0.0f;
     }
     const struct un_rows *itm = &batch->rows[UN_ITM];
@@ -102,10 +101,12 @@ static void add_work(struct un_work *work, const struct un_batch *b) {
         int64_t length = b->start[s + 1] - b->start[s];
         work->sum_sq += length * length;
     }
-    work->mlm += b->rows[UN_MLM].n;
-    work->mrfr += b->rows[UN_MRFR].n;
-    work->mrc += b->rows[UN_MRC].n + b->rows[UN_MRCKL].n;
-    work->pairs += b->rows[UN_ITM].n;
+    int64_t *const of[] = {[UN_TARGET_WORD] = &work->mlm,
+                           [UN_TARGET_FEATURES] = &work->mrfr,
+                           [UN_TARGET_CLASS] = &work->mrc,
+                           [UN_TARGET_SOFT] = &work->mrc,
+                           [UN_TARGET_TRUE] = &work->pairs};
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) *of[un_objectives[t].target] += b->rows[t].n;
 }
 
 /* The outputs of a lane have arrived: its sums, its new state, its slot back to the loader. */

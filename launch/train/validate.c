@@ -77,7 +77,7 @@ void un_validate_report(const struct un_job *job, const struct un_stats *total, 
         if (tally.rows <= 0) continue;
         snprintf(key, sizeof key, "%s_loss", un_objective_names[t]);
         put(metrics, text, size, key, tally.loss / tally.units);
-        if (t == UN_MRFR) continue;
+        if (!un_objectives[t].hits) continue;
         snprintf(key, sizeof key, "%s_acc", un_objective_names[t]);
         put(metrics, text, size, key, tally.hits / tally.rows);
     }

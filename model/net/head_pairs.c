@@ -4,8 +4,8 @@
 #include "model/net/heads.h"
 
 static void match_fwd(const struct un_pass *p, const struct un_outputs *out, const struct un_heads *heads,
-                      struct un_mat x) {
-    const struct un_rows *rows = &p->batch->rows[UN_ITM];
+                      struct un_mat x, enum un_objective t) {
+    const struct un_rows *rows = &p->batch->rows[t];
     const struct un_heads_work *work = &heads->work;
     int64_t h = x.cols;
     struct un_mat first = un_pass_mat(p, work->first, rows->n, h),
@@ -17,12 +17,13 @@ static void match_fwd(const struct un_pass *p, const struct un_outputs *out, con
     if (out->scores.data) /* tests: the loss below writes its gradient over the scores */
         un_linear_fwd(p, un_mat32(out->scores.data, rows->n, 2), &heads->at.pair, pooled, UN_ACT_NONE,
                       un_no_mat());
-    p->ops->cross_entropy(p->q, out->row_loss[UN_ITM], out->hit[UN_ITM], p->grads ? scores : un_no_mat(),
-                          scores, rows->target, p->batch->scale + UN_ITM);
+    p->ops->cross_entropy(p->q, out->row_loss[t], out->hit[t], p->grads ? scores : un_no_mat(), scores,
+                          rows->target, p->batch->scale + t);
 }
 
-static void match_bwd(const struct un_pass *p, struct un_mat dx, const struct un_heads *heads) {
-    const struct un_rows *rows = &p->batch->rows[UN_ITM];
+static void match_bwd(const struct un_pass *p, struct un_mat dx, const struct un_heads *heads,
+                      enum un_objective t) {
+    const struct un_rows *rows = &p->batch->rows[t];
     const struct un_heads_work *work = &heads->work;
     int64_t h = dx.cols;
     struct un_mat first = un_pass_mat(p, work->first, rows->n, h),
@@ -39,11 +40,11 @@ static void match_bwd(const struct un_pass *p, struct un_mat dx, const struct un
 }
 
 void un_head_pairs(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
-                   const struct un_heads *heads, struct un_mat x) {
+                   const struct un_heads *heads, struct un_mat x, enum un_objective t) {
     struct un_pairs pairs = un_batch_pairs(p->batch);
-    match_fwd(p, out, heads, x);
+    match_fwd(p, out, heads, x, t);
     p->ops->transport_fwd(p->q, out->distance, out->plan, heads->work.cost, x, &pairs, &heads->wra);
     if (!p->grads) return;
-    match_bwd(p, dx, heads);
+    match_bwd(p, dx, heads, t);
     p->ops->transport_bwd(p->q, dx, p->batch->ot_coef, out->plan, heads->work.cost, x, &pairs);
 }

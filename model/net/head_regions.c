@@ -4,8 +4,9 @@
 
 /* pred = y W + bias with W = img_linear's weight [H,F]; so dW += y^T dpred and dy = dpred W^T. */
 static void regress_chunk(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
-                          const struct un_heads *heads, struct un_mat x, struct un_chunk at) {
-    const struct un_rows *rows = &p->batch->rows[UN_MRFR];
+                          const struct un_heads *heads, struct un_mat x, enum un_objective t,
+                          struct un_chunk at) {
+    const struct un_rows *rows = &p->batch->rows[t];
     const struct un_heads_work *work = &heads->work;
     int64_t h = p->dims->hidden_size, f = p->dims->img_dim;
     struct un_mat w = un_pass_weight(p, heads->at.image_weight, h, f, p->act);
@@ -13,10 +14,10 @@ static void regress_chunk(const struct un_pass *p, struct un_mat dx, const struc
     struct un_mat y = un_trunk_fwd(p, work, &heads->at.regress, x, rows->row + at.first, at.n);
     struct un_epilogue after = {.bias = p->params + heads->at.regress_bias, .bias_type = UN_F32};
     p->ops->gemm(p->q, pred, y, false, w, false, 0, &after);
-    p->ops->squared_error(p->q, out->row_loss[UN_MRFR] + at.first,
-                          out->unit[UN_MRFR] ? out->unit[UN_MRFR] + at.first * f : NULL, dpred, pred,
-                          un_batch_features(p->batch, f), un_batch_feature_targets(p->batch) + at.first,
-                          p->batch->scale + UN_MRFR);
+    p->ops->squared_error(p->q, out->row_loss[t] + at.first,
+                          out->unit[t] ? out->unit[t] + at.first * f : NULL, dpred, pred,
+                          un_batch_features(p->batch, f), un_batch_feature_targets(p->batch, t) + at.first,
+                          p->batch->scale + t);
     if (!p->grads) return;
     p->ops->linear_grad(p->q, un_pass_grad(p, heads->at.image_weight, h, f), NULL, y, dpred);
     p->ops->col_sum(p->q, p->grads + heads->at.regress_bias, dpred);
@@ -25,10 +26,10 @@ static void regress_chunk(const struct un_pass *p, struct un_mat dx, const struc
 }
 
 void un_head_regress(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
-                     const struct un_heads *heads, struct un_mat x) {
-    int64_t n = p->batch->rows[UN_MRFR].n;
+                     const struct un_heads *heads, struct un_mat x, enum un_objective t) {
+    int64_t n = p->batch->rows[t].n;
     for (int64_t first = 0; first < n; first += heads->work.chunk)
-        regress_chunk(p, dx, out, heads, x, un_head_chunk(&heads->work, first, n));
+        regress_chunk(p, dx, out, heads, x, t, un_head_chunk(&heads->work, first, n));
 }
 
 /* Loss of the class scores, and their gradient. */
@@ -36,12 +37,12 @@ static void class_loss(const struct un_pass *p, const struct un_outputs *out, st
                        struct un_mat scores, enum un_objective t, int64_t first) {
     const struct un_batch *b = p->batch;
     float *row_loss = out->row_loss[t] + first, *hit = out->hit[t] + first;
-    if (t == UN_MRC) {
+    if (un_objectives[t].target == UN_TARGET_CLASS) {
         p->ops->cross_entropy(p->q, row_loss, hit, dscores, scores, b->rows[t].target + first, b->scale + t);
         return;
     }
     int64_t begin = first * scores.cols;
-    void *soft = (unsigned char *)b->soft_label + begin * un_type_bytes(b->soft_type);
+    void *soft = (unsigned char *)b->rows[t].soft + begin * un_type_bytes(b->soft_type);
     p->ops->kl_divergence(p->q, row_loss, hit, out->unit[t] ? out->unit[t] + begin : NULL, dscores, scores,
                           un_mat(soft, b->soft_type, scores.rows, scores.cols), b->scale + t);
 }
@@ -63,19 +64,9 @@ static void class_chunk(const struct un_pass *p, struct un_mat dx, const struct 
     un_trunk_bwd(p, dx, work, &heads->at.classify, index, at.n);
 }
 
-static void classify(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
+void un_head_classes(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
                      const struct un_heads *heads, struct un_mat x, enum un_objective t) {
     int64_t n = p->batch->rows[t].n;
     for (int64_t first = 0; first < n; first += heads->work.chunk)
         class_chunk(p, dx, out, heads, x, t, un_head_chunk(&heads->work, first, n));
-}
-
-void un_head_classes(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
-                     const struct un_heads *heads, struct un_mat x) {
-    classify(p, dx, out, heads, x, UN_MRC);
-}
-
-void un_head_soft_classes(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
-                          const struct un_heads *heads, struct un_mat x) {
-    classify(p, dx, out, heads, x, UN_MRCKL);
 }

@@ -2,8 +2,9 @@
 #include "model/net/heads.h"
 
 static un_head *const table[UN_OBJECTIVE_COUNT] = {
-    [UN_MLM] = un_head_words,          [UN_MRFR] = un_head_regress, [UN_MRC] = un_head_classes,
-    [UN_MRCKL] = un_head_soft_classes, [UN_ITM] = un_head_pairs,
+#define UN_HEAD_ROW(upper, lower, head) [UN_##upper] = un_head_##head,
+    UN_OBJECTIVES(UN_HEAD_ROW)
+#undef UN_HEAD_ROW
 };
 
 static enum un_status add_trunk(struct un_params *params, struct un_trunk_at *at, const char *dense,
@@ -75,7 +76,7 @@ void un_heads_carve(struct un_heads_work *work, struct un_arena *arena, enum un_
 void un_heads_run(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
                   const struct un_heads *heads, struct un_mat x) {
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t)
-        if (p->batch->rows[t].n > 0) table[t](p, dx, out, heads, x);
+        if (p->batch->rows[t].n > 0) table[t](p, dx, out, heads, x, (enum un_objective)t);
 }
 
 struct un_mat un_trunk_fwd(const struct un_pass *p, const struct un_heads_work *work,

@@ -1,4 +1,4 @@
-/* The heads of the five objectives: a table objective -> function. A head runs forward and, when gradients
+/* The heads of the objectives: a table objective -> function. A head runs forward and, when gradients
  * are wanted, backward at once, because the factors of the gradient (batch->scale, batch->ot_coef) are known
  * before the pass. So nothing of a head outlives it, and heads over words or regions work in chunks of rows:
  * the widest scores are [UN_HEAD_CHUNK, V], f32 in every precision. Inside the room only. */
@@ -6,7 +6,7 @@
 #define UN_MODEL_NET_HEADS_H
 
 #include "model/net/inputs.h"
-#include "model/net/network.h"
+#include "model/outputs.h"
 
 enum { UN_HEAD_CHUNK = 256, UN_HEAD_CHUNK_LOW = 2048 /* bf16: cards want large products */ };
 
@@ -53,9 +53,12 @@ void un_heads_carve(struct un_heads_work *work, struct un_arena *arena, enum un_
 void un_heads_run(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
                   const struct un_heads *heads, struct un_mat x);
 
+/* Rows, losses and hits are those of objective t. */
 typedef void un_head(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
-                     const struct un_heads *heads, struct un_mat x);
-un_head un_head_words, un_head_regress, un_head_classes, un_head_soft_classes, un_head_pairs;
+                     const struct un_heads *heads, struct un_mat x, enum un_objective t);
+#define UN_HEAD_DECLARE(upper, lower, head) un_head un_head_##head;
+UN_OBJECTIVES(UN_HEAD_DECLARE)
+#undef UN_HEAD_DECLARE
 
 /* One chunk of the rows of an objective. */
 struct un_chunk {

@@ -1,4 +1,4 @@
-/* The whole network, see uniter.h. Parameters stand in the order of the forward - embeddings, layers, heads -
+/* The whole network, see network.h. Parameters stand in the order of the forward - embeddings, layers, heads -
  * so the backward finishes them from the end of the flat buffer towards the beginning. Activations are one
  * block of device memory: measured with an arena, then carved; a pass allocates nothing. */
 #include "model/net/network.h"
@@ -94,7 +94,7 @@ static void carve_outputs(struct un_outputs *out, struct un_arena *arena, const 
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
         int64_t rows = un_batch_row_cap(caps, (enum un_objective)t);
         out->row_loss[t] = un_take_floats(arena, rows);
-        out->hit[t] = t == UN_MRFR ? NULL : un_take_floats(arena, rows);
+        out->hit[t] = un_objectives[t].hits ? un_take_floats(arena, rows) : NULL;
     }
     out->distance = un_take_floats(arena, caps->samples);
     out->plan = un_take_floats(arena, caps->plan);
@@ -190,23 +190,25 @@ void un_model_close(struct un_model *m) {
 }
 
 static void carve_debug(struct un_outputs *out, struct un_arena *arena, const struct un_model_setup *s) {
-    out->unit[UN_MRFR] = un_take_floats(arena, s->caps.regions * s->dims.img_dim);
-    out->unit[UN_MRCKL] = un_take_floats(arena, s->caps.regions * s->dims.img_label_dim);
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        enum un_objective objective = (enum un_objective)t;
+        int64_t units = un_objective_units(objective, s->dims.img_dim, s->dims.img_label_dim);
+        out->unit[t] = un_objectives[t].units == UN_UNITS_ONE
+                           ? out->row_loss[t]
+                           : un_take_floats(arena, un_batch_row_cap(&s->caps, objective) * units);
+    }
     out->scores.data = un_take_floats(arena, s->caps.samples * 2);
 }
 
 enum un_status un_model_debug(struct un_model *m) {
     if (m->debug_memory) return UN_OK;
     struct un_arena arena = {.name = "unit losses"};
-    struct un_outputs measured;
+    struct un_outputs measured = m->out;
     carve_debug(&measured, &arena, &m->setup);
     m->debug_memory = m->device->mem->alloc(m->device, arena.used, "unit losses");
     if (!m->debug_memory) return un_error_get()->status;
     arena = (struct un_arena){.name = "unit losses", .base = m->debug_memory, .size = arena.used};
     carve_debug(&m->out, &arena, &m->setup);
-    m->out.unit[UN_MLM] = m->out.row_loss[UN_MLM]; /* one unit a row */
-    m->out.unit[UN_MRC] = m->out.row_loss[UN_MRC];
-    m->out.unit[UN_ITM] = m->out.row_loss[UN_ITM];
     return UN_OK;
 }
 

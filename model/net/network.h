@@ -6,6 +6,7 @@
 
 #include "model/batch.h"
 #include "model/dims.h"
+#include "model/outputs.h"
 #include "runtime/params.h"
 
 struct un_model;
@@ -17,19 +18,6 @@ struct un_model_setup {
     uint64_t seed;    /* of the dropout */
     bool train;       /* keep activations, room for the backward */
     enum un_type act; /* UN_F32 (0), or UN_BF16: activations, their gradients and factors of products */
-};
-
-/* What a pass leaves for the host, device memory of the model, valid until the next pass. Row arrays follow
- * the rows of batch->rows[t]. */
-struct un_outputs {
-    float *row_loss[UN_OBJECTIVE_COUNT]; /* sum of unit losses of a row; itm: cross-entropy of a pair */
-    float *hit[UN_OBJECTIVE_COUNT];      /* 1 where the prediction was right; NULL for mrfr */
-    float *distance;                     /* [pairs] transport distance */
-    float *plan;                         /* [plan_start[pairs]] */
-    struct un_mat hidden;                /* [T,H] last layer, of type act; so is pooled */
-    /* Only when asked for by un_model_debug: unit losses, pooled [pairs,H], scores [pairs,2] */
-    float *unit[UN_OBJECTIVE_COUNT];
-    struct un_mat pooled, scores;
 };
 
 /* Called on the way through a pass, with elements [begin, end) of the flat buffer; each NULL: not called.

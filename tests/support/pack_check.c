@@ -97,9 +97,10 @@ static void check_classes(const struct un_batch *b, const struct walk *w, int64_
     int64_t classes = w->files->classes, best = make_class(w->files, w->image, region);
     if (w->sample->objective == UN_MRC) assert_int_equal(b->rows[UN_MRC].target[k], best);
     for (int64_t c = 0; w->sample->objective == UN_MRCKL && c < classes; ++c)
-        assert_true(un_half_to(((const uint16_t *)b->soft_label)[k * classes + c]) == (c == best ? 0.75f
-                                                                                       : c == 0  ? 0.25f
-                                                                                                 : 0));
+        assert_true(un_half_to(((const uint16_t *)b->rows[UN_MRCKL].soft)[k * classes + c]) ==
+                    (c == best ? 0.75f
+                     : c == 0  ? 0.25f
+                               : 0));
 }
 
 static void check_masked(const struct pack_rig *rig, struct walk *w) {
@@ -239,8 +240,9 @@ void pack_check_tails(const struct pack_rig *rig) {
     check_tail(b->pair_words, b->rows[UN_ITM].n, c->samples, 4);
     check_tail(b->plan_start, b->rows[UN_ITM].n + 1, c->samples + 1, 4);
     check_tail(b->feature, b->regions * c->img_dim, c->regions * c->img_dim, un_type_bytes(c->feature_type));
-    if (b->soft_label)
-        check_tail(b->soft_label, b->rows[UN_MRCKL].n * c->img_label_dim, c->regions * c->img_label_dim, 2);
+    if (b->rows[UN_MRCKL].soft)
+        check_tail(b->rows[UN_MRCKL].soft, b->rows[UN_MRCKL].n * c->img_label_dim,
+                   c->regions * c->img_label_dim, 2);
     check_tail(b->scale, 0, UN_OBJECTIVE_COUNT, 4); /* launch's */
     check_tail(b->ot_coef, 0, c->samples, 4);
     check_tail(b->alignment.word, b->alignment.n, c->words, 4);

@@ -83,7 +83,7 @@ static void ask_region(struct un_batch *b, const struct sample *s, const struct 
         ask(b, s, row, s->objective == UN_MRC ? best_class(soft, caps->img_label_dim) : -1, region);
     b->masked_region[b->masked_count++] = region;
     if (s->objective == UN_MRCKL)
-        memcpy((float *)b->soft_label + (rows->n - 1) * caps->img_label_dim, soft,
+        memcpy((float *)rows->soft + (rows->n - 1) * caps->img_label_dim, soft,
                (size_t)caps->img_label_dim * sizeof *soft);
 }
 

@@ -46,7 +46,7 @@ static uint64_t batch_hash(const struct un_batch *b, const struct un_batch_caps 
         if (r->target) h = hash(h, r->target, 4 * r->n);
         if (r->region) h = hash(h, r->region, 4 * r->n);
     }
-    h = hash(h, b->soft_label, 2 * caps->img_label_dim * b->rows[UN_MRCKL].n);
+    h = hash(h, b->rows[UN_MRCKL].soft, 2 * caps->img_label_dim * b->rows[UN_MRCKL].n);
     h = hash(h, b->plan_start, 4 * (b->rows[UN_ITM].n + 1));
     return hash(h, b->alignment.word, 4 * b->alignment.n);
 }

@@ -118,7 +118,7 @@ static void use(char *store, struct un_resident *resident, const struct un_batch
         assert_memory_equal(store + (size_t)b->feature_row[i] * row,
                             (const char *)plain->feature + (size_t)i * row, row);
     for (int64_t i = 0; i < b->rows[UN_MRFR].n; ++i)
-        assert_int_equal(b->target_row[i], b->feature_row[plain->rows[UN_MRFR].region[i]]);
+        assert_int_equal(b->rows[UN_MRFR].stored[i], b->feature_row[plain->rows[UN_MRFR].region[i]]);
     memset(store + (size_t)un_resident_rows(resident) * row, 0xFF,
            (size_t)(caps->store_rows - un_resident_rows(resident)) * row); /* guests leave */
 }

@@ -87,7 +87,7 @@ static void poison_tails(struct un_batch *b, const struct un_batch_caps *caps) {
     poison(b->region_row, b->regions, caps->regions);
     poison(b->feature_row, b->regions, caps->regions);
     poison(b->fresh_row, b->fresh, caps->regions);
-    poison(b->target_row, b->rows[UN_MRFR].n, caps->regions);
+    poison(b->rows[UN_MRFR].stored, b->rows[UN_MRFR].n, caps->regions);
     poison(b->masked_region, b->masked_count, caps->regions);
     poison(b->by_word_id, b->by_word.count, caps->words);
     poison(b->by_word_start, b->by_word.count + 1, caps->words + 1);
@@ -110,7 +110,8 @@ static void poison_tails(struct un_batch *b, const struct un_batch_caps *caps) {
     memset(b->box + b->regions * UN_BOX_WIDTH, 0xFF,
            (size_t)((caps->regions - b->regions) * UN_BOX_WIDTH) * 4);
     int64_t soft = b->rows[UN_MRCKL].n * caps->img_label_dim;
-    memset((float *)b->soft_label + soft, 0xFF, (size_t)(caps->regions * caps->img_label_dim - soft) * 4);
+    memset((float *)b->rows[UN_MRCKL].soft + soft, 0xFF,
+           (size_t)(caps->regions * caps->img_label_dim - soft) * 4);
 }
 
 /* Fills the batch and sends its spans, and nothing else, to a block that was poisoned. */
@@ -271,7 +272,7 @@ static void store_is_the_same(void **state) {
         memmove(feature + host->fresh++ * f, feature + i * f, (size_t)f * sizeof *store);
     }
     for (int64_t i = 0; i < host->rows[UN_MRFR].n; ++i)
-        host->target_row[i] = host->feature_row[host->rows[UN_MRFR].region[i]];
+        host->rows[UN_MRFR].stored[i] = host->feature_row[host->rows[UN_MRFR].region[i]];
     fill_and_send(&stored, &padded);
     struct un_batch *d = &stored.batch.device;
     d->store = store;
