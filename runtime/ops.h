@@ -76,27 +76,34 @@ struct un_ops {
     /* ---- matrix products ---- */
 
     /* c = op(a) op(b) + beta * c, then the epilogue (only with beta = 0). op(x) = x or its transpose.
-     * op(a) [M,K], op(b) [K,N], c [M,N]. Order: K ascending in blocks that depend on the shape only. */
+     * op(a) [M,K], op(b) [K,N], c [M,N].
+     * Order: K ascending in blocks that depend on the shape only. */
     void (*gemm)(struct un_queue *q, struct un_mat c, struct un_mat a, bool transpose_a, struct un_mat b,
                  bool transpose_b, float beta, const struct un_epilogue *epilogue);
-    /* dbias[j] += sum_i dy[i,j]. Order: fixed blocks of rows, then the blocks in order. */
+    /* dbias[j] += sum_i dy[i,j].
+     * Order: fixed blocks of rows, then the blocks in order. */
     void (*col_sum)(struct un_queue *q, float *dbias, struct un_mat dy);
-    /* Many gradients at once for a linear layer: dw [N,K] += dy[T,N]^T x[T,K]; dbias[N] += col_sum(dy) (may
-     * be NULL). */
+    /* Many gradients at once for a linear layer:
+     * dw [N,K] += dy[T,N]^T x[T,K];
+     * dbias [N] += col_sum(dy); may be NULL. */
     void (*linear_grad)(struct un_queue *q, struct un_mat dw, float *dbias, struct un_mat dy,
                         struct un_mat x);
 
     /* ---- pointwise ---- */
 
-    /* dz = dy * gelu'(z), gelu(z) = z/2 (1 + erf(z/sqrt 2)); dbias (may be NULL) as in col_sum of dz. In
-     * place: dz over dy. */
+    /* dz = dy * gelu'(z), gelu(z) = z/2 (1 + erf(z/sqrt 2)).
+     * dbias += as col_sum of dz; may be NULL.
+     * In place: dz over dy. */
     void (*gelu_bwd)(struct un_queue *q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat z);
-    /* dz = dy * (1 - y^2), y = tanh(z). In place: dz over dy. */
+    /* dz = dy * (1 - y^2), y = tanh(z).
+     * In place: dz over dy. */
     void (*tanh_bwd)(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat y);
     /* y = x * factor; factor of element (row, col) is un_dropout_factor(d, row * round_up(cols, 8) + col).
-     * Forward and backward alike. In place: y over x. d->threshold 0 copies. */
+     * Forward and backward alike. d->threshold 0 copies.
+     * In place: y over x. */
     void (*dropout)(struct un_queue *q, struct un_mat y, struct un_mat x, const struct un_dropout *d);
-    /* r = a + b + row (row [cols] added to every row). In place: r over a. */
+    /* r = a + b + row, row [cols] added to every row.
+     * In place: r over a. */
     void (*add_row)(struct un_queue *q, struct un_mat r, struct un_mat a, struct un_mat b, const float *row);
     /* dst[i] += src[i]. */
     void (*add)(struct un_queue *q, float *dst, const float *src, int64_t count);
@@ -108,15 +115,18 @@ struct un_ops {
 
     /* ---- LayerNorm with residual and dropout ---- */
 
-    /* r = residual + dropout(x); y = (r - mean) * rstd * gamma + beta, eps 1e-12 inside the root; mean, rstd
-     * [N] of each row are kept for the backward. residual.data NULL: r = dropout(x). drop NULL: none. In
-     * place: r over x. y may not be r. */
+    /* r = residual + dropout(x); residual.data NULL: r = dropout(x); drop NULL: none.
+     * y = (r - mean) * rstd * gamma + beta, eps 1e-12 inside the root.
+     * mean, rstd [N] of each row are kept for the backward.
+     * In place: r over x. y may not be r. */
     void (*norm_fwd)(struct un_queue *q, struct un_mat y, struct un_mat r, float *mean, float *rstd,
                      struct un_mat x, struct un_mat residual, const float *gamma, const float *beta,
                      const struct un_dropout *drop);
-    /* dr = gradient of r (also that of residual); dx = dropout(dr), the gradient of x, when dx.data is set;
-     * dgamma += sum dy * xhat; dbeta += sum dy; dbias (may be NULL) += sum of dx, or of dr without dx. In
-     * place: dr over dy. Order of the sums over rows as in col_sum. */
+    /* dr = gradient of r, also that of residual.
+     * dx = dropout(dr), the gradient of x, when dx.data is set.
+     * dgamma += sum dy * xhat; dbeta += sum dy.
+     * dbias += sum of dx, or of dr without dx; may be NULL.
+     * In place: dr over dy. Order of the sums over rows as in col_sum. */
     void (*norm_bwd)(struct un_queue *q, struct un_mat dr, struct un_mat dx, float *dgamma, float *dbeta,
                      float *dbias, struct un_mat dy, struct un_mat r, const float *mean, const float *rstd,
                      const float *gamma, const struct un_dropout *drop);
@@ -125,8 +135,8 @@ struct un_ops {
 
     /* dst[i,:] = src[index[i],:]. */
     void (*gather_rows)(struct un_queue *q, struct un_mat dst, struct un_mat src, const int32_t *index);
-    /* dst[index[i],:] = src[i,:], index without repeats; other rows of dst untouched. Of one type: bit by
-     * bit. */
+    /* dst[index[i],:] = src[i,:], index without repeats; other rows of dst untouched.
+     * Of one type: bit by bit. */
     void (*scatter_rows)(struct un_queue *q, struct un_mat dst, struct un_mat src, const int32_t *index);
     /* dst[index[i],:] += src[i,:], index without repeats. */
     void (*scatter_add_rows)(struct un_queue *q, struct un_mat dst, struct un_mat src, const int32_t *index);
@@ -136,16 +146,18 @@ struct un_ops {
     /* r[i,:] = word[id[i],:] + position[pos[i],:] + type_row. */
     void (*embed_words)(struct un_queue *q, struct un_mat r, const int32_t *id, const int32_t *pos,
                         struct un_mat word, struct un_mat position, const float *type_row);
-    /* x[i,:] = masked[i] ? mask_row : feature[index[i],:]; feature f16 or f32; index NULL: i itself. */
+    /* x[i,:] = masked[i] ? mask_row : feature[index[i],:].
+     * feature f16 or f32; index NULL: i itself. */
     void (*mask_features)(struct un_queue *q, struct un_mat x, struct un_mat feature, const int32_t *index,
                           const uint8_t *masked, const float *mask_row);
 
     /* ---- attention ---- */
 
-    /* Packed self-attention. qkv [T,3H] = query | key | value, head a in columns [a*D, (a+1)*D) of each
-     * third. out[t, head a] = sum_u dropout(softmax_u(q_t . k_u / sqrt D)) v_u over the tokens u of t's
-     * sample. lse [T,A] keeps log sum exp of the scaled scores. Dropout element: (t*A + a) *
-     * UN_MAX_SAMPLE_TOKENS + (u - start). */
+    /* Packed self-attention.
+     * qkv [T,3H] = query | key | value, head a in columns [a*D, (a+1)*D) of each third.
+     * out[t, head a] = sum_u dropout(softmax_u(q_t . k_u / sqrt D)) v_u over the tokens u of t's sample.
+     * lse [T,A] keeps log sum exp of the scaled scores.
+     * Dropout element: (t*A + a) * UN_MAX_SAMPLE_TOKENS + (u - start). */
     void (*attention_fwd)(struct un_queue *q, struct un_mat out, float *lse, struct un_mat qkv,
                           const struct un_layout *layout, int64_t heads, const struct un_dropout *drop);
     /* dqkv [T,3H] from dout; probabilities are recomputed from lse. */
@@ -155,30 +167,37 @@ struct un_ops {
 
     /* ---- losses ---- */
 
-    /* Each gives row losses (f32) and, when the gradient's data is set, the gradient of its
-     * input scaled by *scale, of its own type; in place: the gradient over the input when the types agree. */
+    /* Each gives row losses (f32) and, when the gradient's data is set, the gradient of its input scaled by *scale, of
+     * its own type. In place: the gradient over the input when the types agree. */
 
-    /* Softmax cross-entropy. row_loss[i] = lse(logits[i,:]) - logits[i,target[i]]; hit[i] = 1 if target[i] is
-     * the (first) largest logit else 0; dlogits = (softmax - onehot) * *scale. target -1: all zero. Logits
-     * f32. */
+    /* Softmax cross-entropy, logits f32. target -1: all zero.
+     * row_loss[i] = lse(logits[i,:]) - logits[i,target[i]];
+     * hit[i] = 1 if target[i] is the (first) largest logit else 0;
+     * dlogits = (softmax - onehot) * *scale. */
     void (*cross_entropy)(struct un_queue *q, float *row_loss, float *hit, struct un_mat dlogits,
                           struct un_mat logits, const int32_t *target, const float *scale);
-    /* KL to soft labels: unit (i,c) = p (log p - log softmax(logits)), 0 where p = 0; row_loss[i] = sum_c;
-     * hit[i] = 1 if argmax p == argmax logits (0 for a row of zeros: "no row"); dlogits = (softmax * sum_c p
-     * - p) * *scale. Logits f32; soft f16 or f32 [N,C]; unit [N,C] is written when not NULL. */
+    /* KL to soft labels, logits f32, soft f16 or f32 [N,C].
+     * unit (i,c) = p (log p - log softmax(logits)), 0 where p = 0; unit [N,C] is written when not NULL.
+     * row_loss[i] = sum_c unit;
+     * hit[i] = 1 if argmax p == argmax logits (0 for a row of zeros: "no row");
+     * dlogits = (softmax * sum_c p - p) * *scale. */
     void (*kl_divergence)(struct un_queue *q, float *row_loss, float *hit, float *unit, struct un_mat dlogits,
                           struct un_mat logits, struct un_mat soft, const float *scale);
-    /* Squared error: unit (i,f) = (pred - target)^2 with target row = feature[region[i],:] (f16 or f32);
-     * row_loss = sum_f; dpred = 2 (pred - target) * *scale. pred f32; unit [N,F] is written when not NULL. */
+    /* Squared error, pred f32; target row = feature[region[i],:], f16 or f32.
+     * unit (i,f) = (pred - target)^2; unit [N,F] is written when not NULL.
+     * row_loss[i] = sum_f unit;
+     * dpred = 2 (pred - target) * *scale. */
     void (*squared_error)(struct un_queue *q, float *row_loss, float *unit, struct un_mat dpred,
                           struct un_mat pred, struct un_mat feature, const int32_t *region,
                           const float *scale);
 
     /* ---- word-region alignment ---- */
 
-    /* For each pair: cost_ij = 1 - cos(x_word i, x_region j) (vectors divided by max(|x|, 1e-5)); plan by
-     * IPOT or Sinkhorn with uniform marginals; distance[b] = sum_ij cost_ij plan_ij. plan, cost f32 at
-     * plan_start. The whole batch in one call. Source: UNITER section 3, reference/uniter_torch.py. */
+    /* For each pair, the whole batch in one call; plan, cost f32 at plan_start.
+     * cost_ij = 1 - cos(x_word i, x_region j), vectors divided by max(|x|, 1e-5);
+     * plan by IPOT or Sinkhorn with uniform marginals;
+     * distance[b] = sum_ij cost_ij plan_ij.
+     * Source: UNITER section 3, reference/uniter_torch.py. */
     void (*transport_fwd)(struct un_queue *q, float *distance, float *plan, float *cost, struct un_mat x,
                           const struct un_pairs *pairs, const struct un_transport *how);
     /* dx[token,:] += coef[b] * d distance[b] / d x with the plan held constant. coef [B]. */
@@ -191,8 +210,9 @@ struct un_ops {
     void (*square_sums)(struct un_queue *q, double *partial, const float *g, int64_t count);
     /* *word += 0, or NaN when one of x[0..count) is not finite. */
     void (*check_finite)(struct un_queue *q, double *word, const float *x, int64_t count);
-    /* out[0] = sqrt(sum of partial in order), out[1] = clip factor min(1, max_norm / (out[0] + 1e-6)) (1 when
-     * max_norm <= 0), out[2] = 1 if out[0] is finite else 0. */
+    /* out[0] = sqrt(sum of partial in order),
+     * out[1] = clip factor min(1, max_norm / (out[0] + 1e-6)), 1 when max_norm <= 0,
+     * out[2] = 1 if out[0] is finite else 0. */
     void (*clip_factor)(struct un_queue *q, float *out, const double *partial, int64_t chunks,
                         float max_norm);
     /* One AdamW update of elements [0, count): g' = g * *clip; m, v, p as in uniter_torch.AdamW; decay[k] !=
