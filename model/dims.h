@@ -30,8 +30,10 @@ enum un_status un_dims_resolve(struct un_dims *dims, int preset);
  * tokens^2. */
 struct un_work {
     int64_t tokens, words, regions, sum_sq;
-    int64_t mlm, mrfr, mrc,
-        pairs; /* masked words; masked regions regressed; classified (mrc + mrckl); itm pairs */
+    int64_t mlm;   /* masked words */
+    int64_t mrfr;  /* masked regions regressed */
+    int64_t mrc;   /* and classified, by class or distribution */
+    int64_t pairs; /* pairs matched and aligned */
 };
 double un_dims_flop(const struct un_dims *dims, const struct un_work *work);
 

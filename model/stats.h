@@ -6,8 +6,9 @@
 #include "model/dims.h"
 #include "model/outputs.h"
 
+/* units: elements the loss is a mean over, un_objective_units a row. */
 struct un_tally {
-    double loss, units, rows, hits; /* units: elements the loss is a mean over, un_objective_units a row */
+    double loss, units, rows, hits;
 };
 struct un_stats {
     struct un_tally by[UN_OBJECTIVE_COUNT][UN_MAX_DATASETS];

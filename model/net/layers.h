@@ -35,14 +35,17 @@ struct un_norm_kept {
 enum un_status un_norm_add(struct un_params *params, struct un_norm *at, const char *name, int64_t width);
 void un_norm_carve(struct un_norm_kept *kept, struct un_arena *arena, enum un_type act, int64_t rows,
                    int64_t width);
-/* kept->r = residual + dropout(x), y = LayerNorm of it. x may be kept->r itself. residual.data NULL, drop
- * NULL: none. */
+/* kept->r = residual + dropout(x); residual.data NULL, drop NULL: none.
+ * y = LayerNorm of kept->r.
+ * x may be kept->r itself. */
 void un_norm_fwd(const struct un_pass *p, struct un_mat y, const struct un_norm_kept *kept,
                  const struct un_norm *at, struct un_mat x, struct un_mat residual,
                  const struct un_dropout *drop);
-/* dr = gradient of r, in place over dy allowed; dx (data NULL: not wanted) that of x; gradients of gamma,
- * beta += ; dbias (NULL: not wanted) += sum over the rows of dx, or of dr without dx: the gradient of what
- * was added to every row of x. */
+/* dr = gradient of r; in place over dy allowed.
+ * dx = that of x; data NULL: not wanted.
+ * Gradients of gamma, beta += .
+ * dbias += sum over the rows of dx, or of dr without dx: the gradient of what was added to every row of x; NULL: not
+ * wanted. */
 void un_norm_bwd(const struct un_pass *p, struct un_mat dr, struct un_mat dx, const struct un_norm *at,
                  struct un_mat dy, const struct un_norm_kept *kept, const struct un_dropout *drop,
                  float *dbias);

@@ -41,10 +41,10 @@ const struct un_params *un_model_params(const struct un_model *model);
 enum un_status un_model_bytes(const struct un_model_setup *setup, size_t *bytes);
 void un_model_limits(const struct un_model_setup *setup, struct un_limits *limits);
 
-/* One pass. batch: device pointers. params: flat device buffer [P]. low: bf16 copy of it when setup.act is
- * bf16, else not read. grads: flat device buffer, += (zeroed by
- * the caller); NULL: forward only (losses and hits, no dropout when !dropout). out is filled with pointers.
- * hooks NULL: none. */
+/* One pass. batch: device pointers; params [P]: flat device buffer.
+ * low: bf16 copy of params when setup.act is bf16, else not read.
+ * grads [P] += , zeroed by the caller; NULL: forward only, losses and hits.
+ * out is filled with pointers. hooks NULL: none. */
 enum un_status un_model_pass(struct un_model *model, struct un_queue *q, const struct un_batch *batch,
                              const float *params, const void *low, float *grads, bool dropout,
                              struct un_outputs *out, const struct un_pass_hooks *hooks);
