@@ -6,7 +6,7 @@
  * sleeps until they are done, so that a waiting rank leaves its core to the others and to its own loader. A
  * thread beside the computation must test, because Open MPI moves data only while it is called. */
 #include "comm/comm.h"
-#include "comm/comm_mpi_hosts.h"
+#include "comm/comm_mpi_hosts_private.h"
 #include "comm/launcher.h"
 #include "runtime/memory.h"
 #include <sched.h>

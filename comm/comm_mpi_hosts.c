@@ -1,5 +1,5 @@
 /* Ranks on their hosts (comm_mpi_hosts.h). */
-#include "comm/comm_mpi_hosts.h"
+#include "comm/comm_mpi_hosts_private.h"
 #include "runtime/memory.h"
 #include <sched.h>
 

@@ -1,6 +1,6 @@
 /* Who shares a host, and how closely: fills the local, node and twin members of a communicator. */
-#ifndef UN_COMM_COMM_MPI_HOSTS_H
-#define UN_COMM_COMM_MPI_HOSTS_H
+#ifndef UN_COMM_COMM_MPI_HOSTS_PRIVATE_H
+#define UN_COMM_COMM_MPI_HOSTS_PRIVATE_H
 
 #include "comm/comm.h"
 #include <mpi.h>
