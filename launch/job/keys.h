@@ -2,7 +2,7 @@
 #ifndef UN_LAUNCH_JOB_KEYS_H
 #define UN_LAUNCH_JOB_KEYS_H
 
-#include "runtime/device_keys.h"
+#include "runtime/config/device_keys.h"
 
 enum un_precision { UN_PRECISION_AUTO, UN_PRECISION_FP32, UN_PRECISION_TF32, UN_PRECISION_BF16 };
 

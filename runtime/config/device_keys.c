@@ -1,4 +1,4 @@
-#include "runtime/device_keys.h"
+#include "runtime/config/device_keys.h"
 #include "runtime/config/keys.h"
 
 const char *const un_device_names[] = {"auto", "cpu", "cuda", NULL};

@@ -1,6 +1,6 @@
 /* Keys of where a process computes: `device`, and the cores of a rank inside `run`. */
-#ifndef UN_RUNTIME_DEVICE_KEYS_H
-#define UN_RUNTIME_DEVICE_KEYS_H
+#ifndef UN_RUNTIME_CONFIG_DEVICE_KEYS_H
+#define UN_RUNTIME_CONFIG_DEVICE_KEYS_H
 
 #include "runtime/config/config.h"
 
