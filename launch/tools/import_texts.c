@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-struct keys {
+struct text_keys {
     struct un_tool_text_keys text;
     struct un_tool_wordpiece_keys wordpiece;
     char ids[256], split[256];
@@ -14,17 +14,17 @@ struct keys {
 };
 static const char *const image_ids[] = {"source", "url", NULL};
 static const struct un_key keys[] = {
-    UN_KEY_PART(keys, text, un_tool_text_table),
-    UN_KEY_PART(keys, wordpiece, un_tool_wordpiece_table),
-    UN_KEY_STRING(keys, ids, "", "",
+    UN_KEY_PART(text_keys, text, un_tool_text_table),
+    UN_KEY_PART(text_keys, wordpiece, un_tool_wordpiece_table),
+    UN_KEY_STRING(text_keys, ids, "", "",
                   "file with an image id a line, one for every text of the source, in its order"),
-    UN_KEY_CHOICE(keys, image_id, "source", image_ids,
+    UN_KEY_CHOICE(text_keys, image_id, "source", image_ids,
                   "source: as the file says, of cc, sbu and captions without ids the line's number from 1; "
                   "url: the last part of the image's URL (b.jpg of http://a/b.jpg?w=3)"),
-    UN_KEY_STRING(keys, split, "", "",
+    UN_KEY_STRING(text_keys, split, "", "",
                   "of Karpathy's file: only texts of this split (train, restval, val, test)"),
 };
-static const struct un_key_table key_table = UN_KEY_TABLE("", keys, keys);
+static const struct un_key_table key_table = UN_KEY_TABLE("", text_keys, keys);
 
 static enum un_status open_form(struct un_text_source **source, const struct un_tool *tool,
                                 const struct un_arguments *a) {
@@ -35,7 +35,7 @@ static enum un_status open_form(struct un_text_source **source, const struct un_
     return un_text_source_sbu(source, a->names[0], a->n == 3 ? a->names[1] : NULL);
 }
 
-static struct un_text_import manner(const struct keys *k) {
+static struct un_text_import manner(const struct text_keys *k) {
     return (struct un_text_import){.images = k->text.images,
                                    .ids = k->ids,
                                    .by_url = k->image_id == 1,
@@ -48,7 +48,7 @@ static struct un_text_import manner(const struct keys *k) {
 
 /* Names: FILE (two for sbu), OUT. */
 static enum un_status run_import(const struct un_tool *tool, int n, char **words) {
-    struct keys k = {0};
+    struct text_keys k = {0};
     struct un_arguments a;
     struct un_text_source *source = NULL;
     struct un_wordpiece *wordpiece = NULL;

@@ -1,5 +1,6 @@
 /* uniter data inspect: what is in a file. */
 #include "io/inspect/inspect.h"
+#include "io/data/file.h"
 #include "launch/tools/tools.h"
 #include "runtime/config/keys.h"
 

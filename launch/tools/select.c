@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-struct keys {
+struct select_keys {
     struct un_tool_run_keys run;
     struct draw {
         int64_t seed;
@@ -25,33 +25,33 @@ static const struct un_key draw_keys[] = {
 static const struct un_key_table draw_table = UN_KEY_TABLE("", draw, draw_keys);
 
 static const struct un_key merge_keys[] = {
-    UN_KEY_PART(keys, run, un_tool_run_table),
+    UN_KEY_PART(select_keys, run, un_tool_run_table),
 };
 static const struct un_key subset_keys[] = {
-    UN_KEY_PART(keys, run, un_tool_run_table),
-    UN_KEY_PART(keys, draw, draw_table),
-    UN_KEY_FLOAT(keys, fraction, "0", 0, 1, "of the images",
+    UN_KEY_PART(select_keys, run, un_tool_run_table),
+    UN_KEY_PART(select_keys, draw, draw_table),
+    UN_KEY_FLOAT(select_keys, fraction, "0", 0, 1, "of the images",
                  "a random part of the images, the same in every file"),
-    UN_KEY_INT(keys, first, "0", 0, 1e15, "images", "the first images that the files name"),
-    UN_KEY_STRING(keys, ids, "", "",
+    UN_KEY_INT(select_keys, first, "0", 0, 1e15, "images", "the first images that the files name"),
+    UN_KEY_STRING(select_keys, ids, "", "",
                   "file with an image id a line, or a feature or text file whose images are meant"),
 };
 static const struct un_key split_keys[] = {
-    UN_KEY_PART(keys, run, un_tool_run_table),
-    UN_KEY_PART(keys, draw, draw_table),
-    UN_KEY_STRING(keys, out, UN_REQUIRED, "", "folder of the new files"),
-    UN_KEY_FLOAT(keys, valid, "0", 0, 1, "of the images",
+    UN_KEY_PART(select_keys, run, un_tool_run_table),
+    UN_KEY_PART(select_keys, draw, draw_table),
+    UN_KEY_STRING(select_keys, out, UN_REQUIRED, "", "folder of the new files"),
+    UN_KEY_FLOAT(select_keys, valid, "0", 0, 1, "of the images",
                  "a random part of the images, the same in every file"),
-    UN_KEY_STRING(keys, ids, "", "",
+    UN_KEY_STRING(select_keys, ids, "", "",
                   "the images of the validation part: an id a line, or a feature or text file"),
 };
-static const struct un_key_table merge_table = UN_KEY_TABLE("", keys, merge_keys),
-                                 subset_table = UN_KEY_TABLE("", keys, subset_keys),
-                                 split_table = UN_KEY_TABLE("", keys, split_keys);
+static const struct un_key_table merge_table = UN_KEY_TABLE("", select_keys, merge_keys),
+                                 subset_table = UN_KEY_TABLE("", select_keys, subset_keys),
+                                 split_table = UN_KEY_TABLE("", select_keys, split_keys);
 
 /* One command at work. */
 struct work {
-    struct keys keys;
+    struct select_keys keys;
     struct un_arguments arguments;
     char **paths; /* [n] the names, patterns resolved */
     int64_t n;
@@ -99,7 +99,7 @@ static enum un_status one_rule(const struct un_tool *tool, int rules, const char
 }
 
 static enum un_status subset(struct work *w, const struct un_tool *tool) {
-    const struct keys *k = &w->keys;
+    const struct select_keys *k = &w->keys;
     char what[256];
     UN_TRY(one_rule(tool, (k->fraction > 0) + (k->first > 0) + (k->ids[0] != '\0'),
                     "ids=FILE, fraction=0.1 (above 0), first=N (above 0)"));
@@ -125,7 +125,7 @@ static enum un_status run_subset(const struct un_tool *tool, int n, char **words
 }
 
 static enum un_status split(struct work *w, const struct un_tool *tool) {
-    const struct keys *k = &w->keys;
+    const struct select_keys *k = &w->keys;
     char what[128];
     UN_TRY(one_rule(tool, (k->valid > 0) + (k->ids[0] != '\0'), "valid=0.05 (above 0), ids=FILE"));
     if (k->ids[0]) {

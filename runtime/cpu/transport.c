@@ -28,7 +28,7 @@ struct pair {
 };
 
 /* What one thread works in. */
-struct work {
+struct solve_work {
     float *a, *t;                 /* [n, stride] */
     float *word_inv, *region_inv; /* 1 / max(|x|, floor) */
     float *word_dual, *region_dual;
@@ -39,10 +39,10 @@ struct work {
 };
 
 /* Carves a thread's part; base NULL measures. */
-static struct work work_carve(struct un_arena *arena, int64_t words, int64_t regions) {
+static struct solve_work work_carve(struct un_arena *arena, int64_t words, int64_t regions) {
     const size_t stride = (size_t)un_tile_round(regions), n = (size_t)words, size = sizeof(float);
     const size_t panel = (size_t)(words > regions ? words : regions) * UN_TILE_COLS;
-    struct work w;
+    struct solve_work w;
     w.a = un_arena_take(arena, n * stride, size);
     w.t = un_arena_take(arena, n * stride, size);
     w.word_inv = un_arena_take(arena, n, size);
@@ -74,7 +74,7 @@ static bool take_scratch(struct un_queue *q, struct un_arena *arena, const struc
     return un_cpu_scratch(q, arena, bytes, "transport") && un_arena_take(arena, bytes, 1);
 }
 
-static struct work work_of_thread(const struct un_arena *arena, const struct un_pairs *pairs) {
+static struct solve_work work_of_thread(const struct un_arena *arena, const struct un_pairs *pairs) {
     const size_t bytes = work_bytes(pairs->longest_words, pairs->longest_regions);
     struct un_arena part = {
         .name = "transport", .base = arena->base + (size_t)omp_get_thread_num() * bytes, .size = bytes};
@@ -108,12 +108,12 @@ static void inverse_norms(float *inv, const float *x, int64_t stride, int64_t ro
     }
 }
 
-static void pair_norms(const struct pair *p, struct work w) {
+static void pair_norms(const struct pair *p, struct solve_work w) {
     inverse_norms(w.word_inv, p->word, p->x_stride, p->n, p->hidden);
     inverse_norms(w.region_inv, p->region, p->x_stride, p->m, p->hidden);
 }
 
-static void pair_cost(const struct pair *p, struct work w) {
+static void pair_cost(const struct pair *p, struct solve_work w) {
     pair_norms(p, w);
     un_tile_dots(p->cost, p->m, p->word, p->x_stride, p->region, p->x_stride, p->n, p->m, p->hidden);
     for (int64_t i = 0; i < p->n; ++i) {
@@ -124,7 +124,7 @@ static void pair_cost(const struct pair *p, struct work w) {
 
 /* ---- IPOT ---- */
 
-static void ipot_start(const struct pair *p, struct work w, float beta) {
+static void ipot_start(const struct pair *p, struct solve_work w, float beta) {
     for (int64_t i = 0; i < p->n; ++i) {
         float *a = w.a + i * p->stride, *t = w.t + i * p->stride;
         const float *c = p->cost + i * p->m;
@@ -138,7 +138,7 @@ static void ipot_start(const struct pair *p, struct work w, float beta) {
 
 /* q = a t in place of t; delta_j = 1 / (m sum_i sigma_i q_ij); sigma_i = 1 / (n sum_j q_ij delta_j);
  * t = sigma q delta. */
-static void ipot_iterate(const struct pair *p, struct work w) {
+static void ipot_iterate(const struct pair *p, struct solve_work w) {
     float *sigma = w.word_dual, *delta = w.region_dual;
     memset(w.column, 0, (size_t)p->stride * sizeof(float));
     for (int64_t i = 0; i < p->n; ++i) {
@@ -158,14 +158,14 @@ static void ipot_iterate(const struct pair *p, struct work w) {
     }
 }
 
-static void ipot_plan(const struct pair *p, struct work w, const struct un_transport *how) {
+static void ipot_plan(const struct pair *p, struct solve_work w, const struct un_transport *how) {
     ipot_start(p, w, how->beta);
     for (int it = 0; it < how->iterations; ++it) ipot_iterate(p, w);
 }
 
 /* ---- Sinkhorn: duals f, g are kept divided by epsilon ---- */
 
-static void sinkhorn_start(const struct pair *p, struct work w, float epsilon) {
+static void sinkhorn_start(const struct pair *p, struct solve_work w, float epsilon) {
     for (int64_t i = 0; i < p->n; ++i) {
         float *a = w.a + i * p->stride;
         const float *c = p->cost + i * p->m;
@@ -186,7 +186,7 @@ static float row_log_sum(float *v, const float *a, const float *g, int64_t strid
 
 /* f_i = -ln n - ln sum_j e^(g_j - a_ij); returns how far the old f was from meeting the marginals of the
  * words: max_i |n sum_j e^(f_i + g_j - a_ij) - 1|, and that sum times n is e^(old f_i - new f_i). */
-static float sinkhorn_words(const struct pair *p, struct work w) {
+static float sinkhorn_words(const struct pair *p, struct solve_work w) {
     const float log_n = logf((float)p->n);
     float worst = 0.0f;
     for (int64_t i = 0; i < p->n; ++i) {
@@ -199,7 +199,7 @@ static float sinkhorn_words(const struct pair *p, struct work w) {
 }
 
 /* g_j = -ln m - ln sum_i e^(f_i - a_ij), all columns side by side. */
-static void sinkhorn_regions(const struct pair *p, struct work w) {
+static void sinkhorn_regions(const struct pair *p, struct solve_work w) {
     const float log_m = logf((float)p->m);
     for (int64_t j = 0; j < p->stride; ++j) w.largest[j] = w.word_dual[0] - w.a[j];
     for (int64_t i = 1; i < p->n; ++i)
@@ -215,7 +215,7 @@ static void sinkhorn_regions(const struct pair *p, struct work w) {
 }
 
 /* The marginal error after an iteration shows when the next one begins; that one is then not carried out. */
-static void sinkhorn_plan(const struct pair *p, struct work w, const struct un_transport *how) {
+static void sinkhorn_plan(const struct pair *p, struct solve_work w, const struct un_transport *how) {
     sinkhorn_start(p, w, how->epsilon);
     for (int it = 0; it < how->iterations; ++it) {
         const float off = sinkhorn_words(p, w);
@@ -237,7 +237,7 @@ static float pair_distance(const struct pair *p) {
     return (float)sum;
 }
 
-static float forward_pair(const struct pair *p, struct work w, const struct un_transport *how) {
+static float forward_pair(const struct pair *p, struct solve_work w, const struct un_transport *how) {
     pair_cost(p, w);
     if (how->solver == UN_SOLVER_IPOT)
         ipot_plan(p, w, how);
@@ -266,7 +266,7 @@ void un_cpu_transport_fwd(struct un_queue *q, float *distance, float *plan, floa
 /* With u = x / |x|, d cos(x, y) / dx = (u_y - cos u_x) / |x|; below the floor the length is constant and the
  * second term falls away. weight_ij = -coef T_ij / (|w_i| |r_j|) mixes the other side's vectors; pull_i =
  * coef sum_j T_ij cos_ij / |x_i|^2 is the factor of the own vector. */
-static void backward_weights(const struct pair *p, struct work w, float coef) {
+static void backward_weights(const struct pair *p, struct solve_work w, float coef) {
     float *weight = w.a, *word_pull = w.word_dual, *region_pull = w.region_dual;
     memset(region_pull, 0, (size_t)p->stride * sizeof(float));
     for (int64_t i = 0; i < p->n; ++i) {
@@ -287,7 +287,7 @@ static void backward_weights(const struct pair *p, struct work w, float coef) {
 }
 
 /* dx_i += sum_k left_ik other_k + pull_i own_i over `cols` columns. */
-static void backward_rows(float *dx, int64_t dx_stride, struct work w, struct un_tile_left left,
+static void backward_rows(float *dx, int64_t dx_stride, struct solve_work w, struct un_tile_left left,
                           const float *pull, const float *own, const float *other, int64_t x_stride,
                           int64_t rows, int64_t depth, int64_t cols) {
     un_tile_pack(w.panel, other, x_stride, depth, cols);
@@ -299,7 +299,8 @@ static void backward_rows(float *dx, int64_t dx_stride, struct work w, struct un
     }
 }
 
-static void backward_pair(float *dx, int64_t dx_stride, const struct pair *p, struct work w, float coef) {
+static void backward_pair(float *dx, int64_t dx_stride, const struct pair *p, struct solve_work w,
+                          float coef) {
     pair_norms(p, w);
     backward_weights(p, w, coef);
     for (int64_t h = 0; h < p->hidden; h += UN_TILE_COLS) {

@@ -64,7 +64,7 @@ __device__ __forceinline__ void drop(float s[8][4], const unsigned char *keep, i
 }
 
 /* What the kernel takes besides the call. */
-struct matrices {
+struct fwd_matrices {
     un_bf16 *out;
     float *lse;
     const un_bf16 *qkv;
@@ -72,13 +72,14 @@ struct matrices {
 };
 
 /* A block's shared memory. */
-struct tiles {
+struct fwd_tiles {
     unsigned char *keys, *values, *keep;
 };
 
 /* Queries [row, row + 16) of the block's sample, whose fragment is `query`: out and lse. */
-__device__ __forceinline__ void queries(const matrices &to, const uint32_t query[4][4], const tiles &t,
-                                        int row, const un_attention &call, const un_attention_part &p) {
+__device__ __forceinline__ void queries(const fwd_matrices &to, const uint32_t query[4][4],
+                                        const fwd_tiles &t, int row, const un_attention &call,
+                                        const un_attention_part &p) {
     const int lane = (int)threadIdx.x % UN_WARP, g = lane / 4, q = lane % 4;
     const int padded = un_padded(p.tokens), keep_stride = un_keep_stride(p.tokens);
     float sum[8][4] = {}, factor[2];
@@ -121,7 +122,7 @@ __device__ __forceinline__ void queries(const matrices &to, const uint32_t query
  * shared memory by themselves and get 8 warps. */
 template <int warps>
 __global__ void __launch_bounds__(UN_WARP *warps, warps == 4 ? 4 : 1)
-    attention_fwd_kernel(matrices m, un_attention call) {
+    attention_fwd_kernel(fwd_matrices m, un_attention call) {
     UN_DYNAMIC_SHARED(shared);
     const un_attention_part p = un_attention_part_of(call, (int)blockIdx.x);
     if (p.tokens <= 0) return;
@@ -134,7 +135,7 @@ __global__ void __launch_bounds__(UN_WARP *warps, warps == 4 ? 4 : 1)
     }
     const int hidden = call.heads * UN_HEAD, bytes = un_padded(p.tokens) * UN_HEAD_BYTES;
     const un_bf16 *head = m.qkv + p.first * m.qkv_stride + p.head * UN_HEAD;
-    const tiles t = {shared, shared + bytes, shared + 2 * bytes};
+    const fwd_tiles t = {shared, shared + bytes, shared + 2 * bytes};
     un_tile_fill(t.keys, head + hidden, m.qkv_stride, p.tokens);
     un_tile_fill(t.values, head + 2 * hidden, m.qkv_stride, p.tokens);
     un_copy_commit();
@@ -155,7 +156,7 @@ __global__ void __launch_bounds__(UN_WARP *warps, warps == 4 ? 4 : 1)
 template <int warps>
 void launch(struct un_queue *q, struct un_mat out, float *lse, struct un_mat qkv, const un_attention &call,
             bool tail) {
-    const matrices m = {(un_bf16 *)out.data, lse, (const un_bf16 *)qkv.data, out.stride, qkv.stride};
+    const fwd_matrices m = {(un_bf16 *)out.data, lse, (const un_bf16 *)qkv.data, out.stride, qkv.stride};
     const size_t padded = (size_t)un_padded(call.most);
     const size_t bytes = padded * (2 * UN_HEAD_BYTES + (size_t)un_keep_stride(call.most));
     UN_SHARED_MOST(q, (attention_fwd_kernel<warps>), bytes);

@@ -206,7 +206,7 @@ __device__ __forceinline__ void slopes(float *s, float *g, int step, float lse, 
 }
 
 /* What the backward takes besides the call. */
-template <class T> struct matrices {
+template <class T> struct plain_matrices {
     T *dqkv;
     const T *dout, *out, *qkv;
     int64_t dqkv_stride, dout_stride, out_stride, qkv_stride;
@@ -215,7 +215,8 @@ template <class T> struct matrices {
 /* blockIdx.z 0: dq of 16 queries; 1: dk and dv of 16 keys. */
 template <class T>
 __global__ void __launch_bounds__(THREADS)
-    attention_bwd_plain_kernel(matrices<T> m, const float *lse, int width, float scale, un_attention call) {
+    attention_bwd_plain_kernel(plain_matrices<T> m, const float *lse, int width, float scale,
+                               un_attention call) {
     UN_DYNAMIC_SHARED(shared);
     const un_attention_part p = un_attention_part_of(call, (int)blockIdx.x);
     const int own = (int)blockIdx.y * OWN, hidden = call.heads * width;
@@ -283,8 +284,9 @@ void launch_bwd(struct un_queue *q, struct un_mat dqkv, struct un_mat dout, stru
                 const float *lse, struct un_mat qkv, const un_attention &call) {
     const int width = (int)(out.cols / call.heads);
     const size_t bytes = room_bytes(call.most, true);
-    const matrices<T> m = {(T *)dqkv.data, (const T *)dout.data, (const T *)out.data, (const T *)qkv.data,
-                           dqkv.stride,    dout.stride,          out.stride,          qkv.stride};
+    const plain_matrices<T> m = {
+        (T *)dqkv.data, (const T *)dout.data, (const T *)out.data, (const T *)qkv.data,
+        dqkv.stride,    dout.stride,          out.stride,          qkv.stride};
     UN_SHARED_MOST(q, attention_bwd_plain_kernel<T>, bytes);
     UN_LAUNCH(q, attention_bwd_plain_kernel<T>, grid_of(call, 2), THREADS, bytes, m, lse, width,
               1.0f / sqrtf((float)width), call);

@@ -177,13 +177,13 @@ static int candidates(struct un_cuda_blas *blas, const struct un_product *produc
 
 /* ---- running ---- */
 
-struct operands {
+struct lt_operands {
     const void *left, *right;
     void *d; /* also what beta multiplies */
 };
 
 static cublasStatus_t multiply(struct un_queue *q, const struct un_product *product, struct call *c,
-                               const struct operands *o, const cublasLtMatmulAlgo_t *algo) {
+                               const struct lt_operands *o, const cublasLtMatmulAlgo_t *algo) {
     const float alpha = 1.0f, beta = product->beta ? 1.0f : 0.0f;
     return cublasLtMatmul(q->blas->handle, &c->what, &alpha, o->left, &c->left, o->right, &c->right, &beta,
                           o->d, &c->d, o->d, &c->d, algo, q->blas->workspace, WORKSPACE, q->stream);
@@ -191,7 +191,7 @@ static cublasStatus_t multiply(struct un_queue *q, const struct un_product *prod
 
 /* The same work RUNS times; the least of ROUNDS. */
 static double time_runs(struct un_queue *q, const struct un_product *product, struct call *c,
-                        const struct operands *o, const cublasLtMatmulAlgo_t *algo) {
+                        const struct lt_operands *o, const cublasLtMatmulAlgo_t *algo) {
     float least = -1, ms = 0;
     for (int round = 0; round < ROUNDS; ++round) {
         cudaEventRecord(q->blas->from, q->stream);
@@ -208,7 +208,7 @@ static double time_runs(struct un_queue *q, const struct un_product *product, st
 /* Runs one candidate twice for its digests, then for its time; in place, as the caller's products are. What
  * is overwritten was poison. */
 static struct un_product_trial try_one(struct un_queue *q, const struct un_product *product, struct call *c,
-                                       const struct operands *o, const cublasLtMatmulAlgo_t *algo,
+                                       const struct lt_operands *o, const cublasLtMatmulAlgo_t *algo,
                                        uint64_t *digest) {
     struct un_product_trial trial = {.ran = true, .seconds = -1};
     const struct un_mat result = {o->d, (enum un_type)product->d.type, product->d.cols, product->d.rows,
@@ -232,7 +232,7 @@ static struct un_product_trial try_one(struct un_queue *q, const struct un_produ
 }
 
 /* Operands and result of a trial in the queue's scratch; false: they do not fit. */
-static bool trial_operands(struct un_queue *q, const struct un_product *product, struct operands *o,
+static bool trial_operands(struct un_queue *q, const struct un_product *product, struct lt_operands *o,
                            uint64_t **digest) {
     const size_t part = (q->scratch_bytes - EXTRA) / 2 / 256 * 256;
     const size_t out = un_product_bytes(&product->d);
@@ -243,7 +243,7 @@ static bool trial_operands(struct un_queue *q, const struct un_product *product,
     const size_t left = (un_product_bytes(&product->left) + 255) / 256 * 256,
                  right = un_product_bytes(&product->right);
     const size_t shift = left + right <= part ? left : right + 256 <= part ? 256 : 0;
-    *o = (struct operands){q->scratch, q->scratch + shift, q->scratch + part};
+    *o = (struct lt_operands){q->scratch, q->scratch + shift, q->scratch + part};
     *digest = (uint64_t *)(void *)(q->scratch + 2 * part);
     un_cuda_trial_fill(q, q->scratch, part);
     return true;
@@ -253,7 +253,7 @@ static bool trial_operands(struct un_queue *q, const struct un_product *product,
 static int choose(struct un_queue *q, const struct un_product *product, const cublasLtMatmulAlgo_t *algo,
                   int count) {
     struct un_cuda_blas *blas = q->blas;
-    struct operands o;
+    struct lt_operands o;
     uint64_t *digest;
     if (!trial_operands(q, product, &o, &digest)) {
         if (!blas->said_small)
@@ -315,7 +315,7 @@ bool un_cuda_blas_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, boo
         choice = choice_of(q, &product, &call);
     }
     if (!choice.possible) return false;
-    const struct operands o = {b.data, a.data, c.data};
+    const struct lt_operands o = {b.data, a.data, c.data};
     const cublasStatus_t status = multiply(q, &product, &call, &o, &choice.algo);
     if (status != CUBLAS_STATUS_SUCCESS && q->error.status == UN_OK)
         un_cuda_fail(q, UN_INTERNAL, "cuda %d: a product of %lld x %lld x %lld: cuBLASLt: %s", q->ordinal,

@@ -19,7 +19,7 @@ size_t un_cuda_transport_scratch(const struct un_limits *limits) {
 namespace {
 
 /* A tile of the products of words and regions: words i.., regions j.. of the pair, column tiles of 8. */
-struct tile {
+struct cost_tile {
     int i, j, tiles;
 };
 
@@ -28,7 +28,7 @@ struct tile {
  * short sums rather than a long one, which the tensor cores would round downwards at each step. A lane's
  * eight elements stand for columns 2t, 2t+1, 2t+8, 2t+9 of two products: in both operands alike, so any
  * assignment is right, and memory is read in vectors. */
-__device__ __forceinline__ void dots(float acc[DOT_TILES][4], const un_pair<un_bf16> &p, const tile &c,
+__device__ __forceinline__ void dots(float acc[DOT_TILES][4], const un_pair<un_bf16> &p, const cost_tile &c,
                                      const un_token_rows<const un_bf16> &x) {
     const int warp = (int)threadIdx.x / UN_WARP, g = (int)threadIdx.x % UN_WARP / 4, t = (int)threadIdx.x % 4;
     const un_bf16 *word = p.x + (int64_t)(c.i + g) * x.stride,
@@ -67,7 +67,7 @@ __device__ __forceinline__ void load4(float v[4], const float *p, int n, bool wi
 
 /* The same tiles and blocks in f32: a lane adds up the 32 columns that a quad shares above. A half of the
  * tile at a time: the addresses of all of it do not fit into registers. */
-__device__ __forceinline__ void dots(float acc[DOT_TILES][4], const un_pair<float> &p, const tile &c,
+__device__ __forceinline__ void dots(float acc[DOT_TILES][4], const un_pair<float> &p, const cost_tile &c,
                                      const un_token_rows<const float> &x) {
     const int warp = (int)threadIdx.x / UN_WARP, g = (int)threadIdx.x % UN_WARP / 4, t = (int)threadIdx.x % 4;
     const float *word = p.x + (int64_t)(c.i + g) * x.stride;
@@ -115,7 +115,7 @@ __device__ __forceinline__ void pair_cost(float *cost, const un_pair<X> &p, cons
     un_pair_lengths(room.inverse, p, x);
     for (int i = 0; i < p.n; i += UN_DOT_ROWS)
         for (int j = 0; j < p.m; j += UN_DOT_COLS) {
-            const tile c = {i, j, (p.m - j + 7) / 8};
+            const cost_tile c = {i, j, (p.m - j + 7) / 8};
             float acc[DOT_TILES][4] = {};
             dots(acc, p, c, x);
             keep_part(room.part, acc, c.tiles);

@@ -18,7 +18,7 @@ static constexpr int STEP = 16;      /* tokens of the other side in one product 
 
 namespace {
 
-struct room {
+struct bwd_room {
     float inverse[UN_TRANSPORT_TOKENS]; /* of the lengths */
     float pull[UN_TRANSPORT_TOKENS];
 };
@@ -31,7 +31,7 @@ struct side {
     float coef;
 };
 
-__device__ __forceinline__ float weight(const side &s, const room &r, int row, int k) {
+__device__ __forceinline__ float weight(const side &s, const bwd_room &r, int row, int k) {
     if (row >= s.rows || k >= s.depth) return 0.0f;
     return -s.coef * s.plan[row * s.row_step + k * s.depth_step] * r.inverse[s.own + row] *
            r.inverse[s.other + k];
@@ -39,7 +39,7 @@ __device__ __forceinline__ float weight(const side &s, const room &r, int row, i
 
 /* Sums of T cos along rows (a warp each) and down columns (a thread each). */
 template <class X>
-__device__ __forceinline__ void pulls(room &r, const un_pair<X> &p, const float *plan, const float *cost,
+__device__ __forceinline__ void pulls(bwd_room &r, const un_pair<X> &p, const float *plan, const float *cost,
                                       float coef) {
     const int warp = (int)threadIdx.x / UN_WARP, lane = (int)threadIdx.x % UN_WARP;
     const float floor_inverse = 1.0f / UN_TRANSPORT_FLOOR;
@@ -68,7 +68,7 @@ __device__ __forceinline__ void split(uint32_t &high, uint32_t &low, float a, fl
 
 /* The fragment of 16 rows x 16 depths at (row, k): lane 4 g + t holds rows g and g + 8, depths 2t, 2t+1,
  * 2t+8, 2t+9. */
-__device__ __forceinline__ void weights(uint32_t high[4], uint32_t low[4], const side &s, const room &r,
+__device__ __forceinline__ void weights(uint32_t high[4], uint32_t low[4], const side &s, const bwd_room &r,
                                         int row, int k) {
     const int g = (int)threadIdx.x % UN_WARP / 4, t = (int)threadIdx.x % 4;
 #pragma unroll
@@ -87,7 +87,7 @@ __device__ __forceinline__ void pair_up(uint32_t &even, uint32_t &odd, uint32_t 
 /* acc += weights x rows of the other side; y: its first row at the task's first column, of which `count` are
  * inside. acc[u] as a fragment: rows g (0, 1) and g + 8 (2, 3), columns 8 (2t) + u and 8 (2t + 1) + u of the
  * task: so a lane reads 8 neighbouring columns and ends with 8 neighbouring ones. */
-__device__ __forceinline__ void mix(float acc[TASK_TILES][4], const side &s, const room &r, int row,
+__device__ __forceinline__ void mix(float acc[TASK_TILES][4], const side &s, const bwd_room &r, int row,
                                     const un_bf16 *y, int64_t stride, int64_t count, bool wide) {
     const int g = (int)threadIdx.x % UN_WARP / 4, t = (int)threadIdx.x % 4;
     count -= g * UN_VEC, y += g * UN_VEC;
@@ -118,7 +118,7 @@ __device__ __forceinline__ void mix(float acc[TASK_TILES][4], const side &s, con
 }
 
 /* The same ownership in f32, one token of the other side after the other. */
-__device__ __forceinline__ void mix(float acc[TASK_TILES][4], const side &s, const room &r, int row,
+__device__ __forceinline__ void mix(float acc[TASK_TILES][4], const side &s, const bwd_room &r, int row,
                                     const float *y, int64_t stride, int64_t count, bool wide) {
     const int g = (int)threadIdx.x % UN_WARP / 4, t = (int)threadIdx.x % 4;
     count -= 2 * t * UN_VEC, y += 2 * t * UN_VEC;
@@ -137,7 +137,7 @@ __device__ __forceinline__ void mix(float acc[TASK_TILES][4], const side &s, con
 /* dx += acc + pull * own, for the task's 16 tokens from `row` on and 64 columns from `col` on. */
 template <class X, class D>
 __device__ __forceinline__ void add_task(const un_token_rows<D> &dx, const un_token_rows<const X> &x,
-                                         const un_pair<X> &p, const side &s, const room &r,
+                                         const un_pair<X> &p, const side &s, const bwd_room &r,
                                          const float acc[TASK_TILES][4], int row, int64_t col) {
     const int g = (int)threadIdx.x % UN_WARP / 4, t = (int)threadIdx.x % 4;
 #pragma unroll
@@ -161,7 +161,7 @@ template <class X, class D>
 __global__ void __launch_bounds__(UN_TRANSPORT_THREADS, 2)
     transport_bwd(un_token_rows<D> dx, const float *coef, const float *plan, const float *cost,
                   un_token_rows<const X> x, struct un_pairs pairs) {
-    __shared__ room r;
+    __shared__ bwd_room r;
     const int64_t b = blockIdx.x;
     un_pair<X> p;
     if (!un_pair_of(p, pairs, b, x)) return;

@@ -10,11 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum form { CAPTION_URL, PARALLEL, ID_CAPTION, CAPTION };
+enum line_form { CAPTION_URL, PARALLEL, ID_CAPTION, CAPTION };
 
 struct source_lines {
     struct un_text_source source; /* first */
-    enum form form;
+    enum line_form form;
     struct un_caption_lines lines, urls; /* urls: of PARALLEL */
     char id[UN_ID_MAX + 1];
 };
@@ -130,7 +130,7 @@ static enum un_status look(const char *path, bool *has_tab, bool *is_url) {
 }
 
 static enum un_status open_lines(struct un_text_source **source, const char *kind, const char *path,
-                                 const char *urls, enum form form) {
+                                 const char *urls, enum line_form form) {
     static const struct un_text_source_ops ops = {next_line, close_lines};
     struct source_lines *s = un_alloc(1, sizeof *s, "a source of captions");
     *source = NULL;
