@@ -1,6 +1,6 @@
 /* Sizes of the network and their keys (section `model`). The authors' names are kept. */
-#ifndef UN_DIMS_H
-#define UN_DIMS_H
+#ifndef UN_MODEL_DIMS_H
+#define UN_MODEL_DIMS_H
 
 #include "runtime/config/config.h"
 #include "runtime/ops.h"

@@ -1,8 +1,8 @@
 /* The optimizer's law: learning rate, clipping by global norm, AdamW over parts of the flat buffer (section
  * `optim`). Source: uniter_torch.AdamW and lr_at (the authors' AdamW, decay after the step, eps outside the
  * bias correction). */
-#ifndef UN_OPTIM_H
-#define UN_OPTIM_H
+#ifndef UN_MODEL_OPTIM_H
+#define UN_MODEL_OPTIM_H
 
 #include "runtime/config/config.h"
 #include "runtime/ops.h"

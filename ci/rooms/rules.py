@@ -129,7 +129,6 @@ WORDS = [
 FUNCTION_LINES = [(r"tests/.*|runtime/cuda/.*", 100), (r".*", 40)]  # first match counts
 FILE_LINES = 350
 LONG = {  # longer files: why they are not split
-    "tests/support/broken.c": "a flat catalogue: a few lines for each way to break a file, and the table of them",
 }
 
 LOCAL_TAGS = "wing"

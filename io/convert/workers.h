@@ -1,6 +1,6 @@
 /* A few threads over numbered pieces of work. */
-#ifndef UN_WORKERS_H
-#define UN_WORKERS_H
+#ifndef UN_IO_CONVERT_WORKERS_H
+#define UN_IO_CONVERT_WORKERS_H
 
 #include "runtime/status.h"
 

@@ -1,7 +1,6 @@
-/* Times the ops at the shapes of a UNITER-base micro-batch (T tokens, H 768, I 3072)
- * and sets every rate beside what the same machine does in the same run: products beside one call of the BLAS
- * with its own threads (M = 1024, N = 3072, K = 768), everything else beside a plain copy. Run by hand:
- *     bench_ops [threads [part of a name]]
+/* Times the ops at the shapes of a UNITER-base micro-batch (T tokens, H 768, I 3072) and sets every rate beside
+ * what the same machine does in the same run: products beside one call of the BLAS with its own threads
+ * (M = 1024, N = 3072, K = 768), everything else beside a plain copy. Run: bench_ops [threads [part of a name]]
  * With one thread its processor time is taken, which a busy machine disturbs least. */
 #include "runtime/backends.h"
 #include "runtime/memory.h"
@@ -13,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
 #undef I /* cblas.h brings <complex.h>; I is the intermediate width here */
 
 enum { T = 2048, R = 1048, H = 768, A = 12, I = 3072, F = 2048, V = 28996, ROWS = 80 };
@@ -36,9 +34,9 @@ static double seconds(void (*run)(void)) {
     double best = 1e9, end = now() + 0.33;
     run();
     for (int i = 0; i < 3 || now() < end; ++i) {
-        double start = now();
+        double took = -now();
         run();
-        double took = now() - start;
+        took += now();
         if (took < best) best = took;
     }
     return best;

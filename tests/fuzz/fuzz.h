@@ -1,7 +1,7 @@
 /* What a fuzzer is: it must come back from any input, with nothing leaked and no error left behind
  * (un_error_clear). */
-#ifndef UN_TEST_FUZZ_H
-#define UN_TEST_FUZZ_H
+#ifndef UN_TESTS_FUZZ_FUZZ_H
+#define UN_TESTS_FUZZ_FUZZ_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* Input of a fuzzer as a file that no disk sees, and a source of images read to its end. */
-#ifndef UN_TEST_FUZZ_MEMORY_H
-#define UN_TEST_FUZZ_MEMORY_H
+#ifndef UN_TESTS_FUZZ_FUZZ_MEMORY_H
+#define UN_TESTS_FUZZ_FUZZ_MEMORY_H
 
 #include "io/convert/image/source.h"
 

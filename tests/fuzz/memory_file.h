@@ -1,6 +1,6 @@
 /* The input as a file without a disk. */
-#ifndef UN_TEST_MEMORY_FILE_H
-#define UN_TEST_MEMORY_FILE_H
+#ifndef UN_TESTS_FUZZ_MEMORY_FILE_H
+#define UN_TESTS_FUZZ_MEMORY_FILE_H
 
 #include <stddef.h>
 #include <stdint.h>

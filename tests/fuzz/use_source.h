@@ -1,6 +1,6 @@
 /* What an import does with a source, without the file it makes. */
-#ifndef UN_TEST_USE_SOURCE_H
-#define UN_TEST_USE_SOURCE_H
+#ifndef UN_TESTS_FUZZ_USE_SOURCE_H
+#define UN_TESTS_FUZZ_USE_SOURCE_H
 
 #include "io/convert/image/source.h"
 
