@@ -6,7 +6,6 @@
 #include "runtime/clock.h"
 #include "runtime/memory.h"
 
-#include <signal.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,15 +19,6 @@ void un_watchdog_phase(struct un_watchdog *w, const char *phase, int64_t step) {
     atomic_store_explicit(&w->phase, phase, memory_order_relaxed);
     atomic_store_explicit(&w->step, step, memory_order_relaxed);
     atomic_fetch_add_explicit(&w->phases, 1, memory_order_release);
-}
-
-void un_watchdog_wait(struct un_watchdog *w, double seconds) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    long ns = until.tv_nsec + (long)((seconds - (double)(time_t)seconds) * 1e9);
-    until.tv_sec += (time_t)seconds + ns / 1000000000;
-    until.tv_nsec = ns % 1000000000;
-    pthread_cond_timedwait(&w->changed, &w->lock, &until);
 }
 
 /* ---- the clock ---- */
@@ -106,18 +96,6 @@ static void *run_clock(void *context) {
 }
 
 /* ---- opening and closing ---- */
-
-/* Signals are the main thread's business. */
-enum un_status un_watchdog_thread(pthread_t *thread, void *(*run)(void *), struct un_watchdog *w) {
-    sigset_t all, before;
-    sigfillset(&all);
-    const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
-    for (size_t i = 0; i < sizeof own / sizeof *own; ++i) sigdelset(&all, own[i]);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(thread, NULL, run, w);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed ? un_fail(UN_INTERNAL, "watchdog: no thread: %s", strerror(failed)) : UN_OK;
-}
 
 enum un_status un_watchdog_open(struct un_watchdog **watchdog, double timeout) {
     pthread_condattr_t monotonic;
