@@ -5,7 +5,7 @@
 #   ci/dev.sh test WING      builds and runs the tests of one wing, e.g. io/feed or model
 #   ci/dev.sh format         formats all sources
 #   ci/dev.sh rules          who includes whom, words in their places, formatting
-#   ci/dev.sh hook           rules before every commit from now on
+#   ci/dev.sh hook           rules, format and message are checked at every commit from now on
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,11 +25,8 @@ case "${1:-help}" in
         ./ci/format.sh
         ;;
     hook)
-        hook=$(git rev-parse --git-path hooks/pre-commit)
-        mkdir -p "$(dirname "$hook")"
-        printf '#!/bin/sh\nexec ./ci/dev.sh rules\n' >"$hook"
-        chmod +x "$hook"
-        echo "$hook: ci/dev.sh rules before every commit"
+        git config core.hooksPath ci/hooks
+        echo "ci/hooks: rules and format before every commit, the form of its message after"
         ;;
     *)
         ./ci/dev.sh help >&2
