@@ -1,4 +1,4 @@
-/* How the buckets of an exchange travel, one table for each way. Inside of launch/traffic/exchange*.c.
+/* How the buckets of an exchange travel, one table for each way. For exchange*.c of this wing alone.
  *
  *   host    the host reads the device's memory: collectives on it, by the thread of the queue
  *   staged  it does not: the same through one pinned bucket of host memory

@@ -1,5 +1,5 @@
-/* Arithmetic in lanes: sums over a row whose order is written in the source (sixteen running sums, then a
- * fixed tree), so that it depends neither on how a compiler peels a loop nor on where a buffer lies; and exp,
+/* Arithmetic in lanes: sums over a row whose order is written in the source (UN_LANES_SUMS running sums, then
+ * a fixed tree), so that it depends neither on how a compiler peels a loop nor on where a buffer lies; and exp,
  * log, tanh, GELU and dropout as branch-free inline C that a compiler can vectorise inside a caller's loop.
  *
  * The approximations are this project's own minimax fits (Lawson weights, in float after rounding); the

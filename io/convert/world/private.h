@@ -1,4 +1,4 @@
-/* What the files captions*.c share: the captions in memory, their scenes, the regions of a scene. */
+/* What the files of this wing share: the captions in memory, their scenes, the regions of a scene. */
 #ifndef UN_IO_CONVERT_WORLD_PRIVATE_H
 #define UN_IO_CONVERT_WORLD_PRIVATE_H
 
