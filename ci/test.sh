@@ -63,22 +63,21 @@ stage "packages"
 
 stage "rules and format"
 python3 ci/rooms.py --self-test
+python3 ci/circles.py --self-test
 python3 ci/rooms.py
 ./ci/format.sh
 
 stage "build, release"
 build ci
-[ ! -e ci/circles.py ] || python3 ci/circles.py build-ci
+python3 ci/circles.py build-ci
 rm -f build-ci/*.xml build-debug/*.xml
 
 stage "tests, release"
 tests build-ci junit.xml -LE "cluster$([ $quick = 0 ] || echo '|long')"
 
 if [ $quick = 0 ]; then
-    if [ -e ci/tidy.sh ]; then
-        stage "clang-tidy"
-        ./ci/tidy.sh
-    fi
+    stage "clang-tidy"
+    ./ci/tidy.sh
     stage "tests on several hosts"
     tests build-ci cluster.xml -L cluster
 
