@@ -7,10 +7,10 @@ static void regress_chunk(const struct un_pass *p, struct un_mat dx, const struc
                           const struct un_heads *heads, struct un_mat x, enum un_objective t,
                           struct un_chunk at) {
     const struct un_rows *rows = &p->batch->rows[t];
-    const struct un_heads_work *work = &heads->work;
+    const struct un_trunk_work *work = &heads->work.trunk;
     int64_t h = p->dims->hidden_size, f = p->dims->img_dim;
     struct un_mat w = un_pass_weight(p, heads->at.image_weight, h, f, p->act);
-    struct un_mat pred = un_head_scores(p, work, at.n, f), dpred = un_head_dscores(p, work, at.n, f);
+    struct un_mat pred = un_trunk_scores(p, work, at.n, f), dpred = un_trunk_dscores(p, work, at.n, f);
     struct un_mat y = un_trunk_fwd(p, work, &heads->at.regress, x, rows->row + at.first, at.n);
     struct un_epilogue after = {.bias = p->params + heads->at.regress_bias, .bias_type = UN_F32};
     p->ops->gemm(p->q, pred, y, false, w, false, 0, &after);
@@ -28,8 +28,8 @@ static void regress_chunk(const struct un_pass *p, struct un_mat dx, const struc
 void un_head_regress(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
                      const struct un_heads *heads, struct un_mat x, enum un_objective t) {
     int64_t n = p->batch->rows[t].n;
-    for (int64_t first = 0; first < n; first += heads->work.chunk)
-        regress_chunk(p, dx, out, heads, x, t, un_head_chunk(&heads->work, first, n));
+    for (int64_t first = 0; first < n; first += heads->work.trunk.chunk)
+        regress_chunk(p, dx, out, heads, x, t, un_trunk_chunk(&heads->work.trunk, first, n));
 }
 
 /* Loss of the class scores, and their gradient. */
@@ -50,11 +50,11 @@ static void class_loss(const struct un_pass *p, const struct un_outputs *out, st
 static void class_chunk(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
                         const struct un_heads *heads, struct un_mat x, enum un_objective t,
                         struct un_chunk at) {
-    const struct un_heads_work *work = &heads->work;
+    const struct un_trunk_work *work = &heads->work.trunk;
     const struct un_linear *classes = &heads->at.classes;
     const int32_t *index = p->batch->rows[t].row + at.first;
-    struct un_mat scores = un_head_scores(p, work, at.n, classes->out);
-    struct un_mat dscores = un_head_dscores(p, work, at.n, classes->out);
+    struct un_mat scores = un_trunk_scores(p, work, at.n, classes->out);
+    struct un_mat dscores = un_trunk_dscores(p, work, at.n, classes->out);
     struct un_mat y = un_trunk_fwd(p, work, &heads->at.classify, x, index, at.n);
     un_linear_fwd(p, scores, classes, y, UN_ACT_NONE, un_no_mat());
     class_loss(p, out, dscores, scores, t, at.first);
@@ -67,6 +67,6 @@ static void class_chunk(const struct un_pass *p, struct un_mat dx, const struct 
 void un_head_classes(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
                      const struct un_heads *heads, struct un_mat x, enum un_objective t) {
     int64_t n = p->batch->rows[t].n;
-    for (int64_t first = 0; first < n; first += heads->work.chunk)
-        class_chunk(p, dx, out, heads, x, t, un_head_chunk(&heads->work, first, n));
+    for (int64_t first = 0; first < n; first += heads->work.trunk.chunk)
+        class_chunk(p, dx, out, heads, x, t, un_trunk_chunk(&heads->work.trunk, first, n));
 }

@@ -6,10 +6,10 @@ static void word_chunk(const struct un_pass *p, struct un_mat dx, const struct u
                        const struct un_heads *heads, struct un_mat x, enum un_objective t,
                        struct un_chunk at) {
     const struct un_rows *rows = &p->batch->rows[t];
-    const struct un_heads_work *work = &heads->work;
+    const struct un_trunk_work *work = &heads->work.trunk;
     const struct un_linear *vocabulary = &heads->at.vocabulary;
-    struct un_mat scores = un_head_scores(p, work, at.n, vocabulary->out);
-    struct un_mat dscores = un_head_dscores(p, work, at.n, vocabulary->out);
+    struct un_mat scores = un_trunk_scores(p, work, at.n, vocabulary->out);
+    struct un_mat dscores = un_trunk_dscores(p, work, at.n, vocabulary->out);
     struct un_mat y = un_trunk_fwd(p, work, &heads->at.words, x, rows->row + at.first, at.n);
     un_linear_fwd(p, scores, vocabulary, y, UN_ACT_NONE, un_no_mat());
     p->ops->cross_entropy(p->q, out->row_loss[t] + at.first, out->hit[t] + at.first, dscores, scores,
@@ -23,6 +23,6 @@ static void word_chunk(const struct un_pass *p, struct un_mat dx, const struct u
 void un_head_words(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
                    const struct un_heads *heads, struct un_mat x, enum un_objective t) {
     int64_t n = p->batch->rows[t].n;
-    for (int64_t first = 0; first < n; first += heads->work.chunk)
-        word_chunk(p, dx, out, heads, x, t, un_head_chunk(&heads->work, first, n));
+    for (int64_t first = 0; first < n; first += heads->work.trunk.chunk)
+        word_chunk(p, dx, out, heads, x, t, un_trunk_chunk(&heads->work.trunk, first, n));
 }

@@ -1,0 +1,70 @@
+/* Rows gathered, dense, GELU, LayerNorm and back; scratch of a chunk; see trunk.h. */
+#include "model/net/trunk.h"
+
+enum un_status un_trunk_add(struct un_params *params, struct un_trunk_at *at, const char *dense,
+                            const char *norm, int64_t width) {
+    UN_TRY(un_linear_add(params, &at->dense, dense, width, width));
+    return un_norm_add(params, &at->norm, norm, width);
+}
+
+static int64_t larger(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+/* Elements from row to row of scores: where their gradient is bf16, rows begin at 16-byte addresses for the
+ * products. */
+static int64_t score_stride(enum un_type act, int64_t cols) {
+    return act == UN_F32 ? cols : (cols + 63) / 64 * 64;
+}
+
+void un_trunk_carve(struct un_trunk_work *work, struct un_arena *arena, enum un_type act,
+                    const struct un_dims *dims, const struct un_batch_caps *caps) {
+    int64_t h = dims->hidden_size, rows = larger(caps->words, caps->regions);
+    int64_t widest = larger(dims->vocab_size, larger(dims->img_dim, dims->img_label_dim));
+    int64_t most = act == UN_F32 ? UN_TRUNK_CHUNK : UN_TRUNK_CHUNK_LOW;
+    int64_t n = work->chunk = rows < most ? rows : most;
+    work->x = un_take(arena, act, n * h);
+    work->z = un_take(arena, act, n * h);
+    work->y = un_take(arena, act, n * h);
+    work->dy = un_take(arena, act, n * h);
+    un_norm_carve(&work->norm, arena, act, n, h);
+    work->scores = un_take_floats(arena, n * score_stride(act, widest));
+    work->dscores = act == UN_F32 ? work->scores : un_take(arena, act, n * score_stride(act, widest));
+}
+
+struct un_mat un_trunk_scores(const struct un_pass *p, const struct un_trunk_work *work, int64_t rows,
+                              int64_t cols) {
+    struct un_mat m = un_mat32(work->scores, rows, cols);
+    m.stride = score_stride(p->act, cols);
+    return m;
+}
+
+struct un_mat un_trunk_dscores(const struct un_pass *p, const struct un_trunk_work *work, int64_t rows,
+                               int64_t cols) {
+    struct un_mat m = un_pass_mat(p, p->grads ? work->dscores : NULL, rows, cols);
+    m.stride = score_stride(p->act, cols);
+    return m;
+}
+
+struct un_mat un_trunk_fwd(const struct un_pass *p, const struct un_trunk_work *work,
+                           const struct un_trunk_at *at, struct un_mat x, const int32_t *index, int64_t n) {
+    int64_t h = at->norm.width;
+    struct un_mat rows = un_pass_mat(p, work->x, n, h), gelu = un_pass_mat(p, work->norm.r, n, h),
+                  y = un_pass_mat(p, work->y, n, h);
+    p->ops->gather_rows(p->q, rows, x, index);
+    un_linear_fwd(p, gelu, &at->dense, rows, UN_ACT_GELU, un_pass_mat(p, work->z, n, h));
+    un_norm_fwd(p, y, &work->norm, &at->norm, gelu, un_no_mat(), NULL);
+    return y;
+}
+
+void un_trunk_bwd(const struct un_pass *p, struct un_mat dx, const struct un_trunk_work *work,
+                  const struct un_trunk_at *at, const int32_t *index, int64_t n) {
+    int64_t h = at->norm.width;
+    struct un_mat d = un_pass_mat(p, work->dy, n, h),
+                  drows = un_pass_mat(p, work->y, n, h); /* y is used up: its room is reused */
+    un_norm_bwd(p, d, un_no_mat(), &at->norm, d, &work->norm, NULL, NULL);
+    p->ops->gelu_bwd(p->q, d, p->grads + at->dense.bias, d, un_pass_mat(p, work->z, n, h));
+    un_linear_grad_weight(p, &at->dense, d, un_pass_mat(p, work->x, n, h));
+    un_linear_bwd(p, drows, &at->dense, d, 0);
+    p->ops->scatter_add_rows(p->q, dx, drows, index);
+}

@@ -1,0 +1,51 @@
+/* LayerNorm(GELU(dense(x))): the first part of the heads over words or regions, each with its own parameters, and
+ * the chunks of rows in which such a head works: the widest scores are [UN_TRUNK_CHUNK, V], f32 in every precision.
+ * Inside the wing only. */
+#ifndef UN_MODEL_NET_TRUNK_H
+#define UN_MODEL_NET_TRUNK_H
+
+#include "model/net/layers.h"
+
+enum { UN_TRUNK_CHUNK = 256, UN_TRUNK_CHUNK_LOW = 2048 /* bf16: cards want large products */ };
+
+struct un_trunk_at {
+    struct un_linear dense;
+    struct un_norm norm;
+};
+
+/* Scratch for one chunk, N = min(UN_TRUNK_CHUNK, most rows). */
+struct un_trunk_work {
+    void *x, *z, *y, *dy;     /* [N,H] */
+    struct un_norm_kept norm; /* r holds the GELU output */
+    float *scores;            /* [N,max(V,F,C)] */
+    void *dscores;            /* their gradient, of type act, for the products: over scores when f32 */
+    int64_t chunk;
+};
+
+enum un_status un_trunk_add(struct un_params *params, struct un_trunk_at *at, const char *dense,
+                            const char *norm, int64_t width);
+void un_trunk_carve(struct un_trunk_work *work, struct un_arena *arena, enum un_type act,
+                    const struct un_dims *dims, const struct un_batch_caps *caps);
+
+/* One chunk of the rows of an objective. */
+struct un_chunk {
+    int64_t first, n;
+};
+static inline struct un_chunk un_trunk_chunk(const struct un_trunk_work *work, int64_t first, int64_t rows) {
+    return (struct un_chunk){first, rows - first < work->chunk ? rows - first : work->chunk};
+}
+
+/* Scores of one chunk, and where their gradient goes (nowhere in a forward only). */
+struct un_mat un_trunk_scores(const struct un_pass *p, const struct un_trunk_work *work, int64_t rows,
+                              int64_t cols);
+struct un_mat un_trunk_dscores(const struct un_pass *p, const struct un_trunk_work *work, int64_t rows,
+                               int64_t cols);
+
+/* work->y = trunk(x[index[0..n),:]). */
+struct un_mat un_trunk_fwd(const struct un_pass *p, const struct un_trunk_work *work,
+                           const struct un_trunk_at *at, struct un_mat x, const int32_t *index, int64_t n);
+/* dx[index,:] += , parameters' gradients += , from work->dy. */
+void un_trunk_bwd(const struct un_pass *p, struct un_mat dx, const struct un_trunk_work *work,
+                  const struct un_trunk_at *at, const int32_t *index, int64_t n);
+
+#endif
