@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Constant, name in configurations and metrics, head: un_head_<head> of model/net. The order is that of the rows in
- * a micro-batch, of the heads in a pass, and of the sums. */
+/* Constant, name in configurations and metrics, head: un_head_<head> of model/net/head_<head>.c. The order is that
+ * of the rows in a micro-batch, of the heads in a pass, of their parameters, and of the sums. */
 #define UN_OBJECTIVES(X)                                                                                     \
     X(MLM, mlm, words)                                                                                       \
     X(MRFR, mrfr, regress)                                                                                   \

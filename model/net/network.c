@@ -6,12 +6,12 @@
 #include "model/net/block.h"
 #include "model/net/heads.h"
 
-/* Where the parameters of each part stand. layer_begin[l]: first element of layer l; [layers]: of the heads. */
+/* Where the parameters of inputs and layers stand; heads know theirs. layer_begin[l]: first element of layer l;
+ * [layers]: of the heads. */
 struct places {
     struct un_inputs_at inputs;
     struct un_block_at *blocks; /* [layers] */
     int64_t *layer_begin;       /* [layers+1] */
-    struct un_heads_at heads;
 };
 
 struct un_model {
@@ -61,24 +61,27 @@ static enum un_status check_sizes(const struct un_dims *d) {
     return UN_OK;
 }
 
-static enum un_status build(struct un_params *params, struct places *at, const struct un_dims *dims) {
+static enum un_status build(struct un_params *params, struct places *at, struct un_heads *heads,
+                            const struct un_dims *dims) {
     UN_TRY(un_inputs_add(params, &at->inputs, dims));
     for (int64_t l = 0; l < dims->num_hidden_layers; ++l) {
         at->layer_begin[l] = params->total;
         UN_TRY(un_block_add(params, &at->blocks[l], dims, l));
     }
     at->layer_begin[dims->num_hidden_layers] = params->total;
-    return un_heads_add(params, &at->heads, &at->inputs, dims);
+    return un_heads_add(params, heads, &at->inputs, dims);
 }
 
 enum un_status un_model_params_build(struct un_params *params, const struct un_dims *dims) {
     struct places at = {0};
+    struct un_heads heads = {0};
     *params = (struct un_params){0};
     enum un_status status;
     UN_TRY_GOTO(check_sizes(dims), done);
     UN_TRY_GOTO(places_alloc(&at, dims->num_hidden_layers), done);
-    status = build(params, &at, dims);
+    status = build(params, &at, &heads, dims);
 done:
+    un_heads_free(&heads);
     places_free(&at);
     if (status != UN_OK) un_params_free(params);
     return status;
@@ -113,7 +116,7 @@ static void carve(struct un_model *m, struct un_arena *arena) {
         else
             m->blocks[l] = m->blocks[0];
     }
-    un_heads_carve(&m->heads.work, arena, act, dims, caps);
+    un_heads_carve(&m->heads, arena, act, dims, caps);
     carve_outputs(&m->out, arena, caps);
     if (!m->setup.train) return;
     un_block_carve_work(&m->block_work, arena, act, dims, caps->tokens);
@@ -168,9 +171,8 @@ enum un_status un_model_open(struct un_model **model, struct un_device *device,
     m->setup = *setup;
     enum un_status status;
     UN_TRY_GOTO(places_alloc(&m->at, setup->dims.num_hidden_layers), failed);
-    UN_TRY_GOTO(build(&m->params, &m->at, &setup->dims), failed);
+    UN_TRY_GOTO(build(&m->params, &m->at, &m->heads, &setup->dims), failed);
     UN_TRY_GOTO(take_memory(m), failed);
-    m->heads.at = m->at.heads;
     m->heads.wra = setup->wra;
     *model = m;
     return UN_OK;
@@ -184,6 +186,7 @@ void un_model_close(struct un_model *m) {
     if (m->memory) m->device->mem->free(m->device, m->memory);
     if (m->debug_memory) m->device->mem->free(m->device, m->debug_memory);
     un_free(m->blocks);
+    un_heads_free(&m->heads);
     places_free(&m->at);
     un_params_free(&m->params);
     un_free(m);
@@ -290,7 +293,7 @@ static void give_outputs(const struct un_model *m, struct un_outputs *out, const
     int64_t pairs = batch->rows[UN_ITM].n, h = m->setup.dims.hidden_size;
     *out = m->out;
     out->hidden = hidden(m, m->setup.dims.num_hidden_layers - 1, batch->tokens);
-    out->pooled = un_mat(m->debug_memory ? m->heads.work.pooled : NULL, m->setup.act, pairs, h);
+    out->pooled = un_mat(m->debug_memory ? m->heads.pooler.pooled : NULL, m->setup.act, pairs, h);
     out->scores = un_mat32(m->out.scores.data, pairs, 2);
 }
 
