@@ -215,9 +215,10 @@ struct un_ops {
      * out[2] = 1 if out[0] is finite else 0. */
     void (*clip_factor)(struct un_queue *q, float *out, const double *partial, int64_t chunks,
                         float max_norm);
-    /* One AdamW update of elements [0, count): g' = g * *clip; m, v, p as in uniter_torch.AdamW; decay[k] !=
-     * 0: block k of UN_PARAM_ALIGN elements decays. low (bf16 copy of p) is written when not NULL. *finite ==
-     * 0: nothing changes. */
+    /* One AdamW update of elements [0, count): g' = g * *clip; m, v, p as in uniter_torch.AdamW.
+     * decay[k] != 0: block k of UN_PARAM_ALIGN elements decays.
+     * low: bf16 copy of p, written when not NULL.
+     * *finite == 0: nothing changes. */
     void (*adamw)(struct un_queue *q, float *p, void *low, float *m, float *v, const float *g,
                   const uint8_t *decay, int64_t count, const struct un_adamw *how, const float *clip,
                   const float *finite);

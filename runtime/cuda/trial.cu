@@ -15,8 +15,8 @@ __device__ __forceinline__ uint64_t mix(uint64_t x) { /* a bijection of 64 bits:
 }
 
 /* Two bf16 in one word, each with a random sign and mantissa and an exponent of 2^-8 to 2^-1; read as f32 the
- * lower one is the end of the mantissa. So sums of
- * another order differ in nearly every element of an f32 result, and in some of any large bf16 one. */
+ * lower one is the end of the mantissa. So sums of another order differ in nearly every element of an f32
+ * result, and in some of any large bf16 one. */
 __global__ void fill_kernel(uint32_t *word, int64_t words) {
     for (int64_t i = (int64_t)blockIdx.x * FILL_THREADS + threadIdx.x; i < words;
          i += (int64_t)gridDim.x * FILL_THREADS) {
