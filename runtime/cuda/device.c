@@ -3,31 +3,15 @@
  * Laws: memory is taken when something opens, never by an op. Queues do not wait for the runtime's default
  * stream, so what is zeroed here is complete before it is handed out. */
 #include "runtime/cores.h"
+#include "runtime/cuda/card.h"
 #include "runtime/cuda/queue.h"
 #include "runtime/plugin.h"
 
 #include <stdio.h>
 #include <string.h>
 
-struct card {
-    int ordinal;
-};
-
-int un_cuda_ordinal(const struct un_device *d) {
-    return ((const struct card *)d->state)->ordinal;
-}
-
-void un_cuda_use(int ordinal) {
-    cudaSetDevice(ordinal); /* what is wrong with the card is said by the call that follows */
-}
-
 static double mib(size_t bytes) {
     return (double)bytes / 1048576.0;
-}
-
-enum un_status un_cuda_failed(int ordinal, cudaError_t error, const char *what) {
-    return un_fail(UN_INTERNAL, "cuda %d: %s: %s (%s)", ordinal, what, cudaGetErrorString(error),
-                   cudaGetErrorName(error));
 }
 
 /* ---- memory ---- */
@@ -153,7 +137,7 @@ static enum un_status open_card(int ordinal, struct un_device **device) {
     if (error == cudaSuccess) error = cudaFree(NULL); /* makes the context: what is wrong shows here */
     if (error != cudaSuccess) return un_cuda_failed(ordinal, error, "the card cannot be used");
     struct un_device *d = un_alloc(1, sizeof *d, "device");
-    struct card *card = un_alloc(1, sizeof *card, "card");
+    struct un_cuda_card *card = un_alloc(1, sizeof *card, "card");
     enum un_status status = d && card ? UN_OK : UN_MEMORY;
     if (status == UN_OK) status = describe(ordinal, d);
     if (status != UN_OK) {

@@ -1,7 +1,8 @@
-/* Queues of the card: streams, their scratch, events, copies, graphs and a profiler's ranges; and what an
- * op takes. The first error of a queue sticks to it. Functions that another thread may call first make the
- * card the thread's. */
+/* Queues of the card: streams, their scratch, events, copies, graphs and a profiler's ranges. The first error
+ * of a queue sticks to it. Functions that another thread may call first make the card the thread's. */
 #include "runtime/cuda/queue.h"
+
+#include "runtime/cuda/card.h"
 
 #include <nvtx3/nvToolsExt.h>
 
@@ -226,16 +227,4 @@ void un_cuda_range_push(const char *name) {
 
 void un_cuda_range_pop(void) {
     nvtxRangePop();
-}
-
-/* ---- what ops call ---- */
-
-bool un_cuda_scratch(struct un_queue *q, struct un_arena *arena, size_t bytes, const char *op) {
-    if (bytes > q->scratch_bytes) {
-        un_cuda_fail(q, UN_INTERNAL, "%s needs %zu bytes of scratch, its queue was opened with %zu", op,
-                     bytes, q->scratch_bytes);
-        return false;
-    }
-    *arena = (struct un_arena){.name = op, .base = q->scratch, .size = q->scratch_bytes};
-    return true;
 }

@@ -5,10 +5,6 @@
 
 #include "runtime/cuda/cuda.h"
 
-int un_cuda_ordinal(const struct un_device *d);
-/* UN_INTERNAL, recorded: "cuda 0: what: the runtime's words". */
-enum un_status un_cuda_failed(int ordinal, cudaError_t error, const char *what);
-
 enum un_status un_cuda_queue_open(struct un_device *d, const struct un_limits *limits,
                                   struct un_queue **queue);
 void un_cuda_queue_close(struct un_queue *q);

@@ -1,0 +1,16 @@
+/* Which card a device is, and what the runtime says of it: beneath device.c and queue.c. */
+#ifndef UN_RUNTIME_CUDA_CARD_H
+#define UN_RUNTIME_CUDA_CARD_H
+
+#include "runtime/cuda/cuda.h"
+
+/* What `state` of a device of this backend points to. */
+struct un_cuda_card {
+    int ordinal;
+};
+
+int un_cuda_ordinal(const struct un_device *d);
+/* UN_INTERNAL, recorded: "cuda 0: what: the runtime's words". */
+enum un_status un_cuda_failed(int ordinal, cudaError_t error, const char *what);
+
+#endif
