@@ -47,7 +47,7 @@ void un_cuda_use(int ordinal);
 /* Scratch of one op; false (and an error on the queue) when there is less than `bytes`. The memory is that of
  * every other op of the queue. */
 bool un_cuda_scratch(struct un_queue *q, struct un_arena *arena, size_t bytes, const char *op);
-/* The bytes of scratch each file asks for at most; device.c takes the largest. */
+/* The bytes of scratch each file asks for at most; queue.c takes the largest. */
 typedef size_t (*un_cuda_scratch_need)(const struct un_limits *limits);
 size_t un_cuda_gemm_scratch(const struct un_limits *limits);
 size_t un_cuda_pointwise_scratch(const struct un_limits *limits);
