@@ -30,9 +30,8 @@ static void class_loss(const struct un_pass *p, const struct un_outputs *out, st
                           un_mat(soft, b->soft_type, scores.rows, scores.cols), b->scale + t);
 }
 
-static void class_chunk(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
-                        const struct un_heads *heads, struct un_mat x, enum un_objective t,
-                        struct un_chunk at) {
+static void run(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
+                const struct un_heads *heads, struct un_mat x, enum un_objective t, struct un_chunk at) {
     const struct un_trunk_work *work = &heads->trunk;
     const struct classes_at *places = heads->at[t];
     const struct un_linear *classes = &places->classes;
@@ -48,11 +47,5 @@ static void class_chunk(const struct un_pass *p, struct un_mat dx, const struct 
     un_trunk_bwd(p, dx, work, &places->trunk, index, at.n);
 }
 
-static void run(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
-                const struct un_heads *heads, struct un_mat x, enum un_objective t) {
-    int64_t n = p->batch->rows[t].n;
-    for (int64_t first = 0; first < n; first += heads->trunk.chunk)
-        class_chunk(p, dx, out, heads, x, t, un_trunk_chunk(&heads->trunk, first, n));
-}
-
-const struct un_head un_head_classes = {sizeof(struct classes_at), add, NULL, run};
+const struct un_head un_head_classes = {
+    .at_bytes = sizeof(struct classes_at), .add = add, .run = run, .in_chunks = true};

@@ -49,7 +49,8 @@ static void match_bwd(const struct un_pass *p, struct un_mat dx, const struct un
 }
 
 static void run(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
-                const struct un_heads *heads, struct un_mat x, enum un_objective t) {
+                const struct un_heads *heads, struct un_mat x, enum un_objective t, struct un_chunk at) {
+    (void)at; /* all rows */
     struct un_pairs pairs = un_batch_pairs(p->batch);
     float *cost = heads->buffer[t][COST];
     match_fwd(p, out, heads, x, t);
@@ -59,4 +60,5 @@ static void run(const struct un_pass *p, struct un_mat dx, const struct un_outpu
     p->ops->transport_bwd(p->q, dx, p->batch->ot_coef, out->plan, cost, x, &pairs);
 }
 
-const struct un_head un_head_pairs = {sizeof(struct pairs_at), add, carve, run};
+const struct un_head un_head_pairs = {
+    .at_bytes = sizeof(struct pairs_at), .add = add, .carve = carve, .run = run};

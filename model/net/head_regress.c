@@ -16,9 +16,8 @@ static enum un_status add(struct un_params *params, void *at, const struct un_in
 }
 
 /* pred = y W + bias with W = img_linear's weight [H,F]; so dW += y^T dpred and dy = dpred W^T. */
-static void regress_chunk(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
-                          const struct un_heads *heads, struct un_mat x, enum un_objective t,
-                          struct un_chunk at) {
+static void run(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
+                const struct un_heads *heads, struct un_mat x, enum un_objective t, struct un_chunk at) {
     const struct un_rows *rows = &p->batch->rows[t];
     const struct regress_at *places = heads->at[t];
     const struct un_trunk_work *work = &heads->trunk;
@@ -39,11 +38,5 @@ static void regress_chunk(const struct un_pass *p, struct un_mat dx, const struc
     un_trunk_bwd(p, dx, work, &places->trunk, rows->row + at.first, at.n);
 }
 
-static void run(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
-                const struct un_heads *heads, struct un_mat x, enum un_objective t) {
-    int64_t n = p->batch->rows[t].n;
-    for (int64_t first = 0; first < n; first += heads->trunk.chunk)
-        regress_chunk(p, dx, out, heads, x, t, un_trunk_chunk(&heads->trunk, first, n));
-}
-
-const struct un_head un_head_regress = {sizeof(struct regress_at), add, NULL, run};
+const struct un_head un_head_regress = {
+    .at_bytes = sizeof(struct regress_at), .add = add, .run = run, .in_chunks = true};

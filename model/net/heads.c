@@ -42,8 +42,16 @@ void un_heads_carve(struct un_heads *heads, struct un_arena *arena, enum un_type
     }
 }
 
+static void run_head(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
+                     const struct un_heads *heads, struct un_mat x, enum un_objective t) {
+    int64_t n = p->batch->rows[t].n, most = table[t]->in_chunks ? heads->trunk.chunk : n;
+    for (int64_t first = 0; first < n; first += most) {
+        struct un_chunk at = {first, n - first < most ? n - first : most};
+        table[t]->run(p, dx, out, heads, x, t, at);
+    }
+}
+
 void un_heads_run(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
                   const struct un_heads *heads, struct un_mat x) {
-    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t)
-        if (p->batch->rows[t].n > 0) table[t]->run(p, dx, out, heads, x, (enum un_objective)t);
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) run_head(p, dx, out, heads, x, (enum un_objective)t);
 }

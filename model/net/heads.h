@@ -28,9 +28,10 @@ struct un_head {
     /* Takes scratch of its own; NULL: trunk and pooler have all it needs. */
     void (*carve)(void *buffer[UN_HEAD_BUFFERS], struct un_arena *arena, enum un_type act,
                   const struct un_dims *dims, const struct un_batch_caps *caps);
-    /* As un_heads_run. Rows, losses and hits are those of objective t. */
+    /* As un_heads_run, for the rows `at` of objective t, with its losses and hits. */
     void (*run)(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
-                const struct un_heads *heads, struct un_mat x, enum un_objective t);
+                const struct un_heads *heads, struct un_mat x, enum un_objective t, struct un_chunk at);
+    bool in_chunks; /* at most trunk.chunk rows a call, in their order; else all rows at once */
 };
 #define UN_HEAD_DECLARE(upper, lower, head) extern const struct un_head un_head_##head;
 UN_OBJECTIVES(UN_HEAD_DECLARE)

@@ -31,9 +31,6 @@ void un_trunk_carve(struct un_trunk_work *work, struct un_arena *arena, enum un_
 struct un_chunk {
     int64_t first, n;
 };
-static inline struct un_chunk un_trunk_chunk(const struct un_trunk_work *work, int64_t first, int64_t rows) {
-    return (struct un_chunk){first, rows - first < work->chunk ? rows - first : work->chunk};
-}
 
 /* Scores of one chunk, and where their gradient goes (nowhere in a forward only). */
 struct un_mat un_trunk_scores(const struct un_pass *p, const struct un_trunk_work *work, int64_t rows,
