@@ -33,21 +33,24 @@ struct un_model_setup pass_setup(const struct un_batch_caps *caps, bool train) {
                                    .wra = {.solver = UN_SOLVER_IPOT, .iterations = 50, .beta = 0.5f}};
 }
 
-void pass_open(struct pass_bench *b, int threads, bool train) {
+void pass_open_with(struct pass_bench *b, int threads, bool train, const struct wish *list, int64_t n) {
     memset(b, 0, sizeof *b);
-    draw_samples(&b->drawn, &pass_dims, wishes, PASS_SAMPLES, 3);
-    samples_caps(&b->caps, b->drawn.list, PASS_SAMPLES, pass_dims.vocab_size, pass_dims.img_dim,
+    draw_samples(&b->drawn, &pass_dims, list, n, 3);
+    samples_caps(&b->caps, b->drawn.list, n, pass_dims.vocab_size, pass_dims.img_dim,
                  pass_dims.img_label_dim);
     b->caps.words += 3; /* so that lists are not full */
     b->caps.regions += 2;
     struct un_model_setup setup = pass_setup(&b->caps, train);
     pass_check(net_open(&b->net, "cpu", threads, &setup));
-    pass_check(samples_pack(&b->batch, b->net.device, b->net.q, &b->caps, b->drawn.list, PASS_SAMPLES,
-                            &pass_factors));
+    pass_check(samples_pack(&b->batch, b->net.device, b->net.q, &b->caps, b->drawn.list, n, &pass_factors));
     b->values = un_alloc((size_t)b->net.table->total, sizeof(float), "values");
     b->grads = un_alloc((size_t)b->net.table->total, sizeof(float), "grads");
     draw_values(b->net.table, b->values, 17, 0.05f);
     net_set(&b->net, b->values);
+}
+
+void pass_open(struct pass_bench *b, int threads, bool train) {
+    pass_open_with(b, threads, train, wishes, PASS_SAMPLES);
 }
 
 void pass_close(struct pass_bench *b) {

@@ -1,4 +1,5 @@
 /* What a pass keeps to: spans reported when they are final, no allocation, checked sizes. */
+#include "model/net/trunk.h"
 #include "runtime/device.h"
 #include "tests/unit/model/net/pass_bench.h"
 
@@ -95,6 +96,59 @@ static void gradients_accumulate(void **state) {
     pass_close(&b);
 }
 
+/* ---- rows in chunks ---- */
+
+static void swap(void *a, void *b, size_t bytes) {
+    for (unsigned char *x = a, *y = b; bytes > 0; --bytes, ++x, ++y) {
+        unsigned char kept = *x;
+        *x = *y;
+        *y = kept;
+    }
+}
+
+/* The rows of an objective in the opposite order. */
+static void turn_rows(struct un_rows *rows, size_t soft_bytes) {
+    int32_t *lists[] = {rows->row, rows->target, rows->region};
+    for (int64_t i = 0, j = rows->n - 1; i < j; ++i, --j) {
+        for (int k = 0; k < 3; ++k)
+            if (lists[k]) swap(lists[k] + i, lists[k] + j, sizeof **lists);
+        if (rows->soft)
+            swap((char *)rows->soft + (size_t)i * soft_bytes, (char *)rows->soft + (size_t)j * soft_bytes,
+                 soft_bytes);
+    }
+}
+
+enum { CROWD = 60, CROWD_ROWS = 24 * 15 }; /* samples, and rows asked about by each objective of four */
+
+/* Heads work in chunks of rows: a row's loss and the gradients do not depend on which chunk it is in. */
+static void rows_beyond_a_chunk(void **state) {
+    (void)state;
+    static const enum un_objective asked[] = {UN_MLM, UN_MRFR, UN_MRC, UN_MRCKL};
+    static float loss[4][CROWD_ROWS];
+    struct wish crowd[CROWD];
+    struct pass_bench b;
+    for (int i = 0; i < CROWD; ++i)
+        crowd[i] = (struct wish){asked[i % 4], i % 4 == 0 ? 28 : 5, i % 4 == 0 ? 5 : 28, 24};
+    pass_open_with(&b, 2, true, crowd, CROWD);
+    pass_run(&b, false);
+    for (int k = 0; k < 4; ++k) {
+        assert_int_equal(b.batch.device.rows[asked[k]].n, CROWD_ROWS);
+        memcpy(loss[k], b.net.host.row_loss[asked[k]], sizeof loss[k]);
+        turn_rows(&b.batch.device.rows[asked[k]], (size_t)pass_dims.img_label_dim * sizeof(float));
+    }
+    assert_true(b.batch.device.rows[UN_MLM].n > UN_TRUNK_CHUNK);
+    float *first = un_alloc((size_t)b.net.table->total, sizeof *first, "gradients");
+    memcpy(first, b.grads, (size_t)b.net.table->total * sizeof *first);
+    pass_run(&b, false);
+    for (int k = 0; k < 4; ++k)
+        for (int64_t i = 0; i < CROWD_ROWS; ++i)
+            assert_near(b.net.host.row_loss[asked[k]][CROWD_ROWS - 1 - i], loss[k][i], 1e-5);
+    for (int64_t i = 0; i < b.net.table->total; ++i)
+        assert_near(b.grads[i], first[i], 2e-6 + 1e-4 * fabsf(first[i]));
+    un_free(first);
+    pass_close(&b);
+}
+
 /* ---- memory and sizes ---- */
 
 static void nothing_allocated(void **state) {
@@ -170,6 +224,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spans_are_final),      cmocka_unit_test(parameters_in_time),
         cmocka_unit_test(gradients_accumulate), cmocka_unit_test(nothing_allocated),
-        cmocka_unit_test(sizes_are_checked),    cmocka_unit_test(opening_fails_cleanly)};
+        cmocka_unit_test(sizes_are_checked),    cmocka_unit_test(opening_fails_cleanly),
+        cmocka_unit_test(rows_beyond_a_chunk)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
