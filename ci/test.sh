@@ -51,11 +51,11 @@ build() {
     cmake --build --preset "$1" -j "$jobs" -- --quiet || cmake --build --preset "$1" -j "$jobs"
 }
 
-# tests FOLDER REPORT MORE ctest's options: failures are counted at the end; MORE at a time than there are cores, as many of
+# tests FOLDER REPORT ctest's options: failures are counted at the end; two more at a time than there are cores, as many of
 # them mostly wait. A test that needs more cores, no other beside it or no other with deadlines says so where it is registered.
 tests() {
-    ctest --test-dir "$1" --no-tests=error --output-on-failure -j $((jobs + $3)) --output-junit "$2" \
-        --test-output-size-passed 1000000 "${@:4}" || failed=1
+    ctest --test-dir "$1" --no-tests=error --output-on-failure -j $((jobs + 2)) --output-junit "$2" \
+        --test-output-size-passed 1000000 "${@:3}" || failed=1
 }
 
 stage "packages"
@@ -73,18 +73,18 @@ python3 ci/circles.py build-ci
 rm -f build-ci/*.xml build-debug/*.xml
 
 stage "tests, release"
-tests build-ci junit.xml 1 -LE "cluster$([ $quick = 0 ] || echo '|long')"
+tests build-ci junit.xml -LE "cluster$([ $quick = 0 ] || echo '|long')"
 
 if [ $quick = 0 ]; then
     stage "clang-tidy"
     ./ci/tidy.sh
     stage "tests on several hosts"
-    tests build-ci cluster.xml 1 -L cluster
+    tests build-ci cluster.xml -L cluster
 
     stage "build, sanitizers"
     build debug
     stage "tests, sanitizers"
-    tests build-debug junit.xml 2 -LE 'cluster|long|release'
+    tests build-debug junit.xml -LE 'cluster|long|release'
 fi
 
 printf '\n== stages, seconds\n'
