@@ -3,6 +3,7 @@
 #ifndef UN_IO_CONVERT_TEXT_SINK_H
 #define UN_IO_CONVERT_TEXT_SINK_H
 
+#include "io/data/targets.h"
 #include "io/data/vocab.h"
 
 struct un_text_sink;
@@ -16,12 +17,16 @@ struct un_text_record {
     int64_t sentence_bytes;
     const int32_t *align_token, *align_region; /* [aligned] known word-region pairs, or NULL */
     int64_t aligned;
+    const struct un_targets *targets; /* of a task's text; NULL: captions */
 };
 
 struct un_text_sink_setup {
     struct un_vocab vocab;
-    const char *source;      /* attribute: how it was made */
-    bool sentences, aligned; /* which optional columns there are */
+    const char *source;              /* attribute: how it was made */
+    bool sentences, aligned;         /* which optional columns there are */
+    enum un_task task;               /* decides the columns of targets */
+    int64_t num_answers;             /* vqa, ve */
+    const char *const *answer_names; /* [num_answers] or NULL */
 };
 /* UN_USAGE: OUT exists. Writes to OUT.partial. */
 enum un_status un_text_sink_open(struct un_text_sink **sink, const char *out,
