@@ -37,7 +37,9 @@ struct un_adamw un_optim_step(const struct un_optim_keys *k, int64_t step, int64
                              .beta2 = (float)k->betas[1],
                              .eps = (float)k->eps,
                              .weight_decay = (float)k->weight_decay,
-                             .step_size = (float)size};
+                             .step_size = (float)size,
+                             .lr_fast = (float)lr,
+                             .step_size_fast = (float)size};
 }
 
 size_t un_optim_bytes(const struct un_params *params, int64_t owned, int shares) {

@@ -67,10 +67,18 @@ struct un_pairs {
 
 struct un_adamw {
     float lr, beta1, beta2, eps, weight_decay;
-    float step_size; /* lr * sqrt(1 - beta2^t) / (1 - beta1^t) */
+    float step_size;               /* lr * sqrt(1 - beta2^t) / (1 - beta1^t) */
+    float lr_fast, step_size_fast; /* the same two for UN_DECAY_FAST */
 };
 
 enum { UN_PARAM_ALIGN = 64 }; /* elements: start of every parameter tensor, granularity of the decay map */
+
+/* Flags of a block of the decay map. */
+enum {
+    UN_DECAY_DECAYS = 1, /* weight decay is taken off */
+    UN_DECAY_FAST = 2,   /* the fast rate is its rate */
+    UN_DECAY_LEFT = 4    /* left alone: no step, no decay, moments as they are */
+};
 
 struct un_ops {
     /* ---- matrix products ---- */
@@ -216,8 +224,8 @@ struct un_ops {
     void (*clip_factor)(struct un_queue *q, float *out, const double *partial, int64_t chunks,
                         float max_norm);
     /* One AdamW update of elements [0, count): g' = g * *clip; m, v, p as in uniter_torch.AdamW.
-     * decay[k] != 0: block k of UN_PARAM_ALIGN elements decays.
-     * low: bf16 copy of p, written when not NULL.
+     * decay[k]: flags UN_DECAY_* of block k of UN_PARAM_ALIGN elements.
+     * low: bf16 copy of p, written when not NULL, that of blocks left alone too.
      * *finite == 0: nothing changes. */
     void (*adamw)(struct un_queue *q, float *p, void *low, float *m, float *v, const float *g,
                   const uint8_t *decay, int64_t count, const struct un_adamw *how, const float *clip,

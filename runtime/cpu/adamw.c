@@ -14,19 +14,27 @@ struct update {
 };
 
 /* p = (p - step m / (sqrt v + eps)) - decay * itself; decay is 0 for the parameters that do not. */
-static void update_block(const struct update *u, int64_t first, int64_t n, float decay) {
+static void step_block(const struct update *u, int64_t first, int64_t n, int flags) {
     float *restrict p = u->p + first, *restrict m = u->m + first, *restrict v = u->v + first;
     const float *restrict g = u->g + first;
     const struct un_adamw h = *u->how;
     const float clip = u->clip, rest1 = 1.0f - h.beta1, rest2 = 1.0f - h.beta2;
+    const bool fast = flags & UN_DECAY_FAST;
+    const float step = fast ? h.step_size_fast : h.step_size;
+    const float decay = flags & UN_DECAY_DECAYS ? (fast ? h.lr_fast : h.lr) * h.weight_decay : 0.0f;
     for (int64_t i = 0; i < n; ++i) {
         float grad = g[i] * clip;
         m[i] = h.beta1 * m[i] + rest1 * grad;
         v[i] = h.beta2 * v[i] + rest2 * (grad * grad);
-        float next = p[i] - h.step_size * (m[i] / (sqrtf(v[i]) + h.eps));
+        float next = p[i] - step * (m[i] / (sqrtf(v[i]) + h.eps));
         p[i] = next - decay * next;
     }
+}
+
+static void update_block(const struct update *u, int64_t first, int64_t n, int flags) {
+    if (!(flags & UN_DECAY_LEFT)) step_block(u, first, n, flags);
     if (!u->low) return;
+    const float *restrict p = u->p + first;
     uint16_t *restrict low = u->low + first;
     for (int64_t i = 0; i < n; ++i) low[i] = un_half_to_bf16(p[i]);
 }
@@ -40,7 +48,6 @@ void un_cpu_adamw(struct un_queue *q, float *p, void *low, float *m, float *v, c
 #pragma omp parallel for schedule(static, BLOCKS) num_threads(q->threads) if (count > UN_CPU_PARALLEL_MIN)
     for (int64_t b = 0; b < blocks; ++b) {
         int64_t first = b * UN_PARAM_ALIGN, left = count - first;
-        update_block(&u, first, left < UN_PARAM_ALIGN ? left : UN_PARAM_ALIGN,
-                     decay[b] ? how->lr * how->weight_decay : 0.0f);
+        update_block(&u, first, left < UN_PARAM_ALIGN ? left : UN_PARAM_ALIGN, decay[b]);
     }
 }

@@ -21,7 +21,7 @@ struct state {
 /* What a thread holds of GROUP elements. */
 struct group {
     float p[GROUP], m[GROUP], v[GROUP], g[GROUP];
-    uint8_t decays;
+    uint8_t flags;
 };
 
 __device__ __forceinline__ void read4(float x[GROUP], const float *p, int64_t n, bool wide) {
@@ -46,14 +46,16 @@ template <class T> __device__ __forceinline__ void write4(T *p, const float x[GR
 
 /* p = (p - step m / (sqrt v + eps)) - decay * itself; decay is 0 for the parameters that do not. */
 __device__ __forceinline__ void update(struct group &e, const un_adamw &h, float clip) {
-    const float decay = e.decays ? h.lr * h.weight_decay : 0.0f;
+    const bool fast = e.flags & UN_DECAY_FAST;
+    const float step = fast ? h.step_size_fast : h.step_size;
+    const float decay = e.flags & UN_DECAY_DECAYS ? (fast ? h.lr_fast : h.lr) * h.weight_decay : 0.0f;
     const float rest1 = 1.0f - h.beta1, rest2 = 1.0f - h.beta2;
 #pragma unroll
     for (int i = 0; i < GROUP; ++i) {
         const float grad = e.g[i] * clip;
         e.m[i] = fmaf(h.beta1, e.m[i], rest1 * grad);
         e.v[i] = fmaf(h.beta2, e.v[i], rest2 * (grad * grad));
-        const float next = fmaf(-h.step_size, e.m[i] / (sqrtf(e.v[i]) + h.eps), e.p[i]);
+        const float next = fmaf(-step, e.m[i] / (sqrtf(e.v[i]) + h.eps), e.p[i]);
         e.p[i] = fmaf(-decay, next, next);
     }
 }
@@ -73,17 +75,19 @@ __device__ __forceinline__ void span(const struct state &s, int64_t count, const
         read4(e[k].m, s.m + i, n, whole);
         read4(e[k].v, s.v + i, n, whole);
         read4(e[k].g, s.g + i, n, whole);
-        e[k].decays = s.decay[i / UN_PARAM_ALIGN];
+        e[k].flags = s.decay[i / UN_PARAM_ALIGN];
     }
     if (finite == 0.0f) return;
 #pragma unroll
     for (int k = 0; k < GROUPS; ++k) {
         const int64_t i = first + k * THREADS * GROUP, n = whole ? (int64_t)GROUP : count - i;
         if (n <= 0) continue;
-        update(e[k], how, clip);
-        write4(s.p + i, e[k].p, n, whole);
-        write4(s.m + i, e[k].m, n, whole);
-        write4(s.v + i, e[k].v, n, whole);
+        if (!(e[k].flags & UN_DECAY_LEFT)) {
+            update(e[k], how, clip);
+            write4(s.p + i, e[k].p, n, whole);
+            write4(s.m + i, e[k].m, n, whole);
+            write4(s.v + i, e[k].v, n, whole);
+        }
         if (s.low) write4(s.low + i, e[k].p, n, whole);
     }
 }

@@ -124,7 +124,7 @@ static void run_clip(void) {
     rig.ops->clip_factor(rig.queue, vector[1], (double *)y.of[0].data, PARAMS / UN_PARAM_BLOCK, 5.0f);
 }
 static void run_adamw(void) {
-    static const struct un_adamw how = {1e-4f, 0.9f, 0.98f, 1e-6f, 0.01f, 1e-4f};
+    static const struct un_adamw how = {1e-4f, 0.9f, 0.98f, 1e-6f, 0.01f, 1e-4f, 1e-4f, 1e-4f};
     rig.ops->adamw(rig.queue, x.of[0].data, y.of[0].data, x.of[1].data, x.of[2].data, x.of[3].data,
                    w.of[0].data, PARAMS, &how, vector[1] + 1, vector[1] + 2);
 }
@@ -302,6 +302,7 @@ static void optimizer(void) {
     report("square_sums 110 M", 4.0 * PARAMS, 0, run_square_sums);
     report("clip_factor 26,855 partial sums", 8.0 * PARAMS / UN_PARAM_BLOCK, 0, run_clip);
     rig.ops->zero(rig.queue, x.of[2].data, (size_t)PARAMS * 4); /* the second moments: no negative ones */
+    rig.ops->zero(rig.queue, w.of[0].data, (size_t)PARAMS / UN_PARAM_ALIGN); /* no block left alone */
     report("adamw 110 M", 30.0 * PARAMS, 0, run_adamw);
     release_all();
 }

@@ -223,7 +223,7 @@ static void run_square_sums(void) {
     ops->square_sums(queue, partial, flat_a, FLAT);
 }
 static void run_adamw(void) {
-    static const struct un_adamw how = {1e-4f, 0.9f, 0.98f, 1e-6f, 0.01f, 1e-4f};
+    static const struct un_adamw how = {1e-4f, 0.9f, 0.98f, 1e-6f, 0.01f, 1e-4f, 1e-4f, 1e-4f};
     static const float one = 1.0f;
     ops->adamw(queue, flat_a, NULL, flat_b, flat_c, flat_d, flags, FLAT, &how, &one, &one);
 }
@@ -278,6 +278,7 @@ static void set_up(void) {
     for (int64_t i = 0; i < FLAT; ++i) flat_c[i] *= flat_c[i];
     partial = (double *)(void *)fresh(FLAT / UN_PARAM_BLOCK * 2);
     flags = (uint8_t *)fresh(FLAT / UN_PARAM_ALIGN / 4 + T);
+    for (int64_t i = 0; i < FLAT / UN_PARAM_ALIGN; ++i) flags[i] &= UN_DECAY_DECAYS;
     wide_a = mat(T, I);
     wide_b = mat(T, I);
     wide_c = mat(T, I);

@@ -10,16 +10,25 @@ struct span {
     bool low;
 };
 
-static const struct un_adamw how = {
-    .lr = 0.01f, .beta1 = 0.9f, .beta2 = 0.98f, .eps = 1e-6f, .weight_decay = 0.1f, .step_size = 0.013f};
+static const struct un_adamw how = {.lr = 0.01f,
+                                    .beta1 = 0.9f,
+                                    .beta2 = 0.98f,
+                                    .eps = 1e-6f,
+                                    .weight_decay = 0.1f,
+                                    .step_size = 0.013f,
+                                    .lr_fast = 0.03f,
+                                    .step_size_fast = 0.039f};
 
-static void rule(float *p, float *m, float *v, float g, bool decays, float clip) {
+static void rule(float *p, float *m, float *v, float g, int flags, float clip) {
+    if (flags & UN_DECAY_LEFT) return;
+    const bool fast = flags & UN_DECAY_FAST;
+    const float step = fast ? how.step_size_fast : how.step_size, lr = fast ? how.lr_fast : how.lr;
     const float grad = g * clip, rest1 = 1.0f - how.beta1, rest2 = 1.0f - how.beta2;
     const float square = grad * grad, first = rest1 * grad, second = rest2 * square;
     *m = fmaf(how.beta1, *m, first);
     *v = fmaf(how.beta2, *v, second);
-    const float next = fmaf(-how.step_size, *m / (sqrtf(*v) + how.eps), *p);
-    *p = fmaf(-(decays ? how.lr * how.weight_decay : 0.0f), next, next);
+    const float next = fmaf(-step, *m / (sqrtf(*v) + how.eps), *p);
+    *p = fmaf(-(flags & UN_DECAY_DECAYS ? lr * how.weight_decay : 0.0f), next, next);
 }
 
 static void run_adamw(struct un_harness *h, const void *context) {
@@ -33,7 +42,7 @@ static void run_adamw(struct un_harness *h, const void *context) {
     float *p3 = un_harness_copy(h, p, n), *m3 = un_harness_copy(h, m, n), *v3 = un_harness_copy(h, v, n);
     uint8_t *decay = un_harness_take(h, blocks, 1);
     uint16_t *low = s->low ? (uint16_t *)un_harness_take(h, n + 3, sizeof *low) + 3 * (n % 2) : NULL;
-    for (int64_t b = 0; b < blocks; ++b) decay[b] = b % 3 == 1 ? 0 : (uint8_t)(b + 1);
+    for (int64_t b = 0; b < blocks; ++b) decay[b] = (uint8_t)(b % 8); /* all sets of flags */
     const float clip = 0.37f, scalars[] = {clip, 1, 0};
     const float *at = un_harness_put(h, scalars, 3, sizeof *scalars), *fine = at + 1, *infinite = at + 2;
     h->ops->adamw(h->q, p, low, m, v, g, decay, n, &how, at, infinite);
@@ -41,7 +50,7 @@ static void run_adamw(struct un_harness *h, const void *context) {
     for (int64_t i = 0; low && i < n; ++i) assert_int_equal(low[i], 0xFFFF);
     h->ops->adamw(h->q, p, low, m, v, g, decay, n, &how, at, fine);
     cpu.cpu->ops->adamw(cpu.q, p2, NULL, m2, v2, g, decay, n, &how, at, fine);
-    for (int64_t i = 0; i < n; ++i) rule(p3 + i, m3 + i, v3 + i, g[i], decay[i / UN_PARAM_ALIGN] != 0, clip);
+    for (int64_t i = 0; i < n; ++i) rule(p3 + i, m3 + i, v3 + i, g[i], decay[i / UN_PARAM_ALIGN], clip);
     un_harness_same("p", un_mat32(p, 1, n), un_mat32(p3, 1, n));
     un_harness_same("m", un_mat32(m, 1, n), un_mat32(m3, 1, n));
     un_harness_same("v", un_mat32(v, 1, n), un_mat32(v3, 1, n));

@@ -86,6 +86,12 @@ struct update {
     float clip;
 };
 
+/* What is left alone keeps its bits. */
+static void check_left(const float *x, const float *before, const uint8_t *flags, int64_t n) {
+    for (int64_t i = 0; i < n; ++i)
+        if (flags[i / UN_PARAM_ALIGN] & UN_DECAY_LEFT) assert_memory_equal(x + i, before + i, sizeof *x);
+}
+
 static void run_adamw(struct un_harness *h, const void *context) {
     const struct update *u = context;
     int64_t n = u->count, blocks = (n + UN_PARAM_ALIGN - 1) / UN_PARAM_ALIGN;
@@ -95,19 +101,40 @@ static void run_adamw(struct un_harness *h, const void *context) {
     double *wv = un_harness_widen_array(h, v, n);
     uint8_t *decay = un_harness_take(h, blocks, 1);
     uint16_t *low = u->low ? un_harness_take(h, n, sizeof *low) : NULL;
-    for (int64_t b = 0; b < blocks; ++b) decay[b] = b % 3 != 1;
+    static const uint8_t flags[] = {UN_DECAY_DECAYS,
+                                    0,
+                                    UN_DECAY_DECAYS | UN_DECAY_FAST,
+                                    UN_DECAY_DECAYS | UN_DECAY_LEFT,
+                                    UN_DECAY_FAST,
+                                    UN_DECAY_FAST | UN_DECAY_LEFT};
+    for (int64_t b = 0; b < blocks; ++b) decay[b] = flags[(b + u->low) % 6];
+    float *p_before = un_harness_copy(h, p, n), *m_before = un_harness_copy(h, m, n);
+    float *v_before = un_harness_copy(h, v, n);
     const float finite = u->finite ? 1.0f : 0.0f, *flag = un_harness_put(h, &finite, 1, sizeof finite);
     const float *clip_by = un_harness_put(h, &u->clip, 1, sizeof u->clip);
-    struct un_adamw how = {
-        .lr = 0.01f, .beta1 = 0.9f, .beta2 = 0.98f, .eps = 1e-6f, .weight_decay = 0.1f, .step_size = 0.013f};
+    struct un_adamw how = {.lr = 0.01f,
+                           .beta1 = 0.9f,
+                           .beta2 = 0.98f,
+                           .eps = 1e-6f,
+                           .weight_decay = 0.1f,
+                           .step_size = 0.013f,
+                           .lr_fast = 0.1f,
+                           .step_size_fast = 0.17f};
     h->ops->adamw(h->q, p, low, m, v, g, decay, n, &how, clip_by, flag);
     for (int64_t i = 0; i < n && u->finite; ++i) {
+        const int of = decay[i / UN_PARAM_ALIGN];
+        const double lr = (double)(of & UN_DECAY_FAST ? how.lr_fast : how.lr);
+        if (of & UN_DECAY_LEFT) continue;
         double grad = (double)g[i] * (double)u->clip;
         wm[i] = (double)how.beta1 * wm[i] + (1.0 - (double)how.beta1) * grad;
         wv[i] = (double)how.beta2 * wv[i] + (1.0 - (double)how.beta2) * grad * grad;
-        wp[i] -= (double)how.step_size * wm[i] / (sqrt(wv[i]) + (double)how.eps);
-        if (decay[i / UN_PARAM_ALIGN]) wp[i] -= (double)how.lr * (double)how.weight_decay * wp[i];
+        wp[i] -= (double)(of & UN_DECAY_FAST ? how.step_size_fast : how.step_size) * wm[i] /
+                 (sqrt(wv[i]) + (double)how.eps);
+        if (of & UN_DECAY_DECAYS) wp[i] -= lr * (double)how.weight_decay * wp[i];
     }
+    check_left(p, p_before, decay, n);
+    check_left(m, m_before, decay, n);
+    check_left(v, v_before, decay, n);
     un_harness_near_array("adamw m", m, wm, n, (struct un_tolerance){3e-8, 2e-7});
     un_harness_near_array("adamw v", v, wv, n, (struct un_tolerance){0, 4e-7});
     un_harness_near_array("adamw p", p, wp, n, (struct un_tolerance){1.5e-7, 1.3e-7});
