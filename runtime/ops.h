@@ -110,9 +110,11 @@ struct un_ops {
      * Forward and backward alike. d->threshold 0 copies.
      * In place: y over x. */
     void (*dropout)(struct un_queue *q, struct un_mat y, struct un_mat x, const struct un_dropout *d);
-    /* r = a + b + row, row [cols] added to every row.
+    /* r[i,:] = (a[i,:] + b[i,:]) + table[index[i],:], table f32.
+     * index NULL: row 0 for all; -1: nothing is added to a + b.
      * In place: r over a. */
-    void (*add_row)(struct un_queue *q, struct un_mat r, struct un_mat a, struct un_mat b, const float *row);
+    void (*add_row)(struct un_queue *q, struct un_mat r, struct un_mat a, struct un_mat b,
+                    struct un_mat table, const int32_t *index);
     /* dst[i] += src[i]. */
     void (*add)(struct un_queue *q, float *dst, const float *src, int64_t count);
     /* ptr[0..count) = 0. */
@@ -151,9 +153,10 @@ struct un_ops {
     /* dst[seg.id[k],:] += sum over i in segment k, in order, of src[perm[i],:]. */
     void (*segment_add_rows)(struct un_queue *q, struct un_mat dst, struct un_mat src,
                              const struct un_segments *seg);
-    /* r[i,:] = word[id[i],:] + position[pos[i],:] + type_row. */
+    /* r[i,:] = (word[id[i],:] + position[pos[i],:]) + type[kind[i],:], type f32.
+     * kind NULL: row 0 for all. */
     void (*embed_words)(struct un_queue *q, struct un_mat r, const int32_t *id, const int32_t *pos,
-                        struct un_mat word, struct un_mat position, const float *type_row);
+                        struct un_mat word, struct un_mat position, struct un_mat type, const int32_t *kind);
     /* x[i,:] = masked[i] ? mask_row : feature[index[i],:].
      * feature f16 or f32; index NULL: i itself. */
     void (*mask_features)(struct un_queue *q, struct un_mat x, struct un_mat feature, const int32_t *index,

@@ -62,7 +62,7 @@ static void text_fwd(const struct un_pass *p, const struct un_inputs_kept *kept,
                   y = un_pass_mat(p, kept->first, b->words, h);
     p->ops->embed_words(p->q, r, b->word_id, b->word_pos, un_pass_param(p, at->word, p->dims->vocab_size, h),
                         un_pass_param(p, at->position, p->dims->max_position_embeddings, h),
-                        p->params + at->type);
+                        un_pass_param(p, at->type, p->dims->type_vocab_size, h), NULL);
     un_norm_fwd(p, y, &kept->text_norm, &at->text_norm, r, un_no_mat(), NULL);
     drop_in_place(p, y, UN_SITE_TEXT);
     p->ops->scatter_rows(p->q, packed(p, kept), y, b->word_row);
@@ -83,7 +83,8 @@ static void region_fwd(const struct un_pass *p, const struct un_inputs_kept *kep
     un_norm_fwd(p, first, &kept->image_norm, &at->image_norm, r_image, un_no_mat(), NULL);
     un_linear_fwd(p, r_box, &at->box, un_mat32(b->box, n, UN_BOX_WIDTH), UN_ACT_NONE, un_no_mat());
     un_norm_fwd(p, second, &kept->box_norm, &at->box_norm, r_box, un_no_mat(), NULL);
-    p->ops->add_row(p->q, r, first, second, p->params + at->type + h);
+    p->ops->add_row(p->q, r, first, second, un_pass_param(p, at->type + h, p->dims->type_vocab_size - 1, h),
+                    NULL);
     un_norm_fwd(p, first, &kept->region_norm, &at->region_norm, r, un_no_mat(), NULL);
     drop_in_place(p, first, UN_SITE_IMAGE);
     p->ops->scatter_rows(p->q, packed(p, kept), first, b->region_row);

@@ -65,7 +65,8 @@ void un_cpu_linear_grad(struct un_queue *q, struct un_mat dw, float *dbias, stru
 void un_cpu_gelu_bwd(struct un_queue *q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat z);
 void un_cpu_tanh_bwd(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat y);
 void un_cpu_dropout(struct un_queue *q, struct un_mat y, struct un_mat x, const struct un_dropout *d);
-void un_cpu_add_row(struct un_queue *q, struct un_mat r, struct un_mat a, struct un_mat b, const float *row);
+void un_cpu_add_row(struct un_queue *q, struct un_mat r, struct un_mat a, struct un_mat b,
+                    struct un_mat table, const int32_t *index);
 void un_cpu_add(struct un_queue *q, float *dst, const float *src, int64_t count);
 void un_cpu_zero(struct un_queue *q, void *ptr, size_t bytes);
 void un_cpu_cast(struct un_queue *q, void *dst, enum un_type dst_type, const void *src, enum un_type src_type,
@@ -84,7 +85,7 @@ void un_cpu_scatter_add_rows(struct un_queue *q, struct un_mat dst, struct un_ma
 void un_cpu_segment_add_rows(struct un_queue *q, struct un_mat dst, struct un_mat src,
                              const struct un_segments *seg);
 void un_cpu_embed_words(struct un_queue *q, struct un_mat r, const int32_t *id, const int32_t *pos,
-                        struct un_mat word, struct un_mat position, const float *type_row);
+                        struct un_mat word, struct un_mat position, struct un_mat type, const int32_t *kind);
 void un_cpu_mask_features(struct un_queue *q, struct un_mat x, struct un_mat feature, const int32_t *index,
                           const uint8_t *masked, const float *mask_row);
 

@@ -67,13 +67,14 @@ void un_cpu_segment_add_rows(struct un_queue *q, struct un_mat dst, struct un_ma
 }
 
 void un_cpu_embed_words(struct un_queue *q, struct un_mat r, const int32_t *id, const int32_t *pos,
-                        struct un_mat word, struct un_mat position, const float *type_row) {
+                        struct un_mat word, struct un_mat position, struct un_mat type, const int32_t *kind) {
 #pragma omp parallel for schedule(static) num_threads(q->threads) if (parallel(r))
     for (int64_t i = 0; i < r.rows; ++i) {
         float *restrict sum = un_cpu_row(r, i);
         copy_row(sum, row_or_null(word, id[i]), r.cols);
         if (pos[i] >= 0) add_to_row(sum, un_cpu_row(position, pos[i]), r.cols);
-        add_to_row(sum, type_row, r.cols);
+        const int64_t of = kind ? kind[i] : 0;
+        if (of >= 0) add_to_row(sum, un_cpu_row(type, of), r.cols);
     }
 }
 

@@ -44,13 +44,25 @@ void un_cpu_dropout(struct un_queue *q, struct un_mat y, struct un_mat x, const 
         un_lanes_dropout(un_cpu_row(y, i), un_cpu_row(x, i), y.cols, d, un_lanes_row_group(i, y.cols));
 }
 
-void un_cpu_add_row(struct un_queue *q, struct un_mat r, struct un_mat a, struct un_mat b, const float *row) {
+static void add_two(float *s, const float *x, const float *y, int64_t n) {
+#pragma GCC ivdep
+    for (int64_t j = 0; j < n; ++j) s[j] = x[j] + y[j];
+}
+
+static void add_three(float *s, const float *x, const float *y, const float *z, int64_t n) {
+#pragma GCC ivdep
+    for (int64_t j = 0; j < n; ++j) s[j] = x[j] + y[j] + z[j];
+}
+
+void un_cpu_add_row(struct un_queue *q, struct un_mat r, struct un_mat a, struct un_mat b,
+                    struct un_mat table, const int32_t *index) {
 #pragma omp parallel for schedule(static) num_threads(q->threads) if (parallel(r))
     for (int64_t i = 0; i < r.rows; ++i) {
-        float *s = un_cpu_row(r, i);
-        const float *x = un_cpu_row(a, i), *y = un_cpu_row(b, i);
-#pragma GCC ivdep
-        for (int64_t j = 0; j < r.cols; ++j) s[j] = x[j] + y[j] + row[j];
+        const int64_t of = index ? index[i] : 0;
+        if (of < 0)
+            add_two(un_cpu_row(r, i), un_cpu_row(a, i), un_cpu_row(b, i), r.cols);
+        else
+            add_three(un_cpu_row(r, i), un_cpu_row(a, i), un_cpu_row(b, i), un_cpu_row(table, of), r.cols);
     }
 }
 

@@ -100,7 +100,8 @@ void un_cuda_linear_grad(struct un_queue *q, struct un_mat dw, float *dbias, str
 void un_cuda_gelu_bwd(struct un_queue *q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat z);
 void un_cuda_tanh_bwd(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat y);
 void un_cuda_dropout(struct un_queue *q, struct un_mat y, struct un_mat x, const struct un_dropout *d);
-void un_cuda_add_row(struct un_queue *q, struct un_mat r, struct un_mat a, struct un_mat b, const float *row);
+void un_cuda_add_row(struct un_queue *q, struct un_mat r, struct un_mat a, struct un_mat b,
+                     struct un_mat table, const int32_t *index);
 void un_cuda_add(struct un_queue *q, float *dst, const float *src, int64_t count);
 void un_cuda_zero(struct un_queue *q, void *ptr, size_t bytes);
 void un_cuda_cast(struct un_queue *q, void *dst, enum un_type dst_type, const void *src,
@@ -119,7 +120,7 @@ void un_cuda_scatter_add_rows(struct un_queue *q, struct un_mat dst, struct un_m
 void un_cuda_segment_add_rows(struct un_queue *q, struct un_mat dst, struct un_mat src,
                               const struct un_segments *seg);
 void un_cuda_embed_words(struct un_queue *q, struct un_mat r, const int32_t *id, const int32_t *pos,
-                         struct un_mat word, struct un_mat position, const float *type_row);
+                         struct un_mat word, struct un_mat position, struct un_mat type, const int32_t *kind);
 void un_cuda_mask_features(struct un_queue *q, struct un_mat x, struct un_mat feature, const int32_t *index,
                            const uint8_t *masked, const float *mask_row);
 

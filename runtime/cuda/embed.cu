@@ -90,13 +90,15 @@ __device__ __forceinline__ void read_or_zero(un_raw8<T> &r, const T *row, int64_
 template <class D, class S>
 __global__ void __launch_bounds__(ROW_THREADS)
     embed_words(D *r, int64_t r_stride, const int32_t *id, const int32_t *pos, const S *word,
-                int64_t word_stride, const S *position, int64_t position_stride, const float *type_row,
-                int64_t rows, int64_t cols, bool wide) {
+                int64_t word_stride, const S *position, int64_t position_stride, const float *type,
+                int64_t type_stride, const int32_t *kind, int64_t rows, int64_t cols, bool wide) {
     enum { TABLE_FLIGHT = 2 };
     const int64_t row = warp_row(), lane = warp_lane();
     if (row >= rows) return;
     const S *a = id[row] < 0 ? (const S *)0 : word + id[row] * word_stride;
     const S *b = pos[row] < 0 ? (const S *)0 : position + pos[row] * position_stride;
+    const int64_t of = kind ? kind[row] : 0;
+    const float *c = of < 0 ? (const float *)0 : type + of * type_stride;
     D *d = r + row * r_stride;
     const int64_t vectors = wide ? cols / UN_VEC : 0;
     for (int64_t at = lane; at < vectors; at += UN_WARP * TABLE_FLIGHT) {
@@ -107,7 +109,7 @@ __global__ void __launch_bounds__(ROW_THREADS)
             const int64_t k = at + u * UN_WARP;
             read_or_zero(w[u], a, k * UN_VEC, k < vectors);
             read_or_zero(p[u], b, k * UN_VEC, k < vectors);
-            read_or_zero(t[u], type_row, k * UN_VEC, k < vectors);
+            read_or_zero(t[u], c, k * UN_VEC, k < vectors);
         }
 #pragma unroll
         for (int u = 0; u < TABLE_FLIGHT; ++u) {
@@ -122,7 +124,7 @@ __global__ void __launch_bounds__(ROW_THREADS)
         }
     }
     for (int64_t j = vectors * UN_VEC + lane; j < cols; j += UN_WARP)
-        un_store(d + j, ((a ? un_load(a + j) : 0.0f) + (b ? un_load(b + j) : 0.0f)) + type_row[j]);
+        un_store(d + j, ((a ? un_load(a + j) : 0.0f) + (b ? un_load(b + j) : 0.0f)) + (c ? c[j] : 0.0f));
 }
 
 /* ---- features, some masked ---- */
@@ -173,12 +175,12 @@ static void scatter_as(struct un_queue *q, struct un_mat dst, struct un_mat src,
 
 template <class D>
 static void embed_as(struct un_queue *q, struct un_mat r, const int32_t *id, const int32_t *pos,
-                     struct un_mat word, struct un_mat position, const float *type_row) {
-    const bool wide = un_is_wide(r) && un_is_wide(word) && un_is_wide(position) && un_is_wide_array(type_row);
+                     struct un_mat word, struct un_mat position, struct un_mat type, const int32_t *kind) {
+    const bool wide = un_is_wide(r) && un_is_wide(word) && un_is_wide(position) && un_is_wide(type);
     UN_BY_FLOAT(word.type, S,
                 UN_LAUNCH(q, (embed_words<D, S>), un_blocks(r.rows, ROW_WARPS), ROW_THREADS, 0, (D *)r.data,
                           r.stride, id, pos, (const S *)word.data, word.stride, (const S *)position.data,
-                          position.stride, type_row, r.rows, r.cols, wide),
+                          position.stride, (const float *)type.data, type.stride, kind, r.rows, r.cols, wide),
                 (void)0);
 }
 
@@ -211,14 +213,16 @@ void un_cuda_scatter_add_rows(struct un_queue *q, struct un_mat dst, struct un_m
 }
 
 void un_cuda_embed_words(struct un_queue *q, struct un_mat r, const int32_t *id, const int32_t *pos,
-                         struct un_mat word, struct un_mat position, const float *type_row) {
+                         struct un_mat word, struct un_mat position, struct un_mat type,
+                         const int32_t *kind) {
     if (nothing(r) || !check_float(q, "embed_words", r) || !check_float(q, "embed_words", word)) return;
-    if (word.type != position.type) {
-        un_cuda_fail(q, UN_INTERNAL, "embed_words: tables of types %d and %d, want one type", (int)word.type,
-                     (int)position.type);
+    if (word.type != position.type || type.type != UN_F32) {
+        un_cuda_fail(q, UN_INTERNAL,
+                     "embed_words: tables of types %d, %d and %d, want one type for the first two and f32",
+                     (int)word.type, (int)position.type, (int)type.type);
         return;
     }
-    UN_BY_FLOAT(r.type, D, (embed_as<D>(q, r, id, pos, word, position, type_row)), (void)0);
+    UN_BY_FLOAT(r.type, D, (embed_as<D>(q, r, id, pos, word, position, type, kind)), (void)0);
 }
 
 void un_cuda_mask_features(struct un_queue *q, struct un_mat x, struct un_mat feature, const int32_t *index,

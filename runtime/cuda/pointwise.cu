@@ -33,10 +33,19 @@ void un_cuda_dropout(struct un_queue *q, struct un_mat y, struct un_mat x, const
 }
 
 void un_cuda_add_row(struct un_queue *q, struct un_mat r, struct un_mat a, struct un_mat b,
-                     const float *row) {
+                     struct un_mat table, const int32_t *index) {
     un_walk_args s = walk_of(r, a, b);
-    s.row = row;
-    un_walk_run<UN_WALK_ADD_ROW, false>(q, s, NULL, "add_row");
+    if (table.type != UN_F32) {
+        un_cuda_fail(q, UN_INTERNAL, "add_row: a table of type %d, want f32", (int)table.type);
+        return;
+    }
+    if (index) {
+        s.table = table, s.index = index;
+        un_walk_run<UN_WALK_ADD_ROWS, false>(q, s, NULL, "add_row");
+    } else {
+        s.row = table.data;
+        un_walk_run<UN_WALK_ADD_ROW, false>(q, s, NULL, "add_row");
+    }
 }
 
 void un_cuda_activate(struct un_queue *q, struct un_mat c, struct un_mat from, struct un_mat pre,

@@ -12,6 +12,7 @@ enum un_walk {
     UN_WALK_TANH_SLOPE, /* out = a * (1 - b^2) */
     UN_WALK_DROPOUT,    /* out = dropout(a) */
     UN_WALK_ADD_ROW,    /* out = a + b + row */
+    UN_WALK_ADD_ROWS,   /* out = a + b + table[index], a row for each */
     UN_WALK_BIAS,       /* out = a + row, also to pre */
     UN_WALK_BIAS_GELU,  /* out = gelu(a + row), a + row to pre */
     UN_WALK_BIAS_TANH   /* out = tanh(a + row), a + row to pre */
@@ -21,25 +22,39 @@ struct un_walk_args {
     struct un_mat out, pre, a, b; /* out may be a */
     const void *row;              /* NULL: zeros */
     enum un_type row_type;
+    struct un_mat table; /* f32 */
+    const int32_t *index;
     un_dropout drop;
     float *partial; /* [blocks, cols] */
     int64_t rows, cols, height;
 };
+
+/* Does the op read b? */
+template <un_walk op>
+constexpr bool un_walk_pairs =
+    op == UN_WALK_GELU_SLOPE || op == UN_WALK_TANH_SLOPE || op == UN_WALK_ADD_ROW || op == UN_WALK_ADD_ROWS;
 
 /* Eight elements of one row: v from a to out. */
 template <un_walk op, class T>
 __device__ __forceinline__ void un_walk8(float v[UN_VEC], const un_raw8<T> &b, const float line[UN_VEC],
                                          const un_walk_args &s, const un_drawer &drawer, int64_t row,
                                          int64_t col) {
-    float w[UN_VEC];
+    float w[UN_VEC], own[UN_VEC];
+    if (op == UN_WALK_ADD_ROWS) {
+        const int64_t of = s.index[row];
+        un_line8<T>(own, (const float *)s.table.data + (of < 0 ? 0 : of) * s.table.stride, col, s.cols);
+#pragma unroll
+        for (int i = 0; i < UN_VEC; ++i) own[i] = of < 0 ? 0.0f : own[i];
+    }
     if (op == UN_WALK_DROPOUT) un_draw8(w, drawer, un_row_group(row, s.cols) + (uint32_t)(col / UN_VEC));
-    if (op == UN_WALK_GELU_SLOPE || op == UN_WALK_TANH_SLOPE || op == UN_WALK_ADD_ROW) un_raw_floats(w, b);
+    if (un_walk_pairs<op>) un_raw_floats(w, b);
 #pragma unroll
     for (int i = 0; i < UN_VEC; ++i) {
         if (op == UN_WALK_GELU_SLOPE) v[i] = __fmul_rn(v[i], un_gelu_slope(w[i]));
         if (op == UN_WALK_TANH_SLOPE) v[i] *= 1.0f - w[i] * w[i];
         if (op == UN_WALK_DROPOUT) v[i] *= w[i];
         if (op == UN_WALK_ADD_ROW) v[i] = v[i] + w[i] + line[i];
+        if (op == UN_WALK_ADD_ROWS) v[i] = v[i] + w[i] + own[i];
         if (op >= UN_WALK_BIAS) v[i] += line[i];
     }
     if (op < UN_WALK_BIAS) return;
@@ -63,7 +78,6 @@ template <> constexpr int un_walk_ahead<un_any> = 1;
 template <un_walk op, bool summed, int ahead, class T>
 __device__ __forceinline__ void un_walk_rows(const un_walk_args &s, int64_t col, const float line[UN_VEC],
                                              float sum[UN_VEC]) {
-    const bool second = op == UN_WALK_GELU_SLOPE || op == UN_WALK_TANH_SLOPE || op == UN_WALK_ADD_ROW;
     const int64_t start = (int64_t)blockIdx.y * s.height;
     const int64_t end = start + s.height < s.rows ? start + s.height : s.rows;
     const un_drawer drawer = un_drawer_of(s.drop);
@@ -73,7 +87,7 @@ __device__ __forceinline__ void un_walk_rows(const un_walk_args &s, int64_t col,
         for (int k = 0; k < ahead; ++k) {
             const int64_t row = first + k * UN_STRIP_LANES;
             un_fetch8(a[k], s.a, row, col, row < end);
-            if (second) un_fetch8(b[k], s.b, row, col, row < end);
+            if (un_walk_pairs<op>) un_fetch8(b[k], s.b, row, col, row < end);
         }
 #pragma unroll
         for (int k = 0; k < ahead; ++k) {
@@ -120,9 +134,10 @@ static void un_walk_run(struct un_queue *q, un_walk_args s, float *dbias, const 
     if (summed && !s.partial) return;
     s.height = cut.height;
     const dim3 grid(un_blocks(s.cols, UN_STRIP_COLS), (unsigned)cut.blocks), block(UN_WARP, UN_STRIP_LANES);
-    if (un_strip_agree(all, 4, UN_BF16))
+    const bool wide = un_is_wide(s.table);
+    if (wide && un_strip_agree(all, 4, UN_BF16))
         UN_LAUNCH(q, (un_walk_strip<op, summed, un_bf16>), grid, block, 0, s);
-    else if (un_strip_agree(all, 4, UN_F32))
+    else if (wide && un_strip_agree(all, 4, UN_F32))
         UN_LAUNCH(q, (un_walk_strip<op, summed, float>), grid, block, 0, s);
     else
         UN_LAUNCH(q, (un_walk_strip<op, summed, un_any>), grid, block, 0, s);

@@ -76,7 +76,8 @@ static void run_attention_bwd(void) {
                            &layout, A, &drop);
 }
 static void run_embed(void) {
-    rig.ops->embed_words(rig.queue, y.of[rig.set], word_id, word_pos, x.of[0], z.of[0], vector[0]);
+    rig.ops->embed_words(rig.queue, y.of[rig.set], word_id, word_pos, x.of[0], z.of[0],
+                         un_mat32(vector[0], 1, x.of[0].cols), NULL);
 }
 static void run_scatter(void) {
     rig.ops->scatter_rows(rig.queue, x.of[rig.set], y.of[rig.set], row_of_region);

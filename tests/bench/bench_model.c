@@ -46,8 +46,10 @@ static double now(void) {
     X(tanh_bwd, (struct un_queue * q, struct un_mat dz, struct un_mat dy, struct un_mat z), (q, dz, dy, z))  \
     X(dropout, (struct un_queue * q, struct un_mat y, struct un_mat x, const struct un_dropout *d),          \
       (q, y, x, d))                                                                                          \
-    X(add_row, (struct un_queue * q, struct un_mat r, struct un_mat a, struct un_mat b, const float *row),   \
-      (q, r, a, b, row))                                                                                     \
+    X(add_row,                                                                                               \
+      (struct un_queue * q, struct un_mat r, struct un_mat a, struct un_mat b, struct un_mat table,          \
+       const int32_t *index),                                                                                \
+      (q, r, a, b, table, index))                                                                            \
     X(zero, (struct un_queue * q, void *p, size_t n), (q, p, n))                                             \
     X(norm_fwd,                                                                                              \
       (struct un_queue * q, struct un_mat y, struct un_mat r, float *m, float *s, struct un_mat x,           \
@@ -69,8 +71,8 @@ static double now(void) {
       (q, dst, src, s))                                                                                      \
     X(embed_words,                                                                                           \
       (struct un_queue * q, struct un_mat r, const int32_t *i, const int32_t *p, struct un_mat w,            \
-       struct un_mat pos, const float *t),                                                                   \
-      (q, r, i, p, w, pos, t))                                                                               \
+       struct un_mat pos, struct un_mat t, const int32_t *k),                                                \
+      (q, r, i, p, w, pos, t, k))                                                                            \
     X(mask_features,                                                                                         \
       (struct un_queue * q, struct un_mat x, struct un_mat f, const int32_t *i, const uint8_t *m,            \
        const float *row),                                                                                    \

@@ -208,7 +208,7 @@ static void run_col_sum(void) {
     ops->col_sum(queue, row_a, tall_a);
 }
 static void run_add_row(void) {
-    ops->add_row(queue, tall_a, tall_b, tall_c, row_a);
+    ops->add_row(queue, tall_a, tall_b, tall_c, un_mat32(row_a, 1, H), NULL);
 }
 static void run_add(void) {
     ops->add(queue, flat_a, flat_b, FLAT);
@@ -231,7 +231,7 @@ static void run_gather(void) {
     ops->gather_rows(queue, tall_a, words, ids);
 }
 static void run_embed(void) {
-    ops->embed_words(queue, tall_a, ids, positions, words, tall_b, row_a);
+    ops->embed_words(queue, tall_a, ids, positions, words, tall_b, un_mat32(row_a, 1, H), NULL);
 }
 static void run_tanh_bwd(void) {
     ops->tanh_bwd(queue, tall_a, tall_b, tall_c);

@@ -74,9 +74,11 @@ static void run_add_row(struct un_harness *h, const void *context) {
                   b = un_typed_random(h, s->y, s->rows, s->cols, -1, 1);
     struct un_mat at = un_typed_twin(h, a), bt = un_typed_twin(h, b), want = un_typed_room(h, a);
     struct un_mat r = s->in_place ? a : un_harness_mat_of(h, s->y, s->rows, s->cols);
-    float *row = un_harness_random(h, s->cols, -1, 1);
-    o.ops->add_row(o.q, want, at, bt, row);
-    h->ops->add_row(h->q, r, a, b, row);
+    struct un_mat table = un_harness_mat_random(h, 3, s->cols, -1, 1);
+    const int32_t *index = un_harness_ints(h, s->rows, -1, 3);
+    if (!s->drop) index = NULL;
+    o.ops->add_row(o.q, want, at, bt, table, index);
+    h->ops->add_row(h->q, r, a, b, table, index);
     un_typed_exact("add_row", r, want);
     un_oracle_close(&o);
 }

@@ -61,8 +61,10 @@ WAITED(gelu_bwd, (struct un_queue * q, struct un_mat dz, float *dbias, struct un
 WAITED(tanh_bwd, (struct un_queue * q, struct un_mat dz, struct un_mat dy, struct un_mat y), (q, dz, dy, y))
 WAITED(dropout, (struct un_queue * q, struct un_mat y, struct un_mat x, const struct un_dropout *d),
        (q, y, x, d))
-WAITED(add_row, (struct un_queue * q, struct un_mat r, struct un_mat a, struct un_mat b, const float *row),
-       (q, r, a, b, row))
+WAITED(add_row,
+       (struct un_queue * q, struct un_mat r, struct un_mat a, struct un_mat b, struct un_mat table,
+        const int32_t *index),
+       (q, r, a, b, table, index))
 WAITED(add, (struct un_queue * q, float *dst, const float *src, int64_t count), (q, dst, src, count))
 WAITED(zero, (struct un_queue * q, void *ptr, size_t bytes), (q, ptr, bytes))
 WAITED(cast,
@@ -89,8 +91,8 @@ WAITED(segment_add_rows,
        (q, dst, src, seg))
 WAITED(embed_words,
        (struct un_queue * q, struct un_mat r, const int32_t *id, const int32_t *pos, struct un_mat word,
-        struct un_mat position, const float *type_row),
-       (q, r, id, pos, word, position, type_row))
+        struct un_mat position, struct un_mat type, const int32_t *kind),
+       (q, r, id, pos, word, position, type, kind))
 WAITED(mask_features,
        (struct un_queue * q, struct un_mat x, struct un_mat feature, const int32_t *index,
         const uint8_t *masked, const float *mask_row),

@@ -11,20 +11,25 @@ static const struct un_tolerance many_sums = {2e-5, 0};
 struct shape {
     int64_t rows, cols;
     enum un_type type;
+    bool typed;
 };
 
 static float *at(struct un_mat m, int64_t i, int64_t j) {
     return (float *)m.data + i * m.stride + j;
 }
 
-static void all_shapes(un_harness_case run, enum un_type type) {
+static void shapes_of(un_harness_case run, enum un_type type, bool typed) {
     for (int r = 0; r < 5; ++r)
         for (int w = 0; w < 6; ++w) {
-            struct shape s = {un_harness_rows[r], un_harness_widths[w], type};
+            struct shape s = {un_harness_rows[r], un_harness_widths[w], type, typed};
             if (!un_harness_heavy((double)(s.rows * s.cols))) un_harness_each(run, &s);
         }
-    struct shape wide = {61, 2048, type};
+    struct shape wide = {61, 2048, type, typed};
     if (!un_harness_heavy((double)(wide.rows * wide.cols))) un_harness_each(run, &wide);
+}
+
+static void all_shapes(un_harness_case run, enum un_type type) {
+    shapes_of(run, type, false);
 }
 
 static void run_gather(struct un_harness *h, const void *context) {
@@ -148,21 +153,28 @@ static void run_embed(struct un_harness *h, const void *context) {
     struct un_mat word = un_harness_mat_random(h, 31, s->cols, -1, 1);
     struct un_mat position = un_harness_mat_random(h, 12, s->cols, -1, 1),
                   r = un_harness_mat(h, s->rows, s->cols);
-    float *type = un_harness_random(h, s->cols, -1, 1);
+    struct un_mat type = un_harness_mat_random(h, 4, s->cols, -1, 1),
+                  same = un_harness_mat(h, s->rows, s->cols);
     int32_t *id = un_harness_ints(h, s->rows, -1, 31), *pos = un_harness_ints(h, s->rows, -1, 12);
+    int32_t *kind = un_harness_ints(h, s->rows, s->typed ? -1 : 0, s->typed ? 4 : 1);
     double *want = un_harness_doubles(h, s->rows * s->cols);
     for (int64_t i = 0; i < s->rows; ++i)
         for (int64_t j = 0; j < s->cols; ++j)
             want[i * s->cols + j] = (id[i] < 0 ? 0.0 : *at(word, id[i], j)) +
-                                    (pos[i] < 0 ? 0.0 : *at(position, pos[i], j)) + (double)type[j];
-    h->ops->embed_words(h->q, r, id, pos, word, position, type);
+                                    (pos[i] < 0 ? 0.0 : *at(position, pos[i], j)) +
+                                    (kind[i] < 0 ? 0.0 : *at(type, kind[i], j));
+    h->ops->embed_words(h->q, r, id, pos, word, position, type, kind);
     un_harness_near("embed_words", r, want,
                     (struct un_tolerance){2.5e-7, 1e-7}); /* two roundings of sizes under 3 */
+    if (s->typed) return;
+    h->ops->embed_words(h->q, same, id, pos, word, position, type, NULL);
+    un_harness_same("embed_words, one type for all", same, r);
 }
 
 static void embed(void **state) {
     (void)state;
-    all_shapes(run_embed, UN_F32);
+    shapes_of(run_embed, UN_F32, false);
+    shapes_of(run_embed, UN_F32, true);
 }
 
 static void run_mask(struct un_harness *h, const void *context) {

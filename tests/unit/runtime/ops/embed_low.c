@@ -65,11 +65,15 @@ static void run_embed(struct un_harness *h, const void *context) {
     struct un_mat low_word = un_low_pair(h, s->from, word), low_position = un_low_pair(h, s->from, position);
     struct un_mat r = un_harness_mat_of(h, s->to, s->rows, s->cols),
                   want = un_harness_mat(h, s->rows, s->cols);
-    float *type = un_harness_random(h, s->cols, -1, 1);
+    struct un_mat type = un_harness_mat_random(h, 3, s->cols, -1, 1);
     int32_t *id = un_harness_ints(h, s->rows, -1, 7), *pos = un_harness_ints(h, s->rows, -1, 5);
-    low.cpu->ops->embed_words(low.q, want, id, pos, word, position, type);
-    h->ops->embed_words(h->q, r, id, pos, low_word, low_position, type);
+    int32_t *kind = un_harness_ints(h, s->rows, -1, 3);
+    low.cpu->ops->embed_words(low.q, want, id, pos, word, position, type, NULL);
+    h->ops->embed_words(h->q, r, id, pos, low_word, low_position, type, NULL);
     un_low_same("embed_words", r, want);
+    low.cpu->ops->embed_words(low.q, want, id, pos, word, position, type, kind);
+    h->ops->embed_words(h->q, r, id, pos, low_word, low_position, type, kind);
+    un_low_same("embed_words, types", r, want);
     un_low_close(&low);
 }
 
@@ -189,15 +193,17 @@ static void refused(void **state) {
     uint8_t masked[1] = {0};
     struct un_segments seg = {index, index, index, 1};
     struct un_mat m = un_mat32(x, 1, 4), half = un_mat(x, UN_F16, 1, 4), low = un_mat(x, UN_BF16, 1, 4);
-    for (int i = 0; i < 6; ++i) {
+    for (int i = 0; i < 8; ++i) {
         struct un_harness h;
         un_harness_open(&h, 1, NULL);
         if (i == 0) h.ops->gather_rows(h.q, m, half, index);
         if (i == 1) h.ops->scatter_rows(h.q, half, m, index);
         if (i == 2) h.ops->scatter_add_rows(h.q, half, m, index);
         if (i == 3) h.ops->segment_add_rows(h.q, low, m, &seg);
-        if (i == 4) h.ops->embed_words(h.q, m, index, index, m, low, x);
+        if (i == 4) h.ops->embed_words(h.q, m, index, index, m, low, m, NULL);
         if (i == 5) h.ops->mask_features(h.q, m, low, NULL, masked, x);
+        if (i == 6) h.ops->embed_words(h.q, m, index, index, m, m, low, index);
+        if (i == 7) h.ops->add_row(h.q, m, m, m, low, NULL);
         assert_int_equal(h.device->mem->queue_wait(h.q), UN_INTERNAL);
         h.device->mem->queue_close(h.q);
         un_device_close(h.device);

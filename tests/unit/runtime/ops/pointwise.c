@@ -14,17 +14,23 @@ static const struct un_tolerance fd_tolerance = {
 
 struct shape {
     int64_t rows, cols;
-    bool in_place, no_drop;
+    bool in_place, no_drop, indexed;
 };
 
-static void all_shapes(un_harness_case run) {
+static void shapes_of(un_harness_case run, bool indexed) {
     for (int r = 0; r < 5; ++r)
         for (int w = 0; w < 6; ++w)
             for (int in_place = 0; in_place < 2; ++in_place) {
-                struct shape s = {
-                    .rows = un_harness_rows[r], .cols = un_harness_widths[w], .in_place = in_place};
+                struct shape s = {.rows = un_harness_rows[r],
+                                  .cols = un_harness_widths[w],
+                                  .in_place = in_place,
+                                  .indexed = indexed};
                 if (!un_harness_heavy((double)(s.rows * s.cols))) un_harness_each(run, &s);
             }
+}
+
+static void all_shapes(un_harness_case run) {
+    shapes_of(run, false);
 }
 
 static float *at(struct un_mat m, int64_t i, int64_t j) {
@@ -124,22 +130,33 @@ static void dropout_rate(void **state) {
     un_harness_close(&h);
 }
 
+/* Row 0 of the table for all, by NULL and by an index of zeros; or any row, some of them none. */
 static void run_add_row(struct un_harness *h, const void *context) {
     const struct shape *s = context;
-    struct un_mat a = un_harness_mat_random(h, s->rows, s->cols, -1, 1);
+    struct un_mat a = un_harness_mat_random(h, s->rows, s->cols, -1, 1), copy = un_harness_mat_copy(h, a);
     struct un_mat b = un_harness_mat_random(h, s->rows, s->cols, -1, 1);
-    float *row = un_harness_random(h, s->cols, -1, 1);
+    struct un_mat table = un_harness_mat_random(h, 3, s->cols, -1, 1);
+    const int32_t *index = un_harness_ints(h, s->rows, s->indexed ? -1 : 0, s->indexed ? 3 : 1);
     struct un_mat r = s->in_place ? a : un_harness_mat(h, s->rows, s->cols);
     double *want = un_harness_widen(h, a);
-    for (int64_t i = 0; i < s->rows * s->cols; ++i)
-        want[i] += (double)*at(b, i / s->cols, i % s->cols) + row[i % s->cols];
-    h->ops->add_row(h->q, r, a, b, row);
+    for (int64_t i = 0; i < s->rows; ++i)
+        for (int64_t j = 0; j < s->cols; ++j)
+            want[i * s->cols + j] += (double)*at(b, i, j) + (index[i] < 0 ? 0.0 : *at(table, index[i], j));
+    h->ops->add_row(h->q, r, a, b, table, index);
     un_harness_near("add_row", r, want, sum_tolerance);
+    if (s->indexed) return;
+    h->ops->add_row(h->q, copy, copy, b, table, NULL);
+    un_harness_same("add_row, one row for all", copy, r);
 }
 
 static void add_rows(void **state) {
     (void)state;
     all_shapes(run_add_row);
+}
+
+static void add_rows_by_index(void **state) {
+    (void)state;
+    shapes_of(run_add_row, true);
 }
 
 static const int64_t flat_counts[] = {0, 1, 15, 17, 1000, 16385, 100003};
@@ -251,8 +268,8 @@ static void cast_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gelu_backward), cmocka_unit_test(tanh_backward), cmocka_unit_test(dropouts),
-        cmocka_unit_test(dropout_rate),  cmocka_unit_test(add_rows),      cmocka_unit_test(flat),
-        cmocka_unit_test(casts),         cmocka_unit_test(cast_refused),
+        cmocka_unit_test(dropout_rate),  cmocka_unit_test(add_rows),      cmocka_unit_test(add_rows_by_index),
+        cmocka_unit_test(flat),          cmocka_unit_test(casts),         cmocka_unit_test(cast_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
