@@ -19,7 +19,7 @@
 #include "runtime/rng.h"
 #include "runtime/tensor.h"
 
-enum un_activation { UN_ACT_NONE, UN_ACT_GELU, UN_ACT_TANH };
+enum un_activation { UN_ACT_NONE, UN_ACT_GELU, UN_ACT_TANH, UN_ACT_RELU };
 
 /* What follows a matrix product in the same op: c = act(product + bias). */
 struct un_epilogue {
@@ -27,7 +27,7 @@ struct un_epilogue {
     enum un_type bias_type; /* f32, or as c */
     enum un_activation activation;
     struct un_mat
-        pre; /* UN_ACT_GELU: receives product + bias (for gelu_bwd) when pre.data is set; same shape as c */
+        pre; /* GELU, ReLU: receives product + bias (for gelu_bwd) when pre.data is set; same shape as c */
 };
 
 /* Samples of a packed micro-batch: sample s is tokens [start[s], start[s+1]). */
@@ -106,6 +106,10 @@ struct un_ops {
     /* dz = dy * (1 - y^2), y = tanh(z).
      * In place: dz over dy. */
     void (*tanh_bwd)(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat y);
+    /* dz = y > 0 ? dy : 0, y = max(z, 0) (NaN stays NaN).
+     * dbias += as col_sum of dz; may be NULL.
+     * In place: dz over dy. */
+    void (*relu_bwd)(struct un_queue *q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat y);
     /* y = x * factor; factor of element (row, col) is un_dropout_factor(d, row * round_up(cols, 8) + col).
      * Forward and backward alike. d->threshold 0 copies.
      * In place: y over x. */

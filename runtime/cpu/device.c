@@ -157,6 +157,7 @@ static const struct un_ops cpu_ops = {
     .linear_grad = un_cpu_linear_grad,
     .gelu_bwd = un_cpu_gelu_bwd,
     .tanh_bwd = un_cpu_tanh_bwd,
+    .relu_bwd = un_cpu_relu_bwd,
     .dropout = un_cpu_dropout,
     .add_row = un_cpu_add_row,
     .add = un_cpu_add,

@@ -1,6 +1,6 @@
 /* Matrix products: each is cut into tiles by its shape alone, every tile is one serial call of the BLAS, and
  * the tiles are dealt to the threads; so the sums do not know how many threads there were. What follows a
- * product (bias, GELU, tanh) is applied to a tile while it is still in the cache. */
+ * product (bias, GELU, tanh, ReLU) is applied to a tile while it is still in the cache. */
 #include "runtime/cpu/cpu.h"
 #include "runtime/cpu/lanes.h"
 
@@ -75,6 +75,13 @@ static void add_bias_keep_gelu(float *restrict c, float *restrict pre, const flo
     }
 }
 
+/* pre NULL: the sum is not kept. */
+static void add_bias_relu(float *restrict c, float *restrict pre, const float *restrict bias, int64_t n) {
+    add_bias(c, bias, n);
+    if (pre) memcpy(pre, c, (size_t)n * sizeof *c);
+    for (int64_t j = 0; j < n; ++j) c[j] = c[j] < 0.0f ? 0.0f : c[j];
+}
+
 static void finish_strip(const struct un_epilogue *e, float *c, float *pre, int64_t col, int64_t n) {
     static const float none[STRIP];
     const float *bias = e->bias ? (const float *)e->bias + col : none;
@@ -82,6 +89,8 @@ static void finish_strip(const struct un_epilogue *e, float *c, float *pre, int6
         add_bias_tanh(c, bias, n);
     else if (e->activation == UN_ACT_NONE)
         add_bias(c, bias, n);
+    else if (e->activation == UN_ACT_RELU)
+        add_bias_relu(c, pre, bias, n);
     else if (pre)
         add_bias_keep_gelu(c, pre, bias, n);
     else

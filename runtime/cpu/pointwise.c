@@ -38,6 +38,17 @@ void un_cpu_tanh_bwd(struct un_queue *q, struct un_mat dz, struct un_mat dy, str
     }
 }
 
+void un_cpu_relu_bwd(struct un_queue *q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat y) {
+#pragma omp parallel for schedule(static) num_threads(q->threads) if (parallel(dz))
+    for (int64_t i = 0; i < dz.rows; ++i) {
+        float *d = un_cpu_row(dz, i);
+        const float *g = un_cpu_row(dy, i), *r = un_cpu_row(y, i);
+#pragma GCC ivdep
+        for (int64_t j = 0; j < dz.cols; ++j) d[j] = r[j] > 0.0f ? g[j] : 0.0f;
+    }
+    if (dbias) un_cpu_col_sum(q, dbias, dz);
+}
+
 void un_cpu_dropout(struct un_queue *q, struct un_mat y, struct un_mat x, const struct un_dropout *d) {
 #pragma omp parallel for schedule(static) num_threads(q->threads) if (parallel(y))
     for (int64_t i = 0; i < y.rows; ++i)

@@ -175,7 +175,8 @@ extern "C" void un_cuda_gemm(struct un_queue *q, struct un_mat c, struct un_mat 
     const enum un_type bias_type = bias ? epilogue->bias_type : UN_F32;
     const enum un_activation activation = epilogue ? epilogue->activation : UN_ACT_NONE;
     /* With z kept, the product goes there at once: bias and GELU then move 4 bytes an element, not 6. */
-    const bool keeps = activation == UN_ACT_GELU && epilogue->pre.data && epilogue->pre.type == c.type;
+    const bool keeps = (activation == UN_ACT_GELU || activation == UN_ACT_RELU) && epilogue->pre.data &&
+                       epilogue->pre.type == c.type;
     const struct un_mat to = keeps ? epilogue->pre : c;
     bool biased = false;
     if (!un_cuda_blas_gemm(q, to, a, transpose_a, b, transpose_b, beta, bias, bias_type, &biased)) {

@@ -1,5 +1,5 @@
 /* Elementwise ops: matrices in strips (strip_walk.cuh), flat arrays in runs of 4,096 elements a block. All
- * are bound by memory; bytes an element at bf16: gelu_bwd and tanh_bwd 6, dropout 4, add_row 6,
+ * are bound by memory; bytes an element at bf16: gelu_bwd, tanh_bwd and relu_bwd 6, dropout 4, add_row 6,
  * un_cuda_activate 4, and 2 more where it writes pre too; add 12 (f32); cast the sizes of both types. */
 #include "runtime/cuda/strip_walk.cuh"
 
@@ -24,6 +24,14 @@ void un_cuda_gelu_bwd(struct un_queue *q, struct un_mat dz, float *dbias, struct
 
 void un_cuda_tanh_bwd(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat y) {
     un_walk_run<UN_WALK_TANH_SLOPE, false>(q, walk_of(dz, dy, y), NULL, "tanh_bwd");
+}
+
+void un_cuda_relu_bwd(struct un_queue *q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat y) {
+    const un_walk_args s = walk_of(dz, dy, y);
+    if (dbias)
+        un_walk_run<UN_WALK_RELU_SLOPE, true>(q, s, dbias, "relu_bwd");
+    else
+        un_walk_run<UN_WALK_RELU_SLOPE, false>(q, s, NULL, "relu_bwd");
 }
 
 void un_cuda_dropout(struct un_queue *q, struct un_mat y, struct un_mat x, const struct un_dropout *d) {
@@ -57,6 +65,8 @@ void un_cuda_activate(struct un_queue *q, struct un_mat c, struct un_mat from, s
         un_walk_run<UN_WALK_BIAS_GELU, false>(q, s, NULL, "activate");
     else if (activation == UN_ACT_TANH)
         un_walk_run<UN_WALK_BIAS_TANH, false>(q, s, NULL, "activate");
+    else if (activation == UN_ACT_RELU)
+        un_walk_run<UN_WALK_BIAS_RELU, false>(q, s, NULL, "activate");
     else
         un_walk_run<UN_WALK_BIAS, false>(q, s, NULL, "activate");
 }

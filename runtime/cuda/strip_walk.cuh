@@ -10,12 +10,14 @@ enum un_walk {
     UN_WALK_SUM,        /* column sums of a */
     UN_WALK_GELU_SLOPE, /* out = a * gelu'(b) */
     UN_WALK_TANH_SLOPE, /* out = a * (1 - b^2) */
+    UN_WALK_RELU_SLOPE, /* out = b > 0 ? a : 0 */
     UN_WALK_DROPOUT,    /* out = dropout(a) */
     UN_WALK_ADD_ROW,    /* out = a + b + row */
     UN_WALK_ADD_ROWS,   /* out = a + b + table[index], a row for each */
     UN_WALK_BIAS,       /* out = a + row, also to pre */
     UN_WALK_BIAS_GELU,  /* out = gelu(a + row), a + row to pre */
-    UN_WALK_BIAS_TANH   /* out = tanh(a + row), a + row to pre */
+    UN_WALK_BIAS_TANH,  /* out = tanh(a + row), a + row to pre */
+    UN_WALK_BIAS_RELU   /* out = max(a + row, 0), a + row to pre */
 };
 
 struct un_walk_args {
@@ -31,8 +33,8 @@ struct un_walk_args {
 
 /* Does the op read b? */
 template <un_walk op>
-constexpr bool un_walk_pairs =
-    op == UN_WALK_GELU_SLOPE || op == UN_WALK_TANH_SLOPE || op == UN_WALK_ADD_ROW || op == UN_WALK_ADD_ROWS;
+constexpr bool un_walk_pairs = op == UN_WALK_GELU_SLOPE || op == UN_WALK_TANH_SLOPE ||
+                               op == UN_WALK_RELU_SLOPE || op == UN_WALK_ADD_ROW || op == UN_WALK_ADD_ROWS;
 
 /* Eight elements of one row: v from a to out. */
 template <un_walk op, class T>
@@ -52,6 +54,7 @@ __device__ __forceinline__ void un_walk8(float v[UN_VEC], const un_raw8<T> &b, c
     for (int i = 0; i < UN_VEC; ++i) {
         if (op == UN_WALK_GELU_SLOPE) v[i] = __fmul_rn(v[i], un_gelu_slope(w[i]));
         if (op == UN_WALK_TANH_SLOPE) v[i] *= 1.0f - w[i] * w[i];
+        if (op == UN_WALK_RELU_SLOPE) v[i] = w[i] > 0.0f ? v[i] : 0.0f;
         if (op == UN_WALK_DROPOUT) v[i] *= w[i];
         if (op == UN_WALK_ADD_ROW) v[i] = v[i] + w[i] + line[i];
         if (op == UN_WALK_ADD_ROWS) v[i] = v[i] + w[i] + own[i];
@@ -68,6 +71,7 @@ __device__ __forceinline__ void un_walk8(float v[UN_VEC], const un_raw8<T> &b, c
     for (int i = 0; i < UN_VEC; ++i) {
         if (op == UN_WALK_BIAS_GELU) v[i] = un_gelu(v[i]);
         if (op == UN_WALK_BIAS_TANH) v[i] = tanhf(v[i]);
+        if (op == UN_WALK_BIAS_RELU) v[i] = v[i] < 0.0f ? 0.0f : v[i];
     }
 }
 

@@ -7,6 +7,7 @@ const struct un_ops un_cuda_ops = {
     .linear_grad = un_cuda_linear_grad,
     .gelu_bwd = un_cuda_gelu_bwd,
     .tanh_bwd = un_cuda_tanh_bwd,
+    .relu_bwd = un_cuda_relu_bwd,
     .dropout = un_cuda_dropout,
     .add_row = un_cuda_add_row,
     .add = un_cuda_add,

@@ -44,6 +44,8 @@ static double now(void) {
     X(gelu_bwd, (struct un_queue * q, struct un_mat dz, float *db, struct un_mat dy, struct un_mat z),       \
       (q, dz, db, dy, z))                                                                                    \
     X(tanh_bwd, (struct un_queue * q, struct un_mat dz, struct un_mat dy, struct un_mat z), (q, dz, dy, z))  \
+    X(relu_bwd, (struct un_queue * q, struct un_mat dz, float *db, struct un_mat dy, struct un_mat y),       \
+      (q, dz, db, dy, y))                                                                                    \
     X(dropout, (struct un_queue * q, struct un_mat y, struct un_mat x, const struct un_dropout *d),          \
       (q, y, x, d))                                                                                          \
     X(add_row,                                                                                               \

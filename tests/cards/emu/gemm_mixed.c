@@ -77,7 +77,10 @@ static struct un_mat widened(struct un_harness *h, struct un_mat m) {
 }
 
 static double activate(double z, enum un_activation a) {
-    return a == UN_ACT_GELU ? 0.5 * z * (1.0 + erf(z / sqrt(2.0))) : a == UN_ACT_TANH ? tanh(z) : z;
+    return a == UN_ACT_GELU   ? 0.5 * z * (1.0 + erf(z / sqrt(2.0)))
+           : a == UN_ACT_TANH ? tanh(z)
+           : a == UN_ACT_RELU ? fmax(z, 0.0)
+                              : z;
 }
 
 static void run_gemm(struct un_harness *h, const void *context) {
@@ -128,7 +131,7 @@ static void every_mix(void **state) {
 static void epilogues(void **state) {
     (void)state;
     for (int mix = 0; mix < 4; ++mix)
-        for (int act = 0; act < 3; ++act) {
+        for (int act = 0; act < 4; ++act) {
             struct shape s = {.m = 9,
                               .n = 66,
                               .k = 18,
@@ -138,7 +141,7 @@ static void epilogues(void **state) {
                               .b = UN_BF16,
                               .bias = types[mix & 1 ? mix >> 1 : 0],
                               .activation = (enum un_activation)act,
-                              .pre = act == UN_ACT_GELU};
+                              .pre = act == UN_ACT_GELU || act == UN_ACT_RELU};
             un_harness_each(run_gemm, &s);
         }
 }

@@ -54,6 +54,22 @@ static void run_tanh_bwd(struct un_harness *h, const void *context) {
     un_oracle_close(&o);
 }
 
+static void run_relu_bwd(struct un_harness *h, const void *context) {
+    const struct un_typed_shape *s = context;
+    struct un_oracle o = un_oracle_open();
+    struct un_mat dy = un_typed_random(h, s->x, s->rows, s->cols, -4, 4),
+                  y = un_typed_random(h, s->y, s->rows, s->cols, -1, 1);
+    struct un_mat dyt = un_typed_twin(h, dy), yt = un_typed_twin(h, y), want = un_typed_room(h, y);
+    struct un_mat dz = s->in_place ? dy : un_harness_mat_of(h, s->y, s->rows, s->cols);
+    float *dbias = un_harness_random(h, s->cols, -1, 1), *before = un_harness_copy(h, dbias, s->cols);
+    o.ops->relu_bwd(o.q, want, NULL, dyt, yt);
+    h->ops->relu_bwd(h->q, dz, s->extra ? dbias : NULL, dy, y);
+    un_typed_exact("relu_bwd", dz, want);
+    if (s->extra) h->ops->col_sum(h->q, before, dz);
+    un_harness_same("relu_bwd dbias and col_sum", un_mat32(dbias, 1, s->cols), un_mat32(before, 1, s->cols));
+    un_oracle_close(&o);
+}
+
 static void run_dropout(struct un_harness *h, const void *context) {
     const struct un_typed_shape *s = context;
     struct un_oracle o = un_oracle_open();
@@ -87,6 +103,7 @@ static void elementwise(void **state) {
     (void)state;
     un_typed_each(run_gelu_bwd);
     un_typed_each(run_tanh_bwd);
+    un_typed_each(run_relu_bwd);
     un_typed_each(run_dropout);
     un_typed_each(run_add_row);
 }
@@ -106,6 +123,7 @@ static void run_activate(struct un_harness *h, const void *context) {
             double x = v;
             if (s->activation == UN_ACT_GELU) x = 0.5 * x * erfc(-x / sqrt(2.0));
             if (s->activation == UN_ACT_TANH) x = tanh(x);
+            if (s->activation == UN_ACT_RELU) x = fmax(x, 0.0);
             un_typed_set(want, i, j, (float)x);
         }
     const bool kept = s->extra && s->x == s->y; /* the product may stand where z is kept */
@@ -122,7 +140,7 @@ static void run_activate(struct un_harness *h, const void *context) {
             if (kept) assert_true(un_typed_get(from, i, j) == un_typed_get(pre, i, j));
         }
     if (s->extra) un_typed_exact("activate pre", pre, z);
-    if (s->activation == UN_ACT_NONE)
+    if (s->activation == UN_ACT_NONE || s->activation == UN_ACT_RELU)
         un_typed_exact("activate", c, want);
     else
         un_typed_near("activate", c, want, (struct un_tolerance){5e-7, 3e-7});
@@ -130,11 +148,11 @@ static void run_activate(struct un_harness *h, const void *context) {
 
 static void activate(void **state) {
     (void)state;
-    static const enum un_activation acts[] = {UN_ACT_NONE, UN_ACT_GELU, UN_ACT_TANH};
+    static const enum un_activation acts[] = {UN_ACT_NONE, UN_ACT_GELU, UN_ACT_TANH, UN_ACT_RELU};
     for (size_t k = 0; k < UN_TYPED_SIZES; ++k)
         for (int bits = 0; bits < 32; ++bits)
-            for (int act = 0; act < 3; ++act) {
-                if ((bits + (int)k) % (un_typed_sizes[k][0] * un_typed_sizes[k][1] > 4000 ? 8 : 3) != act)
+            for (int act = 0; act < 4; ++act) {
+                if ((bits + (int)k) % (un_typed_sizes[k][0] * un_typed_sizes[k][1] > 4000 ? 9 : 5) != act)
                     continue;
                 struct un_typed_shape s = {.rows = un_typed_sizes[k][0],
                                            .cols = un_typed_sizes[k][1],

@@ -59,6 +59,8 @@ WAITED(col_sum, (struct un_queue * q, float *dbias, struct un_mat dy), (q, dbias
 WAITED(gelu_bwd, (struct un_queue * q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat z),
        (q, dz, dbias, dy, z))
 WAITED(tanh_bwd, (struct un_queue * q, struct un_mat dz, struct un_mat dy, struct un_mat y), (q, dz, dy, y))
+WAITED(relu_bwd, (struct un_queue * q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat y),
+       (q, dz, dbias, dy, y))
 WAITED(dropout, (struct un_queue * q, struct un_mat y, struct un_mat x, const struct un_dropout *d),
        (q, y, x, d))
 WAITED(add_row,
@@ -141,6 +143,7 @@ static const struct un_ops waited = {
     .linear_grad = linear_grad,
     .gelu_bwd = gelu_bwd,
     .tanh_bwd = tanh_bwd,
+    .relu_bwd = relu_bwd,
     .dropout = dropout,
     .add_row = add_row,
     .add = add,

@@ -33,7 +33,10 @@ static void multiply(double *want, struct un_mat a, bool ta, struct un_mat b, bo
 }
 
 static double activate(double z, enum un_activation a) {
-    return a == UN_ACT_GELU ? 0.5 * z * (1.0 + erf(z / sqrt(2.0))) : a == UN_ACT_TANH ? tanh(z) : z;
+    return a == UN_ACT_GELU   ? 0.5 * z * (1.0 + erf(z / sqrt(2.0)))
+           : a == UN_ACT_TANH ? tanh(z)
+           : a == UN_ACT_RELU ? fmax(z, 0.0)
+                              : z;
 }
 
 static void run_gemm(struct un_harness *h, const void *context) {
@@ -96,10 +99,25 @@ static void no_inner(void **state) {
     }
 }
 
+/* ReLU hands on what is not a number, as the others do. */
+static void relu_of_nan(void **state) {
+    (void)state;
+    struct un_harness h;
+    static const float numbers[3] = {NAN, -1.0f, 2.0f};
+    const struct un_epilogue relu = {.activation = UN_ACT_RELU};
+    un_harness_open(&h, 1, NULL);
+    struct un_mat c = un_harness_mat(&h, 1, 3),
+                  z = un_mat32(un_harness_put(&h, numbers, 3, sizeof *numbers), 1, 3);
+    h.ops->gemm(h.q, c, un_mat32(un_harness_random(&h, 1, 1, 1), 1, 1), false, z, false, 0, &relu);
+    const float *y = c.data;
+    assert_true(isnan(y[0]) && y[1] == 0.0f && y[2] == 2.0f);
+    un_harness_close(&h);
+}
+
 static void epilogues(void **state) {
     (void)state;
-    static const enum un_activation acts[] = {UN_ACT_NONE, UN_ACT_GELU, UN_ACT_TANH};
-    for (int act = 0; act < 3; ++act)
+    static const enum un_activation acts[] = {UN_ACT_NONE, UN_ACT_GELU, UN_ACT_TANH, UN_ACT_RELU};
+    for (int act = 0; act < 4; ++act)
         for (int r = 0; r < 5; ++r)
             for (int bias = 0; bias < 2; ++bias) {
                 struct shape s = {.m = un_harness_rows[r],
@@ -108,7 +126,7 @@ static void epilogues(void **state) {
                                   .transpose_b = true,
                                   .activation = acts[act],
                                   .bias = bias,
-                                  .pre = acts[act] == UN_ACT_GELU};
+                                  .pre = acts[act] == UN_ACT_GELU || acts[act] == UN_ACT_RELU};
                 each_gemm(&s);
                 s.pre = false;
                 each_gemm(&s);
@@ -252,9 +270,9 @@ static void layer_slopes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes),        cmocka_unit_test(no_inner), cmocka_unit_test(epilogues),
-        cmocka_unit_test(tiled),        cmocka_unit_test(col_sums), cmocka_unit_test(linear_grads),
-        cmocka_unit_test(layer_slopes),
+        cmocka_unit_test(sizes),        cmocka_unit_test(no_inner),     cmocka_unit_test(epilogues),
+        cmocka_unit_test(relu_of_nan),  cmocka_unit_test(tiled),        cmocka_unit_test(col_sums),
+        cmocka_unit_test(linear_grads), cmocka_unit_test(layer_slopes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,6 +87,40 @@ static void tanh_backward(void **state) {
     all_shapes(run_tanh_bwd);
 }
 
+/* A z of 0 has no slope: the step of the differences never crosses it. */
+static void run_relu_bwd(struct un_harness *h, const void *context) {
+    const struct shape *s = context;
+    struct un_mat dy = un_harness_mat_random(h, s->rows, s->cols, -4, 4);
+    struct un_mat y = un_harness_mat_random(h, s->rows, s->cols, -7, 7); /* z, then max(z, 0) */
+    struct un_mat dz = s->in_place ? dy : un_harness_mat(h, s->rows, s->cols);
+    struct un_mat want = un_harness_mat_copy(h, dy);
+    double *difference = un_harness_widen(h, dy);
+    for (int64_t i = 0; i < s->rows; ++i)
+        for (int64_t j = 0; j < s->cols; ++j) {
+            float *z = at(y, i, j);
+            if (fabsf(*z) < 1e-3f) *z = 0.0f;
+            if (*z != 0.0f)
+                difference[i * s->cols + j] *= (fmax(*z + 1e-4, 0.0) - fmax(*z - 1e-4, 0.0)) / 2e-4;
+            else
+                difference[i * s->cols + j] = 0.0;
+            if (*z <= 0.0f) *at(want, i, j) = 0.0f;
+            *z = fmaxf(*z, 0.0f);
+        }
+    float *dbias = un_harness_random(h, s->cols, -1, 1), *sums = un_harness_copy(h, dbias, s->cols);
+    h->ops->relu_bwd(h->q, dz, s->no_drop ? NULL : dbias, dy, y);
+    un_harness_same("relu_bwd", dz, want);
+    if (!s->no_drop) h->ops->col_sum(h->q, sums, dz);
+    un_harness_same("relu_bwd dbias", un_mat32(dbias, 1, s->cols), un_mat32(sums, 1, s->cols));
+    un_harness_near("relu_bwd, finite difference", dz, difference, fd_tolerance);
+}
+
+static void relu_backward(void **state) {
+    (void)state;
+    all_shapes(run_relu_bwd);
+    struct shape no_bias = {.rows = 5, .cols = 33, .no_drop = true};
+    un_harness_each(run_relu_bwd, &no_bias);
+}
+
 static void run_dropout(struct un_harness *h, const void *context) {
     const struct shape *s = context;
     struct un_dropout d = un_harness_dropout(s->no_drop ? 0.0 : 0.3);
@@ -267,9 +301,10 @@ static void cast_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gelu_backward), cmocka_unit_test(tanh_backward), cmocka_unit_test(dropouts),
-        cmocka_unit_test(dropout_rate),  cmocka_unit_test(add_rows),      cmocka_unit_test(add_rows_by_index),
-        cmocka_unit_test(flat),          cmocka_unit_test(casts),         cmocka_unit_test(cast_refused),
+        cmocka_unit_test(gelu_backward),     cmocka_unit_test(tanh_backward), cmocka_unit_test(relu_backward),
+        cmocka_unit_test(dropouts),          cmocka_unit_test(dropout_rate),  cmocka_unit_test(add_rows),
+        cmocka_unit_test(add_rows_by_index), cmocka_unit_test(flat),          cmocka_unit_test(casts),
+        cmocka_unit_test(cast_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
