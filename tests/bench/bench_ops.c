@@ -288,8 +288,7 @@ static void set_up(void) {
     words = mat(V, H);
     row_a = fresh(2 * I);
     row_b = fresh(I);
-    stat_a = fresh(T);
-    stat_b = fresh(T);
+    stat_a = fresh(T), stat_b = fresh(T);
     grad = mat(I, H);
     ids = (int32_t *)fresh(T);
     order = (int32_t *)fresh(T);
