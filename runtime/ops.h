@@ -191,6 +191,31 @@ struct un_ops {
      * dlogits = (softmax - onehot) * *scale. */
     void (*cross_entropy)(struct un_queue *q, float *row_loss, float *hit, struct un_mat dlogits,
                           struct un_mat logits, const int32_t *target, const float *scale);
+    /* Binary cross-entropy of each column, logits and target [N,C] f32. row[i] -1: all zero.
+     * row_loss[i] = sum_c max(x, 0) - x target + log(1 + e^-|x|), x = logits[i,c];
+     * hit[i] = target[i, (first) largest logit];
+     * dlogits = (1 / (1 + e^-x) - target) * *scale. */
+    void (*sigmoid_cross_entropy)(struct un_queue *q, float *row_loss, float *hit, struct un_mat dlogits,
+                                  struct un_mat logits, struct un_mat target, const int32_t *row,
+                                  const float *scale);
+    /* Softmax cross-entropy over the members of a row: those of row i are scores[start[i]..start[i+1]), i < n;
+     * start[0] = 0, target[i] counts from start[i]. target -1: all zero.
+     * row_loss, hit: as in cross_entropy;
+     * dscores [members] = (softmax - onehot) * *scale, 0 from start[n] on; may be NULL.
+     * In place: dscores over scores. */
+    void (*segment_cross_entropy)(struct un_queue *q, float *row_loss, float *hit, float *dscores,
+                                  const float *scores, const int32_t *start, const int32_t *target, int64_t n,
+                                  int64_t members, const float *scale);
+    /* Margin between the sigmoids of the target and of wrong members; rows, target and dscores as above, g(s) =
+     * 1 / (1 + e^-s). wrong[i]: that member (it is not the target); -1: all others; -2: the (first) highest
+     * other one. wrong NULL: all others.
+     * row_loss[i] = sum_w max(0, margin + g(s_w) - g(s_target));
+     * hit[i] = 1 if the target is the (first) highest of its row else 0;
+     * dscores: 0 where the max is 0.
+     * In place: dscores over scores. */
+    void (*margin_rank)(struct un_queue *q, float *row_loss, float *hit, float *dscores, const float *scores,
+                        const int32_t *start, const int32_t *target, const int32_t *wrong, int64_t n,
+                        int64_t members, float margin, const float *scale);
     /* KL to soft labels, logits f32, soft f16 or f32 [N,C].
      * unit (i,c) = p (log p - log softmax(logits)), 0 where p = 0; unit [N,C] is written when not NULL.
      * row_loss[i] = sum_c unit;

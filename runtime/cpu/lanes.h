@@ -148,6 +148,12 @@ UN_INLINE float un_lanes_log(float x) {
     return x <= 3.4028235e38f ? y : x + x; /* +inf and NaN */
 }
 
+/* ln(1 + e) for 0 <= e <= 1, error <= 4 ulp: what rounding 1 + e lost is put back by the last factor. */
+UN_INLINE float un_lanes_log1p(float e) {
+    float u = 1.0f + e, kept = u - 1.0f;
+    return kept == 0.0f ? e : un_lanes_log(u) * (e / kept);
+}
+
 /* tanh x, error <= 1.5 ulp */
 UN_INLINE float un_lanes_tanh(float x) {
     float a = fabsf(x), s = x * x;

@@ -76,6 +76,64 @@ void un_cpu_cross_entropy(struct un_queue *q, float *row_loss, float *hit, struc
                           target[i], dlogits.data ? *scale : 0.0f);
 }
 
+/* ---- cross-entropy over members ---- */
+
+static void zero_behind(float *dscores, const int32_t *start, int64_t n, int64_t members) {
+    const int64_t end = start[n];
+    if (dscores && end < members) memset(dscores + end, 0, (size_t)(members - end) * sizeof *dscores);
+}
+
+void un_cpu_segment_cross_entropy(struct un_queue *q, float *row_loss, float *hit, float *dscores,
+                                  const float *scores, const int32_t *start, const int32_t *target, int64_t n,
+                                  int64_t members, const float *scale) {
+#pragma omp parallel for schedule(static) num_threads(q->threads) if (n > 1 && members >= UN_CPU_PARALLEL_MIN)
+    for (int64_t i = 0; i < n; ++i)
+        cross_entropy_row(row_loss + i, hit + i, dscores ? dscores + start[i] : NULL, scores + start[i],
+                          start[i + 1] - start[i], target[i], dscores ? *scale : 0.0f);
+    zero_behind(dscores, start, n, members);
+}
+
+/* ---- binary cross-entropy ---- */
+
+/* e = e^-|x| gives the sigmoid, and log(1 + e), the loss beyond that of the corner at 0. */
+static void sigmoid_row(float *loss, float *hit, float *d, const float *x, int64_t n, const float *target,
+                        float scale) {
+    double total = 0.0;
+    *hit = n > 0 ? target[first_largest(x, n, un_lanes_max(x, n))] : 0.0f;
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        float u[BLOCK], g[BLOCK];
+        const int64_t m = block_length(n, i);
+        for (int64_t j = 0; j < m; ++j) {
+            const float z = x[i + j], e = un_lanes_exp(-fabsf(z)), t = target[i + j];
+            const float above = z < 0.0f ? 0.0f : z, sigmoid = (z < 0.0f ? e : 1.0f) / (1.0f + e);
+            u[j] = (above - z * t) + un_lanes_log1p(e);
+            g[j] = (sigmoid - t) * scale;
+        }
+        total += (double)un_lanes_sum(u, m);
+        if (d) memcpy(d + i, g, (size_t)m * sizeof *g);
+    }
+    *loss = (float)total;
+}
+
+static void no_row(float *loss, float *other, int64_t count, float *slope, int64_t n) {
+    *loss = 0.0f;
+    if (other) memset(other, 0, (size_t)count * sizeof *other);
+    if (slope) memset(slope, 0, (size_t)n * sizeof *slope);
+}
+
+void un_cpu_sigmoid_cross_entropy(struct un_queue *q, float *row_loss, float *hit, struct un_mat dlogits,
+                                  struct un_mat logits, struct un_mat target, const int32_t *row,
+                                  const float *scale) {
+    UN_ASSERT(target.type == UN_F32 && target.cols == logits.cols);
+#pragma omp parallel for schedule(static) num_threads(q->threads) if (worth_threads(logits))
+    for (int64_t i = 0; i < logits.rows; ++i)
+        if (row[i] < 0)
+            no_row(row_loss + i, hit + i, 1, row_or_null(dlogits, i), logits.cols);
+        else
+            sigmoid_row(row_loss + i, hit + i, row_or_null(dlogits, i), un_cpu_row(logits, i), logits.cols,
+                        un_cpu_row(target, i), dlogits.data ? *scale : 0.0f);
+}
+
 /* ---- rows of either float type, read by blocks ---- */
 
 static void read_block(float *to, struct un_mat m, int64_t row, int64_t col, int64_t n) {
@@ -178,12 +236,6 @@ static void square_row(float *loss, float *unit, float *slope, const float *x, i
     *loss = (float)total;
 }
 
-static void no_row(float *loss, float *unit, float *slope, int64_t n) {
-    *loss = 0.0f;
-    if (unit) memset(unit, 0, (size_t)n * sizeof *unit);
-    if (slope) memset(slope, 0, (size_t)n * sizeof *slope);
-}
-
 void un_cpu_squared_error(struct un_queue *q, float *row_loss, float *unit, struct un_mat dpred,
                           struct un_mat pred, struct un_mat feature, const int32_t *region,
                           const float *scale) {
@@ -192,7 +244,7 @@ void un_cpu_squared_error(struct un_queue *q, float *row_loss, float *unit, stru
     for (int64_t i = 0; i < pred.rows; ++i) {
         float *units = unit ? unit + i * pred.cols : NULL;
         if (region[i] < 0)
-            no_row(row_loss + i, units, row_or_null(dpred, i), pred.cols);
+            no_row(row_loss + i, units, pred.cols, row_or_null(dpred, i), pred.cols);
         else
             square_row(row_loss + i, units, row_or_null(dpred, i), un_cpu_row(pred, i), pred.cols, feature,
                        region[i], dpred.data ? *scale : 0.0f);

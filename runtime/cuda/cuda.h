@@ -133,6 +133,15 @@ void un_cuda_attention_bwd(struct un_queue *q, struct un_mat dqkv, struct un_mat
 
 void un_cuda_cross_entropy(struct un_queue *q, float *row_loss, float *hit, struct un_mat dlogits,
                            struct un_mat logits, const int32_t *target, const float *scale);
+void un_cuda_sigmoid_cross_entropy(struct un_queue *q, float *row_loss, float *hit, struct un_mat dlogits,
+                                   struct un_mat logits, struct un_mat target, const int32_t *row,
+                                   const float *scale);
+void un_cuda_segment_cross_entropy(struct un_queue *q, float *row_loss, float *hit, float *dscores,
+                                   const float *scores, const int32_t *start, const int32_t *target,
+                                   int64_t n, int64_t members, const float *scale);
+void un_cuda_margin_rank(struct un_queue *q, float *row_loss, float *hit, float *dscores, const float *scores,
+                         const int32_t *start, const int32_t *target, const int32_t *wrong, int64_t n,
+                         int64_t members, float margin, const float *scale);
 void un_cuda_kl_divergence(struct un_queue *q, float *row_loss, float *hit, float *unit,
                            struct un_mat dlogits, struct un_mat logits, struct un_mat soft,
                            const float *scale);

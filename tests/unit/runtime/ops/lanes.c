@@ -17,7 +17,8 @@ static const struct claim {
     const char *name;
     double ulp, absolute;
 } exp_claim = {"exp", 1.1, 0}, exp_neg_claim = {"exp_neg", 1.1, 0}, log_claim = {"log", 1.0, 1e-7},
-  tanh_claim = {"tanh", 1.5, 0}, gelu_claim = {"gelu", 1.0, 1e-7}, slope_claim = {"gelu_slope", 0, 1.5e-7};
+  log1p_claim = {"log1p", 4.0, 0}, tanh_claim = {"tanh", 1.5, 0}, gelu_claim = {"gelu", 1.0, 1e-7},
+  slope_claim = {"gelu_slope", 0, 1.5e-7};
 
 static double ulp_of(double want) {
     double a = fabs(want);
@@ -74,6 +75,9 @@ static float f_exp_neg(float x) {
 static float f_log(float x) {
     return un_lanes_log(x);
 }
+static float f_log1p(float x) {
+    return un_lanes_log1p(x);
+}
 static float f_tanh(float x) {
     return un_lanes_tanh(x);
 }
@@ -101,11 +105,15 @@ static bool in_exp_neg(float x) {
 static bool in_log(float x) {
     return !(fabsf(x) < 0x1p-126f && x != 0.0f);
 }
+static bool in_log1p(float x) {
+    return x != x || (x >= 0.0f && x <= 1.0f);
+}
 static void approximations(void **state) {
     (void)state;
     walk(&exp_claim, f_exp, exp, NULL);
     walk(&exp_neg_claim, f_exp_neg, exp, in_exp_neg);
     walk(&log_claim, f_log, log, in_log);
+    walk(&log1p_claim, f_log1p, log1p, in_log1p);
     walk(&tanh_claim, f_tanh, tanh, NULL);
     walk(&gelu_claim, f_gelu, w_gelu, NULL);
     walk(&slope_claim, f_slope, w_slope, NULL);
