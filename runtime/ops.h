@@ -180,6 +180,20 @@ struct un_ops {
                           const float *lse, struct un_mat qkv, const struct un_layout *layout, int64_t heads,
                           const struct un_dropout *drop);
 
+    /* Tokens of a sample, averaged with weights from a score each (f32).
+     * weight[t] = softmax of score over the tokens of t's sample, kept for the backward;
+     * out[s,:] = sum_t dropout(weight[t]) x[t,:] over the tokens of sample s, in order.
+     * Rows of no sample, or of a sample without tokens: zero. x, out and their gradients of one type.
+     * Dropout element: t. */
+    void (*attention_pool_fwd)(struct un_queue *q, struct un_mat out, float *weight, struct un_mat x,
+                               const float *score, const struct un_layout *layout,
+                               const struct un_dropout *drop);
+    /* dx[t,:] = dropout(weight[t]) dout[s,:];
+     * dscore[t] = weight[t] (g_t - sum_u weight[u] g_u), g_t = dropout factor of t * dout[s,:] . x[t,:]. */
+    void (*attention_pool_bwd)(struct un_queue *q, struct un_mat dx, float *dscore, struct un_mat dout,
+                               struct un_mat x, const float *weight, const struct un_layout *layout,
+                               const struct un_dropout *drop);
+
     /* ---- losses ---- */
 
     /* Each gives row losses (f32) and, when the gradient's data is set, the gradient of its input scaled by *scale, of

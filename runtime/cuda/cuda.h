@@ -131,6 +131,13 @@ void un_cuda_attention_bwd(struct un_queue *q, struct un_mat dqkv, struct un_mat
                            const float *lse, struct un_mat qkv, const struct un_layout *layout, int64_t heads,
                            const struct un_dropout *drop);
 
+void un_cuda_attention_pool_fwd(struct un_queue *q, struct un_mat out, float *weight, struct un_mat x,
+                                const float *score, const struct un_layout *layout,
+                                const struct un_dropout *drop);
+void un_cuda_attention_pool_bwd(struct un_queue *q, struct un_mat dx, float *dscore, struct un_mat dout,
+                                struct un_mat x, const float *weight, const struct un_layout *layout,
+                                const struct un_dropout *drop);
+
 void un_cuda_cross_entropy(struct un_queue *q, float *row_loss, float *hit, struct un_mat dlogits,
                            struct un_mat logits, const int32_t *target, const float *scale);
 void un_cuda_sigmoid_cross_entropy(struct un_queue *q, float *row_loss, float *hit, struct un_mat dlogits,
