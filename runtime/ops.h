@@ -180,6 +180,19 @@ struct un_ops {
                           const float *lse, struct un_mat qkv, const struct un_layout *layout, int64_t heads,
                           const struct un_dropout *drop);
 
+    /* Attention from one packed batch to another, sample s of queries to sample s of keys (as many samples).
+     * query [Tq,H], key_value [Tk,2H] = key | value; heads, out, lse and scaling as in attention_fwd, u over the tokens
+     * of the keys' sample.
+     * A query whose sample has no keys, and rows of no sample: zero.
+     * Dropout element: (t*A + a) * UN_MAX_SAMPLE_TOKENS + (u - start of the keys' sample). */
+    void (*cross_attention_fwd)(struct un_queue *q, struct un_mat out, float *lse, struct un_mat query,
+                                struct un_mat key_value, const struct un_layout *queries,
+                                const struct un_layout *keys, int64_t heads, const struct un_dropout *drop);
+    /* dquery [Tq,H] and dkey_value [Tk,2H] from dout; probabilities are recomputed from lse. */
+    void (*cross_attention_bwd)(struct un_queue *q, struct un_mat dquery, struct un_mat dkey_value,
+                                struct un_mat dout, struct un_mat out, const float *lse, struct un_mat query,
+                                struct un_mat key_value, const struct un_layout *queries,
+                                const struct un_layout *keys, int64_t heads, const struct un_dropout *drop);
     /* Tokens of a sample, averaged with weights from a score each (f32).
      * weight[t] = softmax of score over the tokens of t's sample, kept for the backward;
      * out[s,:] = sum_t dropout(weight[t]) x[t,:] over the tokens of sample s, in order.

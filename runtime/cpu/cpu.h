@@ -96,6 +96,13 @@ void un_cpu_attention_bwd(struct un_queue *q, struct un_mat dqkv, struct un_mat 
                           const float *lse, struct un_mat qkv, const struct un_layout *layout, int64_t heads,
                           const struct un_dropout *drop);
 
+void un_cpu_cross_attention_fwd(struct un_queue *q, struct un_mat out, float *lse, struct un_mat query,
+                                struct un_mat key_value, const struct un_layout *queries,
+                                const struct un_layout *keys, int64_t heads, const struct un_dropout *drop);
+void un_cpu_cross_attention_bwd(struct un_queue *q, struct un_mat dquery, struct un_mat dkey_value,
+                                struct un_mat dout, struct un_mat out, const float *lse, struct un_mat query,
+                                struct un_mat key_value, const struct un_layout *queries,
+                                const struct un_layout *keys, int64_t heads, const struct un_dropout *drop);
 void un_cpu_attention_pool_fwd(struct un_queue *q, struct un_mat out, float *weight, struct un_mat x,
                                const float *score, const struct un_layout *layout,
                                const struct un_dropout *drop);
