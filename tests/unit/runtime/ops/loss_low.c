@@ -87,6 +87,41 @@ static void cross_entropy(void **state) {
         un_harness_each(run_cross_entropy, &shapes[i]);
 }
 
+/* ---- sigmoids ---- */
+
+static void run_sigmoid(struct un_harness *h, const void *context) {
+    const struct shape *s = context;
+    struct un_low low = un_low_open();
+    struct un_mat logits = un_harness_mat_random(h, s->rows, s->cols, -9, 9),
+                  over = un_harness_mat_copy(h, logits);
+    struct un_mat target = un_harness_mat_random(h, s->rows, s->cols, 0, 1);
+    struct un_mat want = un_harness_mat(h, s->rows, s->cols), full = un_harness_mat(h, s->rows, s->cols);
+    struct un_mat half = un_harness_mat_of(h, UN_BF16, s->rows, s->cols);
+    struct scalars a = scalars_of(h, s->rows), b = scalars_of(h, s->rows), w = scalars_of(h, s->rows);
+    const int32_t *row = un_harness_ints(h, s->rows, -1, 3);
+    const float *scale = un_harness_random(h, 1, 0.3f, 0.3f);
+    low.cpu->ops->sigmoid_cross_entropy(low.q, w.loss, w.hit, want, logits, target, row, scale);
+    h->ops->sigmoid_cross_entropy(h->q, a.loss, a.hit, full, logits, target, row, scale);
+    h->ops->sigmoid_cross_entropy(h->q, b.loss, b.hit, half, logits, target, row, scale);
+    h->ops->sigmoid_cross_entropy(h->q, b.loss, b.hit, over, over, target, row, scale);
+    un_low_same("bf16 gradient", half, full);
+    un_harness_same("gradient in place", over, full);
+    un_harness_same("loss in place", un_mat32(b.loss, 1, s->rows), un_mat32(a.loss, 1, s->rows));
+    un_harness_same("hit", un_mat32(a.hit, 1, s->rows), un_mat32(w.hit, 1, s->rows));
+    near(h, "loss", un_mat32(a.loss, 1, s->rows), un_mat32(w.loss, 1, s->rows), loss_tolerance);
+    near(h, "gradient", full, want, gradient_tolerance);
+    un_low_close(&low);
+}
+
+static void sigmoids(void **state) {
+    static const struct shape shapes[] = {
+        {5, 3, UN_F32},    {9, 511, UN_F32},  {3, 512, UN_F32},  {3, 513, UN_F32},  {4, 3129, UN_F32},
+        {3, 4096, UN_F32}, {3, 4097, UN_F32}, {3, 4100, UN_F32}, {3, 9000, UN_F32},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; ++i) un_harness_each(run_sigmoid, &shapes[i]);
+}
+
 /* What no shortcut survives, in the last element of a row of each length. */
 static void extremes(void **state) {
     static const int64_t widths[] = {2, 513, 2052, 32772};
@@ -209,7 +244,7 @@ static void refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cross_entropy), cmocka_unit_test(extremes), cmocka_unit_test(kl_divergence),
-        cmocka_unit_test(squared_error), cmocka_unit_test(refused),
+        cmocka_unit_test(squared_error), cmocka_unit_test(sigmoids), cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
