@@ -87,6 +87,14 @@ static double now(void) {
       (struct un_queue * q, struct un_mat dqkv, struct un_mat dout, struct un_mat out, const float *lse,     \
        struct un_mat qkv, const struct un_layout *l, int64_t h, const struct un_dropout *d),                 \
       (q, dqkv, dout, out, lse, qkv, l, h, d))                                                               \
+    X(attention_pool_fwd,                                                                                    \
+      (struct un_queue * q, struct un_mat out, float *w, struct un_mat x, const float *s,                    \
+       const struct un_layout *l, const struct un_dropout *d),                                               \
+      (q, out, w, x, s, l, d))                                                                               \
+    X(attention_pool_bwd,                                                                                    \
+      (struct un_queue * q, struct un_mat dx, float *ds, struct un_mat dout, struct un_mat x,                \
+       const float *w, const struct un_layout *l, const struct un_dropout *d),                               \
+      (q, dx, ds, dout, x, w, l, d))                                                                         \
     X(cross_entropy,                                                                                         \
       (struct un_queue * q, float *l, float *h, struct un_mat dx, struct un_mat x, const int32_t *t,         \
        const float *s),                                                                                      \

@@ -107,6 +107,14 @@ WAITED(attention_bwd,
        (struct un_queue * q, struct un_mat dqkv, struct un_mat dout, struct un_mat out, const float *lse,
         struct un_mat qkv, const struct un_layout *layout, int64_t heads, const struct un_dropout *drop),
        (q, dqkv, dout, out, lse, qkv, layout, heads, drop))
+WAITED(attention_pool_fwd,
+       (struct un_queue * q, struct un_mat out, float *weight, struct un_mat x, const float *score,
+        const struct un_layout *layout, const struct un_dropout *drop),
+       (q, out, weight, x, score, layout, drop))
+WAITED(attention_pool_bwd,
+       (struct un_queue * q, struct un_mat dx, float *dscore, struct un_mat dout, struct un_mat x,
+        const float *weight, const struct un_layout *layout, const struct un_dropout *drop),
+       (q, dx, dscore, dout, x, weight, layout, drop))
 WAITED(cross_entropy,
        (struct un_queue * q, float *row_loss, float *hit, struct un_mat dlogits, struct un_mat logits,
         const int32_t *target, const float *scale),
@@ -172,6 +180,8 @@ static const struct un_ops waited = {
     .mask_features = mask_features,
     .attention_fwd = attention_fwd,
     .attention_bwd = attention_bwd,
+    .attention_pool_fwd = attention_pool_fwd,
+    .attention_pool_bwd = attention_pool_bwd,
     .cross_entropy = cross_entropy,
     .sigmoid_cross_entropy = sigmoid_cross_entropy,
     .segment_cross_entropy = segment_cross_entropy,
