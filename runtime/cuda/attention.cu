@@ -31,20 +31,6 @@ static bool is_sound(struct un_queue *q, struct un_mat out, struct un_mat qkv, c
     return out.rows > 0;
 }
 
-static struct un_attention call_of(const struct un_layout *layout, int64_t rows, int64_t heads,
-                                   const struct un_dropout *drop) {
-    struct un_attention c;
-    c.start = layout->start;
-    c.samples = (int)layout->samples;
-    c.heads = (int)heads;
-    c.least = 1;
-    c.most = (int)layout->longest;
-    c.rows = (int)rows;
-    c.drop = un_dropout_or_none(drop);
-    if (c.drop.threshold == 0) c.drop.scale = 1.0f;
-    return c;
-}
-
 static bool is_fast(struct un_mat out, struct un_mat qkv, int64_t heads) {
     return out.type == UN_BF16 && out.cols == 64 * heads && un_is_wide(out) && un_is_wide(qkv);
 }
@@ -52,7 +38,7 @@ static bool is_fast(struct un_mat out, struct un_mat qkv, int64_t heads) {
 void un_cuda_attention_fwd(struct un_queue *q, struct un_mat out, float *lse, struct un_mat qkv,
                            const struct un_layout *layout, int64_t heads, const struct un_dropout *drop) {
     if (!is_sound(q, out, qkv, layout, heads)) return;
-    const struct un_attention call = call_of(layout, out.rows, heads, drop);
+    const struct un_attention call = un_attention_call(layout, out.rows, heads, drop);
     if (is_fast(out, qkv, heads))
         un_attention_fwd_mma(q, out, lse, qkv, call);
     else
@@ -67,7 +53,7 @@ void un_cuda_attention_bwd(struct un_queue *q, struct un_mat dqkv, struct un_mat
         un_cuda_fail(q, UN_INTERNAL, "attention: operands of types %d and %d", dout.type, out.type);
         return;
     }
-    const struct un_attention call = call_of(layout, out.rows, heads, drop);
+    const struct un_attention call = un_attention_call(layout, out.rows, heads, drop);
     if (is_fast(out, qkv, heads) && is_fast(dout, dqkv, heads))
         un_attention_bwd_mma(q, dqkv, dout, out, lse, qkv, call);
     else

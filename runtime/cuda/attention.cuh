@@ -1,6 +1,6 @@
 /* Attention on the card: what its two paths share. attention.cu checks a call and chooses the path; the
  * kernels stand in attention_fwd.cu and attention_bwd.cu (bf16 heads of 64 columns, matrix instructions) and
- * in attention_plain.cu (everything else).
+ * in attention_plain.cu (everything else); attention between two batches is all plain, in attention_cross.cu.
  *
  * A block works on one head of one sample. The grid knows the count of samples and the longest of them only:
  * lengths are read on the card, blocks without work end at once. */
@@ -47,6 +47,21 @@ __device__ __forceinline__ un_attention_part un_attention_part_of(const un_atten
 }
 static inline unsigned un_attention_blocks(const un_attention &c, bool tail) {
     return (unsigned)((c.samples + (tail ? UN_ATTENTION_TAIL : 0)) * c.heads);
+}
+
+/* Host: a call for all samples of a layout, over so many rows. */
+static inline un_attention un_attention_call(const struct un_layout *layout, int64_t rows, int64_t heads,
+                                             const struct un_dropout *drop) {
+    struct un_attention c;
+    c.start = layout->start;
+    c.samples = (int)layout->samples;
+    c.heads = (int)heads;
+    c.least = 1;
+    c.most = (int)layout->longest;
+    c.rows = (int)rows;
+    c.drop = un_dropout_or_none(drop);
+    if (c.drop.threshold == 0) c.drop.scale = 1.0f;
+    return c;
 }
 
 /* Dropout group of the first eight keys of a query. */

@@ -87,6 +87,15 @@ static double now(void) {
       (struct un_queue * q, struct un_mat dqkv, struct un_mat dout, struct un_mat out, const float *lse,     \
        struct un_mat qkv, const struct un_layout *l, int64_t h, const struct un_dropout *d),                 \
       (q, dqkv, dout, out, lse, qkv, l, h, d))                                                               \
+    X(cross_attention_fwd,                                                                                   \
+      (struct un_queue * q, struct un_mat out, float *lse, struct un_mat x, struct un_mat kv,                \
+       const struct un_layout *l, const struct un_layout *k, int64_t h, const struct un_dropout *d),         \
+      (q, out, lse, x, kv, l, k, h, d))                                                                      \
+    X(cross_attention_bwd,                                                                                   \
+      (struct un_queue * q, struct un_mat dx, struct un_mat dkv, struct un_mat dout, struct un_mat out,      \
+       const float *lse, struct un_mat x, struct un_mat kv, const struct un_layout *l,                       \
+       const struct un_layout *k, int64_t h, const struct un_dropout *d),                                    \
+      (q, dx, dkv, dout, out, lse, x, kv, l, k, h, d))                                                       \
     X(attention_pool_fwd,                                                                                    \
       (struct un_queue * q, struct un_mat out, float *w, struct un_mat x, const float *s,                    \
        const struct un_layout *l, const struct un_dropout *d),                                               \
