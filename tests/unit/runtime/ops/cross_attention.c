@@ -294,8 +294,32 @@ static void no_samples(void **state) {
     run_each(&hollow);
 }
 
+/* What a sample gets does not depend on its neighbours, bit for bit; not a number stays in its sample. */
+static void samples_are_independent(void **state) {
+    static const int64_t lengths[2] = {17, 53}, key_lengths[2] = {5, 60};
+    struct un_harness h;
+    (void)state;
+    un_harness_open(&h, 2, NULL);
+    const struct un_layout queries = make_layout(&h, lengths, 2, 0),
+                           keys = make_layout(&h, key_lengths, 2, 0);
+    const struct un_layout one = make_layout(&h, lengths, 1, 0), one_key = make_layout(&h, key_lengths, 1, 0);
+    struct un_mat query = un_harness_mat_random(&h, 70, 20, -1, 1),
+                  kv = un_harness_mat_random(&h, 65, 40, -1, 1);
+    struct un_mat out = un_harness_mat(&h, 70, 20), out2 = un_harness_mat(&h, 17, 20);
+    float *lse = un_harness_poison(&h, 70 * 2), *lse2 = un_harness_poison(&h, 17 * 2);
+    ((float *)kv.data)[40 * kv.stride] = NAN;
+    h.ops->cross_attention_fwd(h.q, out, lse, query, kv, &queries, &keys, 2, NULL);
+    for (int64_t t = 0; t < 70; ++t) assert_int_equal(!!isnan(((float *)out.data)[t * out.stride]), t >= 17);
+    query.rows = out.rows = 17, kv.rows = 5;
+    h.ops->cross_attention_fwd(h.q, out2, lse2, query, kv, &one, &one_key, 2, NULL);
+    un_harness_same("out", out, out2);
+    un_harness_same("lse", un_mat32(lse, 1, 17 * 2), un_mat32(lse2, 1, 17 * 2));
+    un_harness_close(&h);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(shapes), cmocka_unit_test(longest_samples),
-                                       cmocka_unit_test(no_samples)};
+                                       cmocka_unit_test(no_samples),
+                                       cmocka_unit_test(samples_are_independent)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,5 @@
 /* Attention between two batches in bf16: what the f32 op gives from the same, already rounded numbers, each result
- * rounded once, to the bit (the backward is given the same out and lse). What a sample gets does not depend on its
- * neighbours. Refused: what no kernel reads. */
+ * rounded once, to the bit (the backward is given the same out and lse). Refused: what no kernel reads. */
 #include "tests/unit/runtime/ops/low.h"
 
 enum { SAMPLES = 4, QUERIES = 80, KEYS = 101 };
@@ -65,30 +64,6 @@ static void low(void **state) {
             un_harness_each(run_low, &shapes[i]);
 }
 
-/* The first sample by itself, and NaN in another one's keys. */
-static void samples_are_independent(void **state) {
-    static const int32_t start[2] = {0, 17}, key_start[2] = {0, 5};
-    struct un_harness h;
-    (void)state;
-    un_harness_open(&h, 2, NULL);
-    const struct sides both = make_sides(&h);
-    struct sides one = {{.samples = 1, .tokens = 17, .longest = 17},
-                        {.samples = 1, .tokens = 5, .longest = 5}};
-    one.queries.start = un_harness_put(&h, start, 2, sizeof *start);
-    one.keys.start = un_harness_put(&h, key_start, 2, sizeof *key_start);
-    struct un_mat query = un_harness_mat_random(&h, QUERIES, 20, -1, 1),
-                  kv = un_harness_mat_random(&h, KEYS, 40, -1, 1);
-    struct un_mat out = un_harness_mat(&h, QUERIES, 20), out2 = un_harness_mat(&h, 17, 20);
-    float *lse = un_harness_poison(&h, QUERIES * 2), *lse2 = un_harness_poison(&h, 17 * 2);
-    un_low_put(kv, 40, 0, NAN);
-    h.ops->cross_attention_fwd(h.q, out, lse, query, kv, &both.queries, &both.keys, 2, NULL);
-    assert_true(un_low_get(out, 17, 0) != un_low_get(out, 17, 0)); /* its keys are 38 to 97 */
-    query.rows = out.rows = 17, kv.rows = 5;
-    h.ops->cross_attention_fwd(h.q, out2, lse2, query, kv, &one.queries, &one.keys, 2, NULL);
-    un_harness_same("out", out, out2);
-    un_harness_close(&h);
-}
-
 static void refused(void **state) {
     static const int32_t start[2] = {0, 1};
     const struct un_layout layout = {.start = start, .samples = 1, .tokens = 1, .longest = 1};
@@ -114,7 +89,6 @@ static void refused(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(low), cmocka_unit_test(samples_are_independent),
-                                       cmocka_unit_test(refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(low), cmocka_unit_test(refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
