@@ -113,13 +113,13 @@ static double now(void) {
        const int32_t *r, const float *s),                                                                    \
       (q, l, h, dx, x, t, r, s))                                                                             \
     X(segment_cross_entropy,                                                                                 \
-      (struct un_queue * q, float *l, float *h, float *dx, const float *x, const int32_t *start,             \
+      (struct un_queue * q, float *l, float *h, float *dx, const float *x, const int32_t *first,             \
        const int32_t *t, int64_t n, int64_t members, const float *s),                                        \
-      (q, l, h, dx, x, start, t, n, members, s))                                                             \
+      (q, l, h, dx, x, first, t, n, members, s))                                                             \
     X(margin_rank,                                                                                           \
-      (struct un_queue * q, float *l, float *h, float *dx, const float *x, const int32_t *start,             \
+      (struct un_queue * q, float *l, float *h, float *dx, const float *x, const int32_t *first,             \
        const int32_t *t, const int32_t *w, int64_t n, int64_t members, float margin, const float *s),        \
-      (q, l, h, dx, x, start, t, w, n, members, margin, s))                                                  \
+      (q, l, h, dx, x, first, t, w, n, members, margin, s))                                                  \
     X(kl_divergence,                                                                                         \
       (struct un_queue * q, float *l, float *h, float *u, struct un_mat dx, struct un_mat x,                 \
        struct un_mat t, const float *s),                                                                     \
