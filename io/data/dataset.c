@@ -21,7 +21,7 @@ const char *const un_cache_kind_names[] = {"auto", "device", "host", "none", NUL
 static const char *const missing_choices[] = {"error", "skip", NULL};
 
 static const struct un_key data_keys[] = {
-    UN_KEY_INT(un_data_keys, max_txt_len, "60", 1, 65536, "words",
+    UN_KEY_INT(un_data_keys, max_txt_len, "60", 1, UN_TXT_LEN_MAX, "words",
                "longest text used, without [CLS] and [SEP]; longer ones are left out"),
     UN_KEY_FLOAT(un_data_keys, conf_th, "0.2", -1, 1, "",
                  "regions above this confidence are used; -1: exactly num_bb"),
@@ -54,7 +54,8 @@ static size_t index_bytes(const struct un_dataset *d, int64_t images, int64_t te
     return sizeof *d + (size_t)d->n_image_files * sizeof *d->image_files +
            (size_t)d->n_text_files * sizeof *d->text_files +
            (size_t)images * (sizeof *d->image + sizeof *d->image_text + (size_t)d->image_stride) +
-           (size_t)texts * (sizeof *d->text + (d->align ? sizeof *d->align : 0) + (size_t)d->text_stride);
+           (size_t)texts * (sizeof *d->text + (d->align ? sizeof *d->align : 0) + (size_t)d->text_stride) +
+           un_dataset_target_bytes(d, images, texts);
 }
 
 size_t un_dataset_bytes(const struct un_dataset *d) {
@@ -81,11 +82,10 @@ const char *un_dataset_text_id(const struct un_dataset *d, int64_t text) {
     return d->text_ids + (text - d->first_text) * d->text_stride;
 }
 int64_t un_dataset_lane_image(const struct un_dataset *d, int64_t lane) {
-    return d->info.images * lane / d->lanes;
+    return d->info.images_with_text * lane / d->lanes;
 }
 
-/* Cells [first, first + count) of `bytes` each, moved to memory of their own. NULL stays. */
-static enum un_status cut(void **cells, int64_t first, int64_t count, size_t bytes) {
+enum un_status un_dataset_cut(void **cells, int64_t first, int64_t count, size_t bytes) {
     if (!*cells) return UN_OK;
     char *part = un_alloc((size_t)count, bytes, "a rank's part of the index");
     if (!part) return UN_MEMORY;
@@ -95,13 +95,32 @@ static enum un_status cut(void **cells, int64_t first, int64_t count, size_t byt
     return UN_OK;
 }
 
-#define CUT(member, first, count, bytes)                                                                     \
-    do {                                                                                                     \
-        void *cells = d->member;                                                                             \
-        enum un_status cut_status = cut(&cells, first, count, bytes);                                        \
-        d->member = cells;                                                                                   \
-        UN_TRY(cut_status);                                                                                  \
-    } while (0)
+static enum un_status cut_ids(char **ids, int64_t first, int64_t count, int64_t stride) {
+    void *cells = *ids;
+    enum un_status status = un_dataset_cut(&cells, first, count, (size_t)stride);
+    *ids = cells;
+    return status;
+}
+
+/* A rank's texts have second images anywhere: the index of all images stays, with a note of its own ones. */
+static enum un_status note_own(struct un_dataset *d, int64_t begin, int64_t end) {
+    bool *own = d->targets.own = un_alloc((size_t)d->info.images, sizeof *own, "a rank's part of the index");
+    if (!own) return UN_MEMORY;
+    for (int64_t i = begin; i < end; ++i) own[i] = true;
+    for (int64_t t = d->image_text[begin]; t < d->image_text[end]; ++t)
+        if (d->targets.second[t] >= 0) own[d->targets.second[t]] = true;
+    return UN_OK;
+}
+
+static enum un_status keep_images(struct un_dataset *d, int64_t begin, int64_t end) {
+    if (d->targets.second) return note_own(d, begin, end);
+    UN_CUT(d->image, begin, end - begin);
+    UN_TRY(cut_ids(&d->image_ids, begin, end - begin, d->image_stride));
+    UN_CUT(d->image_text, begin, end - begin + 1);
+    d->first_image = begin;
+    d->kept_images = end - begin;
+    return UN_OK;
+}
 
 enum un_status un_dataset_keep(struct un_dataset *d, int64_t begin, int64_t end) {
     UN_ASSERT(d->first_image == 0 && d->kept_images == d->info.images && !d->cache);
@@ -109,14 +128,11 @@ enum un_status un_dataset_keep(struct un_dataset *d, int64_t begin, int64_t end)
         return un_fail(UN_INTERNAL, "data set %s: images [%lld, %lld) of %lld", d->name, (long long)begin,
                        (long long)end, (long long)d->info.images);
     int64_t first = d->image_text[begin], texts = d->image_text[end] - first;
-    CUT(image, begin, end - begin, sizeof *d->image);
-    CUT(image_ids, begin, end - begin, (size_t)d->image_stride);
-    CUT(image_text, begin, end - begin + 1, sizeof *d->image_text);
-    CUT(text, first, texts, sizeof *d->text);
-    CUT(text_ids, first, texts, (size_t)d->text_stride);
-    CUT(align, first, texts, sizeof *d->align);
-    d->first_image = begin;
-    d->kept_images = end - begin;
+    UN_TRY(keep_images(d, begin, end));
+    UN_CUT(d->text, first, texts);
+    UN_TRY(cut_ids(&d->text_ids, first, texts, d->text_stride));
+    UN_CUT(d->align, first, texts);
+    UN_TRY(un_dataset_keep_targets(d, first, texts));
     d->first_text = first;
     d->kept_texts = texts;
     return UN_OK;
@@ -125,6 +141,7 @@ enum un_status un_dataset_keep(struct un_dataset *d, int64_t begin, int64_t end)
 void un_dataset_close(struct un_dataset *d) {
     if (!d) return;
     un_cache_close(d->cache);
+    un_dataset_close_targets(d);
     for (int64_t i = 0; i < d->n_image_files; ++i) un_image_file_close(d->image_files + i);
     for (int64_t i = 0; i < d->n_text_files; ++i) un_text_file_close(d->text_files + i);
     un_free(d->image_files);

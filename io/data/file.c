@@ -107,6 +107,7 @@ void un_text_file_set_tries(struct un_text_file *f, int tries) {
     un_h5_set_tries(f->h5, tries);
     f->token.tries = f->align_token.tries = f->align_region.tries = tries;
     f->sentence.tries = f->sentence_offset.tries = tries;
+    un_target_columns_set_tries(&f->targets, tries);
 }
 
 void un_image_file_close(struct un_image_file *file) {
@@ -192,7 +193,7 @@ static enum un_status open_texts(struct un_text_file *file, const char *path) {
                              &file->token_offset));
     UN_TRY(open_alignment(file));
     UN_TRY(open_sentences(file));
-    return UN_OK;
+    return un_target_columns_open(file);
 }
 
 enum un_status un_text_file_open(struct un_text_file *file, const char *path) {
@@ -209,8 +210,10 @@ void un_text_file_drop_index(struct un_text_file *file) {
     un_free(file->image_ids);
     file->token_offset = file->align_offset = NULL;
     file->text_ids = file->image_ids = NULL;
+    un_target_columns_drop_index(&file->targets);
     close_unneeded(&file->h5, file->token.data || file->align_token.data || file->align_region.data ||
-                                  file->sentence.data || file->sentence_offset.data);
+                                  file->sentence.data || file->sentence_offset.data ||
+                                  un_target_columns_need_h5(&file->targets));
 }
 
 void un_text_file_close(struct un_text_file *file) {
@@ -220,6 +223,7 @@ void un_text_file_close(struct un_text_file *file) {
     un_column_close(&file->align_region);
     un_column_close(&file->sentence);
     un_column_close(&file->sentence_offset);
+    un_target_columns_close(&file->targets);
     un_h5_close(file->h5);
     if (file->fd >= 0) close(file->fd);
     un_free(file->path);

@@ -3,6 +3,7 @@
 #ifndef UN_IO_DATA_FILE_H
 #define UN_IO_DATA_FILE_H
 
+#include "io/data/target_columns.h"
 #include "io/data/vocab.h"
 #include "io/h5/column.h"
 
@@ -27,6 +28,7 @@ struct un_text_file {
     int64_t texts;
     bool aligned, has_sentence;
     struct un_column token, align_token, align_region, sentence, sentence_offset; /* i32 x 3, u8, i64 */
+    struct un_target_columns targets;
     /* the index, until un_text_file_drop_index */
     int64_t *token_offset; /* [texts + 1] */
     int64_t *align_offset; /* [texts + 1], NULL without alignment */

@@ -1,4 +1,5 @@
-/* What dataset.c (answers), dataset_open.c (checks, joins, orders) and dataset_read.c (rows) share. */
+/* What dataset.c (answers), dataset_open.c (checks), dataset_join.c (joins, orders), dataset_read.c (rows),
+ * dataset_cache.c and dataset_targets.c share. */
 #ifndef UN_IO_DATA_PRIVATE_H
 #define UN_IO_DATA_PRIVATE_H
 
@@ -19,6 +20,25 @@ struct un_text_ref {
 struct un_align_ref {
     int64_t first, count;
 };
+/* vcr: the parts of a text stand one after the other. */
+struct un_part_ref {
+    int64_t first;
+    int32_t length[UN_TEXT_PARTS];
+};
+
+/* What texts are asked; [kept_texts] each, NULL where the task has it not. */
+struct un_target_index {
+    struct un_align_ref *answers; /* vqa, ve */
+    int8_t *kind;
+    int32_t *label, *rationale;
+    int64_t *second; /* number of the image, -1: none */
+    struct un_part_ref *parts;
+    float (*box)[4], (*size)[2];
+    const struct un_text_file *named; /* whose answer names hold; NULL: no names */
+    /* [info.images] after un_dataset_keep: images that kept texts have; NULL: all. Second images lie
+     * anywhere, so the index of all images stays. */
+    bool *own;
+};
 
 struct un_dataset {
     char name[256];
@@ -38,6 +58,7 @@ struct un_dataset {
     struct un_cache *cache;     /* NULL: none */
     unsigned cached;            /* UN_CACHE_... */
     int64_t image_stride, text_stride;
+    struct un_target_index targets;
 };
 
 /* Numbers that were kept only: anything else is an own bug. */
@@ -48,6 +69,35 @@ static inline const struct un_image_ref *un_dataset_image(const struct un_datase
 static inline const struct un_text_ref *un_dataset_text(const struct un_dataset *d, int64_t text) {
     UN_ASSERT(text >= d->first_text && text - d->first_text < d->kept_texts);
     return d->text + (text - d->first_text);
+}
+
+/* io/data/dataset_join.c. All but the files. */
+enum un_status un_dataset_join(struct un_dataset *d, const struct un_data_keys *data);
+
+/* io/data/dataset_targets.c. Do two files ask the same? */
+enum un_status un_targets_agree(const struct un_target_columns *a, const char *path,
+                                const struct un_target_columns *b, const char *first_path);
+/* Of all text files: what info says of tasks, whose names hold. */
+void un_dataset_sum_up_tasks(struct un_dataset *d);
+/* All of the index but `second`, from the indices of the files. */
+enum un_status un_dataset_index_targets(struct un_dataset *d);
+/* Those of `texts` texts from `first` on stay. */
+enum un_status un_dataset_keep_targets(struct un_dataset *d, int64_t first, int64_t texts);
+void un_dataset_close_targets(struct un_dataset *d);
+size_t un_dataset_target_bytes(const struct un_dataset *d, int64_t images, int64_t texts);
+/* Cells [first, first + count) of `bytes` each, moved to memory of their own. NULL stays. */
+enum un_status un_dataset_cut(void **cells, int64_t first, int64_t count, size_t bytes);
+#define UN_CUT(pointer, first, count)                                                                        \
+    do {                                                                                                     \
+        void *cells = (pointer);                                                                             \
+        enum un_status cut_status = un_dataset_cut(&cells, first, count, sizeof *(pointer));                 \
+        (pointer) = cells;                                                                                   \
+        UN_TRY(cut_status);                                                                                  \
+    } while (0)
+
+/* Whose rows a cache holds. */
+static inline bool un_dataset_owns(const struct un_dataset *d, int64_t image) {
+    return !d->targets.own || d->targets.own[image];
 }
 
 /* io/data/dataset_cache.c. Found: copied out. Fill: rows that were just read and checked go in, if they have a
@@ -64,5 +114,9 @@ void un_dataset_done_soft(const struct un_dataset *d, int64_t image, bool good);
 const int32_t *un_dataset_cached_pairs(const struct un_dataset *d, int64_t text);
 int32_t *un_dataset_begin_pairs(const struct un_dataset *d, int64_t text);
 void un_dataset_done_pairs(const struct un_dataset *d, int64_t text, bool good);
+/* Soft answers (labels, then scores) or parts of a text, as the file has them. */
+const int32_t *un_dataset_cached_targets(const struct un_dataset *d, int64_t text);
+int32_t *un_dataset_begin_targets(const struct un_dataset *d, int64_t text);
+void un_dataset_done_targets(const struct un_dataset *d, int64_t text, bool good);
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef UN_IO_DATA_TARGETS_H
 #define UN_IO_DATA_TARGETS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Root attribute `task` of a text file; without it the texts are captions. */
@@ -15,6 +16,12 @@ enum un_task {
     UN_TASK_RETRIEVAL,
     UN_TASKS
 };
+extern const char *const un_task_names[UN_TASKS + 1]; /* "none", "vqa", ... and NULL */
+
+/* Soft answers of one text, at most. */
+enum { UN_TEXT_ANSWERS = 4096 };
+/* What a file says of a question whose kind is not told. */
+enum { UN_KIND_NOT_TOLD = 255, UN_KINDS = 3 };
 
 /* vcr: four answers, then four rationales. */
 enum { UN_VCR_CHOICES = 4, UN_TEXT_PARTS = 2 * UN_VCR_CHOICES };
@@ -35,5 +42,10 @@ struct un_targets {
     float box[4];  /* re: annotated box, x y width height in pixels */
     float size[2]; /* re: width and height of the image in pixels */
 };
+
+/* Why answer i of some with `num_answers` labels is not allowed, for a message; NULL: it is. */
+const char *un_targets_bad_answer(const int32_t *id, const float *score, int64_t i, int64_t num_answers);
+/* re: finite numbers, a box with an inside, an image with one. */
+bool un_targets_box_good(const float box[4], const float size[2]);
 
 #endif

@@ -120,15 +120,20 @@ static enum un_status check_offsets(const char *path, const char *name, const in
     return UN_OK;
 }
 
+enum un_status un_column_whole(const struct un_column_source *source, const struct un_field *field,
+                               enum un_type type, void **values) {
+    struct un_h5_shape shape;
+    UN_TRY(un_h5_read_all(source->h5, field->name, type, &shape, values));
+    return check_field(source->path, field, &shape);
+}
+
 enum un_status un_column_offsets(const struct un_column_source *source, const char *name, int64_t n,
                                  const char *of, int64_t total, int64_t **offset) {
-    struct un_h5_shape shape;
-    void *values;
+    void *values = NULL;
     const struct un_field field = {name, UN_H5_INT, 1, n + 1, 1};
-    UN_TRY(un_h5_read_all(source->h5, name, UN_I64, &shape, &values));
+    enum un_status status = un_column_whole(source, &field, UN_I64, &values);
     *offset = values;
-    UN_TRY(check_field(source->path, &field, &shape));
-    return check_offsets(source->path, name, *offset, n, of, total);
+    return status == UN_OK ? check_offsets(source->path, name, *offset, n, of, total) : status;
 }
 
 enum un_status un_column_ids(const struct un_column_source *source, const char *name, int64_t *n,

@@ -45,6 +45,9 @@ enum un_status un_column_read(const struct un_column *column, int64_t first, int
 /* Tells the system that these rows will soon be read; never fails. */
 void un_column_expect(const struct un_column *column, int64_t first, int64_t count);
 
+/* A whole dataset as it must be; un_free, also after an error (NULL or not). */
+enum un_status un_column_whole(const struct un_column_source *source, const struct un_field *field,
+                               enum un_type type, void **values);
 /* A whole dataset of offsets [n + 1] that starts at 0, never falls and ends at `total`, the rows of `of`;
  * un_free. */
 enum un_status un_column_offsets(const struct un_column_source *source, const char *name, int64_t n,

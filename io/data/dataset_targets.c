@@ -1,0 +1,219 @@
+/* What the texts of a data set are asked: the index of it, from the columns of its files, and the answers. */
+#include "io/data/private.h"
+#include "runtime/memory.h"
+#include <string.h>
+
+/* ---- files that must agree ---- */
+
+enum un_status un_targets_agree(const struct un_target_columns *a, const char *path,
+                                const struct un_target_columns *b, const char *first_path) {
+    if (a->task != b->task)
+        return un_fail(UN_DATA, "%s: task is %s, but %s in %s", path, un_task_names[a->task],
+                       un_task_names[b->task], first_path);
+    if (a->num_answers != b->num_answers)
+        return un_fail(UN_DATA, "%s: num_answers is %lld, but %lld in %s", path, (long long)a->num_answers,
+                       (long long)b->num_answers, first_path);
+    for (int64_t i = 0; a->answer_names && b->answer_names && i < a->num_answers; ++i) {
+        const char *one = a->answer_names + i * a->name_stride, *other = b->answer_names + i * b->name_stride;
+        if (strcmp(one, other) != 0)
+            return un_fail(UN_DATA, "%s: answer_name: row %lld is \"%s\", but \"%s\" in %s", path,
+                           (long long)i, one, other, first_path);
+    }
+    return UN_OK;
+}
+
+void un_dataset_sum_up_tasks(struct un_dataset *d) {
+    const struct un_target_columns *first = &d->text_files->targets;
+    d->info.task = first->task;
+    d->info.num_answers = first->num_answers;
+    d->info.has_kinds = true;
+    for (int64_t i = 0; i < d->n_text_files; ++i) {
+        const struct un_text_file *f = d->text_files + i;
+        d->info.has_kinds = d->info.has_kinds && f->targets.kind;
+        if (!d->targets.named && f->targets.answer_names) d->targets.named = f;
+    }
+}
+
+/* ---- the index ---- */
+
+static enum un_status take_memory(struct un_dataset *d) {
+    struct un_target_index *x = &d->targets;
+    size_t n = (size_t)d->info.texts;
+    enum un_task task = d->info.task;
+    const char *what = "what texts are asked";
+    bool labels = task == UN_TASK_NLVR2 || task == UN_TASK_VCR || task == UN_TASK_RE;
+    if (task == UN_TASK_VQA || task == UN_TASK_VE)
+        if (!(x->answers = un_alloc(n, sizeof *x->answers, what))) return UN_MEMORY;
+    if (task == UN_TASK_VQA && !(x->kind = un_alloc(n, sizeof *x->kind, what))) return UN_MEMORY;
+    if (labels && !(x->label = un_alloc(n, sizeof *x->label, what))) return UN_MEMORY;
+    if (task == UN_TASK_VCR) {
+        x->rationale = un_alloc(n, sizeof *x->rationale, what);
+        x->parts = un_alloc(n, sizeof *x->parts, what);
+        if (!x->rationale || !x->parts) return UN_MEMORY;
+    }
+    if (task == UN_TASK_RE) {
+        x->box = un_alloc(n, sizeof *x->box, what);
+        x->size = un_alloc(n, sizeof *x->size, what);
+        if (!x->box || !x->size) return UN_MEMORY;
+    }
+    return UN_OK;
+}
+
+static void index_text(struct un_target_index *x, int64_t text, const struct un_target_columns *c,
+                       int64_t row) {
+    if (x->answers) {
+        const int64_t *offset = c->answer_offset + row;
+        x->answers[text] = (struct un_align_ref){offset[0], offset[1] - offset[0]};
+    }
+    if (x->kind) x->kind[text] = c->kind ? (int8_t)c->kind[row] : (int8_t)-1;
+    if (x->label) x->label[text] = c->label[row];
+    if (x->rationale) x->rationale[text] = c->rationale[row];
+    if (x->parts) {
+        const int64_t *offset = c->part_offset + UN_TEXT_PARTS * row;
+        x->parts[text].first = offset[0];
+        for (int k = 0; k < UN_TEXT_PARTS; ++k)
+            x->parts[text].length[k] =
+                (int32_t)(offset[k + 1] - offset[k]); /* no text longer than the keys allow */
+    }
+    if (x->box) {
+        memcpy(x->box[text], c->box + 4 * row, sizeof x->box[text]);
+        memcpy(x->size[text], c->size + 2 * row, sizeof x->size[text]);
+    }
+}
+
+enum un_status un_dataset_index_targets(struct un_dataset *d) {
+    UN_TRY(take_memory(d));
+    for (int64_t i = 0; i < d->info.texts; ++i)
+        index_text(&d->targets, i, &d->text_files[d->text[i].file].targets, d->text[i].row);
+    return UN_OK;
+}
+
+enum un_status un_dataset_keep_targets(struct un_dataset *d, int64_t first, int64_t texts) {
+    struct un_target_index *x = &d->targets;
+    UN_CUT(x->answers, first, texts);
+    UN_CUT(x->kind, first, texts);
+    UN_CUT(x->label, first, texts);
+    UN_CUT(x->rationale, first, texts);
+    UN_CUT(x->second, first, texts);
+    UN_CUT(x->parts, first, texts);
+    UN_CUT(x->box, first, texts);
+    UN_CUT(x->size, first, texts);
+    return UN_OK;
+}
+
+void un_dataset_close_targets(struct un_dataset *d) {
+    struct un_target_index *x = &d->targets;
+    un_free(x->answers);
+    un_free(x->kind);
+    un_free(x->label);
+    un_free(x->rationale);
+    un_free(x->second);
+    un_free(x->parts);
+    un_free(x->box);
+    un_free(x->size);
+    un_free(x->own);
+}
+
+size_t un_dataset_target_bytes(const struct un_dataset *d, int64_t images, int64_t texts) {
+    const struct un_target_index *x = &d->targets;
+    size_t each = (x->answers ? sizeof *x->answers : 0) + (x->kind ? sizeof *x->kind : 0) +
+                  (x->label ? sizeof *x->label : 0) + (x->rationale ? sizeof *x->rationale : 0) +
+                  (x->second ? sizeof *x->second : 0) + (x->parts ? sizeof *x->parts : 0) +
+                  (x->box ? sizeof *x->box + sizeof *x->size : 0);
+    size_t bytes = (size_t)texts * each + (x->own ? (size_t)images * sizeof *x->own : 0);
+    for (int64_t i = 0; i < d->n_text_files; ++i) {
+        const struct un_target_columns *c = &d->text_files[i].targets;
+        if (c->answer_names) bytes += (size_t)(c->num_answers * c->name_stride);
+    }
+    return bytes;
+}
+
+/* ---- answers ---- */
+
+static int64_t place_of(const struct un_dataset *d, int64_t text) {
+    UN_ASSERT(text >= d->first_text && text - d->first_text < d->kept_texts);
+    return text - d->first_text;
+}
+
+int32_t un_dataset_text_label(const struct un_dataset *d, int64_t text) {
+    return d->targets.label ? d->targets.label[place_of(d, text)] : -1;
+}
+int32_t un_dataset_text_rationale(const struct un_dataset *d, int64_t text) {
+    return d->targets.rationale ? d->targets.rationale[place_of(d, text)] : -1;
+}
+int32_t un_dataset_text_kind(const struct un_dataset *d, int64_t text) {
+    return d->targets.kind ? d->targets.kind[place_of(d, text)] : -1;
+}
+int64_t un_dataset_text_second(const struct un_dataset *d, int64_t text) {
+    return d->targets.second ? d->targets.second[place_of(d, text)] : -1;
+}
+const float *un_dataset_text_box(const struct un_dataset *d, int64_t text) {
+    return d->targets.box ? d->targets.box[place_of(d, text)] : NULL;
+}
+const float *un_dataset_text_size(const struct un_dataset *d, int64_t text) {
+    return d->targets.size ? d->targets.size[place_of(d, text)] : NULL;
+}
+int64_t un_dataset_text_answers(const struct un_dataset *d, int64_t text) {
+    return d->targets.answers ? d->targets.answers[place_of(d, text)].count : 0;
+}
+int64_t un_dataset_text_part_length(const struct un_dataset *d, int64_t text, int part) {
+    UN_ASSERT(part >= 0 && part < UN_TEXT_PARTS);
+    return d->targets.parts ? d->targets.parts[place_of(d, text)].length[part] : 0;
+}
+
+const char *un_dataset_answer_name(const struct un_dataset *d, int64_t id) {
+    UN_ASSERT(id >= 0 && id < d->info.num_answers);
+    const struct un_text_file *f = d->targets.named;
+    return f ? f->targets.answer_names + id * f->targets.name_stride : NULL;
+}
+
+/* ---- rows ---- */
+
+enum un_status un_dataset_read_answers(struct un_dataset *d, int64_t text, int64_t capacity, int32_t *id,
+                                       float *score, int64_t *n) {
+    const struct un_text_ref *t = un_dataset_text(d, text);
+    int64_t count = *n = un_dataset_text_answers(d, text);
+    if (count == 0) return UN_OK;
+    if (count > capacity)
+        return un_fail(UN_INTERNAL, "data set %s: text %s: %lld answers, room for %lld", d->name,
+                       un_dataset_text_id(d, text), (long long)count, (long long)capacity);
+    size_t bytes = (size_t)count * sizeof *id;
+    const int32_t *found = un_dataset_cached_targets(d, text);
+    if (found) {
+        memcpy(id, found, bytes);
+        memcpy(score, found + count, bytes);
+        return UN_OK;
+    }
+    UN_TRY(un_target_columns_answers(d->text_files + t->file, un_dataset_text_id(d, text), t->row,
+                                     d->targets.answers[place_of(d, text)].first, count, id, score));
+    int32_t *place = un_dataset_begin_targets(d, text);
+    if (!place) return UN_OK;
+    memcpy(place, id, bytes);
+    memcpy(place + count, score, bytes);
+    un_dataset_done_targets(d, text, true);
+    return UN_OK;
+}
+
+/* Where there is a cache, the first part asked for brings in all of them. */
+enum un_status un_dataset_read_part(struct un_dataset *d, int64_t text, int part, int32_t *token) {
+    const struct un_text_file *f = d->text_files + un_dataset_text(d, text)->file;
+    int64_t length = un_dataset_text_part_length(d, text, part), before = 0, whole = 0;
+    if (length == 0) return UN_OK;
+    const struct un_part_ref *parts = d->targets.parts + place_of(d, text);
+    for (int k = 0; k < UN_TEXT_PARTS; ++k) {
+        if (k == part) before = whole;
+        whole += parts->length[k];
+    }
+    const char *id = un_dataset_text_id(d, text);
+    const int32_t *all = un_dataset_cached_targets(d, text);
+    int32_t *place = all ? NULL : un_dataset_begin_targets(d, text);
+    if (place) {
+        enum un_status status = un_target_columns_part(f, id, parts->first, whole, place);
+        un_dataset_done_targets(d, text, status == UN_OK);
+        UN_TRY(status);
+        all = place;
+    }
+    if (!all) return un_target_columns_part(f, id, parts->first + before, length, token);
+    memcpy(token, all + before, (size_t)length * sizeof *token);
+    return UN_OK;
+}
