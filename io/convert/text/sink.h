@@ -17,7 +17,9 @@ struct un_text_record {
     int64_t sentence_bytes;
     const int32_t *align_token, *align_region; /* [aligned] known word-region pairs, or NULL */
     int64_t aligned;
-    const struct un_targets *targets; /* of a task's text; NULL: captions */
+    /* Of a file with a task; what that does not use is not looked at. All texts have a second image or none has;
+     * answer_kind is written when some text tells its kind. */
+    const struct un_targets *targets;
 };
 
 struct un_text_sink_setup {
@@ -26,12 +28,12 @@ struct un_text_sink_setup {
     bool sentences, aligned;         /* which optional columns there are */
     enum un_task task;               /* decides the columns of targets */
     int64_t num_answers;             /* vqa, ve */
-    const char *const *answer_names; /* [num_answers] or NULL */
+    const char *const *answer_names; /* [num_answers] or NULL; copied */
 };
 /* UN_USAGE: OUT exists. Writes to OUT.partial. */
 enum un_status un_text_sink_open(struct un_text_sink **sink, const char *out,
                                  const struct un_text_sink_setup *setup);
-/* UN_DATA: an id out of the vocabulary's range, an empty id. */
+/* UN_DATA: an id out of the vocabulary's range, an empty id, a target that io/data/targets.h does not allow. */
 enum un_status un_text_sink_add(struct un_text_sink *sink, const struct un_text_record *record);
 int64_t un_text_sink_texts(const struct un_text_sink *sink);
 int64_t un_text_sink_tokens(const struct un_text_sink *sink);
