@@ -2,6 +2,7 @@
 #include "io/h5/h5.h"
 #include "runtime/memory.h"
 #include "runtime/rng.h"
+#include "tests/support/make_tasks.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -118,14 +119,14 @@ static enum un_status write_floats(struct un_h5 *f, const char *name, enum un_ty
 }
 
 static enum un_status write_regions(struct un_h5 *f, const struct make_files *m, const int64_t *offset) {
-    int64_t rows = offset[m->images];
+    int64_t images = m->images + m->bare_images, rows = offset[images];
     size_t n = (size_t)rows + 1;
     struct image_rows r = {un_alloc(n * (size_t)m->img_dim, 4, "features"), un_alloc(n * 6, 4, "boxes"),
                            un_alloc(n, 4, "confidences"),
                            un_alloc(n * (size_t)(m->classes + 1), 4, "soft labels")};
     enum un_status status = r.feature && r.box && r.confidence && r.soft ? UN_OK : UN_MEMORY;
     if (status != UN_OK) goto out;
-    for (int64_t i = 0; i < m->images; ++i)
+    for (int64_t i = 0; i < images; ++i)
         for (int64_t k = 0; k < offset[i + 1] - offset[i]; ++k) fill_region(m, i, k, offset[i] + k, &r);
     UN_TRY_GOTO(write_floats(f, "feature", m->feature_type, rows, m->img_dim, r.feature), out);
     UN_TRY_GOTO(write_floats(f, "box", UN_F32, rows, 6, r.box), out);
@@ -147,12 +148,13 @@ static enum un_status write_head(struct un_h5 *f, const char *format) {
 static enum un_status write_image_file(const struct make_files *m, const char *path) {
     struct un_h5 *f;
     enum un_status status = UN_OK;
+    int64_t images = m->images + m->bare_images;
     UN_TRY(un_h5_create(&f, path));
-    int64_t *offset = offsets(m, m->images, make_regions);
+    int64_t *offset = offsets(m, images, make_regions);
     if (!offset) UN_TRY_GOTO(UN_MEMORY, out);
     UN_TRY_GOTO(write_head(f, "uniter-images"), out);
-    UN_TRY_GOTO(write_ids(f, "image_id", m, m->images, 1, make_image_id), out);
-    UN_TRY_GOTO(un_h5_write_all(f, "region_offset", UN_I64, m->images + 1, 0, offset), out);
+    UN_TRY_GOTO(write_ids(f, "image_id", m, images, 1, make_image_id), out);
+    UN_TRY_GOTO(un_h5_write_all(f, "region_offset", UN_I64, images + 1, 0, offset), out);
     UN_TRY_GOTO(write_regions(f, m, offset), out);
     UN_TRY_GOTO(un_h5_commit(f), out);
 out:
@@ -230,6 +232,7 @@ static enum un_status write_text_file(const struct make_files *m, const char *pa
     UN_TRY_GOTO(write_ids(f, "image_id", m, texts, m->texts_per_image, make_image_id), out);
     UN_TRY_GOTO(write_words(f, m, offset, texts), out);
     if (m->sentence) UN_TRY_GOTO(write_sentences(f, m, texts), out);
+    UN_TRY_GOTO(make_task_columns(m, f, texts), out);
     UN_TRY_GOTO(un_h5_commit(f), out);
 out:
     un_free(offset);

@@ -3,6 +3,7 @@
 #ifndef UN_TESTS_SUPPORT_MAKE_FILES_H
 #define UN_TESTS_SUPPORT_MAKE_FILES_H
 
+#include "io/data/targets.h"
 #include "runtime/status.h"
 #include "runtime/tensor.h"
 
@@ -21,6 +22,11 @@ struct make_files {
     enum un_type feature_type; /* UN_F16 | UN_F32 */
     bool align, sentence;
     const char *prefix; /* of the image ids */
+    /* of a task: make_tasks.h says what the texts are asked */
+    enum un_task task;
+    int64_t num_answers; /* vqa, ve: at least 1 */
+    bool answer_names, no_labels;
+    int64_t bare_images; /* behind the others, without texts */
 };
 
 /* 6 images, 2 texts each, img_dim 16, 11 classes, vocabulary 50, 3..9 regions, 2..12 words, f16, sentences,
