@@ -24,6 +24,21 @@ static enum un_status read_image(struct un_dataset *d, int64_t image, void *rows
     return UN_OK;
 }
 
+static enum un_status read_targets(struct un_dataset *d, int64_t text, uint64_t *digest) {
+    int32_t id[UN_TEXT_ANSWERS];
+    float score[UN_TEXT_ANSWERS];
+    int64_t n;
+    const int32_t asked[] = {un_dataset_text_label(d, text), un_dataset_text_rationale(d, text),
+                             un_dataset_text_kind(d, text), (int32_t)un_dataset_text_second(d, text)};
+    add(digest, asked, sizeof asked);
+    UN_TRY(un_dataset_read_answers(d, text, UN_TEXT_ANSWERS, id, score, &n));
+    add(digest, id, (size_t)n * sizeof *id);
+    add(digest, score, (size_t)n * sizeof *score);
+    if (un_dataset_text_box(d, text)) add(digest, un_dataset_text_box(d, text), 4 * sizeof(float));
+    if (un_dataset_text_size(d, text)) add(digest, un_dataset_text_size(d, text), 2 * sizeof(float));
+    return UN_OK;
+}
+
 static enum un_status read_text(struct un_dataset *d, int64_t text, uint64_t *digest) {
     int32_t token[65536], word[64], region[64];
     char sentence[1024];
@@ -36,7 +51,11 @@ static enum un_status read_text(struct un_dataset *d, int64_t text, uint64_t *di
     UN_TRY(un_dataset_read_alignment(d, text, 64, word, region, &n));
     add(digest, word, (size_t)n * sizeof *word);
     add(digest, region, (size_t)n * sizeof *region);
-    return UN_OK;
+    for (int part = 0; part < UN_TEXT_PARTS; ++part) {
+        UN_TRY(un_dataset_read_part(d, text, part, token));
+        add(digest, token, (size_t)un_dataset_text_part_length(d, text, part) * sizeof *token);
+    }
+    return read_targets(d, text, digest);
 }
 
 static enum un_status read_rows(struct un_dataset *d, uint64_t *digest) {
@@ -46,6 +65,9 @@ static enum un_status read_rows(struct un_dataset *d, uint64_t *digest) {
     void *rows = un_alloc(widest + (size_t)info->img_label_dim * 2, 1, "rows");
     if (!rows) return UN_MEMORY;
     add(digest, &info->vocab, offsetof(struct un_vocab, tokenizer));
+    add(digest, &info->num_answers, sizeof info->num_answers);
+    for (int64_t i = 0; i < info->num_answers && un_dataset_answer_name(d, i); ++i)
+        add(digest, un_dataset_answer_name(d, i), strlen(un_dataset_answer_name(d, i)));
     for (int64_t i = 0; i < info->images && status == UN_OK; ++i) status = read_image(d, i, rows, digest);
     for (int64_t i = 0; i < info->texts && status == UN_OK; ++i) status = read_text(d, i, digest);
     un_free(rows);

@@ -127,11 +127,11 @@ struct extent {
 };
 
 /* Byte ranges of the values of contiguous datasets; everything else is metadata or unused. */
-static int value_extents(const char *path, struct extent extents[16]) {
+static int value_extents(const char *path, struct extent extents[32]) {
     hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     H5G_info_t info;
     int n = 0;
-    assert_true(file >= 0 && H5Gget_info(file, &info) >= 0 && info.nlinks <= 16);
+    assert_true(file >= 0 && H5Gget_info(file, &info) >= 0 && info.nlinks <= 32);
     for (hsize_t i = 0; i < info.nlinks; ++i) {
         char name[64];
         assert_true(
@@ -158,12 +158,15 @@ struct files {
     struct pair pair;             /* of bad files */
 };
 
-static void make_pairs(struct files *f, bool older) {
+static void make_pairs(struct files *f, bool older, enum un_task task) {
     static char paths[4][512];
     static const char *const names[4] = {"good.img.h5", "good.txt.h5", "bad.img.h5", "bad.txt.h5"};
     struct make_files m = make_files_default();
     m.images = 4;
     m.align = true;
+    m.task = task;
+    m.num_answers = task == UN_TASK_VQA ? 9 : 0;
+    m.answer_names = true;
     for (int i = 0; i < 4; ++i) snprintf(paths[i], sizeof paths[i], "%s", scratch(names[i]));
     *f = (struct files){{paths[0], paths[1]}, {paths[2], paths[3]}, {paths[2], paths[3], 0}};
     expect_ok(make_files(&m, f->good[0], f->good[1]));
@@ -176,32 +179,30 @@ static void make_pairs(struct files *f, bool older) {
     assert_int_equal(outcome_of(&f->pair), SAME);
 }
 
-/* Every flip is in one of the two files; three of four outside the values. */
-static void flip_bits(bool older) {
-    struct files f;
-    int64_t counts[2][OUTCOMES] = {{0}}; /* outside and among values */
-    make_pairs(&f, older);
-    for (int which = 0; which < 2; ++which) {
-        struct extent extents[16];
-        int n = value_extents(f.good[which], extents);
-        int64_t bytes = mutate_bytes(f.good[which]);
-        for (uint32_t k = 0, draw = 0; k < FLIPS; ++k) {
-            int64_t bit;
-            bool wanted = k % 4 == 0, among;
-            do {
-                bit = un_rng_below(un_rng(7, UN_RNG_TEST, (uint32_t)which, 0, 0, draw++).v[0],
-                                   (uint32_t)bytes * 8);
-                among = among_values(extents, n, bit / 8);
-            } while (among != wanted);
-            mutate_flip(f.bad[which], bit);
-            enum outcome outcome = outcome_of(&f.pair);
-            mutate_flip(f.bad[which], bit);
-            ++counts[among][outcome];
-            if (outcome >= OWN_FAULT || (!older && !among && outcome == OTHER))
-                print_message("%s: bit %lld of byte %lld: %s\n", f.bad[which], (long long)(bit % 8),
-                              (long long)(bit / 8), outcome_names[outcome]);
-        }
+/* `flips` flips in one of the two files, three of four outside the values. */
+static void flip_file(struct files *f, int which, uint32_t flips, bool older, int64_t counts[2][OUTCOMES]) {
+    struct extent extents[32];
+    int n = value_extents(f->good[which], extents);
+    int64_t bytes = mutate_bytes(f->good[which]);
+    for (uint32_t k = 0, draw = 0; k < flips; ++k) {
+        int64_t bit;
+        bool wanted = k % 4 == 0, among;
+        do {
+            bit =
+                un_rng_below(un_rng(7, UN_RNG_TEST, (uint32_t)which, 0, 0, draw++).v[0], (uint32_t)bytes * 8);
+            among = among_values(extents, n, bit / 8);
+        } while (among != wanted);
+        mutate_flip(f->bad[which], bit);
+        enum outcome outcome = outcome_of(&f->pair);
+        mutate_flip(f->bad[which], bit);
+        ++counts[among][outcome];
+        if (outcome >= OWN_FAULT || (!older && !among && outcome == OTHER))
+            print_message("%s: bit %lld of byte %lld: %s\n", f->bad[which], (long long)(bit % 8),
+                          (long long)(bit / 8), outcome_names[outcome]);
     }
+}
+
+static void judge(bool older, int64_t counts[2][OUTCOMES]) {
     print_message("%s format, one flipped bit:\n", older ? "older" : "newer");
     for (int o = 0; o < OUTCOMES; ++o)
         print_message("  %-20s %4lld outside values, %4lld among values\n", outcome_names[o],
@@ -211,6 +212,34 @@ static void flip_bits(bool older) {
                      0); /* values do not lead HDF5 anywhere */
     if (!older) assert_int_equal(counts[0][OTHER] + counts[0][LIBRARY_CRASH] + counts[0][LIBRARY_HANG], 0);
     assert_true(counts[0][REFUSED] > 0 && counts[1][REFUSED] > 0);
+}
+
+static void flip_bits(bool older) {
+    struct files f;
+    int64_t counts[2][OUTCOMES] = {{0}}; /* outside and among values */
+    make_pairs(&f, older, UN_TASK_NONE);
+    for (int which = 0; which < 2; ++which) flip_file(&f, which, FLIPS, older, counts);
+    judge(older, counts);
+}
+
+/* The same in text files with a task's columns. */
+static void flip_tasks(bool older) {
+    static const enum un_task tasks[] = {UN_TASK_VQA, UN_TASK_NLVR2, UN_TASK_VCR, UN_TASK_RE};
+    int64_t counts[2][OUTCOMES] = {{0}};
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; ++i) {
+        struct files f;
+        make_pairs(&f, older, tasks[i]);
+        flip_file(&f, 1, FLIPS / 2, older, counts);
+    }
+    judge(older, counts);
+}
+static void test_task_flips_newer(void **state) {
+    (void)state;
+    flip_tasks(false);
+}
+static void test_task_flips_older(void **state) {
+    (void)state;
+    flip_tasks(true);
 }
 
 static void test_flips_newer(void **state) {
@@ -229,7 +258,7 @@ static void test_truncated(void **state) {
     for (int older = 0; older < 2; ++older) {
         struct files f;
         uint64_t digest;
-        make_pairs(&f, older);
+        make_pairs(&f, older, UN_TASK_NONE);
         for (int which = 0; which < 2; ++which) {
             int64_t bytes = mutate_bytes(f.good[which]), lengths = 0;
             for (int64_t length = bytes - 1; length >= 0;
@@ -251,7 +280,7 @@ static void test_overwritten_tail(void **state) {
     for (int older = 0; older < 2; ++older) {
         struct files f;
         int64_t counts[OUTCOMES] = {0};
-        make_pairs(&f, older);
+        make_pairs(&f, older, UN_TASK_NONE);
         for (int which = 0; which < 2; ++which)
             for (int part = 1; part < 20; ++part)
                 for (int noise = 0; noise < 2; ++noise) {
@@ -290,10 +319,9 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_flips_newer),
-        cmocka_unit_test(test_flips_older),
-        cmocka_unit_test(test_overwritten_tail),
+        cmocka_unit_test(test_truncated),        cmocka_unit_test(test_flips_newer),
+        cmocka_unit_test(test_flips_older),      cmocka_unit_test(test_task_flips_newer),
+        cmocka_unit_test(test_task_flips_older), cmocka_unit_test(test_overwritten_tail),
     };
     return cmocka_run_group_tests_name("damaged data files", tests, set_up, tear_down);
 }
