@@ -53,7 +53,9 @@ out:
 static enum un_status check_text_file(const struct un_dataset *d, int64_t i) {
     const struct un_text_file *f = d->text_files + i, *first = d->text_files;
     UN_TRY(un_vocab_agree(&f->vocab, f->path, &first->vocab, first->path));
-    return un_targets_agree(&f->targets, f->path, &first->targets, first->path);
+    UN_TRY(un_target_columns_agree(&f->targets, f->path, &first->targets, first->path));
+    while (first < f && !first->targets.answer_names) ++first; /* who names answers first */
+    return un_target_columns_agree(&f->targets, f->path, &first->targets, first->path);
 }
 
 static enum un_status open_text_files(struct un_dataset *d, const struct un_strings *patterns,

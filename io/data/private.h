@@ -74,10 +74,7 @@ static inline const struct un_text_ref *un_dataset_text(const struct un_dataset 
 /* io/data/dataset_join.c. All but the files. */
 enum un_status un_dataset_join(struct un_dataset *d, const struct un_data_keys *data);
 
-/* io/data/dataset_targets.c. Do two files ask the same? */
-enum un_status un_targets_agree(const struct un_target_columns *a, const char *path,
-                                const struct un_target_columns *b, const char *first_path);
-/* Of all text files: what info says of tasks, whose names hold. */
+/* io/data/dataset_targets.c. Of all text files: what info says of tasks, whose names hold. */
 void un_dataset_sum_up_tasks(struct un_dataset *d);
 /* All of the index but `second`, from the indices of the files. */
 enum un_status un_dataset_index_targets(struct un_dataset *d);

@@ -204,6 +204,23 @@ void un_target_columns_close(struct un_target_columns *c) {
     c->answer_names = NULL;
 }
 
+enum un_status un_target_columns_agree(const struct un_target_columns *a, const char *path,
+                                       const struct un_target_columns *b, const char *first_path) {
+    if (a->task != b->task)
+        return un_fail(UN_DATA, "%s: task is %s, but %s in %s", path, un_task_names[a->task],
+                       un_task_names[b->task], first_path);
+    if (a->num_answers != b->num_answers)
+        return un_fail(UN_DATA, "%s: num_answers is %lld, but %lld in %s", path, (long long)a->num_answers,
+                       (long long)b->num_answers, first_path);
+    for (int64_t i = 0; a->answer_names && b->answer_names && i < a->num_answers; ++i) {
+        const char *one = a->answer_names + i * a->name_stride, *other = b->answer_names + i * b->name_stride;
+        if (strcmp(one, other) != 0)
+            return un_fail(UN_DATA, "%s: answer_name: row %lld is \"%s\", but \"%s\" in %s", path,
+                           (long long)i, one, other, first_path);
+    }
+    return UN_OK;
+}
+
 /* ---- rows ---- */
 
 static int64_t longest_part(const int64_t *offset, int first) {

@@ -33,6 +33,10 @@ bool un_target_columns_need_h5(const struct un_target_columns *c);
 void un_target_columns_drop_index(struct un_target_columns *c);
 void un_target_columns_close(struct un_target_columns *c);
 
+/* Do two files ask the same, of the same table of answers? UN_DATA names both. */
+enum un_status un_target_columns_agree(const struct un_target_columns *a, const char *path,
+                                       const struct un_target_columns *b, const char *first_path);
+
 /* Words of a text as data.max_txt_len counts them. vcr: four times the question and its longest answer, and the
  * longest rationale, as the authors' files of lengths say. */
 int64_t un_target_columns_words(const struct un_text_file *file, int64_t row);

@@ -3,6 +3,7 @@
 #include "io/inspect/inspect.h"
 #include "io/data/file.h"
 #include "io/inspect/histogram.h"
+#include "io/inspect/private.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"
 #include <math.h>
@@ -191,7 +192,16 @@ static enum un_status report_texts(const struct un_text_file *f, FILE *out) {
             (long long)v->random_lo, (long long)v->random_hi - 1);
     if (f->aligned)
         fprintf(out, "  alignment      %10lld pairs of word and region\n", (long long)f->align_token.rows);
+    if (f->targets.task != UN_TASK_NONE) {
+        char asked[256];
+        un_inspect_targets_say(f, asked, sizeof asked);
+        fprintf(out, "  task           %s\n", asked);
+    }
     print_lengths("words of a text", f->token_offset, f->texts, out);
+    if (f->targets.answer_offset) print_lengths("answers of a text", f->targets.answer_offset, f->texts, out);
+    if (f->targets.part_offset)
+        print_lengths("words of an answer or rationale", f->targets.part_offset, UN_TEXT_PARTS * f->texts,
+                      out);
     return print_captions(f, out);
 }
 

@@ -8,7 +8,7 @@
 /* Counts, histograms of lengths and regions, ranges of values, a few captions. */
 enum un_status un_inspect(const char *path, FILE *out);
 /* Every rule of the schema, every row finite, boxes inside [0,1], offsets monotone, soft labels sum to 1,
- * alignment in range. Prints the number of rows checked; the first break is the error (UN_DATA with row). */
+ * alignment in range, what a task asks of its texts. Prints the number of rows checked; the first break is the error (UN_DATA with row). */
 enum un_status un_verify(const char *path, FILE *out);
 
 /* The digest beside a file: FILE.xxh3, the line "xxh3-128 HEX  BYTES  NAME". Compares one that is there

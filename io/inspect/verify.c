@@ -3,6 +3,7 @@
 #include "io/data/values.h"
 #include "io/disk/ids.h"
 #include "io/inspect/inspect.h"
+#include "io/inspect/private.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"
 #include <math.h>
@@ -198,9 +199,14 @@ static enum un_status verify_text_rows(const struct un_text_file *f, FILE *out) 
     UN_TRY(each_block(&f->token, check_tokens, f));
     if (f->aligned) UN_TRY(verify_alignment(f));
     if (f->has_sentence) UN_TRY(verify_sentences(f));
+    UN_TRY(un_inspect_targets_check(f));
     fprintf(out, "%s: good: %lld texts, %lld words%s%s checked\n", f->path, (long long)f->texts,
             (long long)f->token.rows, f->aligned ? " with alignment" : "",
             f->has_sentence ? ", sentences" : "");
+    if (f->targets.task == UN_TASK_NONE) return UN_OK;
+    char asked[256];
+    un_inspect_targets_say(f, asked, sizeof asked);
+    fprintf(out, "%s: task %s\n", f->path, asked);
     return UN_OK;
 }
 
