@@ -45,8 +45,8 @@ void un_select_tell_missing(const struct un_select *select, const char *out);
  * files and rows; no image left. */
 enum un_status un_image_source_uniter(struct un_image_source **source, const char *const *paths, int n,
                                       struct un_select *select, const char *what);
-/* The same for text files: texts whose image is selected; sentences and alignment are kept, and all files
- * have them or none has. */
+/* The same for text files: texts whose (first) image is selected; sentences, alignment and what a task asks are
+ * kept, and all files have them or none has, of one task and one table of answers. */
 enum un_status un_select_texts(const char *const *paths, int n, const char *out, struct un_select *select,
                                const char *what, const struct un_image_import *how);
 

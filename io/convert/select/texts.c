@@ -1,8 +1,7 @@
 /* Texts of some files whose image is selected into one file, in order (select.h). Memory: the files' indices
  * and one text. */
 #include "io/convert/select/select.h"
-#include "io/convert/text/sink.h"
-#include "io/data/file.h"
+#include "io/convert/select/targets.h"
 #include "io/run/progress.h"
 #include "runtime/memory.h"
 
@@ -12,6 +11,7 @@
 struct buffers {
     void *token, *sentence, *align_token, *align_region;
     int64_t tokens, bytes, aligned; /* elements there is room for */
+    struct un_select_targets asked;
 };
 struct job {
     struct un_text_file *files;
@@ -22,17 +22,6 @@ struct job {
     struct buffers room;
 };
 
-static enum un_status make_room(void **buffer, int64_t *room, int64_t want, size_t size) {
-    int64_t more = want + want / 2 + 64;
-    if (want <= *room) return UN_OK;
-    un_free(*buffer);
-    *room = 0;
-    *buffer = un_alloc((size_t)more, size, "a text");
-    if (!*buffer) return UN_MEMORY;
-    *room = more;
-    return UN_OK;
-}
-
 static enum un_status read_sentence(const struct un_text_file *f, int64_t row, struct buffers *b,
                                     struct un_text_record *r) {
     int64_t offset[2];
@@ -41,7 +30,7 @@ static enum un_status read_sentence(const struct un_text_file *f, int64_t row, s
     int64_t bytes = offset[1] - offset[0];
     if (offset[0] < 0 || bytes < 0 || offset[1] > f->sentence.rows)
         return un_fail(UN_IO, "%s: sentence_offset: row %lld has changed", f->path, (long long)row);
-    UN_TRY(make_room(&b->sentence, &b->bytes, bytes + 1, 1));
+    UN_TRY(un_select_room(&b->sentence, &b->bytes, bytes + 1, 1));
     UN_TRY(un_column_read(&f->sentence, offset[0], bytes, b->sentence));
     r->sentence = b->sentence;
     r->sentence_bytes = bytes;
@@ -52,8 +41,8 @@ static enum un_status read_alignment(const struct un_text_file *f, int64_t row, 
                                      struct un_text_record *r) {
     if (!f->aligned) return UN_OK;
     int64_t first = f->align_offset[row], n = f->align_offset[row + 1] - first, room = b->aligned;
-    UN_TRY(make_room(&b->align_token, &room, n, sizeof(int32_t)));
-    UN_TRY(make_room(&b->align_region, &b->aligned, n, sizeof(int32_t)));
+    UN_TRY(un_select_room(&b->align_token, &room, n, sizeof(int32_t)));
+    UN_TRY(un_select_room(&b->align_region, &b->aligned, n, sizeof(int32_t)));
     UN_TRY(un_column_read(&f->align_token, first, n, b->align_token));
     UN_TRY(un_column_read(&f->align_region, first, n, b->align_region));
     r->align_token = b->align_token;
@@ -65,7 +54,7 @@ static enum un_status read_alignment(const struct un_text_file *f, int64_t row, 
 static enum un_status copy_text(struct job *j, const struct un_text_file *f, int64_t row) {
     struct buffers *b = &j->room;
     int64_t first = f->token_offset[row], n = f->token_offset[row + 1] - first;
-    UN_TRY(make_room(&b->token, &b->tokens, n, sizeof(int32_t)));
+    UN_TRY(un_select_room(&b->token, &b->tokens, n, sizeof(int32_t)));
     UN_TRY(un_column_read(&f->token, first, n, b->token));
     struct un_text_record r = {.text_id = f->text_ids + row * f->text_stride,
                                .image_id = f->image_ids + row * f->image_stride,
@@ -73,6 +62,7 @@ static enum un_status copy_text(struct job *j, const struct un_text_file *f, int
                                .tokens = n};
     UN_TRY(read_sentence(f, row, b, &r));
     UN_TRY(read_alignment(f, row, b, &r));
+    UN_TRY(un_select_targets_read(&b->asked, f, row, &r.targets));
     return un_text_sink_add(j->sink, &r);
 }
 
@@ -84,7 +74,14 @@ static enum un_status agree(const struct un_text_file *f, const struct un_text_f
         return un_fail(UN_DATA, "%s has %s%s, %s has %s", f->path, has ? "" : "no ",
                        sentences ? "sentences" : "alignment", first->path, has ? "none" : "some");
     }
-    return UN_OK;
+    const struct un_text_file *named = first;
+    while (named < f && !named->targets.answer_names) ++named;
+    UN_TRY(un_target_columns_agree(&f->targets, f->path, &first->targets, first->path));
+    UN_TRY(un_target_columns_agree(&f->targets, f->path, &named->targets, named->path));
+    bool has = f->targets.second_ids, had = first->targets.second_ids;
+    return has == had ? UN_OK
+                      : un_fail(UN_DATA, "%s has %ssecond images, %s has %s", f->path, has ? "" : "no ",
+                                first->path, has ? "none" : "some");
 }
 
 static enum un_status open_files(struct job *j, const char *const *paths, struct un_select *select) {
@@ -152,17 +149,43 @@ out:
     return status;
 }
 
+/* The first file that names its answers names those of all: they agree. */
+static enum un_status open_sink(struct job *j, const char *out, const char *what) {
+    const char **names;
+    const struct un_text_file *named = j->files;
+    for (int i = j->n - 1; i >= 0; --i)
+        if (j->files[i].targets.answer_names) named = j->files + i;
+    struct un_text_sink_setup setup = {.vocab = j->files[0].vocab,
+                                       .source = what,
+                                       .sentences = j->files[0].has_sentence,
+                                       .aligned = j->files[0].aligned};
+    enum un_status status = un_select_targets_setup(named, &setup, &names);
+    if (status == UN_OK) status = un_text_sink_open(&j->sink, out, &setup);
+    un_free(names);
+    return status;
+}
+
+/* A text goes where its first image goes; its second one may go elsewhere, and then both image files are needed. */
+static void tell_parted(const struct job *j, const char *out, struct un_select *select) {
+    int64_t parted = 0;
+    for (int i = 0; i < j->n; ++i) {
+        const struct un_target_columns *c = &j->files[i].targets;
+        for (int64_t row = 0; c->second_ids && row < j->files[i].texts; ++row)
+            parted += j->kept[i][row] && !un_select_has(select, c->second_ids + row * c->second_stride);
+    }
+    if (parted)
+        un_log(UN_LOG_WARN, "%s: the second images of %lld of %lld texts are not among those selected", out,
+               (long long)parted, (long long)j->texts);
+}
+
 static enum un_status select_texts(struct job *j, const char *const *paths, const char *out,
                                    struct un_select *select, const char *what,
                                    const struct un_image_import *how) {
     UN_TRY(open_files(j, paths, select));
     if (j->texts == 0) return un_fail(UN_DATA, "%s: none of %lld texts is selected", what, (long long)j->all);
     UN_TRY(check_twice(j));
-    const struct un_text_sink_setup setup = {.vocab = j->files[0].vocab,
-                                             .source = what,
-                                             .sentences = j->files[0].has_sentence,
-                                             .aligned = j->files[0].aligned};
-    UN_TRY(un_text_sink_open(&j->sink, out, &setup));
+    tell_parted(j, out, select);
+    UN_TRY(open_sink(j, out, what));
     UN_TRY(copy_all(j, out, how));
     UN_TRY(un_text_sink_commit(j->sink));
     if (!how->quiet)
@@ -186,5 +209,6 @@ enum un_status un_select_texts(const char *const *paths, int n, const char *out,
     un_free(j.room.sentence);
     un_free(j.room.align_token);
     un_free(j.room.align_region);
+    un_select_targets_free(&j.room.asked);
     return status;
 }
