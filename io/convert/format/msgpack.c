@@ -1,6 +1,8 @@
 /* The formats of MessagePack (specification of 2013), big-endian (msgpack.h). */
 #include "io/convert/format/msgpack.h"
 
+#include <string.h>
+
 static bool take_number(struct un_msgpack *in, int bytes, uint64_t *value) {
     if (un_msgpack_left(in) < (size_t)bytes) return false;
     *value = 0;
@@ -31,6 +33,18 @@ static bool take_integer(struct un_msgpack *in, struct un_msgpack_item *item, in
     return true;
 }
 
+static bool take_float(struct un_msgpack *in, struct un_msgpack_item *item, int bytes) {
+    uint64_t wide;
+    if (!take_number(in, bytes, &wide)) return false;
+    uint32_t narrow = (uint32_t)wide;
+    float single;
+    *item = (struct un_msgpack_item){.kind = UN_MSGPACK_FLOAT};
+    memcpy(&single, &narrow, sizeof single);
+    memcpy(&item->real, &wide, sizeof item->real);
+    if (bytes == 4) item->real = (double)single;
+    return true;
+}
+
 /* Lengths and counts of `bytes` bytes; extra: the type byte of an extension. */
 static bool take_sized(struct un_msgpack *in, struct un_msgpack_item *item, enum un_msgpack_kind kind,
                        int bytes) {
@@ -50,7 +64,7 @@ static bool take_long(struct un_msgpack *in, struct un_msgpack_item *item, unsig
     }
     if (byte <= 0xC6) return take_sized(in, item, UN_MSGPACK_BYTES, 1 << (byte - 0xC4));
     if (byte <= 0xC9) return take_sized(in, item, UN_MSGPACK_EXT, 1 << (byte - 0xC7));
-    if (byte <= 0xCB) return take_bytes(in, item, UN_MSGPACK_FLOAT, byte == 0xCA ? 4 : 8);
+    if (byte <= 0xCB) return take_float(in, item, byte == 0xCA ? 4 : 8);
     if (byte <= 0xCF) return take_integer(in, item, 1 << (byte - 0xCC), false);
     if (byte <= 0xD3) return take_integer(in, item, 1 << (byte - 0xD0), true);
     if (byte <= 0xD8) return take_bytes(in, item, UN_MSGPACK_EXT, 1 + (1ull << (byte - 0xD4)));

@@ -10,7 +10,7 @@ enum un_msgpack_kind {
     UN_MSGPACK_NIL,
     UN_MSGPACK_BOOL,
     UN_MSGPACK_INT,   /* within int64 */
-    UN_MSGPACK_FLOAT, /* its value is not kept */
+    UN_MSGPACK_FLOAT, /* of four or eight bytes */
     UN_MSGPACK_BYTES, /* str and bin: Python 2's and 3's writers differ in which they take */
     UN_MSGPACK_ARRAY,
     UN_MSGPACK_MAP,
@@ -19,6 +19,7 @@ enum un_msgpack_kind {
 struct un_msgpack_item {
     enum un_msgpack_kind kind;
     int64_t number; /* BOOL, INT */
+    double real;    /* FLOAT */
     int64_t count;  /* ARRAY: elements, MAP: pairs, which follow */
     const unsigned char *data;
     size_t bytes; /* BYTES, EXT */

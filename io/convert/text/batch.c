@@ -3,6 +3,7 @@
 #include "io/convert/workers.h"
 #include "runtime/memory.h"
 
+#include <stddef.h>
 #include <string.h>
 
 enum { CHUNK = 64 };
@@ -43,6 +44,44 @@ static enum un_status put(struct un_text_batch *b, const char *bytes, size_t n, 
     return UN_OK;
 }
 
+/* One after the other: the targets, their answers, scores and parts, the second image; the first at a place fit
+ * for all. */
+static enum un_status put_targets(struct un_text_batch *b, const struct un_targets *t, size_t *at) {
+    static const char zeros[_Alignof(max_align_t)];
+    size_t over = (b->bytes + 1) % sizeof zeros, place, n = (size_t)t->answers;
+    UN_TRY(put(b, zeros, (sizeof zeros - over) % sizeof zeros, &place)); /* put ends with a zero byte */
+    UN_TRY(put(b, (const char *)t, sizeof *t, at));
+    --b->bytes; /* numbers follow without that byte */
+    UN_TRY(put(b, (const char *)t->answer, n * sizeof *t->answer, &place));
+    --b->bytes;
+    UN_TRY(put(b, (const char *)t->score, n * sizeof *t->score, &place));
+    for (int k = 0; k < UN_TEXT_PARTS; ++k) {
+        --b->bytes;
+        UN_TRY(put(b, (const char *)t->part[k], (size_t)t->part_tokens[k] * sizeof *t->part[k], &place));
+    }
+    --b->bytes;
+    return put(b, t->second_image ? t->second_image : "", t->second_image ? strlen(t->second_image) : 0,
+               &place);
+}
+
+const struct un_targets *un_text_batch_targets(const struct un_text_batch *b,
+                                               const struct un_batch_text *text, struct un_targets *t) {
+    if (!text->has_targets) return NULL;
+    const char *at = b->pool + text->targets;
+    memcpy(t, at, sizeof *t);
+    at += sizeof *t;
+    t->answer = (const int32_t *)(const void *)at;
+    at += (size_t)t->answers * sizeof *t->answer;
+    t->score = (const float *)(const void *)at;
+    at += (size_t)t->answers * sizeof *t->score;
+    for (int k = 0; k < UN_TEXT_PARTS; ++k) {
+        t->part[k] = (const int32_t *)(const void *)at;
+        at += (size_t)t->part_tokens[k] * sizeof *t->part[k];
+    }
+    if (t->second_image) t->second_image = at;
+    return t;
+}
+
 static enum un_status reserve_tokens(struct un_text_batch *b, int64_t n) {
     int64_t room = b->token_room ? b->token_room : UN_BATCH_BYTES / 8;
     while (room < b->tokens + n) room *= 2;
@@ -53,7 +92,8 @@ static enum un_status reserve_tokens(struct un_text_batch *b, int64_t n) {
 }
 
 enum un_status un_text_batch_add(struct un_text_batch *b, const struct un_caption *caption,
-                                 const char *text_id, const char *image_id, const char *why) {
+                                 const char *text_id, const char *image_id, const struct un_targets *targets,
+                                 const char *why) {
     struct un_batch_text *t = &b->text[b->n];
     /* a token takes at least a byte of its text */
     int64_t tokens = why ? 0 : caption->token ? caption->tokens : (int64_t)caption->sentence_bytes;
@@ -72,6 +112,8 @@ enum un_status un_text_batch_add(struct un_text_batch *b, const struct un_captio
         t->tokens = tokens;
         if (tokens > 0) memcpy(b->token + t->token, caption->token, (size_t)tokens * sizeof *b->token);
     }
+    t->has_targets = !why && targets;
+    if (t->has_targets) UN_TRY(put_targets(b, targets, &t->targets));
     ++b->n;
     return UN_OK;
 }

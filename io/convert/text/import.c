@@ -87,10 +87,17 @@ static bool is_other_split(struct import *m, const struct un_caption *caption) {
     return strcmp(caption->split, m->how->split) != 0;
 }
 
+/* The id of the feature files that is meant; the same again with *why where there is none. */
+static const char *match(struct import *m, const char *image, const char **why) {
+    bool ambiguous;
+    const char *found = un_image_names_find(m->images, image, &ambiguous);
+    if (!found) *why = ambiguous ? "several images fit" : "no such image";
+    return found ? found : image;
+}
+
 static enum un_status take(struct import *m, const struct un_caption *caption) {
     const char *image = NULL, *why = NULL, *text_id = caption->text_id;
     char made[32];
-    bool ambiguous;
     ++m->read;
     if (m->how->split && m->how->split[0] && !caption->split)
         return un_fail(UN_USAGE, "split=%s: %s has no splits", m->how->split, m->source->name);
@@ -100,18 +107,18 @@ static enum un_status take(struct import *m, const struct un_caption *caption) {
         return UN_OK;
     }
     if (caption->why) why = caption->why;
-    if (!why && m->images) {
-        const char *found = un_image_names_find(m->images, image, &ambiguous);
-        if (found)
-            image = found;
-        else
-            why = ambiguous ? "several images fit" : "no such image";
+    struct un_targets targets, *asked = NULL;
+    if (!why && m->images) image = match(m, image, &why);
+    if (!why && caption->targets) {
+        targets = *caption->targets;
+        asked = &targets;
+        if (m->images && targets.second_image) targets.second_image = match(m, targets.second_image, &why);
     }
     if (!text_id) {
         snprintf(made, sizeof made, "%lld", (long long)m->read);
         text_id = made;
     }
-    return un_text_batch_add(&m->batch, caption, text_id, image, why);
+    return un_text_batch_add(&m->batch, caption, text_id, image, asked, why);
 }
 
 static enum un_status read_batch(struct import *m) {
@@ -135,12 +142,14 @@ static enum un_status write_batch(struct import *m) {
             UN_TRY(un_skipped_add(&m->skipped, t->line, text_id, image_id, t->why));
             continue;
         }
+        struct un_targets targets;
         const struct un_text_record record = {.text_id = text_id,
                                               .image_id = image_id,
                                               .token = b->token + t->token,
                                               .tokens = t->tokens,
                                               .sentence = t->has_sentence ? b->pool + t->sentence : NULL,
-                                              .sentence_bytes = (int64_t)t->sentence_bytes};
+                                              .sentence_bytes = (int64_t)t->sentence_bytes,
+                                              .targets = un_text_batch_targets(b, t, &targets)};
         UN_TRY(un_text_sink_add(m->sink, &record));
     }
     return UN_OK;
@@ -216,7 +225,10 @@ static enum un_status open_all(struct import *m) {
     const struct un_text_sink_setup setup = {.vocab = m->source->vocab ? *m->source->vocab
                                                                        : un_wordpiece_vocab(m->wordpiece),
                                              .source = m->source->name,
-                                             .sentences = m->source->sentences};
+                                             .sentences = m->source->sentences,
+                                             .task = m->source->task,
+                                             .num_answers = m->source->num_answers,
+                                             .answer_names = m->source->answer_names};
     int64_t threads = how->threads > 0 ? how->threads : un_workers_count();
     m->threads = threads > THREADS_MOST ? THREADS_MOST : (int)threads;
     UN_TRY(un_text_sink_open(&m->sink, m->out, &setup)); /* the first to say that OUT exists */

@@ -2,6 +2,7 @@
 #ifndef UN_IO_CONVERT_TEXT_SOURCE_H
 #define UN_IO_CONVERT_TEXT_SOURCE_H
 
+#include "io/data/targets.h"
 #include "io/data/vocab.h"
 
 /* Memory of the source, valid until the next call. */
@@ -16,8 +17,9 @@ struct un_caption {
     size_t sentence_bytes;
     const int32_t *token; /* already tokenised (LMDB), or NULL */
     int64_t tokens;
-    const char *split; /* Karpathy's split of the image ("train", "restval", ...), or NULL */
-    int64_t line;      /* line or record number from 1, for messages */
+    const struct un_targets *targets; /* of a source with a task, else NULL */
+    const char *split;                /* Karpathy's split of the image ("train", "restval", ...), or NULL */
+    int64_t line;                     /* line or record number from 1, for messages */
 };
 
 struct un_text_source;
@@ -32,12 +34,23 @@ struct un_text_source {
     int64_t bytes_total, bytes_done; /* for progress; 0 unknown */
     const struct un_vocab *vocab;    /* of a source that is already tokenised; else NULL */
     bool sentences;                  /* its captions have sentences */
+    enum un_task task;               /* of its texts */
+    int64_t num_answers;             /* vqa, ve */
+    const char *const *answer_names; /* [num_answers] or NULL */
 };
 void un_text_source_close(struct un_text_source *source); /* NULL allowed */
 
+struct un_text_lmdb {
+    int task;            /* enum un_task; -1: what the fields of the first record tell */
+    const char *answers; /* vqa, ve: a file {"answer": label, ...}; "" or NULL: the three of SNLI-VE, or 3129
+                            without names */
+    bool detected;       /* re: the regions are not those of images.json, no label is known */
+};
 /* The authors' txt_db: a folder with data.mdb and meta.json. The text's id is its key, the image's img_fname
- * or else what txt2img.json says; lengths must be those of id2len.json, if it is there. */
-enum un_status un_text_source_lmdb(struct un_text_source **source, const char *path);
+ * (one name, or those of both images) or else what txt2img.json says; lengths must be those of id2len.json, if it
+ * is there. re: with images.json. */
+enum un_status un_text_source_lmdb(struct un_text_source **source, const char *path,
+                                   const struct un_text_lmdb *how);
 /* COCO's captions_*.json, the Karpathy split (dataset_coco.json), one object with image and captions, or an
  * array of objects with image and caption(s). */
 enum un_status un_text_source_coco(struct un_text_source **source, const char *path);

@@ -44,7 +44,7 @@ static enum un_status one_batch(struct un_caption_lines *lines, struct un_text_b
         UN_TRY(un_caption_lines_next(lines, &text, &bytes, more));
         if (!*more) break;
         const struct un_caption caption = {.sentence = text, .sentence_bytes = bytes, .line = lines->number};
-        UN_TRY(un_text_batch_add(b, &caption, NULL, NULL, NULL));
+        UN_TRY(un_text_batch_add(b, &caption, NULL, NULL, NULL, NULL));
     }
     return UN_OK;
 }

@@ -7,9 +7,8 @@
 #include "io/convert/format/lmdb.h"
 #include "io/convert/text/import.h"
 #include "io/convert/text/private.h"
-#include "io/convert/text/txt_db_value.h"
-#include "io/disk/files.h"
-#include "io/disk/ids.h"
+#include "io/convert/text/txt_db_side.h"
+#include "io/convert/text/txt_db_task.h"
 #include "runtime/memory.h"
 
 #include <errno.h>
@@ -20,19 +19,6 @@
 
 enum { META_BYTES_MAX = 1 << 20 };
 
-/* An object {"id": number or text, ...} as a table. */
-struct side {
-    char path[UN_PATH_MAX];
-    char *pool; /* ids and texts */
-    size_t bytes, room;
-    size_t *key; /* [n] places in the pool, later as pointers in `id` */
-    size_t *text;
-    int64_t *number;
-    const char **id;
-    int64_t n, list_room;
-    struct un_idmap map;
-};
-
 struct source_txt_db {
     struct un_text_source source; /* first */
     char folder[UN_PATH_MAX];
@@ -40,75 +26,11 @@ struct source_txt_db {
     struct un_lmdb *db;
     struct un_lmdb_cursor *cursor;
     struct un_txt_reader *reader;
-    struct side lengths, images; /* map.slots NULL: not there, not read yet */
-    int64_t count, measured;     /* records; of them, those with a length */
+    struct un_txt_task task;
+    struct un_txt_side lengths, images;
+    int64_t count, measured; /* records; of them, those with a length */
     char text_id[UN_ID_MAX + 1], image_id[UN_ID_MAX + 1];
 };
-
-static void close_side(struct side *s) {
-    un_idmap_close(&s->map);
-    un_free(s->pool);
-    un_free(s->key);
-    un_free(s->text);
-    un_free(s->number);
-    un_free(s->id);
-    *s = (struct side){0};
-}
-
-static enum un_status pool_text(struct side *s, const char *text, size_t *at) {
-    size_t n = strlen(text) + 1, room = s->room ? s->room : 1 << 14;
-    while (room < s->bytes + n) room *= 2;
-    if (room > s->room) {
-        UN_TRY(un_grow((void **)&s->pool, s->room, room, 1, "a side file"));
-        s->room = room;
-    }
-    memcpy(s->pool + s->bytes, text, n);
-    *at = s->bytes;
-    s->bytes += n;
-    return UN_OK;
-}
-
-static enum un_status add_member(struct side *s, const struct un_json_item *item, bool texts) {
-    int64_t room = s->list_room ? 2 * s->list_room : 1024;
-    if (item->element || (texts ? !json_is_string(item->value) : !json_is_integer(item->value)))
-        return un_fail(UN_DATA, "%s: line %lld: %s: %s is wanted", s->path, (long long)item->line, item->key,
-                       texts ? "the name of one image" : "a whole number");
-    if (s->n == s->list_room) {
-        size_t old = (size_t)s->list_room, more = (size_t)room;
-        UN_TRY(un_grow((void **)&s->key, old, more, sizeof *s->key, "a side file"));
-        UN_TRY(un_grow((void **)&s->text, old, more, sizeof *s->text, "a side file"));
-        UN_TRY(un_grow((void **)&s->number, old, more, sizeof *s->number, "a side file"));
-        s->list_room = room;
-    }
-    UN_TRY(pool_text(s, item->key, &s->key[s->n]));
-    if (texts) UN_TRY(pool_text(s, json_string_value(item->value), &s->text[s->n]));
-    s->number[s->n++] = texts ? 0 : (int64_t)json_integer_value(item->value);
-    return UN_OK;
-}
-
-static enum un_status index_side(struct side *s) {
-    int64_t first, second;
-    s->id = un_alloc((size_t)s->n + 1, sizeof *s->id, "a side file");
-    if (!s->id) return UN_MEMORY;
-    for (int64_t i = 0; i < s->n; ++i) s->id[i] = s->pool + s->key[i];
-    UN_TRY(un_idmap_open(&s->map, s->id, s->n, &first, &second));
-    return first < 0 ? UN_OK : un_fail(UN_DATA, "%s: %s stands twice in it", s->path, s->id[first]);
-}
-
-static enum un_status read_side(struct side *s, const char *folder, const char *name, bool texts) {
-    struct un_json_items *items;
-    struct un_json_item item;
-    bool more = true;
-    UN_TRY(un_files_join(s->path, folder, name));
-    UN_TRY(un_json_items_open(&items, s->path, NULL, 0));
-    enum un_status status = UN_OK;
-    while (status == UN_OK && more) {
-        status = un_json_items_next(items, &item, &more);
-        if (status == UN_OK && more) status = add_member(s, &item, texts);
-    }
-    un_json_items_close(items);
-    return status == UN_OK ? index_side(s) : status;
-}
 
 /* ---- meta.json ---- */
 
@@ -137,7 +59,7 @@ static enum un_status take_meta(struct un_vocab *v, const json_t *meta, const ch
     UN_TRY(whole(json_object_get(meta, "MASK"), path, "MASK", &v->mask_id));
     UN_TRY(whole(json_array_get(range, 0), path, "v_range", &v->random_lo));
     UN_TRY(whole(json_array_get(range, 1), path, "v_range", &v->random_hi));
-    v->vocab_size = v->random_hi; /* the range ends where the vocabulary does */
+    v->vocab_size = v->random_hi; /* the range ends where the vocabulary does, but for the persons of vcr */
     for (int i = 0; i < 3 && !v->tokenizer[0]; ++i) {
         const char *name = json_string_value(json_object_get(meta, names[i]));
         if (name) snprintf(v->tokenizer, sizeof v->tokenizer, "%.63s", name);
@@ -168,7 +90,7 @@ static enum un_status set_image(struct source_txt_db *s, const struct un_txt_val
     const char *image = value->image;
     size_t n = value->image_bytes;
     if (!image) {
-        if (!s->images.map.slots) UN_TRY(read_side(&s->images, s->folder, "txt2img.json", true));
+        if (!s->images.map.slots) UN_TRY(un_txt_side_read(&s->images, s->folder, "txt2img.json", true));
         int64_t at = un_idmap_find(&s->images.map, s->text_id);
         if (at < 0)
             return un_fail(UN_DATA, "%s: text %s has no image: no img_fname, and it is not in txt2img.json",
@@ -224,6 +146,7 @@ static enum un_status take_record(struct source_txt_db *s, const struct un_lmdb_
         if (fault) un_caption_reject(caption, fault);
     }
     UN_TRY(set_image(s, &value, caption));
+    UN_TRY(un_txt_task_take(&s->task, where, &value, caption));
     return check_length(s, caption);
 }
 
@@ -244,8 +167,8 @@ static enum un_status next_record(struct un_text_source *source, struct un_capti
     return take_record(s, &item, caption);
 }
 
-/* Has the first record a sentence? Then all must have one. */
-static enum un_status look_first(struct source_txt_db *s) {
+/* Has the first record a sentence? Then all must have one. And it tells the task. */
+static enum un_status look_first(struct source_txt_db *s, const struct un_text_lmdb *how) {
     struct un_lmdb_item item;
     struct un_txt_value value;
     bool more;
@@ -254,12 +177,17 @@ static enum un_status look_first(struct source_txt_db *s) {
     if (!more) return un_fail(UN_DATA, "%s: no texts in it", s->source.name);
     UN_TRY(un_txt_value_read(s->reader, s->source.name, item.value, item.value_bytes, &value));
     s->source.sentences = value.sentence != NULL;
+    UN_TRY(un_txt_task_open(&s->task, s->folder, &value, how));
+    s->source.task = s->task.task;
+    s->source.num_answers = s->task.num_answers;
+    s->source.answer_names = s->task.names;
+    if (s->task.task == UN_TASK_VCR) s->vocab.vocab_size += UN_VCR_PERSONS;
     un_lmdb_cursor_close(s->cursor);
     s->cursor = NULL;
     return un_lmdb_cursor_open(s->db, &s->cursor, true);
 }
 
-static enum un_status open_db(struct source_txt_db *s, const char *path) {
+static enum un_status open_db(struct source_txt_db *s, const char *path, const struct un_text_lmdb *how) {
     char side[UN_PATH_MAX];
     struct stat info;
     un_text_source_name(&s->source, "lmdb", path);
@@ -270,10 +198,12 @@ static enum un_status open_db(struct source_txt_db *s, const char *path) {
     UN_TRY(un_lmdb_open(&s->db, path));
     if (stat(un_lmdb_path(s->db), &info) == 0) s->source.bytes_total = (int64_t)info.st_size;
     UN_TRY(un_txt_reader_open(&s->reader));
-    UN_TRY(look_first(s));
+    UN_TRY(look_first(s, how));
     UN_TRY(un_files_join(side, path, "id2len.json"));
-    return access(side, F_OK) == 0 || errno != ENOENT ? read_side(&s->lengths, path, "id2len.json", false)
-                                                      : UN_OK;
+    if (s->task.task == UN_TASK_VCR) return UN_OK; /* its lengths count answers too */
+    return access(side, F_OK) == 0 || errno != ENOENT
+               ? un_txt_side_read(&s->lengths, path, "id2len.json", false)
+               : UN_OK;
 }
 
 static void close_db(struct un_text_source *source) {
@@ -281,18 +211,20 @@ static void close_db(struct un_text_source *source) {
     un_lmdb_cursor_close(s->cursor);
     un_lmdb_close(s->db);
     un_txt_reader_close(s->reader);
-    close_side(&s->lengths);
-    close_side(&s->images);
+    un_txt_task_close(&s->task);
+    un_txt_side_close(&s->lengths);
+    un_txt_side_close(&s->images);
     un_free(s);
 }
 
-enum un_status un_text_source_lmdb(struct un_text_source **source, const char *path) {
+enum un_status un_text_source_lmdb(struct un_text_source **source, const char *path,
+                                   const struct un_text_lmdb *how) {
     static const struct un_text_source_ops ops = {next_record, close_db};
     struct source_txt_db *s = un_alloc(1, sizeof *s, "a txt_db");
     *source = NULL;
     if (!s) return UN_MEMORY;
     s->source.ops = &ops;
-    enum un_status status = open_db(s, path);
+    enum un_status status = open_db(s, path, how);
     if (status != UN_OK)
         close_db(&s->source);
     else
