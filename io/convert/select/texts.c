@@ -1,5 +1,6 @@
 /* Texts of some files whose image is selected into one file, in order (select.h). Memory: the files' indices
  * and one text. */
+#include "io/convert/select/columns.h"
 #include "io/convert/select/select.h"
 #include "io/convert/select/targets.h"
 #include "io/run/progress.h"
@@ -19,6 +20,7 @@ struct job {
     uint8_t **kept; /* of each file [texts] */
     int64_t texts, all;
     struct un_text_sink *sink;
+    struct un_select_columns *columns; /* that are not known */
     struct buffers room;
 };
 
@@ -160,6 +162,9 @@ static enum un_status open_sink(struct job *j, const char *out, const char *what
                                        .sentences = j->files[0].has_sentence,
                                        .aligned = j->files[0].aligned};
     enum un_status status = un_select_targets_setup(named, &setup, &names);
+    if (status == UN_OK) status = un_select_columns_open(&j->columns, j->files, j->n, j->kept, &setup);
+    setup.more = un_select_columns_write;
+    setup.context = j->columns;
     if (status == UN_OK) status = un_text_sink_open(&j->sink, out, &setup);
     un_free(names);
     return status;
@@ -199,6 +204,7 @@ enum un_status un_select_texts(const char *const *paths, int n, const char *out,
     struct job j = {.n = n};
     enum un_status status = select_texts(&j, paths, out, select, what, how);
     un_text_sink_close(j.sink);
+    un_select_columns_close(j.columns);
     for (int i = 0; i < n; ++i) {
         if (j.files && j.files[i].path) un_text_file_close(j.files + i);
         if (j.kept) un_free(j.kept[i]);

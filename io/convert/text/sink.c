@@ -42,15 +42,26 @@ const struct un_text_column un_text_columns[UN_SPOOLS] = {
     [UN_SPOOL_IMAGE_SIZE] = {"image_size", UN_F32, 2, UN_NEED_TASK, OF_BOXES},
 };
 
-static bool wanted(const struct un_text_sink *k, int column) {
+static bool belongs(const struct un_text_sink_setup *setup, int column) {
     const struct un_text_column *c = &un_text_columns[column];
     switch (c->need) {
-    case UN_NEED_SENTENCES: return k->setup.sentences;
-    case UN_NEED_ALIGNMENT: return k->setup.aligned;
-    case UN_NEED_TASK: return c->tasks >> k->setup.task & 1;
+    case UN_NEED_SENTENCES: return setup->sentences;
+    case UN_NEED_ALIGNMENT: return setup->aligned;
+    case UN_NEED_TASK: return c->tasks >> setup->task & 1;
     case UN_NEED_ALWAYS: break;
     }
     return true;
+}
+
+static bool wanted(const struct un_text_sink *k, int column) {
+    return belongs(&k->setup, column);
+}
+
+bool un_text_sink_knows(const struct un_text_sink_setup *setup, const char *column) {
+    bool asks = setup->task == UN_TASK_VQA || setup->task == UN_TASK_VE;
+    for (int c = 0; c < UN_SPOOLS; ++c)
+        if (strcmp(un_text_columns[c].name, column) == 0) return belongs(setup, c);
+    return asks && strcmp(column, "answer_name") == 0;
 }
 
 /* Of the wanted ones, those that some text has something for. */
@@ -224,6 +235,7 @@ static enum un_status write_file(struct un_text_sink *k, struct un_h5 *file) {
         UN_TRY(c < UN_SPOOL_IDS ? un_sink_write_ids(k, file, (enum un_text_spool)c)
                                 : write_numbers(k, file, (enum un_text_spool)c));
     }
+    if (k->setup.more) UN_TRY(k->setup.more(k->setup.context, file));
     UN_TRY(check_absent(k->out));
     return un_h5_commit(file);
 }

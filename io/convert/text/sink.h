@@ -5,6 +5,7 @@
 
 #include "io/data/targets.h"
 #include "io/data/vocab.h"
+#include "io/h5/h5.h"
 
 struct un_text_sink;
 
@@ -29,7 +30,13 @@ struct un_text_sink_setup {
     enum un_task task;               /* decides the columns of targets */
     int64_t num_answers;             /* vqa, ve */
     const char *const *answer_names; /* [num_answers] or NULL; copied */
+    /* Further columns, written behind the others before the file stands; NULL: none. */
+    enum un_status (*more)(void *context, struct un_h5 *file);
+    void *context;
 };
+/* Is it a column of such a file? */
+bool un_text_sink_knows(const struct un_text_sink_setup *setup, const char *column);
+
 /* UN_USAGE: OUT exists. Writes to OUT.partial. */
 enum un_status un_text_sink_open(struct un_text_sink **sink, const char *out,
                                  const struct un_text_sink_setup *setup);
