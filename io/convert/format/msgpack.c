@@ -34,11 +34,12 @@ static bool take_integer(struct un_msgpack *in, struct un_msgpack_item *item, in
 }
 
 static bool take_float(struct un_msgpack *in, struct un_msgpack_item *item, int bytes) {
+    const unsigned char *data = in->at;
     uint64_t wide;
     if (!take_number(in, bytes, &wide)) return false;
     uint32_t narrow = (uint32_t)wide;
     float single;
-    *item = (struct un_msgpack_item){.kind = UN_MSGPACK_FLOAT};
+    *item = (struct un_msgpack_item){.kind = UN_MSGPACK_FLOAT, .data = data, .bytes = (size_t)bytes};
     memcpy(&single, &narrow, sizeof single);
     memcpy(&item->real, &wide, sizeof item->real);
     if (bytes == 4) item->real = (double)single;

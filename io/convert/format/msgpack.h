@@ -22,7 +22,7 @@ struct un_msgpack_item {
     double real;    /* FLOAT */
     int64_t count;  /* ARRAY: elements, MAP: pairs, which follow */
     const unsigned char *data;
-    size_t bytes; /* BYTES, EXT */
+    size_t bytes; /* BYTES, EXT, FLOAT */
 };
 struct un_msgpack {
     const unsigned char *at, *end;

@@ -214,6 +214,26 @@ static void item(const char *bytes, size_t n, enum un_msgpack_kind kind, int64_t
     assert_int_equal(un_msgpack_left(&in), 0);
 }
 
+static void test_msgpack_floats(void **state) {
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t n;
+        double value;
+    } cases[] = {{"\xcb\x3f\xe8\0\0\0\0\0\0", 9, 0.75},
+                 {"\xcb\xc0\x00\0\0\0\0\0\0", 9, -2},
+                 {"\xca\x3e\x80\0\0", 5, 0.25},
+                 {"\xca\xc1\x20\0\0", 5, -10}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        struct un_msgpack in = {(const unsigned char *)cases[i].bytes,
+                                (const unsigned char *)cases[i].bytes + cases[i].n};
+        struct un_msgpack_item it;
+        assert_true(un_msgpack_next(&in, &it));
+        assert_int_equal(it.kind, UN_MSGPACK_FLOAT);
+        assert_true(it.real == cases[i].value);
+    }
+}
+
 static void test_msgpack(void **state) {
     (void)state;
     struct un_msgpack in;
@@ -246,8 +266,9 @@ static void test_msgpack(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_headers), cmocka_unit_test(test_bad_headers), cmocka_unit_test(test_npz),
-        cmocka_unit_test(test_base64),  cmocka_unit_test(test_msgpack),
+        cmocka_unit_test(test_headers), cmocka_unit_test(test_bad_headers),
+        cmocka_unit_test(test_npz),     cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_msgpack), cmocka_unit_test(test_msgpack_floats),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     scratch_remove();
