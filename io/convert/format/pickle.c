@@ -1,0 +1,215 @@
+/* The loop over a pickle's opcodes (pickle.h): each family has a function; what none of them knows is
+ * refused.
+ *
+ * Memory: a value a push, in blocks that are given back at once; an opcode is a byte at least, so that is
+ * bounded by the file. Circles cannot be made: a container that was fetched from the memo or put into
+ * another one is closed, and a closed one is not changed. */
+#include "io/convert/format/pickle_private.h"
+#include "io/disk/files.h"
+#include "runtime/memory.h"
+
+#include <string.h>
+
+enum { BLOCK = 1 << 18, STOP = '.', PROTO = 0x80, FRAME = 0x95, PROTOCOL_MAX = 5 };
+
+struct un_pickle_block {
+    struct un_pickle_block *before;
+    size_t used, room;
+    _Alignas(16) unsigned char bytes[];
+};
+
+enum un_status un_pickle_wrong(const struct un_pickle *p, const char *what) {
+    return un_fail(UN_DATA, "%s: byte %zu: %s", p->name, p->op, what);
+}
+
+void *un_pickle_take(struct un_pickle *p, size_t bytes) {
+    size_t want = (bytes + 15) & ~(size_t)15;
+    struct un_pickle_block *b = p->block;
+    if (!b || b->room - b->used < want) {
+        size_t room = want > BLOCK ? want : BLOCK;
+        b = un_alloc(1, sizeof *b + room, "values of a pickle");
+        if (!b) return NULL;
+        *b = (struct un_pickle_block){.before = p->block, .room = room};
+        p->block = b;
+    }
+    b->used += want;
+    return b->bytes + (b->used - want);
+}
+
+void un_pickle_block_free(struct un_pickle_block *block) {
+    while (block) {
+        struct un_pickle_block *before = block->before;
+        un_free(block);
+        block = before;
+    }
+}
+
+enum un_status un_pickle_push(struct un_pickle *p, struct un_pickle_value *value) {
+    if (p->depth == p->stack_room) {
+        size_t room = p->stack_room ? 2 * p->stack_room : 256;
+        UN_TRY(un_grow((void **)&p->stack, p->stack_room, room, sizeof *p->stack, "the stack of a pickle"));
+        p->stack_room = room;
+    }
+    p->stack[p->depth++] = value;
+    return UN_OK;
+}
+
+enum un_status un_pickle_new(struct un_pickle *p, enum un_pickle_kind kind, struct un_pickle_value **value) {
+    if (++p->values > UN_PICKLE_VALUES_MAX) return un_pickle_wrong(p, "more than 16 million values");
+    if (!(*value = un_pickle_take(p, sizeof **value))) return UN_MEMORY;
+    **value = (struct un_pickle_value){.kind = (uint8_t)kind};
+    return UN_OK;
+}
+
+enum un_status un_pickle_make(struct un_pickle *p, enum un_pickle_kind kind, struct un_pickle_value **value) {
+    struct un_pickle_value *v = NULL;
+    UN_TRY(un_pickle_new(p, kind, &v));
+    if (value) *value = v;
+    return un_pickle_push(p, v);
+}
+
+/* ---- what follows an opcode ---- */
+
+enum un_status un_pickle_bytes(struct un_pickle *p, uint64_t n, const unsigned char **bytes) {
+    if (n > p->n - p->at) return un_pickle_wrong(p, "the file is cut short in what follows this opcode");
+    *bytes = p->bytes + p->at;
+    p->at += (size_t)n;
+    return UN_OK;
+}
+
+enum un_status un_pickle_little(struct un_pickle *p, int bytes, uint64_t *value) {
+    const unsigned char *at = NULL;
+    UN_TRY(un_pickle_bytes(p, (uint64_t)bytes, &at));
+    *value = 0;
+    for (int i = bytes - 1; i >= 0; --i) *value = *value << 8 | at[i];
+    return UN_OK;
+}
+
+enum un_status un_pickle_line(struct un_pickle *p, const char **text, size_t *n) {
+    const unsigned char *first = p->bytes + p->at, *end = memchr(first, '\n', p->n - p->at);
+    if (!end) return un_pickle_wrong(p, "the file is cut short in what follows this opcode");
+    *text = (const char *)first;
+    *n = (size_t)(end - first);
+    p->at += *n + 1;
+    return UN_OK;
+}
+
+/* ---- opcodes ---- */
+
+/* Opcodes that make more than plain data, or that writers of plain data have no use for. */
+static const char *refused(unsigned char op) {
+    static const struct {
+        unsigned char op;
+        const char *name;
+    } names[] = {
+        {'c', "GLOBAL"},      {'R', "REDUCE"},
+        {'b', "BUILD"},       {'i', "INST"},
+        {'o', "OBJ"},         {0x81, "NEWOBJ"},
+        {0x92, "NEWOBJ_EX"},  {0x93, "STACK_GLOBAL"},
+        {0x82, "EXT1"},       {0x83, "EXT2"},
+        {0x84, "EXT4"},       {'P', "PERSID"},
+        {'Q', "BINPERSID"},   {0x8F, "EMPTY_SET"},
+        {0x90, "ADDITEMS"},   {0x91, "FROZENSET"},
+        {0x96, "BYTEARRAY8"}, {0x97, "NEXT_BUFFER"},
+        {'0', "POP"},         {'1', "POP_MARK"},
+        {'2', "DUP"},         {0x98, "READONLY_BUFFER"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; ++i)
+        if (names[i].op == op) return names[i].name;
+    return NULL;
+}
+
+static enum un_status no_data(const struct un_pickle *p, unsigned char op) {
+    const char *name = refused(op);
+    if (name)
+        return un_fail(UN_DATA, "%s: byte %zu: opcode %s (0x%02x) is refused: only plain data is read",
+                       p->name, p->op, name, op);
+    return un_fail(UN_DATA, "%s: byte %zu: 0x%02x is no opcode of a pickle", p->name, p->op, op);
+}
+
+static enum un_status head(struct un_pickle *p, unsigned char op, bool *mine) {
+    uint64_t value = 0;
+    *mine = op == PROTO || op == FRAME;
+    if (!*mine) return UN_OK;
+    UN_TRY(un_pickle_little(p, op == PROTO ? 1 : 8, &value));
+    if (op == PROTO && value > PROTOCOL_MAX) return un_pickle_wrong(p, "a protocol later than 5");
+    if (op == FRAME && value > p->n - p->at)
+        return un_pickle_wrong(p, "the file is cut short in what follows this opcode");
+    return UN_OK;
+}
+
+static enum un_status one(struct un_pickle *p, unsigned char op) {
+    static enum un_status (*const family[])(struct un_pickle *, unsigned char, bool *) = {
+        un_pickle_memo, un_pickle_text, un_pickle_container, un_pickle_number, head};
+    bool mine = false;
+    for (size_t i = 0; i < sizeof family / sizeof *family && !mine; ++i) UN_TRY(family[i](p, op, &mine));
+    return mine ? UN_OK : no_data(p, op);
+}
+
+static enum un_status read_all(struct un_pickle *p) {
+    for (;;) {
+        p->op = p->at;
+        if (p->at == p->n) return un_pickle_wrong(p, "the file is cut short here: no STOP");
+        unsigned char op = p->bytes[p->at++];
+        if (op == STOP) break;
+        UN_TRY(one(p, op));
+    }
+    if (p->depth != 1 || !p->stack[0]) return un_pickle_wrong(p, "not one value is left at STOP");
+    if (p->at != p->n) return un_pickle_wrong(p, "something follows STOP");
+    p->top = p->stack[0];
+    return UN_OK;
+}
+
+enum un_status un_pickle_parse(struct un_pickle **pickle, const char *name, const void *bytes, size_t n) {
+    struct un_pickle *p = *pickle = un_alloc(1, sizeof *p, "a pickle");
+    if (!p) return UN_MEMORY;
+    p->bytes = bytes;
+    p->n = n;
+    enum un_status status = (p->name = un_strdup(name)) ? UN_OK : UN_MEMORY;
+    if (status == UN_OK && n == 0) status = un_fail(UN_DATA, "%s: is empty", name);
+    if (status == UN_OK) status = read_all(p);
+    p->bytes = NULL;
+    if (status == UN_OK) return UN_OK;
+    un_pickle_close(p);
+    *pickle = NULL;
+    return status;
+}
+
+enum un_status un_pickle_open(struct un_pickle **pickle, const char *path) {
+    char *bytes;
+    size_t n = 0;
+    *pickle = NULL;
+    UN_TRY(un_files_read(path, UN_PICKLE_BYTES_MAX, &bytes, &n));
+    enum un_status status = un_pickle_parse(pickle, path, bytes, n);
+    un_free(bytes);
+    return status;
+}
+
+void un_pickle_close(struct un_pickle *p) {
+    if (!p) return;
+    un_pickle_block_free(p->block);
+    un_free(p->name);
+    un_free(p->stack);
+    un_free(p->memo);
+    un_free(p);
+}
+
+const struct un_pickle_value *un_pickle_top(const struct un_pickle *p) {
+    return p->top;
+}
+
+const struct un_pickle_value *un_pickle_member(const struct un_pickle_value *dict, const char *key,
+                                               bool *twice) {
+    const struct un_pickle_value *found = NULL;
+    size_t n = strlen(key);
+    *twice = false;
+    if (!dict || dict->kind != UN_PICKLE_DICT) return NULL;
+    for (uint32_t i = 0; i < dict->n; ++i) {
+        const struct un_pickle_value *k = dict->is.item[2 * i];
+        if (k->kind != UN_PICKLE_TEXT || k->n != n || memcmp(k->is.text, key, n) != 0) continue;
+        *twice = found != NULL;
+        found = dict->is.item[2 * i + 1];
+        if (*twice) break;
+    }
+    return found;
+}
