@@ -33,6 +33,7 @@ WINGS = {
     "io/convert/format": ["io/convert", "io/disk"],
     "io/convert/token": ["io/convert/format", "io/data", "io/run"],
     "io/convert/text": ["io/convert/token"],
+    "io/convert/task": ["io/convert/text"],
     "io/convert/image": ["io/convert/format", "io/data", "io/run"],
     "io/convert/pixels": ["io/convert", "io/disk"],
     "io/convert/world": ["io/convert/text", "io/convert/image", "io/synth"],
@@ -43,7 +44,7 @@ WINGS = {
     "launch/job": ["launch/traffic", "io/weights", "runtime/device"],
     "launch/train": ["launch/job", "io/score"],
     "launch/tools": ["launch/process", "model/net", "model/detector", "io/weights", "io/inspect", "io/report",
-                     "io/convert/world", "io/convert/select", "io/convert/pixels"],
+                     "io/convert/world", "io/convert/select", "io/convert/task", "io/convert/pixels"],
 }
 
 HIDDEN = {"runtime/cpu", "runtime/cuda"}  # only wings that name them see them: not passed on
@@ -76,8 +77,8 @@ MPI = r"comm/comm_mpi\w*(\.c|_private\.h)"
 NCCL = r"comm/comm_nccl\w*(\.c|_private\.h)"
 CUDA = rf"runtime/cuda/.*|{NCCL}"
 HDF5 = r"io/h5/(.*\.c|(\w+_)?private\.h)"  # what the others see of io/h5 names nothing of it
-UTF8 = r"io/convert/(format|token|world)/.*"
-JSON = r"io/(run|checkpoint|weights|convert/format|convert/image)/.*"
+UTF8 = r"io/convert/(format|task|token|world)/.*"
+JSON = r"io/(run|checkpoint|weights|convert/format|convert/image|convert/task)/.*"
 
 # Headers of libraries: name, <header>, files that may include it, how to say where.
 HEADERS = [
@@ -88,8 +89,8 @@ HEADERS = [
     ("lmdb", r"lmdb\.h", r"io/convert/format/.*", "io/convert/format"),
     ("zip", r"zip\.h", r"io/convert/format/.*", "io/convert/format"),
     ("lz4", r"lz4.*", r"io/convert/text/.*", "io/convert/text"),
-    ("utf8proc", r"utf8proc\.h", UTF8, "io/convert/{format,token,world}"),
-    ("json", r"jansson\.h", JSON, "io/{run,checkpoint,weights,convert/format,convert/image}"),
+    ("utf8proc", r"utf8proc\.h", UTF8, "io/convert/{format,task,token,world}"),
+    ("json", r"jansson\.h", JSON, "io/{run,checkpoint,weights,convert/format,convert/image,convert/task}"),
     ("xxhash", r"xxhash\.h", r"io/.*", "io"),
     ("yaml", r"yaml\.h", r"runtime/config/yaml\w*\.c", "runtime/config/yaml*.c"),
     ("blas", r"cblas.*|openblas.*|omp\.h", r"runtime/cpu/.*", "runtime/cpu"),
@@ -115,7 +116,7 @@ WORDS = [
     ("lmdb", r"\b(?:mdb|MDB)_\w+", r"io/convert/format/.*", "LMDB belongs in io/convert/format"),
     ("zip", r"\b(?:zip|ZIP)_\w+", r"io/convert/format/.*", "ZIP belongs in io/convert/format"),
     ("lz4", r"\bLZ4\w+", r"io/convert/text/.*", "LZ4 belongs in io/convert/text"),
-    ("utf8proc", r"\b(?:utf8proc|UTF8PROC)_\w+", UTF8, "utf8proc belongs in io/convert/{format,token,world}"),
+    ("utf8proc", r"\b(?:utf8proc|UTF8PROC)_\w+", UTF8, "utf8proc belongs in io/convert/{format,task,token,world}"),
     ("memory", call(MEMORY) + r"|(?<=[(,=])\s*free\s*(?=[,);])", r"runtime/memory\.c", "memory comes from runtime/memory.h"),
     ("exit", call("exit|_exit|_Exit|quick_exit"), r"launch/process/(end|signals)\.c",
      "only launch/process/{end,signals}.c end the program"),
