@@ -12,10 +12,10 @@
 
 /* In the order in which people read them; each in launch/tools/<name>.c. */
 static const struct un_tools *const topics[] = {
-    &un_tools_synth,        &un_tools_inspect,        &un_tools_verify,         &un_tools_import_images,
-    &un_tools_select,       &un_tools_import_texts,   &un_tools_import_lmdb,    &un_tools_tokenize,
-    &un_tools_vocab,        &un_tools_weights_import, &un_tools_weights_export, &un_tools_weights_show,
-    &un_tools_weights_diff, &un_tools_ckpt,
+    &un_tools_synth,          &un_tools_inspect,      &un_tools_verify,       &un_tools_import_images,
+    &un_tools_select,         &un_tools_import_texts, &un_tools_import_lmdb,  &un_tools_import_tasks,
+    &un_tools_answers,        &un_tools_tokenize,     &un_tools_vocab,        &un_tools_weights_import,
+    &un_tools_weights_export, &un_tools_weights_show, &un_tools_weights_diff, &un_tools_ckpt,
 };
 enum { TOPICS = sizeof topics / sizeof *topics };
 
