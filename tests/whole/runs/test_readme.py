@@ -4,6 +4,7 @@ names a file of the repository exists, in README.md, the READMEs of the rooms an
 """
 import json
 import os
+import pickle
 import re
 import shlex
 import shutil
@@ -77,6 +78,35 @@ def run_folder(folder):
     R.run_ok([R.BUILD / "uniter_dist", "--cfg", cfg, "--quiet"])
 
 
+def tasks(folder):
+    """Annotations in their original forms, a few of each."""
+    def dump(name, value):
+        (folder / name).write_text(json.dumps(value))
+
+    def lines(name, rows):
+        (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for name, front in (("v2_OpenEnded_mscoco_val2014_questions", "v2_mscoco_val2014"), ("", "v2_mscoco_train2014"),
+                        ("vg_questions", "vg")):
+        dump(f"{front}_annotations.json", {"annotations": [
+            {"question_id": i, "image_id": i, "answer_type": "other", "multiple_choice_answer": "a cup",
+             "answers": [{"answer": "cup"}] * (1 if front == "vg" else 10)} for i in range(12)]})
+        if name:
+            dump(f"{name}.json", {"data_subtype": "val2014", "questions": [
+                {"question_id": i, "image_id": i, "question": "What is it?"} for i in range(12)]})
+    lines("snli_ve_dev.jsonl", [{"pairID": f"{i}", "gold_label": "neutral", "sentence2": "It is red.", "Flikr30kID": f"{i}.jpg"}
+                                for i in range(4)])
+    lines("train.json", [{"identifier": f"train-{i}-0-0", "sentence": "Two cups.", "label": "True"} for i in range(4)])
+    dump("missing_nlvr2_imgs.json", ["nlvr2_train-3-0-img1.npz"])
+    lines("val.jsonl", [{"annot_id": f"val-{i}", "img_fn": "m/x@0.jpg", "objects": ["person", "cup"], "question": ["Why", [0], "?"],
+                         "answer_choices": [[[0, 1], "."]] * 4, "rationale_choices": [["It", "is", "."]] * 4,
+                         "answer_label": 1, "rationale_label": 2} for i in range(4)])
+    dump("instances.json", {"images": [{"id": 1, "width": 640, "height": 480}],
+                            "annotations": [{"id": 7, "image_id": 1, "bbox": [1, 2, 30, 40]}]})
+    dump("iid_to_ann_ids.json", {"iid_to_ann_ids": {"1": [7]}})
+    (folder / "refs(unc).p").write_bytes(pickle.dumps([
+        {"ann_id": 7, "image_id": 1, "split": "val", "sentences": [{"sent_id": 3, "sent": "left cup"}]}], 2))
+
+
 def what_you_have(folder):
     (folder / "features").symlink_to(DATA / "butd_npz")
     for name in ("img_db", "txt_db"):
@@ -95,9 +125,10 @@ def what_you_have(folder):
     (folder / "corpus.txt").write_text("\n".join(captions) + "\n")
     (folder / "sbu_captions.txt").write_text("\n".join(captions[:50]) + "\n")
     (folder / "sbu_urls.txt").write_text("".join(f"http://images.example/{i}.jpg\n" for i in range(50)))
-    (folder / "dataset_coco.json").write_text(json.dumps({"images": [
+    (folder / "dataset_coco.json").write_text(json.dumps({"dataset": "coco", "images": [
         {"filename": "COCO_val2014_000000000042.jpg", "cocoid": 42, "split": "train" if i % 2 else "val",
          "sentences": [{"raw": c, "sentid": i}]} for i, c in enumerate(captions[:20])]}))
+    tasks(folder)
     vqa(folder / "vqa.h5")
     bert(folder / "bert.safetensors")
     run_folder(folder)
