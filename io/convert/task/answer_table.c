@@ -19,8 +19,8 @@ static enum un_status put_name(struct un_answer_table *t, const char *path, cons
     if (t->name[label])
         return un_fail(UN_DATA, "%s: label %lld is that of \"%.80s\" and of \"%.80s\"", path,
                        (long long)label, t->name[label], name);
-    if (strlen(name) > UN_ANSWER_MAX || name[0] == '\0')
-        return un_fail(UN_DATA, "%s: label %lld: an answer has 1 to 255 bytes", path, (long long)label);
+    if (strlen(name) > UN_ANSWER_MAX)
+        return un_fail(UN_DATA, "%s: label %lld: an answer longer than 255 bytes", path, (long long)label);
     t->name[label] = name;
     return UN_OK;
 }
@@ -116,7 +116,6 @@ static enum un_status count(struct counts *c, const char *answer) {
         ++c->too_long;
         return UN_OK;
     }
-    if (normal[0] == '\0') return UN_OK; /* "the" is no answer */
     if (c->n == c->room) {
         size_t old = (size_t)c->room, room = old ? 2 * old : 1024;
         UN_TRY(un_grow((void **)&c->name, old, room, sizeof *c->name, "answers"));

@@ -19,7 +19,9 @@ struct un_answer_table {
     struct un_idmap map;
     char *pool;
 };
-/* JSON: {"answer": label, ...} with every label 0 .. n-1 once, or a list of answers. UN_IO; UN_DATA: a label out of
+/* An answer may be empty: the letter "a" is an article too.
+ *
+ * JSON: {"answer": label, ...} with every label 0 .. n-1 once, or a list of answers. UN_IO; UN_DATA: a label out of
  * range or twice, an answer twice, longer than 255 bytes. */
 enum un_status un_answer_table_open(struct un_answer_table *table, const char *path);
 void un_answer_table_close(struct un_answer_table *table);

@@ -17,6 +17,7 @@ struct annotation {
 struct source_vqa {
     struct un_task_source source; /* first */
     const struct un_answer_table *table;
+    const char **names; /* [table->n] of labels, none empty */
     struct un_json_items *items;
     struct annotation *list; /* sorted by question */
     int64_t n, room, used, answer_room;
@@ -209,9 +210,20 @@ static enum un_status next_question(struct un_task_source *source, struct un_tas
     return take_question(s, &row, text);
 }
 
+/* The file's names of labels: "a" for the empty answer, which is what "a" becomes when it is normalised. */
+static enum un_status name_labels(struct source_vqa *s) {
+    s->names = un_alloc((size_t)s->table->n + 1, sizeof *s->names, "names of answers");
+    if (!s->names) return UN_MEMORY;
+    for (int64_t i = 0; i < s->table->n; ++i) s->names[i] = s->table->name[i][0] ? s->table->name[i] : "a";
+    s->source.num_answers = s->table->n;
+    s->source.answer_names = s->names;
+    return UN_OK;
+}
+
 static void close_vqa(struct un_task_source *source) {
     struct source_vqa *s = (struct source_vqa *)source;
     un_json_items_close(s->items);
+    un_free(s->names);
     un_free(s->list);
     un_free(s->answer);
     un_free(s->score);
@@ -244,6 +256,7 @@ static enum un_status open_vqa(struct source_vqa *s, const char *questions, cons
     un_task_source_name(&s->source, "vqa", questions);
     snprintf(s->pattern, sizeof s->pattern, "%s", un_task_pattern(names->image, "coco_SPLIT_NUMBER"));
     if (!(s->file = un_strdup(questions))) return UN_MEMORY;
+    UN_TRY(name_labels(s));
     if (annotations && annotations[0]) {
         if (!(s->annotations = un_strdup(annotations))) return UN_MEMORY;
         UN_TRY(read_annotations(s));
@@ -263,8 +276,6 @@ enum un_status un_task_source_vqa(struct un_task_source **source, const char *qu
     if (!s) return UN_MEMORY;
     s->source.ops = &ops;
     s->source.task = UN_TASK_VQA;
-    s->source.num_answers = table->n;
-    s->source.answer_names = table->name;
     s->table = table;
     enum un_status status = open_vqa(s, questions, annotations, names);
     if (status != UN_OK)

@@ -334,7 +334,7 @@ def reference(folder):
         targets = f["vqa/targets"][:]
     said = write_json(folder / "raw.json", {"annotations": [{"multiple_choice_answer": x} for x in text["raw"]]})
     R.run_ok(data("answers", folder / "normal.json", f"annotations={said}", "min_count=1"))
-    want = [x for x in dict.fromkeys(text["normal"]) if x]
+    want = list(dict.fromkeys(text["normal"]))
     R.expect(list(json.loads((folder / "normal.json").read_text())) == want, f"{len(text['raw'])} answers as in eval.h5")
     n = len(targets)
     ten = [[{"answer": a} for a in text["answers"][10 * i:10 * i + 10]] for i in range(n)]

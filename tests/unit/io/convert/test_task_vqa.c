@@ -106,6 +106,25 @@ static void test_vqa_refused(void **state) {
                  "absent.json");
 }
 
+/* The article is the empty answer; the file calls that label as people did. */
+static void test_empty_answer(void **state) {
+    struct un_answer_table table;
+    struct un_task_source *source = NULL;
+    char questions[512], said[512];
+    (void)state;
+    snprintf(questions, sizeof questions, "%s", FILE_OF("que.json", QUESTIONS(QUESTION("1", "9", "Which?"))));
+    expect_ok(un_answer_table_open(&table, FILE_OF("table.json", "{\"yes\": 0, \"\": 1}")));
+    expect_ok(un_task_source_vqa(&source, questions,
+                                 FILE_OF("ann.json", WITH(ANNOTATION("1", "9", "null", ANSWER("A")))), &table,
+                                 &authors));
+    assert_int_equal(source->num_answers, 2);
+    assert_string_equal(source->answer_names[0], "yes");
+    assert_string_equal(source->answer_names[1], "a");
+    expect_ok(say_source(source, UN_OK, said));
+    assert_string_equal(said, "1 coco_val2014_000000000009 'Which?' 1:1 k-1 l0 r0;");
+    un_answer_table_close(&table);
+}
+
 #define PAIR(id, label, key, image)                                                                          \
     "{\"annotator_labels\": [\"neutral\"], \"captionID\": \"1.jpg#2\", \"gold_label\": \"" label             \
     "\", \"pairID\": \"" id "\", \"sentence1\": \"A man.\", \"sentence2\": \"A person.\", \"" key            \
@@ -147,6 +166,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_vqa, no_memory_held),
         cmocka_unit_test_teardown(test_vqa_refused, no_memory_held),
+        cmocka_unit_test_teardown(test_empty_answer, no_memory_held),
         cmocka_unit_test_teardown(test_ve, no_memory_held),
     };
     return cmocka_run_group_tests(tests, NULL, remove_scratch);
