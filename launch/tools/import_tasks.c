@@ -66,16 +66,16 @@ static const struct un_key_table retrieval_table = UN_KEY_TABLE("", task_keys, r
 static enum un_status open_form(struct un_task_source **source, const struct un_tool *tool,
                                 const struct un_arguments *a, const struct task_keys *k,
                                 const struct un_answer_table *answers) {
-    const struct un_task_names names = {k->image, k->second_image, k->split};
+    const struct un_task_how how = {k->image, k->second_image, k->split, !k->quiet};
     const char *file = a->names[0];
     if (strcmp(tool->form, "vqa") == 0)
-        return un_task_source_vqa(source, file, k->annotations, answers, &names);
-    if (strcmp(tool->form, "ve") == 0) return un_task_source_ve(source, file, &names);
-    if (strcmp(tool->form, "nlvr2") == 0) return un_task_source_nlvr2(source, file, k->missing, &names);
-    if (strcmp(tool->form, "vcr") == 0) return un_task_source_vcr(source, file, k->metadata, &names);
+        return un_task_source_vqa(source, file, k->annotations, answers, &how);
+    if (strcmp(tool->form, "ve") == 0) return un_task_source_ve(source, file, &how);
+    if (strcmp(tool->form, "nlvr2") == 0) return un_task_source_nlvr2(source, file, k->missing, &how);
+    if (strcmp(tool->form, "vcr") == 0) return un_task_source_vcr(source, file, k->metadata, &how);
     if (strcmp(tool->form, "refcoco") == 0)
-        return un_task_source_refcoco(source, file, a->names[1], k->ann_ids, &names);
-    return un_task_source_retrieval(source, file, &names);
+        return un_task_source_refcoco(source, file, a->names[1], k->ann_ids, &how);
+    return un_task_source_retrieval(source, file, &how);
 }
 
 /* Names: FILE (two for refcoco), OUT. */

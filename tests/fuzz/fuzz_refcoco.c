@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static const struct un_task_names none = {0};
+    static const struct un_task_how none = {0};
     char path[3][64];
     struct un_task_source *source = NULL;
     size_t first, second, third, rest;

@@ -11,7 +11,7 @@ static const char *names[] = {"a", "red", "2", "yes"};
 static enum un_status open_form(struct un_task_source **source, int form, const char *path,
                                 const char *second) {
     static struct un_answer_table table; /* made once */
-    static const struct un_task_names none = {0}, mine = {"x_NAME_NUMBER", NULL, "val"};
+    static const struct un_task_how none = {0}, mine = {"x_NAME_NUMBER", NULL, "val", false};
     int64_t first, twice;
     if (!table.n) {
         table = (struct un_answer_table){.name = names, .n = 4};

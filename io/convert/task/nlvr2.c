@@ -94,14 +94,14 @@ static void close_nlvr2(struct un_task_source *source) {
 }
 
 enum un_status un_task_source_nlvr2(struct un_task_source **source, const char *path, const char *missing,
-                                    const struct un_task_names *names) {
+                                    const struct un_task_how *how) {
     static const struct un_task_source_ops ops = {next_statement, close_nlvr2};
     struct source_nlvr2 *s = un_alloc(1, sizeof *s, "a source of statements");
     *source = NULL;
     if (!s) return UN_MEMORY;
     s->source = (struct un_task_source){.ops = &ops, .task = UN_TASK_NLVR2};
     un_task_source_name(&s->source, "nlvr2", path);
-    snprintf(s->pattern, sizeof s->pattern, "%s", un_task_pattern(names->image, "nlvr2_NAME"));
+    snprintf(s->pattern, sizeof s->pattern, "%s", un_task_pattern(how->image, "nlvr2_NAME"));
     enum un_status status = un_task_lines_open(&s->lines, &s->source, path);
     if (status == UN_OK && missing && missing[0]) status = read_missing(s, missing);
     if (status != UN_OK)

@@ -124,22 +124,22 @@ static void close_refcoco(struct un_task_source *source) {
     un_free(s);
 }
 
-static enum un_status open_refcoco(struct source_refcoco *s, const struct un_task_names *names) {
+static enum un_status open_refcoco(struct source_refcoco *s, const struct un_task_how *how) {
     UN_TRY(un_pickle_open(&s->pickle, s->file));
     if (!list_of(un_pickle_top(s->pickle)))
         return un_fail(UN_DATA, "%s: a list of references is wanted", s->file);
     s->source.total = un_pickle_top(s->pickle)->n;
     s->source.unit = "reference";
-    snprintf(s->split, sizeof s->split, "%s", names->split ? names->split : "");
+    snprintf(s->split, sizeof s->split, "%s", how->split ? how->split : "");
     UN_TRY(un_coco_boxes_open(&s->coco, s->instances, s->order));
     snprintf(s->pattern, sizeof s->pattern, "%s",
-             un_task_pattern(names->image, s->coco.order ? "visual_grounding_coco_gt_NUMBER"
-                                                         : "visual_grounding_det_coco_NUMBER"));
+             un_task_pattern(how->image, s->coco.order ? "visual_grounding_coco_gt_NUMBER"
+                                                       : "visual_grounding_det_coco_NUMBER"));
     return UN_OK;
 }
 
 enum un_status un_task_source_refcoco(struct un_task_source **source, const char *refs, const char *instances,
-                                      const char *ann_ids, const struct un_task_names *names) {
+                                      const char *ann_ids, const struct un_task_how *how) {
     static const struct un_task_source_ops ops = {next_expression, close_refcoco};
     struct source_refcoco *s = un_alloc(1, sizeof *s, "a source of expressions");
     *source = NULL;
@@ -149,7 +149,7 @@ enum un_status un_task_source_refcoco(struct un_task_source **source, const char
     s->file = un_strdup(refs);
     s->instances = un_strdup(instances);
     s->order = un_strdup(ann_ids ? ann_ids : "");
-    enum un_status status = s->file && s->instances && s->order ? open_refcoco(s, names) : UN_MEMORY;
+    enum un_status status = s->file && s->instances && s->order ? open_refcoco(s, how) : UN_MEMORY;
     if (status != UN_OK)
         close_refcoco(&s->source);
     else

@@ -95,25 +95,25 @@ static enum un_status find_pattern(struct source_retrieval *s, const char *given
 }
 
 static enum un_status open_retrieval(struct source_retrieval *s, const char *path,
-                                     const struct un_task_names *names) {
+                                     const struct un_task_how *how) {
     static const char *const key[] = {"images"};
     un_task_source_name(&s->source, "retrieval", path);
-    snprintf(s->split, sizeof s->split, "%s", names->split ? names->split : "");
+    snprintf(s->split, sizeof s->split, "%s", how->split ? how->split : "");
     if (!(s->file = un_strdup(path))) return UN_MEMORY;
-    UN_TRY(find_pattern(s, names->image));
+    UN_TRY(find_pattern(s, how->image));
     UN_TRY(un_json_items_open(&s->items, path, key, 1));
     s->source.total = un_json_items_size(s->items);
     return UN_OK;
 }
 
 enum un_status un_task_source_retrieval(struct un_task_source **source, const char *path,
-                                        const struct un_task_names *names) {
+                                        const struct un_task_how *how) {
     static const struct un_task_source_ops ops = {next_sentence, close_retrieval};
     struct source_retrieval *s = un_alloc(1, sizeof *s, "a source of captions");
     *source = NULL;
     if (!s) return UN_MEMORY;
     s->source = (struct un_task_source){.ops = &ops, .task = UN_TASK_RETRIEVAL};
-    enum un_status status = open_retrieval(s, path, names);
+    enum un_status status = open_retrieval(s, path, how);
     if (status != UN_OK)
         close_retrieval(&s->source);
     else

@@ -179,7 +179,7 @@ static void close_vcr(struct un_task_source *source) {
 }
 
 enum un_status un_task_source_vcr(struct un_task_source **source, const char *path, const char *metadata,
-                                  const struct un_task_names *names) {
+                                  const struct un_task_how *how) {
     static const struct un_task_source_ops ops = {next_question, close_vcr};
     struct source_vcr *s = un_alloc(1, sizeof *s, "a source of VCR");
     *source = NULL;
@@ -187,9 +187,8 @@ enum un_status un_task_source_vcr(struct un_task_source **source, const char *pa
     s->source = (struct un_task_source){.ops = &ops, .task = UN_TASK_VCR, .persons = UN_VCR_PERSONS};
     un_task_source_name(&s->source, "vcr", path);
     snprintf(s->metadata, sizeof s->metadata, "%s", metadata ? metadata : "");
-    snprintf(s->pattern[0], sizeof s->pattern[0], "%s", un_task_pattern(names->image, "vcr_gt_SPLIT_NAME"));
-    snprintf(s->pattern[1], sizeof s->pattern[1], "%s",
-             un_task_pattern(names->second_image, "vcr_SPLIT_NAME"));
+    snprintf(s->pattern[0], sizeof s->pattern[0], "%s", un_task_pattern(how->image, "vcr_gt_SPLIT_NAME"));
+    snprintf(s->pattern[1], sizeof s->pattern[1], "%s", un_task_pattern(how->second_image, "vcr_SPLIT_NAME"));
     enum un_status status = un_task_lines_open(&s->lines, &s->source, path);
     if (status != UN_OK)
         close_vcr(&s->source);

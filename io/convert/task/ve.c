@@ -68,7 +68,7 @@ static void close_ve(struct un_task_source *source) {
 }
 
 enum un_status un_task_source_ve(struct un_task_source **source, const char *path,
-                                 const struct un_task_names *names) {
+                                 const struct un_task_how *how) {
     static const struct un_task_source_ops ops = {next_pair, close_ve};
     struct source_ve *s = un_alloc(1, sizeof *s, "a source of pairs");
     *source = NULL;
@@ -76,7 +76,7 @@ enum un_status un_task_source_ve(struct un_task_source **source, const char *pat
     s->source = (struct un_task_source){
         .ops = &ops, .task = UN_TASK_VE, .num_answers = LABELS, .answer_names = labels};
     un_task_source_name(&s->source, "ve", path);
-    snprintf(s->pattern, sizeof s->pattern, "%s", un_task_pattern(names->image, "flickr30k_NUMBER"));
+    snprintf(s->pattern, sizeof s->pattern, "%s", un_task_pattern(how->image, "flickr30k_NUMBER"));
     enum un_status status = un_task_lines_open(&s->lines, &s->source, path);
     if (status != UN_OK)
         close_ve(&s->source);

@@ -2,6 +2,7 @@
  *
  * The annotations are read first, into a table: question, image, kind, and labels with scores, an entry each. */
 #include "io/convert/task/private.h"
+#include "io/run/progress.h"
 #include "runtime/memory.h"
 
 #include <stdio.h>
@@ -111,21 +112,30 @@ static int by_question(const void *x, const void *y) {
                                       : (a->row > b->row) - (a->row < b->row);
 }
 
-static enum un_status read_annotations(struct source_vqa *s) {
+static enum un_status read_annotations(struct source_vqa *s, bool shown) {
     static const char *const key[] = {"annotations"};
     struct un_json_items *items;
     struct un_json_item item;
+    struct un_progress progress;
     bool more = true;
     UN_TRY(un_json_items_open(&items, s->annotations, key, 1));
+    un_progress_open(&progress, 0, un_json_items_size(items) / 1000, shown);
+    progress.unit = "kbyte";
     enum un_status status = UN_OK;
     while (status == UN_OK) {
         status = un_json_items_next(items, &item, &more);
         if (status != UN_OK || !more) break;
         const struct un_task_row row = {s->annotations, item.number, item.value};
         status = take_annotation(s, &row);
+        un_progress_step(&progress, un_json_items_taken(items) / 1000, s->annotations, false);
     }
+    un_progress_close(&progress);
     un_json_items_close(items);
-    UN_TRY(status);
+    return status;
+}
+
+/* By question, each once. */
+static enum un_status sort_annotations(struct source_vqa *s) {
     if (s->n == 0) return un_fail(UN_DATA, "%s: no \"annotations\" in it", s->annotations);
     qsort(s->list, (size_t)s->n, sizeof *s->list, by_question);
     for (int64_t i = 1; i < s->n; ++i)
@@ -251,17 +261,18 @@ static enum un_status find_split(struct source_vqa *s, const char *given) {
 }
 
 static enum un_status open_vqa(struct source_vqa *s, const char *questions, const char *annotations,
-                               const struct un_task_names *names) {
+                               const struct un_task_how *how) {
     static const char *const key[] = {"questions"};
     un_task_source_name(&s->source, "vqa", questions);
-    snprintf(s->pattern, sizeof s->pattern, "%s", un_task_pattern(names->image, "coco_SPLIT_NUMBER"));
+    snprintf(s->pattern, sizeof s->pattern, "%s", un_task_pattern(how->image, "coco_SPLIT_NUMBER"));
     if (!(s->file = un_strdup(questions))) return UN_MEMORY;
     UN_TRY(name_labels(s));
     if (annotations && annotations[0]) {
         if (!(s->annotations = un_strdup(annotations))) return UN_MEMORY;
-        UN_TRY(read_annotations(s));
+        UN_TRY(read_annotations(s, how->progress));
+        UN_TRY(sort_annotations(s));
     }
-    UN_TRY(find_split(s, names->split));
+    UN_TRY(find_split(s, how->split));
     UN_TRY(un_json_items_open(&s->items, questions, key, 1));
     s->source.total = un_json_items_size(s->items);
     return UN_OK;
@@ -269,7 +280,7 @@ static enum un_status open_vqa(struct source_vqa *s, const char *questions, cons
 
 enum un_status un_task_source_vqa(struct un_task_source **source, const char *questions,
                                   const char *annotations, const struct un_answer_table *table,
-                                  const struct un_task_names *names) {
+                                  const struct un_task_how *how) {
     static const struct un_task_source_ops ops = {next_question, close_vqa};
     struct source_vqa *s = un_alloc(1, sizeof *s, "a source of questions");
     *source = NULL;
@@ -277,7 +288,7 @@ enum un_status un_task_source_vqa(struct un_task_source **source, const char *qu
     s->source.ops = &ops;
     s->source.task = UN_TASK_VQA;
     s->table = table;
-    enum un_status status = open_vqa(s, questions, annotations, names);
+    enum un_status status = open_vqa(s, questions, annotations, how);
     if (status != UN_OK)
         close_vqa(&s->source);
     else

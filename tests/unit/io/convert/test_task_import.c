@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 static const char vocabulary[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\ncat\ndog\n##s\n";
-static const struct un_task_names authors = {0};
+static const struct un_task_how authors = {0};
 
 static enum un_status import_of(enum un_task task, const char *text, const char *out, bool (*stop)(void)) {
     struct un_task_source *source = NULL;

@@ -3,7 +3,7 @@
 #include "tests/support/expect.h"
 #include "tests/unit/io/convert/task_case.h"
 
-static const struct un_task_names authors = {0};
+static const struct un_task_how authors = {0};
 
 /* A reference in protocol 0; sentences: the list's values with their APPENDs. */
 #define REF(ann, image, split, sentences)                                                                    \
@@ -21,7 +21,7 @@ static const char instances[] = "{\"info\": {}, \"images\": [{\"id\": 42, \"widt
 static const char order[] = "{\"iid_to_ann_ids\": {\"42\": [7, 9], \"43\": [5]}}";
 
 static enum un_status refcoco_of(const char *refs, size_t n, const char *boxes, const char *ids,
-                                 const struct un_task_names *names, char *said) {
+                                 const struct un_task_how *names, char *said) {
     struct un_task_source *source = NULL;
     char paths[3][512] = {"", "", ""};
     snprintf(paths[0], sizeof paths[0], "%s", file_of("refs.p", refs, n));
@@ -34,7 +34,7 @@ static enum un_status refcoco_of(const char *refs, size_t n, const char *boxes, 
 #define ONE                       REFS(REF("7", "42", "train", SENTENCE("0", "red cup")) "a")
 
 static void test_refcoco(void **state) {
-    static const struct un_task_names train = {.split = "val"};
+    static const struct un_task_how train = {.split = "val"};
     static const char refs[] =
         REFS(REF("9", "42", "train", SENTENCE("5", "left") SENTENCE("4", "the \\u00e9")) "a" REF(
             "7", "42", "val", SENTENCE("6", "it")) "a");

@@ -6,7 +6,7 @@
 
 #include <sys/stat.h>
 
-static const struct un_task_names authors = {0};
+static const struct un_task_how authors = {0};
 
 /* ---- NLVR2 ---- */
 
@@ -146,7 +146,7 @@ static void test_vcr_metadata(void **state) {
 
 /* ---- retrieval ---- */
 
-static enum un_status retrieval(const char *text, const struct un_task_names *names, char *said) {
+static enum un_status retrieval(const char *text, const struct un_task_how *names, char *said) {
     struct un_task_source *source = NULL;
     enum un_status status =
         un_task_source_retrieval(&source, file_of("data.json", text, strlen(text)), names);
@@ -159,7 +159,7 @@ static enum un_status retrieval(const char *text, const struct un_task_names *na
 #define DATASET(name, images) "{\"images\": [" images "], \"dataset\": \"" name "\"}"
 
 static void test_retrieval(void **state) {
-    static const struct un_task_names val = {.split = "val"}, own = {.image = "my_NAME"};
+    static const struct un_task_how val = {.split = "val"}, own = {.image = "my_NAME"};
     char said[2048];
     (void)state;
     const char *coco = DATASET(

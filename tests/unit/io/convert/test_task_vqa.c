@@ -3,7 +3,7 @@
 #include "tests/support/expect.h"
 #include "tests/unit/io/convert/task_case.h"
 
-static const struct un_task_names authors = {0};
+static const struct un_task_how authors = {0};
 
 #define ANSWER(text) "{\"answer\": \"" text "\", \"answer_confidence\": \"yes\", \"answer_id\": 1}"
 #define TWICE(text)  ANSWER(text) ", " ANSWER(text)
@@ -19,7 +19,7 @@ static const struct un_task_names authors = {0};
     TWICE("Red.")                                                                                            \
     ", " ANSWER("the red") ", " TWICE("two") ", " TWICE("blue") ", " TWICE("green") ", " ANSWER("no")
 
-static enum un_status vqa(const char *questions, const char *annotations, const struct un_task_names *names,
+static enum un_status vqa(const char *questions, const char *annotations, const struct un_task_how *names,
                           char *said) {
     struct un_answer_table table;
     struct un_task_source *source = NULL;
@@ -38,7 +38,7 @@ static enum un_status vqa(const char *questions, const char *annotations, const 
 }
 
 static void test_vqa(void **state) {
-    static const struct un_task_names vg = {.image = "vg_NUMBER"}, named = {.split = "train2014"};
+    static const struct un_task_how vg = {.image = "vg_NUMBER"}, named = {.split = "train2014"};
     char said[2048];
     (void)state;
     const char *both = QUESTIONS(QUESTION("42001", "42", "Is it?") ", " QUESTION("42000", "42", "What?")),
@@ -62,7 +62,7 @@ static void test_vqa(void **state) {
 }
 
 static void test_vqa_refused(void **state) {
-    static const struct un_task_names odd = {.image = "x_SPLIT"};
+    static const struct un_task_how odd = {.image = "x_SPLIT"};
     char said[2048];
     (void)state;
     const char *one = QUESTIONS(QUESTION("1", "9", "x"));
