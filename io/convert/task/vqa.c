@@ -13,7 +13,7 @@ enum { PEOPLE = 10, SUBTYPE_MAX = 63 };
 struct annotation {
     int64_t question, row, first; /* first: of its answers */
     char image[24];
-    int8_t answers, kind;
+    int answers, kind;
 };
 struct source_vqa {
     struct un_task_source source; /* first */
@@ -64,7 +64,7 @@ static enum un_status soft_answers(struct source_vqa *s, const struct un_task_ro
         s->answer_room = (int64_t)room;
     }
     a->first = s->used;
-    a->answers = (int8_t)labels;
+    a->answers = labels;
     for (int k = 0; k < labels; ++k) {
         s->answer[s->used] = label[k];
         s->score[s->used++] = un_answer_score(times[k]);
@@ -72,13 +72,13 @@ static enum un_status soft_answers(struct source_vqa *s, const struct un_task_ro
     return UN_OK;
 }
 
-static enum un_status kind_of(const struct un_task_row *row, int8_t *kind) {
+static enum un_status kind_of(const struct un_task_row *row, int *kind) {
     static const char *const kinds[] = {"yes/no", "number", "other"};
     const json_t *value = json_object_get(row->object, "answer_type");
     *kind = -1;
     if (!value || json_is_null(value)) return UN_OK;
     for (int i = 0; i < 3 && json_is_string(value); ++i)
-        if (strcmp(json_string_value(value), kinds[i]) == 0) *kind = (int8_t)i;
+        if (strcmp(json_string_value(value), kinds[i]) == 0) *kind = i;
     return *kind >= 0 ? UN_OK : un_task_wrong(row, "answer_type", "yes/no, number or other is wanted");
 }
 
