@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BETWEEN_STOPS = 256 };
+enum { BETWEEN_LOOKS = 256 }; /* texts until the next question whether to stop, and the next progress */
 
 struct import {
     const struct un_task_import *how;
@@ -90,19 +90,27 @@ static int64_t scale_of(const struct un_task_source *source) {
     return source->unit ? 1 : 1000;
 }
 
-static enum un_status take_all(struct import *m) {
+static void show(struct import *m) {
     char said[64];
+    snprintf(said, sizeof said, "%lld texts", (long long)m->read);
+    un_progress_step(&m->progress, m->source->done / scale_of(m->source), said, false);
+}
+
+static enum un_status take_all(struct import *m) {
     for (bool more = true;;) {
         struct un_task_text text;
-        if (m->read % BETWEEN_STOPS == 0 && m->how->stop && m->how->stop())
-            return un_fail(UN_STOPPED, "%s: stopped after %lld texts; nothing is left of it", m->out,
-                           (long long)m->read);
+        if (m->read % BETWEEN_LOOKS == 0) {
+            if (m->how->stop && m->how->stop())
+                return un_fail(UN_STOPPED, "%s: stopped after %lld texts; nothing is left of it", m->out,
+                               (long long)m->read);
+            if (m->read > 0) show(m);
+        }
         UN_TRY(m->source->ops->next(m->source, &text, &more));
-        if (!more) return UN_OK;
+        if (!more) break;
         UN_TRY(take(m, &text));
-        snprintf(said, sizeof said, "%lld texts", (long long)m->read);
-        un_progress_step(&m->progress, m->source->done / scale_of(m->source), said, false);
     }
+    show(m);
+    return UN_OK;
 }
 
 static enum un_status check_texts(const struct import *m) {
