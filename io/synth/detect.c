@@ -83,3 +83,30 @@ void un_synth_detect(struct un_synth_scene *s, const struct un_synth_law *law) {
     for (int i = 0; i < clutter; ++i) see_clutter(&d, s, un_synth_chance(&d, law->faint));
     sort_regions(s);
 }
+
+static bool annotated_before(const struct un_synth_scene *s, int a, int b) {
+    const struct un_synth_object *p = &s->object[a], *q = &s->object[b];
+    bool person = un_synth_classes[p->class_].kind == UN_SYNTH_PERSON;
+    if (person != (un_synth_classes[q->class_].kind == UN_SYNTH_PERSON)) return person;
+    return p->box.x1 + p->box.x2 < q->box.x1 + q->box.x2;
+}
+
+void un_synth_annotate(struct un_synth_scene *s) {
+    int order[UN_SYNTH_MAX_OBJECTS], n = 0;
+    for (int o = UN_SYNTH_FIRST_THING; o < s->n_objects; ++o) {
+        int at = n++;
+        for (; at > 0 && annotated_before(s, o, order[at - 1]); --at) order[at] = order[at - 1];
+        order[at] = o;
+    }
+    for (int o = 0; o < UN_SYNTH_FIRST_THING; ++o) order[n++] = o;
+    s->n_regions = n;
+    for (int i = 0; i < n; ++i) {
+        int class_ = s->object[order[i]].class_;
+        s->region[i] = (struct un_synth_region){.object = order[i],
+                                                .id = UN_SYNTH_MAX_REGIONS + order[i],
+                                                .class_ = class_,
+                                                .lookalike = class_,
+                                                .confidence = 1,
+                                                .box = s->object[order[i]].box};
+    }
+}

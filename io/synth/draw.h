@@ -14,14 +14,15 @@ enum un_synth_topic {
     UN_SYNTH_DETECT = 2,
     UN_SYNTH_NOISE = 3,
     UN_SYNTH_CAPTION = 4,
-    UN_SYNTH_PROTOTYPE = 5
+    UN_SYNTH_PROTOTYPE = 5,
+    UN_SYNTH_POSE = 6 /* what a task asks; part: the try */
 };
 
 /* Which image of which file; `step` of the counter. */
 struct un_synth_place {
     uint64_t seed;
-    uint32_t set;   /* enum un_synth_set */
-    uint32_t split; /* 0 train, 1 valid */
+    uint32_t set;   /* enum un_synth_set, or un_synth_pose_set */
+    uint32_t split; /* 0 train, 1 valid, of tasks 2 test */
     uint32_t image;
 };
 static inline uint32_t un_synth_step(const struct un_synth_place *place) {

@@ -2,6 +2,8 @@
  * Plain IEEE arithmetic without library functions, so that every machine makes the same scene. */
 #include "io/synth/world.h"
 #include "io/synth/detect.h"
+#include "runtime/status.h"
+#include <stddef.h>
 
 enum { CANVAS_WIDTH = 4, CANVAS_HEIGHT = 3, PLACE_TRIES = 12 };
 
@@ -139,15 +141,18 @@ static void add_fill(struct un_synth_draw *d, struct un_synth_scene *s, bool ind
                                                          .box = box};
 }
 
-/* Draws n different classes, what carries others first. A pair of alike things takes two places. */
-static void add_things(struct un_synth_draw *d, struct un_synth_scene *s, bool indoor, int n) {
+/* Draws n different classes, the wished ones first, what carries others before the rest. A pair of alike things
+ * takes two places. */
+static void add_things(struct un_synth_draw *d, struct un_synth_scene *s, bool indoor, int n,
+                       const struct un_synth_wish *wish) {
     bool taken[UN_SYNTH_CLASSES] = {false};
     struct un_synth_object thing[UN_SYNTH_MAX_THINGS];
-    int pairs = un_synth_chance(d, 0.2f) && n >= 3;
+    int pairs = un_synth_chance(d, 0.2f) && n >= 3 && wish == NULL, wished = wish != NULL ? wish->things : 0;
     for (int i = 0; i < n - pairs; ++i) {
-        int class_ = pick_class(d, indoor, -1, taken);
+        int class_ = i < wished ? wish->thing[i].class_ : pick_class(d, indoor, -1, taken);
         taken[class_] = true;
         thing[i] = new_thing(d, class_);
+        if (i < wished && wish->thing[i].colour >= 0) thing[i].colour = wish->thing[i].colour;
     }
     if (pairs) thing[n - 1] = thing[n - 2];
     for (int round = 0; round < 2; ++round)
@@ -163,17 +168,42 @@ static void add_things(struct un_synth_draw *d, struct un_synth_scene *s, bool i
         }
 }
 
-void un_synth_scene(struct un_synth_scene *s, const struct un_synth_law *law,
-                    const struct un_synth_place *place) {
+static bool welcome(const struct un_synth_wish *wish, bool indoor) {
+    if (wish->ground != 0 && !allowed(wish->ground, indoor)) return false;
+    for (int i = 0; i < wish->things; ++i)
+        if (!allowed(wish->thing[i].class_, indoor)) return false;
+    return true;
+}
+
+bool un_synth_wish_meets(const struct un_synth_wish *wish) {
+    return welcome(wish, false) || welcome(wish, true);
+}
+
+static void make_scene(struct un_synth_scene *s, const struct un_synth_law *law,
+                       const struct un_synth_place *place, const struct un_synth_wish *wish) {
     struct un_synth_draw d = un_synth_draw(place, UN_SYNTH_SCENE, 0);
     bool indoor = un_synth_chance(&d, 0.4f);
+    if (wish != NULL && !welcome(wish, indoor)) indoor = !indoor;
     s->place = *place;
     s->horizon = un_synth_range(&d, 0.35f, 0.5f);
     s->n_objects = s->n_regions = 0;
     add_fill(&d, s, indoor, UN_SYNTH_GROUND, (struct un_synth_box){0, s->horizon, 1, 1});
+    if (wish != NULL && wish->ground != 0) s->object[UN_SYNTH_THE_GROUND].class_ = wish->ground;
     add_fill(&d, s, indoor, UN_SYNTH_BACKDROP, (struct un_synth_box){0, 0, 1, s->horizon});
-    add_things(&d, s, indoor, un_synth_int(&d, law->min_objects, law->max_objects));
+    int n = un_synth_int(&d, law->min_objects, law->max_objects);
+    add_things(&d, s, indoor, wish != NULL && n < wish->things ? wish->things : n, wish);
+}
+
+void un_synth_scene(struct un_synth_scene *s, const struct un_synth_law *law,
+                    const struct un_synth_place *place) {
+    make_scene(s, law, place, NULL);
     un_synth_detect(s, law);
+}
+
+void un_synth_scene_as_wished(struct un_synth_scene *s, const struct un_synth_law *law,
+                              const struct un_synth_place *place, const struct un_synth_wish *wish) {
+    UN_ASSERT(un_synth_wish_meets(wish));
+    make_scene(s, law, place, wish);
 }
 
 static bool in_front(const struct un_synth_object *a, const struct un_synth_object *b) {

@@ -56,6 +56,21 @@ struct un_synth_law {
 void un_synth_scene(struct un_synth_scene *scene, const struct un_synth_law *law,
                     const struct un_synth_place *place);
 
+/* What a scene is wanted to hold: its first things, and its ground. It then has no pair of alike things. */
+enum { UN_SYNTH_MAX_WISHED = 12 };
+struct un_synth_wish {
+    int things;
+    struct un_synth_wished {
+        int class_, colour; /* colour -1: any of the class */
+    } thing[UN_SYNTH_MAX_WISHED];
+    int ground; /* a class, 0: any */
+};
+/* Can all that is wished be in one place? */
+bool un_synth_wish_meets(const struct un_synth_wish *wish);
+/* The scene of a place that grants the wish, which must meet; no regions yet (detect.h). */
+void un_synth_scene_as_wished(struct un_synth_scene *scene, const struct un_synth_law *law,
+                              const struct un_synth_place *place, const struct un_synth_wish *wish);
+
 enum un_synth_relation {
     UN_SYNTH_ON,
     UN_SYNTH_IN_FRONT_OF,
