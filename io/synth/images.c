@@ -1,23 +1,56 @@
 /* The image file of one part of the micro-world. Scenes are made twice: to count the regions, then to write
  * them. */
 #include "io/h5/row_sink.h"
+#include "io/synth/detect.h"
 #include "io/synth/write.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"
 #include <stdio.h>
 
 enum { ID_STRIDE = 32 };
-const char *const un_synth_split_names[2] = {"train", "valid"};
+const char *const un_synth_split_names[UN_SYNTH_SPLITS] = {"train", "valid", "test"};
+
+const char *un_synth_part_name(const struct un_synth_part *part) {
+    if (part->task == UN_SYNTH_NO_TASK) return un_synth_set_names[part->set];
+    return part->annotated ? "vcr_gt" : un_synth_task_names[part->task];
+}
 
 void un_synth_image_id(char *id, size_t size, const struct un_synth_part *part, int64_t image) {
-    snprintf(id, size, "%s_%s_%08lld", un_synth_set_names[part->set], un_synth_split_names[part->split],
+    snprintf(id, size, "%s_%s_%08lld", un_synth_part_name(part), un_synth_split_names[part->split],
              (long long)image);
 }
 
-void un_synth_make_scene(const struct un_synth_job *job, const struct un_synth_part *part, int64_t image,
-                         struct un_synth_scene *scene) {
-    struct un_synth_place place = {job->seed, (uint32_t)part->set, part->split, (uint32_t)image};
+enum un_status un_synth_posed(const struct un_synth_job *job, const struct un_synth_part *part, int64_t image,
+                              const struct un_synth_pose **pose) {
+    struct un_synth_posed *p = job->posed;
+    int scenes, texts;
+    un_synth_pose_size(part->task, &scenes, &texts);
+    uint32_t number = (uint32_t)(image / scenes);
+    bool same = p->any && p->task == part->task && p->split == part->split && p->number == number;
+    p->any = false;
+    if (!same) UN_TRY(un_synth_pose(&p->pose, part->task, &job->law, job->seed, part->split, number));
+    p->any = true;
+    p->task = part->task;
+    p->split = part->split;
+    p->number = number;
+    *pose = &p->pose;
+    return UN_OK;
+}
+
+enum un_status un_synth_make_scene(const struct un_synth_job *job, const struct un_synth_part *part,
+                                   int64_t image, struct un_synth_scene *scene) {
+    bool task = part->task != UN_SYNTH_NO_TASK;
+    if (task && part->task != UN_SYNTH_RETRIEVAL) {
+        const struct un_synth_pose *pose;
+        UN_TRY(un_synth_posed(job, part, image, &pose));
+        *scene = pose->scene[image % pose->scenes];
+        if (part->annotated) un_synth_annotate(scene);
+        return UN_OK;
+    }
+    struct un_synth_place place = {job->seed, task ? un_synth_pose_set(part->task) : (uint32_t)part->set,
+                                   part->split, (uint32_t)image};
     un_synth_scene(scene, &job->law, &place);
+    return UN_OK;
 }
 
 enum un_status un_synth_put_header(struct un_h5 *file, const char *format, const struct un_synth_job *job) {
@@ -35,7 +68,7 @@ static enum un_status write_index(struct un_h5 *file, const struct un_synth_job 
     if (id == NULL || offset == NULL) UN_TRY_GOTO(UN_MEMORY, out);
     for (int64_t i = 0; i < part->images; ++i) {
         struct un_synth_scene scene;
-        un_synth_make_scene(job, part, i, &scene);
+        UN_TRY_GOTO(un_synth_make_scene(job, part, i, &scene), out);
         offset[i + 1] = offset[i] + scene.n_regions;
         un_synth_image_id(id + i * ID_STRIDE, ID_STRIDE, part, i);
     }
@@ -89,7 +122,7 @@ static enum un_status write_regions(struct un_h5 *file, const struct un_synth_jo
     UN_TRY_GOTO(open_sinks(&s, file, job, rows), out);
     for (int64_t i = 0; i < part->images; ++i) {
         struct un_synth_scene scene;
-        un_synth_make_scene(job, part, i, &scene);
+        UN_TRY_GOTO(un_synth_make_scene(job, part, i, &scene), out);
         UN_TRY_GOTO(write_scene(&s, job, &scene), out);
     }
     UN_TRY_GOTO(un_row_sink_flush(&s.feature), out);

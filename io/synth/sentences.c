@@ -37,7 +37,9 @@ static void align(struct line *line, const struct un_synth_scene *scene, const s
 
 static void make_line(struct line *line, const struct un_synth_job *job, const struct un_synth_scene *scene,
                       int number) {
-    un_synth_caption(&line->caption, scene, number, job->caption_scale);
+    /* scenes of retrieval are told apart by their captions: a clause more */
+    bool longer = scene->place.set == un_synth_pose_set(UN_SYNTH_RETRIEVAL);
+    un_synth_caption(&line->caption, scene, number, job->caption_scale + longer);
     line->bytes = (int64_t)un_synth_sentence(&line->caption, line->sentence);
     line->tokens = line->pairs = 0;
     for (int w = 0; w < line->caption.n; ++w) {
@@ -55,7 +57,7 @@ each_line(const struct un_synth_job *job, const struct un_synth_part *part, stru
           void *context) {
     for (int64_t i = 0; i < part->images; ++i) {
         struct un_synth_scene scene;
-        un_synth_make_scene(job, part, i, &scene);
+        UN_TRY(un_synth_make_scene(job, part, i, &scene));
         for (int64_t k = 0; k < job->texts; ++k) {
             make_line(line, job, &scene, (int)k);
             UN_TRY(visit(context, i, i * job->texts + k, line));
@@ -78,7 +80,10 @@ static enum un_status count_line(void *context, int64_t image, int64_t text, con
     un_synth_image_id(x->image_id + text * ID_STRIDE, ID_STRIDE, x->part, image);
     un_synth_image_id(id, ID_STRIDE, x->part, image);
     size_t used = strlen(id);
-    snprintf(id + used, ID_STRIDE - used, "_%lld", (long long)(text % x->texts_per_image));
+    if (x->part->task == UN_SYNTH_RETRIEVAL) /* its captions are counted through, as sentids are */
+        snprintf(memset(id, 0, ID_STRIDE), ID_STRIDE, "%lld", (long long)text);
+    else
+        snprintf(id + used, ID_STRIDE - used, "_%lld", (long long)(text % x->texts_per_image));
     x->token[text + 1] = x->token[text] + line->tokens;
     x->sentence[text + 1] = x->sentence[text] + line->bytes;
     x->pair[text + 1] = x->pair[text] + line->pairs;
@@ -157,12 +162,12 @@ out:
     return status;
 }
 
-static enum un_status write_vocab(struct un_h5 *file, const struct un_synth_vocab *v) {
+enum un_status un_synth_put_vocab(struct un_h5 *file, const struct un_synth_vocab *v, int64_t more) {
     const struct {
         const char *name;
         int64_t value;
-    } number[] = {{"vocab_size", v->n},       {"unk_id", v->unk_id},   {"cls_id", v->cls_id},
-                  {"sep_id", v->sep_id},      {"mask_id", v->mask_id}, {"random_lo", v->random_lo},
+    } number[] = {{"vocab_size", v->n + more}, {"unk_id", v->unk_id},   {"cls_id", v->cls_id},
+                  {"sep_id", v->sep_id},       {"mask_id", v->mask_id}, {"random_lo", v->random_lo},
                   {"random_hi", v->random_hi}};
     for (size_t i = 0; i < sizeof number / sizeof *number; ++i)
         UN_TRY(un_h5_put_attr_i64(file, "", number[i].name, number[i].value));
@@ -180,7 +185,9 @@ enum un_status un_synth_write_texts(const struct un_synth_job *job, const struct
     UN_TRY_GOTO(open_index(&x, texts), out);
     UN_TRY_GOTO(un_h5_create(&file, path), out);
     UN_TRY_GOTO(un_synth_put_header(file, "uniter-text", job), out);
-    UN_TRY_GOTO(write_vocab(file, &job->vocab), out);
+    if (part->task == UN_SYNTH_RETRIEVAL)
+        UN_TRY_GOTO(un_h5_put_attr_text(file, "", "task", un_synth_task_forms[part->task]), out);
+    UN_TRY_GOTO(un_synth_put_vocab(file, &job->vocab, 0), out);
     UN_TRY_GOTO(each_line(job, part, line, count_line, &x), out);
     UN_TRY_GOTO(write_index(file, &x, texts), out);
     UN_TRY_GOTO(write_lines(file, job, part, &x, line), out);

@@ -39,6 +39,10 @@ static const struct un_key keys_of_synth[] = {
     UN_KEY_STRING(un_synth_keys, vocab, "\"\"", "", "WordPiece vocabulary file instead of the world's own"),
     UN_KEY_INT(un_synth_keys, vocab_size, "0", 0, 1e6, "pieces",
                "fill the own vocabulary up to this size with unused entries; 0: as it is"),
+    UN_KEY_STRING(un_synth_keys, tasks, "\"\"", "",
+                  "tasks to make too, separated by commas: vqa,ve,nlvr2,vcr,re,re+,retrieval or all"),
+    UN_KEY_INT(un_synth_keys, test_images, "200", 1, 1e8, "images",
+               "scenes of retrieval's test split, with one caption each"),
 };
 const struct un_key_table un_synth_key_table = UN_KEY_TABLE("", un_synth_keys, keys_of_synth);
 
@@ -76,48 +80,66 @@ static enum un_status check_keys(const struct un_synth_keys *keys) {
     return UN_OK;
 }
 
-static enum un_status parse_sets(const char *text, bool wanted[UN_SYNTH_SETS]) {
-    bool any = false;
-    for (int s = 0; s < UN_SYNTH_SETS; ++s) wanted[s] = false;
+/* Marks the names of a list; returns what is no name, NULL: all are. */
+static const char *mark_names(const char *text, const char *const *name, int names, bool *wanted) {
+    for (int s = 0; s < names; ++s) wanted[s] = false;
     while (*text != '\0') {
         size_t n = strcspn(text, ",");
         int s = 0;
-        while (s < UN_SYNTH_SETS &&
-               (strlen(un_synth_set_names[s]) != n || memcmp(un_synth_set_names[s], text, n) != 0))
-            ++s;
-        if (s == UN_SYNTH_SETS)
-            return un_fail(UN_USAGE, "sets: no data set \"%.*s\"; there are coco, vg, cc, sbu", (int)n, text);
-        wanted[s] = any = true;
+        while (s < names && (strlen(name[s]) != n || memcmp(name[s], text, n) != 0)) ++s;
+        if (s == names) return text;
+        wanted[s] = true;
         text += n + (text[n] == ',');
     }
-    return any ? UN_OK : un_fail(UN_USAGE, "sets: name at least one of coco, vg, cc, sbu");
+    return NULL;
+}
+
+static enum un_status parse_sets(const char *text, bool wanted[UN_SYNTH_SETS]) {
+    const char *bad = mark_names(text, un_synth_set_names, UN_SYNTH_SETS, wanted);
+    if (bad != NULL)
+        return un_fail(UN_USAGE, "sets: no data set \"%.*s\"; there are coco, vg, cc, sbu",
+                       (int)strcspn(bad, ","), bad);
+    return text[0] != '\0' ? UN_OK : un_fail(UN_USAGE, "sets: name at least one of coco, vg, cc, sbu");
+}
+
+static enum un_status parse_tasks(const struct un_synth_keys *keys, bool wanted[UN_SYNTH_TASKS]) {
+    bool all = strcmp(keys->tasks, "all") == 0;
+    const char *bad = mark_names(all ? "" : keys->tasks, un_synth_task_names, UN_SYNTH_TASKS, wanted);
+    if (bad != NULL)
+        return un_fail(UN_USAGE,
+                       "tasks: no task \"%.*s\"; there are vqa, ve, nlvr2, vcr, re, re+, retrieval, all",
+                       (int)strcspn(bad, ","), bad);
+    for (int t = 0; t < UN_SYNTH_TASKS && all; ++t) wanted[t] = true;
+    int64_t most = keys->train_images > keys->valid_images ? keys->train_images : keys->valid_images;
+    if (keys->tasks[0] != '\0' && most > UN_SYNTH_MAX_POSED_IMAGES)
+        return un_fail(UN_USAGE, "tasks: at most %d images a split, not %lld", UN_SYNTH_MAX_POSED_IMAGES,
+                       (long long)most);
+    return UN_OK;
 }
 
 /* Every file of a run, so that it can refuse before it starts and clean up after a failure. */
-enum kind { IMAGES, TEXTS, VOCAB, CLASSES };
+enum kind { IMAGES, TEXTS, ASKED, VOCAB, CLASSES };
 struct target {
     enum kind kind;
     struct un_synth_part part;
     char path[UN_PATH_MAX];
 };
-enum { MAX_TARGETS = UN_SYNTH_SETS * 4 + 2 };
+enum { MAX_TARGETS = UN_SYNTH_SETS * 4 + UN_SYNTH_TASKS * 6 + 2 };
 struct targets {
     int n;
     struct target list[MAX_TARGETS];
 };
 
-static enum un_status add_target(struct targets *t, const struct un_synth_keys *keys, enum kind kind, int set,
-                                 uint32_t split) {
+static enum un_status add_target(struct targets *t, const struct un_synth_keys *keys, enum kind kind,
+                                 const struct un_synth_part *part) {
     struct target *target = &t->list[t->n++];
     char name[64];
-    *target = (struct target){.kind = kind};
-    target->part = (struct un_synth_part){(enum un_synth_set)set, split,
-                                          split == 0 ? keys->train_images : keys->valid_images};
-    if (kind == IMAGES || kind == TEXTS)
-        snprintf(name, sizeof name, "%s_%s.%s.h5", un_synth_set_names[set], un_synth_split_names[split],
-                 kind == IMAGES ? "img" : "txt");
-    else
+    *target = (struct target){.kind = kind, .part = *part};
+    if (kind == VOCAB || kind == CLASSES)
         snprintf(name, sizeof name, "%s", kind == VOCAB ? "vocab.txt" : "classes.txt");
+    else
+        snprintf(name, sizeof name, "%s_%s.%s.h5", un_synth_part_name(part),
+                 un_synth_split_names[part->split], kind == IMAGES ? "img" : "txt");
     struct stat found;
     UN_TRY(un_files_join(target->path, keys->out, name));
     if (lstat(target->path, &found) == 0)
@@ -126,16 +148,42 @@ static enum un_status add_target(struct targets *t, const struct un_synth_keys *
     return UN_OK;
 }
 
+static int64_t images_of(const struct un_synth_keys *keys, uint32_t split) {
+    return split == 0 ? keys->train_images : split == 1 ? keys->valid_images : keys->test_images;
+}
+
+/* Poses are whole: nlvr2 gets up to seven images more. */
+static enum un_status list_task(struct targets *t, const struct un_synth_keys *keys,
+                                enum un_synth_task task) {
+    int scenes, texts;
+    un_synth_pose_size(task, &scenes, &texts);
+    for (uint32_t split = 0; split < (task == UN_SYNTH_RETRIEVAL ? 3 : 2); ++split) {
+        int64_t images = (images_of(keys, split) + scenes - 1) / scenes * scenes;
+        struct un_synth_part part = {UN_SYNTH_COCO, task, false, split, images}, annotated = part;
+        annotated.annotated = true;
+        UN_TRY(add_target(t, keys, IMAGES, &part));
+        if (task == UN_SYNTH_VCR) UN_TRY(add_target(t, keys, IMAGES, &annotated));
+        UN_TRY(add_target(t, keys, task == UN_SYNTH_RETRIEVAL ? TEXTS : ASKED, &part));
+    }
+    return UN_OK;
+}
+
 static enum un_status list_targets(struct targets *t, const struct un_synth_keys *keys) {
-    bool wanted[UN_SYNTH_SETS];
+    const struct un_synth_part none = {.task = UN_SYNTH_NO_TASK};
+    bool wanted[UN_SYNTH_SETS], task[UN_SYNTH_TASKS];
     UN_TRY(parse_sets(keys->sets, wanted));
+    UN_TRY(parse_tasks(keys, task));
     for (int set = 0; set < UN_SYNTH_SETS; ++set)
         for (uint32_t split = 0; split < 2 && wanted[set]; ++split) {
-            UN_TRY(add_target(t, keys, IMAGES, set, split));
-            UN_TRY(add_target(t, keys, TEXTS, set, split));
+            struct un_synth_part part = {(enum un_synth_set)set, UN_SYNTH_NO_TASK, false, split,
+                                         images_of(keys, split)};
+            UN_TRY(add_target(t, keys, IMAGES, &part));
+            UN_TRY(add_target(t, keys, TEXTS, &part));
         }
-    UN_TRY(add_target(t, keys, VOCAB, 0, 0));
-    return add_target(t, keys, CLASSES, 0, 0);
+    for (int i = 0; i < UN_SYNTH_TASKS; ++i)
+        if (task[i]) UN_TRY(list_task(t, keys, (enum un_synth_task)i));
+    UN_TRY(add_target(t, keys, VOCAB, &none));
+    return add_target(t, keys, CLASSES, &none);
 }
 
 static enum un_status write_lines(const char *path, const char *const *line, int64_t n) {
@@ -161,19 +209,19 @@ static enum un_status write_classes(const char *path) {
 }
 
 static enum un_status write_target(const struct un_synth_job *job, const struct target *t) {
-    int64_t rows = 0;
+    int64_t rows = 0, texts = t->part.images * job->texts;
     switch (t->kind) {
     case IMAGES: UN_TRY(un_synth_write_images(job, &t->part, t->path, &rows)); break;
     case TEXTS: UN_TRY(un_synth_write_texts(job, &t->part, t->path, &rows)); break;
+    case ASKED: UN_TRY(un_synth_write_task(job, &t->part, t->path, &texts, &rows)); break;
     case VOCAB: UN_TRY(write_lines(t->path, (const char *const *)job->vocab.piece, job->vocab.n)); break;
     default: UN_TRY(write_classes(t->path));
     }
     if (t->kind == IMAGES)
         un_log(UN_LOG_INFO, "%s: %lld images, %lld regions", t->path, (long long)t->part.images,
                (long long)rows);
-    if (t->kind == TEXTS)
-        un_log(UN_LOG_INFO, "%s: %lld texts, %lld word pieces", t->path,
-               (long long)(t->part.images * job->texts), (long long)rows);
+    if (t->kind == TEXTS || t->kind == ASKED)
+        un_log(UN_LOG_INFO, "%s: %lld texts, %lld word pieces", t->path, (long long)texts, (long long)rows);
     return UN_OK;
 }
 
@@ -183,7 +231,8 @@ static enum un_status write_targets(struct un_synth_job *job, const struct targe
     enum un_status status = UN_OK;
     int tried = 0;
     while (tried < t->n && status == UN_OK) {
-        job->texts = t->list[tried].part.set == UN_SYNTH_VG ? 2 * texts : texts;
+        const struct un_synth_part *part = &t->list[tried].part;
+        job->texts = part->split == 2 ? 1 : part->set == UN_SYNTH_VG ? 2 * texts : texts;
         status = write_target(job, &t->list[tried++]);
     }
     for (int i = 0; i < tried && status != UN_OK; ++i) unlink(t->list[i].path);
@@ -211,8 +260,11 @@ static enum un_status open_job(struct un_synth_job *job, const struct un_synth_k
         (int)keys->min_objects,  (int)keys->max_objects, (int)keys->min_background, (int)keys->max_background,
         (float)keys->duplicates, (float)keys->faint,     (float)keys->noise};
     describe(job, keys);
-    UN_TRY(keys->vocab[0] != '\0' ? un_synth_vocab_read(&job->vocab, keys->vocab)
-                                  : un_synth_vocab_make(&job->vocab, keys->vocab_size));
+    UN_TRY(keys->vocab[0] != '\0'
+               ? un_synth_vocab_read(&job->vocab, keys->vocab)
+               : un_synth_vocab_make(&job->vocab, keys->vocab_size, keys->tasks[0] != '\0'));
+    job->posed = un_alloc(1, sizeof *job->posed, "scenes of a task");
+    if (job->posed == NULL) return UN_MEMORY;
     return un_synth_renderer_open(&job->renderer, job->seed, keys->img_dim, keys->img_label_dim, keys->noise);
 }
 
@@ -229,6 +281,7 @@ enum un_status un_synth(const struct un_synth_keys *keys) {
 out:
     un_synth_renderer_close(job.renderer);
     un_synth_vocab_close(&job.vocab);
+    un_free(job.posed);
     un_free(targets);
     return status;
 }

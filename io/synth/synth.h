@@ -20,14 +20,17 @@ struct un_synth_keys {
     double duplicates;                      /* probability that an object is detected twice */
     int64_t min_background, max_background; /* regions that show no object */
     double faint;                           /* share of these with confidence under 0.2 */
-    double noise;       /* standard deviation of the feature noise; prototypes have unit variance */
-    char sets[256];     /* names of the data sets to make, separated by commas */
-    char vocab[256];    /* WordPiece file to use instead of the micro-world's own vocabulary; "": none */
-    int64_t vocab_size; /* fill the own vocabulary up to this size; 0: as it is */
+    double noise;        /* standard deviation of the feature noise; prototypes have unit variance */
+    char sets[256];      /* names of the data sets to make, separated by commas */
+    char vocab[256];     /* WordPiece file to use instead of the micro-world's own vocabulary; "": none */
+    int64_t vocab_size;  /* fill the own vocabulary up to this size; 0: as it is */
+    char tasks[256];     /* names of the tasks to make too, separated by commas; "all"; "": none */
+    int64_t test_images; /* of retrieval's test split, a text each */
 };
 extern const struct un_key_table un_synth_key_table;
 
-/* Writes <set>_{train,valid}.{img,txt}.h5, vocab.txt and classes.txt (line = class id, 0 the background) into
+/* Writes <set>_{train,valid}.{img,txt}.h5, <task>_{train,valid}.{img,txt}.h5 (vcr_gt_*.img.h5 beside vcr_*;
+ * retrieval_test.* too), vocab.txt and classes.txt (line = class id, 0 the background) into
  * out, which is made if need be. UN_USAGE naming the file if one of them exists. After any failure none of
  * them is left. */
 enum un_status un_synth(const struct un_synth_keys *keys);

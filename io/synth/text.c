@@ -242,8 +242,13 @@ static void choose_other(struct talk *t) {
     }
 }
 
+/* Captions of retrieval have the style of coco. */
+static enum un_synth_set style_of(const struct un_synth_scene *s) {
+    return s->place.set < UN_SYNTH_SETS ? (enum un_synth_set)s->place.set : UN_SYNTH_COCO;
+}
+
 static void say_clause(struct talk *t) {
-    const struct template *style = templates[t->scene->place.set];
+    const struct template *style = templates[style_of(t->scene)];
     float weight[MAX_TEMPLATES] = {0};
     for (int i = 0; i < MAX_TEMPLATES && style[i].text != NULL; ++i)
         weight[i] = fits(t, &style[i]) ? style[i].weight : 0;
@@ -273,7 +278,7 @@ void un_synth_caption(struct un_synth_caption *caption, const struct un_synth_sc
                       double scale) {
     enum { LONGEST_CLAUSE = 24 };
     struct un_synth_draw draw = un_synth_draw(&scene->place, UN_SYNTH_CAPTION, (uint32_t)number);
-    struct talk t = {.out = caption, .scene = scene, .draw = &draw, .manner = &manners[scene->place.set]};
+    struct talk t = {.out = caption, .scene = scene, .draw = &draw, .manner = &manners[style_of(scene)]};
     bool spoken[UN_SYNTH_MAX_OBJECTS] = {false};
     int clauses = (int)scale + un_synth_chance(&draw, (float)(scale - (int)scale));
     caption->n = 0;

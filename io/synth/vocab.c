@@ -1,5 +1,6 @@
 /* Vocabulary and word pieces of the micro-world. */
 #include "io/synth/vocab.h"
+#include "io/synth/pose.h"
 #include "io/synth/text.h"
 #include "runtime/memory.h"
 #include <errno.h>
@@ -70,7 +71,7 @@ static enum un_status sort_pieces(struct un_synth_vocab *v) {
     return UN_OK;
 }
 
-static enum un_status collect(struct un_synth_vocab *v, int64_t size) {
+static enum un_status collect(struct un_synth_vocab *v, int64_t size, bool tasks) {
     struct collecting c = {v, UN_OK};
     for (size_t i = 0; i < sizeof specials / sizeof *specials; ++i)
         add_once(&c, specials[i], strlen(specials[i]));
@@ -80,6 +81,7 @@ static enum un_status collect(struct un_synth_vocab *v, int64_t size) {
         add_once(&c, &letter, 1);
         add_once(&c, (const char[]){'#', '#', letter}, 3);
     }
+    if (tasks) un_synth_each_task_word(add_once, &c);
     UN_TRY(c.status);
     if (size != 0 && size < v->n)
         return un_fail(UN_USAGE, "vocab_size=%lld is too small: the micro-world has %lld word pieces",
@@ -98,9 +100,9 @@ static enum un_status collect(struct un_synth_vocab *v, int64_t size) {
     return sort_pieces(v);
 }
 
-enum un_status un_synth_vocab_make(struct un_synth_vocab *v, int64_t size) {
+enum un_status un_synth_vocab_make(struct un_synth_vocab *v, int64_t size, bool tasks) {
     *v = (struct un_synth_vocab){.tokenizer = "uniter-synth"};
-    enum un_status status = collect(v, size);
+    enum un_status status = collect(v, size, tasks);
     if (status != UN_OK) un_synth_vocab_close(v);
     return status;
 }

@@ -8,6 +8,7 @@
 #define UN_IO_SYNTH_VOCAB_H
 
 #include "runtime/status.h"
+#include <stdbool.h>
 
 struct un_synth_vocab {
     char **piece;   /* [n], owned */
@@ -17,8 +18,8 @@ struct un_synth_vocab {
     int64_t random_lo, random_hi; /* ids that replace a masked word at random */
     char tokenizer[64];
 };
-/* size: wanted number of entries, 0: as many as there are words. */
-enum un_status un_synth_vocab_make(struct un_synth_vocab *vocab, int64_t size);
+/* size: wanted number of entries, 0: as many as there are words. tasks: words of tasks stand behind the letters. */
+enum un_status un_synth_vocab_make(struct un_synth_vocab *vocab, int64_t size, bool tasks);
 /* A vocab.txt, one piece a line. UN_IO when it cannot be read, UN_DATA when [UNK] [CLS] [SEP] [MASK] are
  * missing. */
 enum un_status un_synth_vocab_read(struct un_synth_vocab *vocab, const char *path);

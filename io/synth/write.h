@@ -3,6 +3,7 @@
 #define UN_IO_SYNTH_WRITE_H
 
 #include "io/h5/h5.h"
+#include "io/synth/pose.h"
 #include "io/synth/render.h"
 #include "io/synth/text.h"
 #include "io/synth/vocab.h"
@@ -16,25 +17,47 @@ struct un_synth_job {
     int64_t texts; /* captions an image of this data set */
     double caption_scale;
     char source[512]; /* the command, kept as an attribute */
+    struct un_synth_posed *posed;
 };
-/* Where the files' rows come from: one data set, one split. */
+
+/* Where the files' rows come from: one data set or task, one split. */
 struct un_synth_part {
-    enum un_synth_set set;
-    uint32_t split; /* 0 train, 1 valid */
+    enum un_synth_set set;   /* of a task: coco, whose style retrieval's captions have */
+    enum un_synth_task task; /* or UN_SYNTH_NO_TASK */
+    bool annotated;          /* images of vcr: what an annotator reports */
+    uint32_t split;          /* 0 train, 1 valid, 2 test */
     int64_t images;
 };
-extern const char *const un_synth_split_names[2];
+/* The last pose that was made, so that its scenes and texts are made once. */
+struct un_synth_posed {
+    bool any;
+    enum un_synth_task task;
+    uint32_t split, number;
+    struct un_synth_pose pose;
+};
+/* The pose that image number `image` of the part belongs to. */
+enum un_status un_synth_posed(const struct un_synth_job *job, const struct un_synth_part *part, int64_t image,
+                              const struct un_synth_pose **pose);
+enum { UN_SYNTH_SPLITS = 3 };
+extern const char *const un_synth_split_names[UN_SYNTH_SPLITS];
+/* "coco", "vqa", "vcr_gt" */
+const char *un_synth_part_name(const struct un_synth_part *part);
 /* "coco_train_00000012" */
 void un_synth_image_id(char *id, size_t size, const struct un_synth_part *part, int64_t image);
-void un_synth_make_scene(const struct un_synth_job *job, const struct un_synth_part *part, int64_t image,
-                         struct un_synth_scene *scene);
+enum un_status un_synth_make_scene(const struct un_synth_job *job, const struct un_synth_part *part,
+                                   int64_t image, struct un_synth_scene *scene);
 /* Attributes that both kinds of files have. */
 enum un_status un_synth_put_header(struct un_h5 *file, const char *format, const struct un_synth_job *job);
+/* Attributes of a text file. more: words behind the vocabulary. */
+enum un_status un_synth_put_vocab(struct un_h5 *file, const struct un_synth_vocab *vocab, int64_t more);
 
 /* *rows: regions, words written. Nothing is left at PATH after a failure. */
 enum un_status un_synth_write_images(const struct un_synth_job *job, const struct un_synth_part *part,
                                      const char *path, int64_t *rows);
 enum un_status un_synth_write_texts(const struct un_synth_job *job, const struct un_synth_part *part,
                                     const char *path, int64_t *rows);
+/* What a task asks; all of it is held in memory. */
+enum un_status un_synth_write_task(const struct un_synth_job *job, const struct un_synth_part *part,
+                                   const char *path, int64_t *texts, int64_t *rows);
 
 #endif

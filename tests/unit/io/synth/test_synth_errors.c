@@ -101,7 +101,7 @@ static void own_vocabulary(void **state) {
     (void)state;
     struct un_synth_vocab v;
     int32_t id[16];
-    expect_ok(un_synth_vocab_make(&v, 0));
+    expect_ok(un_synth_vocab_make(&v, 0, false));
     assert_in_range(v.n, 200, 400);
     const char *const first[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
     for (int i = 0; i < 5; ++i) assert_string_equal(v.piece[i], first[i]);
