@@ -14,12 +14,12 @@ quick=0
 [ "${1:-}" != --quick ] || { quick=1 && shift; }
 export build=${UNITER_BUILD:-build} configs=configs/ablation
 data=${DATA:-data/ablation} images=4000 out=${OUT:-runs/ablation}
-pretrain_steps=1600 task_steps=500
+pretrain_steps=3600 task_steps=1000
 rows="none mlm mlm_itm mrfr mrc mrckl mrm wra sinkhorn batch"
 tasks="vqa ve nlvr2 vcr re re_plus retrieval"
 seeds=${SEEDS:-1 2 3}
 if [ $quick = 1 ]; then
-    data=${DATA:-data/ablation_quick} images=800 out=${OUT:-runs/ablation_quick} pretrain_steps=150 task_steps=100
+    data=${DATA:-data/ablation_quick} images=800 out=${OUT:-runs/ablation_quick} pretrain_steps=300 task_steps=100
     rows="none mlm wra" seeds=${SEEDS:-1}
 fi
 rows=${ROWS:-$rows} tasks=${TASKS:-$tasks}
