@@ -19,7 +19,7 @@ rows="none mlm mlm_itm mrfr mrc mrckl mrm wra sinkhorn batch"
 tasks="vqa ve nlvr2 vcr re re_plus retrieval"
 seeds=${SEEDS:-1 2 3}
 if [ $quick = 1 ]; then
-    data=${DATA:-data/ablation_quick} images=800 out=${OUT:-runs/ablation_quick} pretrain_steps=300 task_steps=100
+    data=${DATA:-data/ablation_quick} images=800 out=${OUT:-runs/ablation_quick} pretrain_steps=400 task_steps=200
     rows="none mlm wra" seeds=${SEEDS:-1}
 fi
 rows=${ROWS:-$rows} tasks=${TASKS:-$tasks}
@@ -90,7 +90,8 @@ pretrain() { # ROW SEED
     local folder=$out/pretrain_$1_$2 more
     [ ! -e "$folder/ablation.done" ] || return 0
     mapfile -t more < <(settings "$1")
-    train "$folder" pretrain run.seed="$2" train.steps="$pretrain_steps" "${more[@]}"
+    train "$folder" pretrain run.seed="$2" train.steps="$pretrain_steps" \
+        optim.warmup_steps=$((pretrain_steps / 10)) "${more[@]}"
     touch "$folder/ablation.done"
     echo "pretrained: $1, seed $2"
 }
@@ -100,7 +101,7 @@ finetune() { # ROW TASK SEED
     set=$(set_of "$2")
     [ ! -e "$folder/eval_$set.json" ] || return 0
     [ "$1" != none ] || init='""'
-    local given=(run.seed="$3" model.init="$init" train.steps="$task_steps")
+    local given=(run.seed="$3" model.init="$init" train.steps="$task_steps" optim.warmup_steps=$((task_steps / 10)))
     train "$folder" "$2" "${given[@]}"
     train "$folder" "$2" "${given[@]}" --eval "$set"
     echo "fine-tuned: $2 from $1, seed $3"
