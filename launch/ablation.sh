@@ -179,7 +179,7 @@ write_markdown() {
             END {printf "| %s |%s %.1f |\n", title, line, 100 * sum / n}' "$out/moments.txt"
     done
     echo
-    echo "Measures: $(awk '{printf "%s%s: `%s`", NR > 1 ? ", " : "", $1, $3}' <<<"$measures")."
+    echo "Measures: $(awk '{printf "%s%s: `%s`", (NR > 1 ? ", " : ""), $1, $3}' <<<"$measures")."
     [[ " $rows " == *" mrm "* && " $rows " == *" wra "* ]] || return 0
     echo
     echo "Does WRA help (MLM + ITM + MRFR + MRC-kl with it against without, the same seeds)?"

@@ -50,6 +50,7 @@ def main():
                  "mean, standard deviation and values")
         table = (out / "ABLATION.md").read_text()
         R.expect("| none | 10.0 ± 0.0 | 10.0 ± 0.0 | 10.0 |" in table, "the Markdown has percent")
+        R.expect("Measures: vqa: `vqa_score`, ve: " in table, "it says what was measured")
         R.expect("VQA: +2.0 points (standard error 0.0, 2 seeds): it helps." in table, "WRA's question is answered")
         before = log.read_text()
         R.run_ok(["bash", script, "log.every=7"], **env)
