@@ -10,7 +10,13 @@ static int32_t *take32(struct un_arena *arena, int64_t count) {
 
 int64_t un_batch_row_cap(const struct un_batch_caps *caps, enum un_objective t) {
     enum un_asks asks = un_objectives[t].asks;
+    if (un_objectives[t].task) return caps->tasks & un_objective_bit(t) ? caps->samples : 0;
     return asks == UN_ASKS_WORDS ? caps->words : asks == UN_ASKS_PAIR ? caps->samples : caps->regions;
+}
+
+int64_t un_batch_member_cap(const struct un_batch_caps *caps, enum un_objective t) {
+    int64_t rows = un_batch_row_cap(caps, t);
+    return un_objectives[t].asks == UN_ASKS_PLACES && rows > 0 ? caps->regions : rows;
 }
 
 static void carve_segments(struct un_arena *arena, int64_t rows, int32_t **id, int32_t **start,
@@ -21,11 +27,41 @@ static void carve_segments(struct un_arena *arena, int64_t rows, int32_t **id, i
     *view = (struct un_segments){*id, *start, *perm, 0};
 }
 
+/* Lists that only tasks have. */
+static void carve_task(struct un_batch *batch, const struct un_batch_caps *caps, struct un_arena *arena,
+                       enum un_objective t) {
+    struct un_rows *rows = &batch->rows[t];
+    int64_t cap = un_batch_row_cap(caps, t);
+    *rows = (struct un_rows){0};
+    if (cap == 0) return;
+    rows->row = take32(arena, un_batch_member_cap(caps, t));
+    rows->start = take32(arena, cap + 1);
+    if (un_objective_has_ids(t)) rows->target = take32(arena, cap);
+    if (un_objectives[t].target == UN_TARGET_MEMBER) rows->wrong = take32(arena, cap);
+    for (int s = 0; s < 2 && un_objectives[t].asks == UN_ASKS_TWO; ++s) {
+        batch->side[s].row = take32(arena, un_batch_side_cap(caps));
+        batch->side[s].start = take32(arena, cap + 1);
+    }
+}
+
+static void carve_types(struct un_batch *batch, const struct un_batch_caps *caps, struct un_arena *arena) {
+    batch->word_type = take32(arena, caps->words);
+    batch->region_type = take32(arena, caps->regions);
+    carve_segments(arena, caps->words, &batch->by_word_type_id, &batch->by_word_type_start,
+                   &batch->by_word_type_perm, &batch->by_word_type);
+    carve_segments(arena, caps->regions, &batch->by_region_type_id, &batch->by_region_type_start,
+                   &batch->by_region_type_perm, &batch->by_region_type);
+}
+
 static void carve_rows(struct un_batch *batch, const struct un_batch_caps *caps, struct un_arena *arena) {
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
         struct un_rows *rows = &batch->rows[t];
         enum un_objective objective = (enum un_objective)t;
         int64_t cap = un_batch_row_cap(caps, objective);
+        if (un_objectives[t].task) {
+            carve_task(batch, caps, arena, objective);
+            continue;
+        }
         rows->n = 0;
         rows->row = take32(arena, cap);
         rows->target = un_objective_has_ids(objective) ? take32(arena, cap) : NULL;
@@ -48,6 +84,14 @@ static void carve_soft(struct un_batch *batch, const struct un_batch_caps *caps,
     }
 }
 
+static void carve_scores(struct un_batch *batch, const struct un_batch_caps *caps, struct un_arena *arena) {
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        int64_t rows = un_batch_row_cap(caps, (enum un_objective)t);
+        if (un_objectives[t].target == UN_TARGET_ANSWERS && rows > 0)
+            batch->rows[t].score = un_arena_take(arena, (size_t)(rows * caps->num_labels), sizeof(float));
+    }
+}
+
 static void carve_device(struct un_batch *batch, const struct un_batch_caps *caps, struct un_arena *arena) {
     batch->start = take32(arena, caps->samples + 1);
     batch->at = un_arena_take(arena, 2, sizeof *batch->at);
@@ -62,6 +106,7 @@ static void carve_device(struct un_batch *batch, const struct un_batch_caps *cap
                    &batch->by_word);
     carve_segments(arena, caps->words, &batch->by_position_id, &batch->by_position_start,
                    &batch->by_position_perm, &batch->by_position);
+    if (caps->typed) carve_types(batch, caps, arena);
     carve_rows(batch, caps, arena);
     batch->pair_first = take32(arena, caps->samples);
     batch->pair_words = take32(arena, caps->samples);
@@ -77,6 +122,7 @@ static void carve_device(struct un_batch *batch, const struct un_batch_caps *cap
     batch->feature = un_arena_take(arena, (size_t)(caps->regions * caps->img_dim),
                                    (size_t)un_type_bytes(caps->feature_type));
     if (caps->soft_labels) carve_soft(batch, caps, arena);
+    carve_scores(batch, caps, arena);
 }
 
 static void carve_host(struct un_batch *batch, const struct un_batch_caps *caps, struct un_arena *arena) {
@@ -139,6 +185,18 @@ static const size_t device_lists[] = {AT(start),
                                       AT(by_position_id),
                                       AT(by_position_start),
                                       AT(by_position_perm),
+                                      AT(word_type),
+                                      AT(region_type),
+                                      AT(by_word_type_id),
+                                      AT(by_word_type_start),
+                                      AT(by_word_type_perm),
+                                      AT(by_region_type_id),
+                                      AT(by_region_type_start),
+                                      AT(by_region_type_perm),
+                                      AT(side[0].row),
+                                      AT(side[0].start),
+                                      AT(side[1].row),
+                                      AT(side[1].start),
                                       AT(pair_first),
                                       AT(pair_words),
                                       AT(pair_regions),
@@ -155,7 +213,10 @@ void un_batch_rebase(struct un_batch *out, const struct un_batch *batch, void *b
         move((unsigned char *)out + device_lists[i], by);
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
         move(&out->rows[t].row, by);
+        move(&out->rows[t].start, by);
         move(&out->rows[t].target, by);
+        move(&out->rows[t].wrong, by);
+        move(&out->rows[t].score, by);
         move(&out->rows[t].region, by);
         move(&out->rows[t].stored, by);
         move(&out->rows[t].soft, by);
@@ -164,6 +225,10 @@ void un_batch_rebase(struct un_batch *out, const struct un_batch *batch, void *b
         (struct un_segments){out->by_word_id, out->by_word_start, out->by_word_perm, batch->by_word.count};
     out->by_position = (struct un_segments){out->by_position_id, out->by_position_start,
                                             out->by_position_perm, batch->by_position.count};
+    out->by_word_type = (struct un_segments){out->by_word_type_id, out->by_word_type_start,
+                                             out->by_word_type_perm, batch->by_word_type.count};
+    out->by_region_type = (struct un_segments){out->by_region_type_id, out->by_region_type_start,
+                                               out->by_region_type_perm, batch->by_region_type.count};
     out->block = block;
 }
 

@@ -25,17 +25,39 @@ struct un_batch_caps {
     bool soft_labels;          /* an objective with soft labels as targets is in the mix */
     bool soft_f32;             /* soft labels are f32 (references); else f16, as in the files */
     int64_t store_rows;        /* of the store of features on the device, guests included; 0: no store */
+    un_objective_set tasks;    /* tasks that are asked: others get no lists */
+    int64_t num_labels;        /* answers of vqa and ve */
+    bool typed;                /* words and regions come with their token types; else 0 and 1 */
 };
 
 /* Rows asked about by one objective; arrays of n entries. NULL: not for this objective (model/objective.h). */
 struct un_rows {
     int64_t n;
-    int32_t *row;     /* packed token (words, regions) or the [CLS] token (pairs) */
-    int32_t *target;  /* word id, class, or 1 true pair, 0 false pair */
+    int64_t members;  /* of all rows of a task; entries of `row` */
+    int32_t *row;     /* packed token (words, regions) or the [CLS] token (pairs); of tasks [members] */
+    int32_t *start;   /* [n+1] of tasks: row i has members [start[i], start[i+1]) */
+    int32_t *target;  /* word id, class, 1 true pair, 0 false pair, label, or index of the right member */
+    int32_t *wrong;   /* [n] of members: against which, an index; -1: all others, -2: the highest other one */
+    float *score;     /* answers as targets: [n, num_labels] */
     int32_t *region;  /* of regions: index among the regions of the micro-batch */
     int32_t *stored;  /* features as targets, with a store: row of the store of `region` */
     void *soft;       /* soft labels as targets: [n,C] soft_type */
     uint8_t *dataset; /* index of the data set, for the log; read on the host only */
+};
+
+/* Does row i only fill a list of fixed length? Rows of a task with members have none that is there; those of
+ * UN_ASKS_TWO have none at all, and always a target. */
+static inline bool un_rows_is_filler(const struct un_rows *rows, int64_t i) {
+    if (!rows->start) return rows->row[i] < 0;
+    if (rows->start[i] < rows->start[i + 1]) return rows->row[rows->start[i]] < 0;
+    return rows->members > 0 || rows->target[i] < 0;
+}
+
+/* The left, or right, sequences of the rows of UN_ASKS_TWO, one after another. */
+struct un_side {
+    int32_t *row;   /* [tokens] packed tokens */
+    int32_t *start; /* [n+1] into row; row i of the objective has [start[i], start[i+1]) */
+    int64_t tokens, longest;
 };
 
 /* Known word-region alignment of true pairs (micro-world only), host only. Entries of one pair stand
@@ -82,7 +104,14 @@ struct un_batch {
     int32_t *by_word_id, *by_word_start, *by_word_perm; /* the same arrays, writable */
     int32_t *by_position_id, *by_position_start, *by_position_perm;
 
+    /* With caps.typed: */
+    int32_t *word_type, *region_type;                /* [W], [R] rows of the type table */
+    struct un_segments by_word_type, by_region_type; /* words, regions grouped by them */
+    int32_t *by_word_type_id, *by_word_type_start, *by_word_type_perm;
+    int32_t *by_region_type_id, *by_region_type_start, *by_region_type_perm;
+
     struct un_rows rows[UN_OBJECTIVE_COUNT];
+    struct un_side side[2];                          /* left and right, of nlvr2_attn */
     int32_t *pair_first, *pair_words, *pair_regions; /* [n of itm] */
     int32_t *plan_start;                             /* [n of itm + 1] */
     int64_t longest_words, longest_regions;          /* among the pairs */
@@ -100,8 +129,12 @@ struct un_batch {
     size_t block_bytes;
 };
 
-/* Most rows objective t can ask about: every word, every region, or every sample. */
+/* Most rows objective t can ask about: every word, every region, or every sample; of a task that is not asked 0. */
 int64_t un_batch_row_cap(const struct un_batch_caps *caps, enum un_objective t);
+/* Most members that the rows of a task can have. */
+int64_t un_batch_member_cap(const struct un_batch_caps *caps, enum un_objective t);
+/* Most tokens on both sides of nlvr2_attn, each side rounded up as un_batch_fill does. */
+int64_t un_batch_side_cap(const struct un_batch_caps *caps);
 /* Lays out all arrays of a micro-batch in `arena` in a fixed order (measure with base NULL first). The device
  * part comes first: batch->block, batch->block_bytes; host-only arrays (dataset, alignment) follow. */
 void un_batch_carve(struct un_batch *batch, const struct un_batch_caps *caps, struct un_arena *arena);

@@ -20,10 +20,15 @@ static const struct un_key dims_keys[] = {
     UN_KEY_INT(un_dims, intermediate_size, "0", 0, 1 << 18, "",
                "width between the two feed-forward maps; 0: from the preset"),
     UN_KEY_INT(un_dims, max_position_embeddings, "0", 0, 1 << 20, "", "positions a text may have; 0: 512"),
-    UN_KEY_INT(un_dims, type_vocab_size, "0", 0, 1 << 10, "", "token types, 0 = word, 1 = region; 0: 2"),
+    UN_KEY_INT(un_dims, type_vocab_size, "0", 0, 1 << 10, "",
+               "token types, 0 = word, 1 = region; 0: 3 with nlvr2, 4 with vcr, else 2"),
     UN_KEY_INT(un_dims, img_dim, "0", 0, 1 << 20, "", "width of a region feature; 0: from the image files"),
     UN_KEY_INT(un_dims, img_label_dim, "0", 0, 1 << 20, "",
                "region classes, class 0 = background; 0: from the image files"),
+    UN_KEY_INT(un_dims, num_labels, "0", 0, 1 << 20, "",
+               "answers of the head of vqa and ve; 0: from the text files"),
+    UN_KEY_INT(un_dims, re_layers, "1", 1, 2, "",
+               "head of re and re_rank: 1 a linear map, 2 two with GELU and LayerNorm between"),
     UN_KEY_FLOAT(
         un_dims, dropout, "0.1", 0, 0.9, "",
         "probability to drop an element, after embeddings, in attention, after both halves of a layer"),
@@ -64,6 +69,11 @@ enum un_status un_dims_resolve(struct un_dims *dims, int preset) {
     if (!(dims->dropout >= 0 && dims->dropout < 1))
         return un_fail(UN_USAGE, "model.dropout: %g is not in [0, 1)", dims->dropout);
     return UN_OK;
+}
+
+int64_t un_dims_units(const struct un_dims *dims, enum un_objective t) {
+    if (un_objectives[t].units == UN_UNITS_NEGATIVES) return dims->negatives;
+    return un_objective_units(t, dims->img_dim, dims->img_label_dim);
 }
 
 double un_dims_flop(const struct un_dims *dims, const struct un_work *work) {

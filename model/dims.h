@@ -2,6 +2,7 @@
 #ifndef UN_MODEL_DIMS_H
 #define UN_MODEL_DIMS_H
 
+#include "model/objective.h"
 #include "runtime/config/config.h"
 #include "runtime/ops.h"
 
@@ -10,6 +11,12 @@ struct un_dims {
     int64_t max_position_embeddings, type_vocab_size, img_dim, img_label_dim;
     double dropout; /* after embeddings, attention probabilities and both halves of a layer */
     double initializer_range;
+    int64_t num_labels; /* answers of vqa and ve; 0: none of them */
+    int64_t re_layers;  /* of the head of re: 1 a linear map, 2 an MLP; 0: 1 */
+    /* Set by what is taught, not keys: */
+    int64_t negatives;       /* of itm_rank and itm_hard, a row */
+    un_objective_set heads;  /* objectives whose parameters there are; 0: those of pretraining */
+    un_objective_set taught; /* what none of them reaches is never touched; 0: every parameter is */
 };
 
 /* Section `model` as bound: sizes that are 0 come from the preset, vocab_size, img_dim and img_label_dim that
@@ -25,6 +32,8 @@ extern const struct un_key_table un_model_key_table;
  * three data sizes may still be 0. tiny 128x2 (2 heads, 512), base 768x12 (12, 3072), large 1024x24 (16,
  * 4096). */
 enum un_status un_dims_resolve(struct un_dims *dims, int preset);
+/* Elements the loss of a row of objective t is a sum over. */
+int64_t un_dims_units(const struct un_dims *dims, enum un_objective t);
 /* Parameter matrix products of forward and backward for a packed micro-batch, in FLOP: 2 per multiply-add,
  * backward twice the forward; the network's products only, by their shapes. sum_sq: sum over samples of
  * tokens^2. */

@@ -5,9 +5,9 @@
 static void add_rows(struct un_stats *stats, const struct un_batch *batch, const struct un_host_outputs *h,
                      const struct un_dims *dims, int t) {
     const struct un_rows *rows = &batch->rows[t];
-    int64_t units = un_objective_units((enum un_objective)t, dims->img_dim, dims->img_label_dim);
+    int64_t units = un_dims_units(dims, (enum un_objective)t);
     for (int64_t i = 0; i < rows->n; ++i) {
-        if (rows->row[i] < 0) continue; /* fills a list of fixed length */
+        if (un_rows_is_filler(rows, i)) continue;
         struct un_tally *tally = &stats->by[t][rows->dataset[i]];
         tally->loss += h->row_loss[t][i];
         tally->hits += h->hit[t] ? h->hit[t][i] : 0;
@@ -106,7 +106,8 @@ double un_stats_loss(const struct un_stats *stats, const double weight[UN_OBJECT
     double loss = 0, pairs = stats->pairs_pos + stats->pairs_neg;
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
         struct un_tally total = un_stats_total(stats, (enum un_objective)t);
-        if (total.units > 0) loss += weight[t] * total.loss / total.units;
+        double units = un_objectives[t].summed ? 1 : total.units;
+        if (total.units > 0) loss += weight[t] * total.loss / units;
     }
     if (pairs > 0) loss += weight[UN_ITM] * ot_lambda * (stats->ot_pos - stats->ot_neg) / pairs;
     return loss;
