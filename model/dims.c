@@ -76,6 +76,20 @@ int64_t un_dims_units(const struct un_dims *dims, enum un_objective t) {
     return un_objective_units(t, dims->img_dim, dims->img_label_dim);
 }
 
+/* A row of a task, or a member of one, through its head, pooler included. */
+static double task_flop(const struct un_dims *d, enum un_objective t) {
+    double h = (double)d->hidden_size;
+    switch (t) {
+    case UN_VQA: return h * h + 2 * h * (h + (double)d->num_labels);
+    case UN_VE: return h * h + 2 * h * (h + 3);
+    case UN_VCR: return h * h + 2 * h * (h + 2);
+    case UN_RE:
+    case UN_RE_RANK: return d->re_layers == 2 ? h * h + h : h;
+    case UN_NLVR2_ATTN: return 2 * h * 2; /* the maps of its tokens: un_work.looking */
+    default: return h * h + 2 * h;
+    }
+}
+
 double un_dims_flop(const struct un_dims *dims, const struct un_work *work) {
     double h = (double)dims->hidden_size, layers = (double)dims->num_hidden_layers;
     double maps = layers * (4 * h * h + 2 * h * (double)dims->intermediate_size) * (double)work->tokens;
@@ -85,6 +99,9 @@ double un_dims_flop(const struct un_dims *dims, const struct un_work *work) {
                    (double)work->mrfr * (h * h + h * (double)dims->img_dim) +
                    (double)work->mrc * (h * h + h * (double)dims->img_label_dim) +
                    (double)work->pairs * (h * h + h * 2); /* without the costs of the transport */
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t)
+        heads += (double)work->task[t] * task_flop(dims, (enum un_objective)t);
+    heads += (double)work->looking * 6 * h * h; /* query, key, value, output, and the join of two widths */
     /* Nothing needs the gradient of features and boxes, so these maps have one product in the backward, not
      * two. That of the mask row is one vector-matrix product a pass: left out. */
     double inputs = (double)work->regions * h * (double)(dims->img_dim + 7);

@@ -39,10 +39,12 @@ int64_t un_dims_units(const struct un_dims *dims, enum un_objective t);
  * tokens^2. */
 struct un_work {
     int64_t tokens, words, regions, sum_sq;
-    int64_t mlm;   /* masked words */
-    int64_t mrfr;  /* masked regions regressed */
-    int64_t mrc;   /* and classified, by class or distribution */
-    int64_t pairs; /* pairs matched and aligned */
+    int64_t mlm;                      /* masked words */
+    int64_t mrfr;                     /* masked regions regressed */
+    int64_t mrc;                      /* and classified, by class or distribution */
+    int64_t pairs;                    /* pairs matched and aligned */
+    int64_t looking;                  /* tokens of pairs that look at each other (nlvr2_attn) */
+    int64_t task[UN_OBJECTIVE_COUNT]; /* rows of a task, or their members */
 };
 double un_dims_flop(const struct un_dims *dims, const struct un_work *work);
 

@@ -9,6 +9,8 @@
 static const struct un_key keys[] = {
     UN_KEY_FLOAT(un_optim_keys, lr, "5.0e-5", 0, 1, "", "learning rate after the warm-up"),
     UN_KEY_FLOATS(un_optim_keys, betas, 2, "[0.9, 0.98]", 0, 0.999999, "decay of the two moments of Adam"),
+    UN_KEY_FLOAT(un_optim_keys, lr_mul, "1", 0, 1e4, "",
+                 "factor of the rate for the head of vqa, vcr, re and re_rank"),
     UN_KEY_FLOAT(un_optim_keys, eps, "1.0e-6", 1e-12, 1, "", "added to the root of the second moment"),
     UN_KEY_FLOAT(un_optim_keys, weight_decay, "0.01", 0, 1, "",
                  "share of a weight taken off, times lr; biases and parameters named LayerNorm are spared"),

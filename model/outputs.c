@@ -22,8 +22,21 @@ enum un_status un_host_outputs_open(struct un_host_outputs *h, struct un_device 
     return un_error_get()->status;
 }
 
+enum un_status un_host_outputs_keep_scores(struct un_host_outputs *h, struct un_device *d,
+                                           const struct un_batch_caps *caps,
+                                           const int64_t cols[UN_OBJECTIVE_COUNT]) {
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        if (!un_objectives[t].task || cols[t] == 0) continue;
+        h->score_cols[t] = cols[t];
+        h->score[t] = host_floats(d, un_batch_member_cap(caps, (enum un_objective)t) * cols[t]);
+        if (!h->score[t]) return un_error_get()->status;
+    }
+    return UN_OK;
+}
+
 void un_host_outputs_close(struct un_host_outputs *h, struct un_device *d) {
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        if (h->score[t]) d->mem->host_free(d, h->score[t]);
         if (h->row_loss[t]) d->mem->host_free(d, h->row_loss[t]);
         if (h->hit[t]) d->mem->host_free(d, h->hit[t]);
     }
@@ -41,6 +54,7 @@ void un_host_outputs_fetch(struct un_host_outputs *h, const struct un_outputs *o
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
         fetch(d, q, h->row_loss[t], out->row_loss[t], batch->rows[t].n);
         fetch(d, q, h->hit[t], out->hit[t], batch->rows[t].n);
+        fetch(d, q, h->score[t], out->score[t].data, out->score[t].rows * out->score[t].stride);
     }
     int64_t pairs = batch->rows[UN_ITM].n;
     fetch(d, q, h->distance, out->distance, pairs);

@@ -12,6 +12,8 @@ struct un_outputs {
     float *distance;                     /* [pairs] transport distance */
     float *plan;                         /* [plan_start[pairs]] */
     struct un_mat hidden;                /* [T,H] last layer, of type act; so is pooled */
+    struct un_mat
+        score[UN_OBJECTIVE_COUNT]; /* of tasks: scores before the loss, f32, a row a row or a member */
     /* Only when asked for by un_model_debug: unit losses, pooled [pairs,H], scores [pairs,2] */
     float *unit[UN_OBJECTIVE_COUNT];
     struct un_mat pooled, scores;
@@ -21,9 +23,17 @@ struct un_outputs {
 struct un_host_outputs {
     float *row_loss[UN_OBJECTIVE_COUNT], *hit[UN_OBJECTIVE_COUNT];
     float *distance, *plan; /* plan only when with_plan */
+    float
+        *score[UN_OBJECTIVE_COUNT]; /* of tasks, rows without gaps; only after un_host_outputs_keep_scores */
+    int64_t score_cols[UN_OBJECTIVE_COUNT];
 };
 enum un_status un_host_outputs_open(struct un_host_outputs *h, struct un_device *d,
                                     const struct un_batch_caps *caps, bool with_plan);
+/* Scores of tasks are fetched from now on (evaluation). Between the columns of a card's rows may be gaps: they come
+ * along, score_cols is from row to row. cols [UN_OBJECTIVE_COUNT]: of the model (un_model_score_cols). */
+enum un_status un_host_outputs_keep_scores(struct un_host_outputs *h, struct un_device *d,
+                                           const struct un_batch_caps *caps,
+                                           const int64_t cols[UN_OBJECTIVE_COUNT]);
 void un_host_outputs_close(struct un_host_outputs *h, struct un_device *d);
 /* Queues the copies of the used parts of `out`. batch: host pointers. */
 void un_host_outputs_fetch(struct un_host_outputs *h, const struct un_outputs *out,

@@ -102,11 +102,11 @@ struct un_tally un_stats_total(const struct un_stats *stats, enum un_objective o
 }
 
 double un_stats_loss(const struct un_stats *stats, const double weight[UN_OBJECTIVE_COUNT],
-                     double ot_lambda) {
+                     un_objective_set summed, double ot_lambda) {
     double loss = 0, pairs = stats->pairs_pos + stats->pairs_neg;
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
         struct un_tally total = un_stats_total(stats, (enum un_objective)t);
-        double units = un_objectives[t].summed ? 1 : total.units;
+        double units = summed & un_objective_bit((enum un_objective)t) ? 1 : total.units;
         if (total.units > 0) loss += weight[t] * total.loss / units;
     }
     if (pairs > 0) loss += weight[UN_ITM] * ot_lambda * (stats->ot_pos - stats->ot_neg) / pairs;

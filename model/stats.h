@@ -25,7 +25,8 @@ void un_stats_merge(struct un_stats *into, const struct un_stats *from);
 /* Over data sets. */
 struct un_tally un_stats_total(const struct un_stats *stats, enum un_objective objective);
 /* sum_t weight[t] * loss_t / units_t, plus weight[itm] * ot_lambda * (ot_pos - ot_neg) / pairs: the scalar
- * that is differentiated. Objectives without units add 0. */
-double un_stats_loss(const struct un_stats *stats, const double weight[UN_OBJECTIVE_COUNT], double ot_lambda);
+ * that is differentiated. Those of `summed` are not divided by their units. Objectives without units add 0. */
+double un_stats_loss(const struct un_stats *stats, const double weight[UN_OBJECTIVE_COUNT],
+                     un_objective_set summed, double ot_lambda);
 
 #endif

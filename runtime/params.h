@@ -17,7 +17,9 @@ static inline int64_t un_param_blocks(int64_t total) {
     return total / UN_PARAM_BLOCK + (total % UN_PARAM_BLOCK != 0);
 }
 
-enum un_init { UN_INIT_NORMAL, UN_INIT_ZERO, UN_INIT_ONE };
+/* XAVIER: uniform in +-sqrt(6 / (rows + columns)), as PyTorch's stacked projection of three maps is drawn (rows are
+ * those of all three). */
+enum un_init { UN_INIT_NORMAL, UN_INIT_ZERO, UN_INIT_ONE, UN_INIT_XAVIER };
 
 struct un_param {
     char name[96]; /* as in the released checkpoints */
@@ -27,6 +29,8 @@ struct un_param {
     bool decay;
     bool glued;
     bool zero_row0; /* row 0 starts at zero (mask_embedding) */
+    bool fast;      /* trained at optim.lr * optim.lr_mul */
+    bool left;      /* never touched by an update */
     enum un_init init;
 };
 

@@ -30,6 +30,39 @@ static enum un_status bind_all(struct un_run_config *c) {
     return un_config_finish(c->document);
 }
 
+/* What any data set of the list is taught or asked. */
+static un_objective_set mixed(const struct un_list *list) {
+    const struct un_dataset_keys *keys = list->items;
+    un_objective_set set = 0;
+    for (int64_t i = 0; i < list->n; ++i)
+        for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t)
+            if (keys[i].mix[t] > 0) set |= un_objective_bit((enum un_objective)t);
+    return set;
+}
+
+/* The heads of a network are those of pretraining, or those of one task: others in the mix share them or are
+ * refused. */
+static enum un_status settle_heads(struct un_run_config *c) {
+    struct un_dims *d = &c->model.dims;
+    un_objective_set set = mixed(&c->data.train), tasks = set & ~un_objectives_pretraining();
+    un_objective_set two = un_objective_bit(UN_NLVR2_TRIPLET) | un_objective_bit(UN_NLVR2_PAIR) |
+                           un_objective_bit(UN_NLVR2_ATTN);
+    if (tasks && tasks != set)
+        return un_fail(UN_USAGE, "%s: data.train: a task and an objective of pretraining in one run",
+                       un_config_where(c->document, "data.train"));
+    if (tasks & (tasks - 1))
+        return un_fail(UN_USAGE, "%s: data.train: two tasks in one run, but each has a network of its own",
+                       un_config_where(c->document, "data.train"));
+    d->heads = tasks;
+    d->negatives = tasks & un_objective_bit(UN_ITM_HARD) ? c->train.hard_size : 2 * c->train.negatives;
+    if (d->type_vocab_size == 0 && (tasks & two)) d->type_vocab_size = 3;
+    if (d->type_vocab_size == 0 && (tasks & un_objective_bit(UN_VCR))) d->type_vocab_size = 4;
+    /* Of pretraining every parameter is updated always; with tasks, and in their second stage, what nothing
+     * reaches is left alone. */
+    if (tasks || d->type_vocab_size > 2) d->taught = set;
+    return UN_OK;
+}
+
 static enum un_status check(const struct un_run_config *c) {
     const struct un_config *d = c->document;
     if (c->data.train.n == 0)
@@ -56,6 +89,7 @@ enum un_status un_run_config_read(struct un_run_config *config, const char *path
     memset(config, 0, sizeof *config);
     UN_TRY(un_config_read(&config->document, path, overrides, n));
     UN_TRY(bind_all(config));
+    UN_TRY(settle_heads(config));
     UN_TRY(un_dims_resolve(&config->model.dims, config->model.preset));
     return check(config);
 }
@@ -73,6 +107,9 @@ struct un_plan_keys un_run_config_plan(const struct un_run_config *c) {
         .itm_neg_prob = c->train.itm_neg_prob,
         .mlm_prob = c->train.mlm_prob,
         .mrm_prob = c->train.mrm_prob,
+        .negatives = c->train.negatives,
+        .hard_ratio = c->train.hard_ratio,
+        .typed = c->model.dims.type_vocab_size > 2,
         .seed = (uint64_t)c->run.seed,
     };
 }

@@ -71,6 +71,8 @@ static enum un_status settle_split(struct un_job *job, const struct un_split *sp
         UN_TRY(settle(job, "model.vocab_size", &d->vocab_size, info->vocab.vocab_size, name));
         UN_TRY(settle(job, "model.img_dim", &d->img_dim, info->img_dim, name));
         UN_TRY(settle(job, "model.img_label_dim", &d->img_label_dim, info->img_label_dim, name));
+        if (job->dims.heads & un_objective_bit(UN_VQA))
+            UN_TRY(settle(job, "model.num_labels", &d->num_labels, info->num_answers, name));
         UN_TRY(un_vocab_agree(&info->vocab, name, first, un_dataset_name(job->train.sets[0])));
         if (info->longest_text + 2 > d->max_position_embeddings)
             return un_fail(UN_USAGE,
@@ -100,6 +102,7 @@ void un_job_caps(const struct un_job *job, int64_t tokens, struct un_batch_caps 
     c->regions = larger(c->regions, v.regions);
     c->plan = larger(c->plan, v.plan);
     c->soft_labels = c->soft_labels || v.soft_labels;
+    c->tasks |= v.tasks;
 }
 
 enum un_status un_job_configure(struct un_job *job, const char *path, const char *const *overrides, int n) {
@@ -126,6 +129,11 @@ enum un_status un_job_open_data(struct un_job *job, struct un_comm *comm) {
         un_plan_weights(job->train.plan, job->weight);
     else
         for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) job->weight[t] = 1;
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        job->weight[t] *= c->train.loss_scale;
+        if (un_objectives[t].summed && !c->train.re_mean)
+            job->summed |= un_objective_bit((enum un_objective)t);
+    }
     job->lane_begin = un_lane_begin(c->train.lanes, comm->rank, comm->size);
     job->lane_end = un_lane_begin(c->train.lanes, comm->rank + 1, comm->size);
     return UN_OK;

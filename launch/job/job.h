@@ -59,6 +59,7 @@ struct un_job {
     struct un_dims dims;
     struct un_batch_caps caps;
     double weight[UN_OBJECTIVE_COUNT]; /* w_t */
+    un_objective_set summed;           /* objectives whose loss is the sum over the rows of a step */
     int64_t lane_begin, lane_end;      /* of this rank */
     struct un_job_cache cache;         /* un_job_place_cache */
 

@@ -43,6 +43,20 @@ static const struct un_key train_keys[] = {
     UN_KEY_FLOAT(un_train_keys, mlm_prob, "0.15", 0, 1, "probability", "of a word to be masked (mlm)"),
     UN_KEY_INT(un_train_keys, max_skipped, "10", 1, 1e9, "steps",
                "updates skipped in a row (a loss or the gradient not finite) before the run ends"),
+    UN_KEY_BOOL(un_train_keys, re_mean, "false",
+                "the loss of re and re_rank is the mean over the expressions of a step; false: their sum, as "
+                "the published scores were made"),
+    UN_KEY_FLOAT(un_train_keys, loss_scale, "1", 1e-9, 1e9, "",
+                 "factor of the loss of a step: the authors add up the means of accumulated micro-batches "
+                 "without dividing, which clipping feels"),
+    UN_KEY_FLOAT(un_train_keys, margin, "0.2", 0, 1, "",
+                 "by which right scores are to be above wrong ones (re_rank, itm_rank, itm_hard)"),
+    UN_KEY_INT(un_train_keys, negatives, "1", 1, 4, "pairs",
+               "itm_rank: wrong images, and as many wrong texts, beside a true pair"),
+    UN_KEY_INT(un_train_keys, hard_size, "31", 1, 1023, "pairs",
+               "itm_hard: highest candidates that a group is taught with"),
+    UN_KEY_FLOAT(un_train_keys, hard_ratio, "0.3", 0, 1, "probability",
+                 "re_rank: against the highest wrong region instead of a random one"),
 };
 const struct un_key_table un_train_key_table = UN_KEY_TABLE("train", un_train_keys, train_keys);
 

@@ -17,7 +17,12 @@ struct un_train_keys {
     int mixing, precision;
     bool exact, graph;
     double itm_neg_prob, itm_ot_lambda, mrm_prob, mlm_prob;
-    int64_t max_skipped; /* steps in a row with a loss that is not finite */
+    int64_t max_skipped;          /* steps in a row with a loss that is not finite */
+    bool re_mean;                 /* the loss of re is the mean over expressions, not their sum */
+    double loss_scale;            /* of the whole loss */
+    double margin;                /* of re_rank, itm_rank and itm_hard */
+    int64_t negatives, hard_size; /* of itm_rank a side; of itm_hard */
+    double hard_ratio;            /* of re_rank */
 };
 struct un_valid_keys {
     int64_t every; /* steps */

@@ -39,6 +39,7 @@ struct un_model_setup un_job_model_setup(const struct un_job *job) {
     return (struct un_model_setup){.dims = job->dims,
                                    .caps = job->caps,
                                    .wra = un_wra_transport(&job->config.wra),
+                                   .margin = job->config.train.margin,
                                    .seed = (uint64_t)job->config.run.seed,
                                    .train = true,
                                    .act = activations(job)};

@@ -84,7 +84,8 @@ static enum un_status agree_on_next(struct un_job *job, enum un_status trouble, 
 static void set_scales(const struct un_job *job, const int64_t counts[UN_COUNTS], struct un_batch *batch) {
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
         double units = (double)counts[t];
-        units *= (double)un_objective_units((enum un_objective)t, job->dims.img_dim, job->dims.img_label_dim);
+        units *= (double)un_dims_units(&job->dims, (enum un_objective)t);
+        if (job->summed & un_objective_bit((enum un_objective)t)) units = units > 0;
         batch->scale[t] = units > 0 ? (float)(job->weight[t] / units) : 0.0f;
     }
     const struct un_rows *itm = &batch->rows[UN_ITM];
@@ -106,7 +107,14 @@ static void add_work(struct un_work *work, const struct un_batch *b) {
                            [UN_TARGET_CLASS] = &work->mrc,
                            [UN_TARGET_SOFT] = &work->mrc,
                            [UN_TARGET_TRUE] = &work->pairs};
-    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) *of[un_objectives[t].target] += b->rows[t].n;
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        const struct un_rows *rows = &b->rows[t];
+        if (un_objectives[t].task)
+            work->task[t] += rows->members > 0 ? rows->members : rows->n;
+        else
+            *of[un_objectives[t].target] += rows->n;
+    }
+    if (b->rows[UN_NLVR2_ATTN].n > 0) work->looking += b->side[0].tokens + b->side[1].tokens;
 }
 
 /* The outputs of a lane have arrived: its sums, its new state, its slot back to the loader. */

@@ -65,7 +65,8 @@ static enum un_status save(struct run *r, bool finish) {
 
 static void put_losses(struct un_metrics *m, const struct un_job *job, const struct un_stats *total) {
     char key[400];
-    un_metrics_put(m, "loss", un_stats_loss(total, job->weight, job->config.train.itm_ot_lambda));
+    un_metrics_put(m, "loss",
+                   un_stats_loss(total, job->weight, job->summed, job->config.train.itm_ot_lambda));
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
         struct un_tally all = un_stats_total(total, (enum un_objective)t);
         if (all.rows <= 0) continue;
@@ -115,7 +116,8 @@ static void put_saves(struct run *r) {
 
 static void progress_text(const struct un_job *job, const struct un_stats *total, double tokens_per_s,
                           char *text, size_t size) {
-    snprintf(text, size, "loss %.4f", un_stats_loss(total, job->weight, job->config.train.itm_ot_lambda));
+    snprintf(text, size, "loss %.4f",
+             un_stats_loss(total, job->weight, job->summed, job->config.train.itm_ot_lambda));
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
         struct un_tally all = un_stats_total(total, (enum un_objective)t);
         size_t used = strlen(text);

@@ -71,7 +71,8 @@ void un_validate_report(const struct un_job *job, const struct un_stats *total, 
                         char *text, size_t size) {
     char key[40];
     text[0] = '\0';
-    put(metrics, text, size, "loss", un_stats_loss(total, job->weight, job->config.train.itm_ot_lambda));
+    put(metrics, text, size, "loss",
+        un_stats_loss(total, job->weight, job->summed, job->config.train.itm_ot_lambda));
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
         struct un_tally tally = un_stats_total(total, (enum un_objective)t);
         if (tally.rows <= 0) continue;

@@ -19,8 +19,8 @@ static enum un_status add(struct un_params *params, void *at, const struct un_in
 }
 
 static void carve(void *buffer[UN_HEAD_BUFFERS], struct un_arena *arena, enum un_type act,
-                  const struct un_dims *dims, const struct un_batch_caps *caps) {
-    (void)act, (void)dims;
+                  const struct un_dims *dims, const struct un_batch_caps *caps, enum un_objective t) {
+    (void)act, (void)dims, (void)t;
     buffer[SCORES] = un_take_floats(arena, caps->samples * 2);
     buffer[COST] = un_take_floats(arena, caps->plan);
 }

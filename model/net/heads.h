@@ -6,16 +6,20 @@
 #define UN_MODEL_NET_HEADS_H
 
 #include "model/net/inputs.h"
+#include "model/net/mlp.h"
 #include "model/net/pooler.h"
 #include "model/net/trunk.h"
 #include "model/outputs.h"
 
-enum { UN_HEAD_BUFFERS = 4 };
+enum { UN_HEAD_BUFFERS = 24 };
 
 struct un_heads {
+    un_objective_set set;       /* objectives whose heads there are */
     struct un_trunk_work trunk; /* scratch for any head, while it runs */
+    struct un_mlp_work mlp;     /* likewise, of tasks */
     struct un_pooler pooler;
     struct un_transport wra;
+    float margin;                 /* between the scores of right and wrong (re_rank, itm_rank, itm_hard) */
     void *at[UN_OBJECTIVE_COUNT]; /* places of the parameters, for the head of objective t */
     void *buffer[UN_OBJECTIVE_COUNT][UN_HEAD_BUFFERS]; /* what its carve took */
 };
@@ -25,9 +29,13 @@ struct un_head {
     /* Appends its parameters to the table; tied tensors are found in `inputs`. */
     enum un_status (*add)(struct un_params *params, void *at, const struct un_inputs_at *inputs,
                           const struct un_dims *dims);
-    /* Takes scratch of its own; NULL: trunk and pooler have all it needs. */
+    /* Takes scratch of its own; NULL: trunk and pooler have all it needs. t: the first objective with the head that
+     * there is. */
     void (*carve)(void *buffer[UN_HEAD_BUFFERS], struct un_arena *arena, enum un_type act,
-                  const struct un_dims *dims, const struct un_batch_caps *caps);
+                  const struct un_dims *dims, const struct un_batch_caps *caps, enum un_objective t);
+    /* Widest row and most rows of the mlp it works with; NULL: none. */
+    void (*mlp)(int64_t *rows, int64_t *mid, const struct un_dims *dims, const struct un_batch_caps *caps,
+                enum un_objective t);
     /* As un_heads_run, for the rows `at` of objective t, with its losses and hits. */
     void (*run)(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
                 const struct un_heads *heads, struct un_mat x, enum un_objective t, struct un_chunk at);
@@ -37,7 +45,7 @@ struct un_head {
 UN_OBJECTIVES(UN_HEAD_DECLARE)
 #undef UN_HEAD_DECLARE
 
-/* After un_inputs_add. The pooler, then each head in the order of the objectives: part of the order of parameters.
+/* Heads of dims->heads only. After un_inputs_add. The pooler, then each head in the order of the objectives: part of the order of parameters.
  * Owns the places, also after an error: un_heads_free. */
 enum un_status un_heads_add(struct un_params *params, struct un_heads *heads,
                             const struct un_inputs_at *inputs, const struct un_dims *dims);

@@ -5,6 +5,9 @@
 
 #include "model/net/block.h"
 #include "model/net/heads.h"
+#include "model/net/task.h"
+
+#include <string.h>
 
 /* Where the parameters of inputs and layers stand; heads know theirs. layer_begin[l]: first element of layer l;
  * [layers]: of the heads. */
@@ -61,6 +64,27 @@ static enum un_status check_sizes(const struct un_dims *d) {
     return UN_OK;
 }
 
+static void leave(struct un_params *params, const char *part) {
+    for (int64_t i = 0; i < params->n; ++i)
+        if (strstr(params->list[i].name, part)) params->list[i].left = true;
+}
+
+/* What is taught decides which of the shared parameters are reached, and which are fast. Heads know theirs. */
+static void mark(struct un_params *params, const struct un_dims *dims) {
+    bool masks = false, pools = false;
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        if (!(dims->taught & un_objective_bit((enum un_objective)t))) continue;
+        const struct un_objective_facts *facts = &un_objectives[t];
+        masks = masks || facts->asks == UN_ASKS_REGIONS;
+        pools = pools || facts->pools;
+        for (int64_t i = 0; facts->fast && i < params->n; ++i)
+            if (strstr(params->list[i].name, facts->fast)) params->list[i].fast = true;
+    }
+    if (dims->taught == 0) return;
+    if (!masks) leave(params, "mask_embedding");
+    if (!pools) leave(params, "pooler.dense");
+}
+
 static enum un_status build(struct un_params *params, struct places *at, struct un_heads *heads,
                             const struct un_dims *dims) {
     UN_TRY(un_inputs_add(params, &at->inputs, dims));
@@ -69,7 +93,9 @@ static enum un_status build(struct un_params *params, struct places *at, struct 
         UN_TRY(un_block_add(params, &at->blocks[l], dims, l));
     }
     at->layer_begin[dims->num_hidden_layers] = params->total;
-    return un_heads_add(params, heads, &at->inputs, dims);
+    UN_TRY(un_heads_add(params, heads, &at->inputs, dims));
+    mark(params, dims);
+    return UN_OK;
 }
 
 enum un_status un_model_params_build(struct un_params *params, const struct un_dims *dims) {
@@ -174,6 +200,7 @@ enum un_status un_model_open(struct un_model **model, struct un_device *device,
     UN_TRY_GOTO(build(&m->params, &m->at, &m->heads, &setup->dims), failed);
     UN_TRY_GOTO(take_memory(m), failed);
     m->heads.wra = setup->wra;
+    m->heads.margin = (float)setup->margin;
     *model = m;
     return UN_OK;
 failed:
@@ -195,8 +222,8 @@ void un_model_close(struct un_model *m) {
 static void carve_debug(struct un_outputs *out, struct un_arena *arena, const struct un_model_setup *s) {
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
         enum un_objective objective = (enum un_objective)t;
-        int64_t units = un_objective_units(objective, s->dims.img_dim, s->dims.img_label_dim);
-        out->unit[t] = un_objectives[t].units == UN_UNITS_ONE
+        int64_t units = un_dims_units(&s->dims, objective);
+        out->unit[t] = units <= 1 || un_objectives[t].task
                            ? out->row_loss[t]
                            : un_take_floats(arena, un_batch_row_cap(&s->caps, objective) * units);
     }
@@ -227,6 +254,7 @@ void un_model_limits(const struct un_model_setup *setup, struct un_limits *limit
                                  .max_heads = d->num_attention_heads};
     limits->max_width = larger(larger(3 * d->hidden_size, d->intermediate_size),
                                larger(d->vocab_size, larger(d->img_dim, d->img_label_dim)));
+    limits->max_width = larger(limits->max_width, larger(d->num_labels, 3 * d->hidden_size));
     if (un_model_params_build(&params, d) == UN_OK) {
         limits->max_params = params.total;
         un_params_free(&params);
@@ -241,6 +269,16 @@ static enum un_status check_count(const char *what, int64_t count, int64_t cap) 
                    (long long)cap);
 }
 
+static enum un_status check_rows(const struct un_model *m, const struct un_batch *b, enum un_objective t) {
+    const struct un_batch_caps *caps = &m->setup.caps;
+    UN_TRY(check_count(un_objective_names[t], b->rows[t].n, un_batch_row_cap(caps, t)));
+    if (b->rows[t].n > 0 && !(m->heads.set & un_objective_bit(t)))
+        return un_fail(UN_INTERNAL, "model: a micro-batch with rows of %s, whose head the network lacks",
+                       un_objective_names[t]);
+    return un_objectives[t].task ? check_count("members", b->rows[t].members, un_batch_member_cap(caps, t))
+                                 : UN_OK;
+}
+
 static enum un_status check_batch(const struct un_model *m, const struct un_batch *b, bool backward) {
     const struct un_batch_caps *caps = &m->setup.caps;
     UN_TRY(check_count("tokens", b->tokens, caps->tokens));
@@ -248,10 +286,7 @@ static enum un_status check_batch(const struct un_model *m, const struct un_batc
     UN_TRY(check_count("words", b->words, caps->words));
     UN_TRY(check_count("regions", b->regions, caps->regions));
     UN_TRY(check_count("tokens in one sample", b->longest, UN_MAX_SAMPLE_TOKENS));
-    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
-        UN_TRY(
-            check_count(un_objective_names[t], b->rows[t].n, un_batch_row_cap(caps, (enum un_objective)t)));
-    }
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) UN_TRY(check_rows(m, b, (enum un_objective)t));
     if (backward && !m->setup.train)
         return un_fail(UN_INTERNAL, "model: a backward, but the model was opened for the forward only");
     return UN_OK;
@@ -289,12 +324,25 @@ static void backward(const struct un_model *m, const struct un_pass *p, struct u
     if (hooks->ready) hooks->ready(hooks->context, 0, begin[0]);
 }
 
+void un_model_score_cols(const struct un_model *m, int64_t cols[UN_OBJECTIVE_COUNT]) {
+    static const struct un_batch none = {0};
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        enum un_objective task = (enum un_objective)t;
+        bool scored = un_objectives[t].task && (m->heads.set & un_objective_bit(task));
+        cols[t] = scored ? un_task_scores(&none, &m->setup.dims, m->setup.act, &m->heads, task).stride : 0;
+    }
+}
+
 static void give_outputs(const struct un_model *m, struct un_outputs *out, const struct un_batch *batch) {
     int64_t pairs = batch->rows[UN_ITM].n, h = m->setup.dims.hidden_size;
     *out = m->out;
     out->hidden = hidden(m, m->setup.dims.num_hidden_layers - 1, batch->tokens);
     out->pooled = un_mat(m->debug_memory ? m->heads.pooler.pooled : NULL, m->setup.act, pairs, h);
     out->scores = un_mat32(m->out.scores.data, pairs, 2);
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t)
+        if (un_objectives[t].task && batch->rows[t].n > 0)
+            out->score[t] =
+                un_task_scores(batch, &m->setup.dims, m->setup.act, &m->heads, (enum un_objective)t);
 }
 
 enum un_status un_model_pass(struct un_model *m, struct un_queue *q, const struct un_batch *batch,

@@ -15,6 +15,7 @@ struct un_model_setup {
     struct un_dims dims;
     struct un_batch_caps caps;
     struct un_transport wra;
+    double margin;    /* between right and wrong scores (re_rank, itm_rank, itm_hard) */
     uint64_t seed;    /* of the dropout */
     bool train;       /* keep activations, room for the backward */
     enum un_type act; /* UN_F32 (0), or UN_BF16: activations, their gradients and factors of products */
@@ -48,6 +49,8 @@ void un_model_limits(const struct un_model_setup *setup, struct un_limits *limit
 enum un_status un_model_pass(struct un_model *model, struct un_queue *q, const struct un_batch *batch,
                              const float *params, const void *low, float *grads, bool dropout,
                              struct un_outputs *out, const struct un_pass_hooks *hooks);
+/* Columns from row to row of the scores that a pass leaves for each task; 0: none. */
+void un_model_score_cols(const struct un_model *model, int64_t cols[UN_OBJECTIVE_COUNT]);
 /* Tests: unit losses, pooled and scores are kept from now on (allocates). */
 enum un_status un_model_debug(struct un_model *model);
 

@@ -83,7 +83,7 @@ double net_loss(const struct net *net, const struct packed *batch, const struct 
     struct un_stats *stats = un_alloc(1, sizeof *stats, "sums");
     if (!stats) return 0.0 / 0.0;
     un_stats_add(stats, &batch->host, &net->host, &net->setup.dims);
-    double loss = un_stats_loss(stats, factors->weight, factors->ot_lambda);
+    double loss = un_stats_loss(stats, factors->weight, 0, factors->ot_lambda);
     un_free(stats);
     return loss;
 }

@@ -105,13 +105,13 @@ static void loss(void **state) {
     un_stats_add(&s, &f.batch, &f.host, &dims);
     const double weight[UN_OBJECTIVE_COUNT] = {0.5, 0.1, 7, 0.2, 0.25};
     double want = 0.5 * 9 / 3 + 0.1 * 25 / 10 + 0.2 * 6 / 3 + 0.25 * 2 / 2 + 0.25 * 0.1 * (0.25 - 0.75) / 2;
-    assert_near(un_stats_loss(&s, weight, 0.1), want, 1e-14);
+    assert_near(un_stats_loss(&s, weight, 0, 0.1), want, 1e-14);
     un_stats_merge(&both, &s);
     un_stats_merge(&both, &s);
-    assert_near(un_stats_loss(&both, weight, 0.1), want, 1e-14); /* means do not change */
+    assert_near(un_stats_loss(&both, weight, 0, 0.1), want, 1e-14); /* means do not change */
     assert_true(both.by[UN_MLM][0].rows == 4 && both.tokens == 80 && both.pairs_neg == 2);
     struct un_stats none = {0};
-    assert_true(un_stats_loss(&none, weight, 0.1) == 0);
+    assert_true(un_stats_loss(&none, weight, 0, 0.1) == 0);
 }
 
 static void alignment(void **state) {

@@ -98,11 +98,11 @@ void send_steps(struct un_job *job, const struct send_how *how, struct send_resu
         un_memory_freeze(false);
         r->copied[at] = pretend_counts().copied - before;
         world_check(un_job_gather_stats(job, total));
-        r->loss[at] = un_stats_loss(total, job->weight, job->config.train.itm_ot_lambda);
+        r->loss[at] = un_stats_loss(total, job->weight, job->summed, job->config.train.itm_ot_lambda);
         if (job->step != how->validate) continue;
         world_check(un_exchange_settle(&job->exchange));
         world_check(un_validate_run(job, total));
-        r->valid = un_stats_loss(total, job->weight, job->config.train.itm_ot_lambda);
+        r->valid = un_stats_loss(total, job->weight, job->summed, job->config.train.itm_ot_lambda);
     }
     world_check(un_exchange_settle(&job->exchange));
     un_free(total);
