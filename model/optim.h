@@ -9,7 +9,7 @@
 #include "runtime/params.h"
 
 struct un_optim_keys {
-    double lr, betas[2], eps, weight_decay, grad_norm;
+    double lr, lr_mul, betas[2], eps, weight_decay, grad_norm;
     int64_t warmup_steps;
 };
 extern const struct un_key_table un_optim_key_table;
