@@ -55,6 +55,10 @@ static const struct un_key train_keys[] = {
                "itm_rank: wrong images, and as many wrong texts, beside a true pair"),
     UN_KEY_INT(un_train_keys, hard_size, "31", 1, 1023, "pairs",
                "itm_hard: highest candidates that a group is taught with"),
+    UN_KEY_INT(un_train_keys, candidates, "399", 1, 65536, "pairs",
+               "itm_hard: candidates that are scored for a group"),
+    UN_KEY_INT(un_train_keys, samples_per_lane, "0", 0, 1048576, "samples",
+               "most samples of a micro-batch, beside its tokens; 0: as many as fit"),
     UN_KEY_FLOAT(un_train_keys, hard_ratio, "0.3", 0, 1, "probability",
                  "re_rank: against the highest wrong region instead of a random one"),
 };
