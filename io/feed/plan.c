@@ -1,6 +1,7 @@
 /* The plan as a thing: its streams, the bounds of its micro-batches, its weights.
- * What it yields stands in io/feed/plan_next.c, its digest in io/feed/plan_digest.c. */
+ * What it refuses stands in io/feed/plan_check.c, what it yields in plan_next.c, its digest in plan_digest.c. */
 #include "io/feed/private.h"
+#include "io/feed/sequence.h"
 #include "runtime/memory.h"
 
 #include <math.h>
@@ -20,51 +21,6 @@ static enum un_status add_streams(struct un_plan *plan, int dataset, const struc
     return UN_OK;
 }
 
-static bool has_stream(const struct un_plan *plan, int dataset) {
-    for (int64_t s = 0; s < plan->n_streams; ++s)
-        if (plan->streams[s].dataset == dataset) return true;
-    return false;
-}
-
-static int64_t least(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-static int64_t most(int64_t a, int64_t b) {
-    return a > b ? a : b;
-}
-
-static void widen_extent(struct un_plan_extent *extent, const struct un_dataset *d) {
-    const struct un_dataset_info *info = un_dataset_info(d);
-    for (int64_t i = 0; i < info->texts; ++i)
-        extent->least_words = least(extent->least_words, un_dataset_text_length(d, i) + 2);
-    for (int64_t i = 0; i < info->images; ++i)
-        extent->least_regions = least(extent->least_regions, un_dataset_image_regions(d, i));
-    extent->most_words = most(extent->most_words, info->longest_text + 2);
-    extent->most_regions = most(extent->most_regions, info->most_regions);
-}
-
-/* Any text may meet any image of its data set (false pairs), so their sum must fit. */
-static enum un_status check_sample_fits(const struct un_plan *plan, const struct un_dataset *d) {
-    const struct un_dataset_info *info = un_dataset_info(d);
-    if (info->texts == 0) return un_fail(UN_DATA, "data set %s has no text", un_dataset_name(d));
-    int64_t tokens = info->longest_text + 2 + info->most_regions;
-    if (tokens > plan->how.tokens_per_lane)
-        return un_fail(UN_USAGE,
-                       "train.tokens_per_lane is %lld, but data set %s may give a sample of %lld tokens "
-                       "(longest text %lld + 2 "
-                       "special tokens + %lld regions)",
-                       (long long)plan->how.tokens_per_lane, un_dataset_name(d), (long long)tokens,
-                       (long long)info->longest_text, (long long)info->most_regions);
-    if (tokens > UN_MAX_SAMPLE_TOKENS)
-        return un_fail(UN_USAGE,
-                       "data set %s may give a sample of %lld tokens (longest text %lld + 2 special tokens + "
-                       "%lld regions); the "
-                       "network takes %d at most: lower data.max_txt_len or data.max_bb",
-                       un_dataset_name(d), (long long)tokens, (long long)info->longest_text,
-                       (long long)info->most_regions, UN_MAX_SAMPLE_TOKENS);
-    return UN_OK;
-}
-
 static enum un_status check_parts(const struct un_plan *plan, const struct un_dataset *d) {
     for (int64_t lane = 0; lane < plan->how.lanes; ++lane) {
         struct un_plan_part part = un_plan_part(d, lane);
@@ -72,20 +28,35 @@ static enum un_status check_parts(const struct un_plan *plan, const struct un_da
             return un_fail(UN_USAGE, "data set %s: lane %lld of train.lanes %lld has no text (%lld images)",
                            un_dataset_name(d), (long long)lane, (long long)plan->how.lanes,
                            (long long)un_dataset_info(d)->images);
-        if (part.texts > UINT32_MAX)
+        if (part.texts > UINT32_MAX / 2) /* two samples a text at most */
             return un_fail(UN_USAGE, "data set %s: lane %lld has %lld texts, more than %u: raise train.lanes",
-                           un_dataset_name(d), (long long)lane, (long long)part.texts, UINT32_MAX);
+                           un_dataset_name(d), (long long)lane, (long long)part.texts, UINT32_MAX / 2);
     }
     return UN_OK;
 }
 
 static enum un_status add_dataset(struct un_plan *plan, int index, const struct un_dataset_keys *keys) {
     const struct un_dataset *d = plan->datasets[index];
+    int64_t before = plan->n_streams;
     UN_TRY(add_streams(plan, index, keys));
-    if (!has_stream(plan, index)) return UN_OK;
-    UN_TRY(check_sample_fits(plan, d));
-    UN_TRY(check_parts(plan, d));
-    widen_extent(&plan->extent, d);
+    if (plan->n_streams == before) return UN_OK;
+    if (un_dataset_info(d)->texts == 0)
+        return un_fail(UN_DATA, "data set %s has no text", un_dataset_name(d));
+    for (int64_t s = before; s < plan->n_streams; ++s) UN_TRY(un_plan_admit(plan, &plan->streams[s]));
+    return check_parts(plan, d);
+}
+
+/* What is chosen by its scores has a micro-batch of its own. */
+static enum un_status check_mining(const struct un_plan *plan) {
+    if (plan->how.mixing == UN_MIXING_BATCH || plan->n_streams == 1) return UN_OK;
+    for (int64_t s = 0; s < plan->n_streams; ++s)
+        if (un_plan_mines(plan, plan->streams[s].objective))
+            return un_fail(
+                UN_USAGE,
+                "data.train: %s of data set %s takes whole micro-batches: with others in the mix it "
+                "needs train.mixing: batch",
+                un_objective_names[plan->streams[s].objective],
+                un_dataset_name(plan->datasets[plan->streams[s].dataset]));
     return UN_OK;
 }
 
@@ -110,6 +81,7 @@ enum un_status un_plan_open(struct un_plan **out, struct un_dataset *const *data
         status = un_fail(UN_USAGE, "%s: no data set has an objective with mix > 0", list);
         goto failed;
     }
+    UN_TRY_GOTO(check_mining(plan), failed);
     *out = plan;
     return UN_OK;
 failed:
@@ -117,18 +89,12 @@ failed:
     return status;
 }
 
-static bool needs_all(const struct un_dataset *d, int64_t begin, int64_t end) {
-    for (int64_t lane = begin; lane < end; ++lane)
-        if (un_plan_part(d, lane).images == 1) return true;
-    return false;
-}
-
 enum un_status un_plan_keep(struct un_plan *plan, int64_t begin, int64_t end) {
     plan->digest = un_plan_digest(plan);
     plan->kept = true;
     for (int64_t i = 0; i < plan->n_datasets; ++i) {
         struct un_dataset *d = plan->datasets[i];
-        if (needs_all(d, begin, end)) continue;
+        if (un_plan_needs_all(plan, (int)i, begin, end)) continue;
         UN_TRY(un_dataset_keep(d, un_dataset_lane_image(d, begin), un_dataset_lane_image(d, end)));
     }
     un_memory_trim();
@@ -161,12 +127,41 @@ struct un_plan_extent un_plan_extent(const struct un_plan *plan) {
 }
 
 int64_t un_plan_max_samples(const struct un_plan *plan) {
-    return plan->how.tokens_per_lane / (plan->extent.least_words + plan->extent.least_regions);
+    int64_t most = plan->how.tokens_per_lane / (plan->extent.least_words + plan->extent.least_regions);
+    return most > 2 ? most : 2; /* the two of itm_hard have no tokens yet */
 }
 
 int64_t un_plan_sample_tokens(const struct un_plan *plan, const struct un_sample *sample) {
     const struct un_dataset *d = plan->datasets[sample->dataset];
-    return un_dataset_text_length(d, sample->text) + 2 + un_dataset_image_regions(d, sample->image);
+    struct un_sequence sequence[UN_MAX_GROUP];
+    int64_t tokens = 0;
+    int n = un_plan_sequences(plan, sample, sequence);
+    for (int i = 0; i < n; ++i)
+        tokens += un_sequence_words(d, &sequence[i]) + un_sequence_regions(d, &sequence[i]);
+    return tokens;
+}
+
+int un_plan_types(const struct un_plan *plan) {
+    int types = 2;
+    for (int64_t s = 0; s < plan->n_streams; ++s) {
+        enum un_task task = un_dataset_info(plan->datasets[plan->streams[s].dataset])->task;
+        bool nlvr2 = task == UN_TASK_NLVR2 && un_objectives[plan->streams[s].objective].task;
+        int here = task == UN_TASK_VCR ? 4 : nlvr2 ? 3 : 2;
+        if (here > types) types = here;
+    }
+    return types;
+}
+
+int64_t un_plan_labels(const struct un_plan *plan) {
+    int64_t labels = 0;
+    for (int64_t s = 0; s < plan->n_streams; ++s) {
+        const struct un_dataset_info *info = un_dataset_info(plan->datasets[plan->streams[s].dataset]);
+        enum un_objective t = plan->streams[s].objective;
+        if (un_objectives[t].target != UN_TARGET_ANSWERS) continue;
+        int64_t here = t == UN_VE ? UN_VE_LABELS : info->num_answers;
+        if (here > labels) labels = here;
+    }
+    return labels;
 }
 
 void un_plan_weights(const struct un_plan *plan, double weight[UN_OBJECTIVE_COUNT]) {

@@ -3,7 +3,8 @@
  *
  * A stream is a (data set, objective) pair with mix > 0. In a lane a stream walks over the texts of the
  * lane's images in the order of a keyed permutation (Feistel network with cycle walking, keyed by seed,
- * stream, lane, epoch); every sample of a stream is seen exactly once an epoch. */
+ * stream, lane, epoch); every sample of a stream is seen exactly once an epoch. A sample is a text with its
+ * image; of vcr a text and which of its two questions; of itm_hard a text and what it is set against. */
 #ifndef UN_IO_FEED_PLAN_H
 #define UN_IO_FEED_PLAN_H
 
@@ -11,12 +12,20 @@
 
 enum un_mixing { UN_MIXING_SAMPLE, UN_MIXING_BATCH };
 
+enum { UN_MAX_NEGATIVES = 4 };
+
 /* What of section `train` the plan and the masks need. */
 struct un_plan_keys {
     int64_t lanes, tokens_per_lane;
     int mixing;
     double itm_neg_prob, mlm_prob, mrm_prob;
     uint64_t seed;
+    int64_t samples_per_lane; /* most samples of a micro-batch; 0: as many as its tokens allow */
+    int64_t negatives;        /* of itm_rank: so many other images, and so many other texts */
+    double hard_ratio;        /* of re_rank: probability that the wrong region is the highest one */
+    bool typed;               /* the network has token types beyond that of words and that of regions */
+    bool
+        evaluate; /* of a valid plan: a sample of vcr is all that a question is judged by (io/feed/sequence.h) */
 };
 
 struct un_stream {
@@ -37,11 +46,16 @@ struct un_lane_state {
     struct un_stream_state stream[UN_MAX_STREAMS];
 };
 
+/* Of tasks a sample is a group of sequences, never split over micro-batches: io/feed/sequence.h. */
 struct un_sample {
     int dataset, stream;
     enum un_objective objective;
+    int variant;         /* vcr: 0 which answer, 1 which rationale; itm_hard: 0 other texts, 1 other images */
     int64_t text, image; /* image differs from the text's own for a false pair */
     bool false_pair;
+    int64_t other[2 * UN_MAX_NEGATIVES]; /* itm_rank: other images, then other texts */
+    int64_t lane;
+    uint64_t key; /* itm_rank, itm_hard: of the order in which others are drawn */
 };
 
 struct un_plan;
@@ -66,16 +80,26 @@ struct un_plan_extent {
     int64_t least_words, most_words, least_regions, most_regions;
 };
 struct un_plan_extent un_plan_extent(const struct un_plan *plan);
-/* Words of the text + 2 + regions of the image the sample really uses. */
+/* Rows of the table of token types that its sequences name: 2, for nlvr2 3, for vcr 4. */
+int un_plan_types(const struct un_plan *plan);
+/* Labels that answers as targets are of; 0: none are asked. */
+int64_t un_plan_labels(const struct un_plan *plan);
+/* Words and regions of all sequences of the sample; of itm_hard, whose sequences are chosen later, 0. */
 int64_t un_plan_sample_tokens(const struct un_plan *plan, const struct un_sample *sample);
 /* Most samples a micro-batch can hold. */
 int64_t un_plan_max_samples(const struct un_plan *plan);
 void un_plan_start(const struct un_plan *plan, int64_t lane, struct un_lane_state *state);
 /* Samples of the micro-batch of (step, lane) from *state, which advances; samples [un_plan_max_samples].
- * Filled in drawn order until the next sample does not fit. In valid mode *n = 0 says that the lane's pass is
- * over (every stream's epoch is 1). UN_DATA: a state that this plan cannot have written. */
+ * Filled in drawn order until the next sample does not fit; of itm_hard, in training, one sample of each
+ * variant. In valid mode *n = 0 says that the lane's pass is over (every stream's epoch is 1). UN_DATA: a
+ * state that this plan cannot have written. */
 enum un_status un_plan_next(const struct un_plan *plan, uint32_t step, int64_t lane,
                             struct un_lane_state *state, struct un_sample *samples, int64_t *n);
+/* `count` different others for a sample of itm_hard, uniform among those of its lane's part: texts that are no
+ * captions of its image, or images that are not its own. Of all the data set where the lane has too few;
+ * UN_USAGE where that has too few. The same whenever asked; the first ones do not depend on `count`. */
+enum un_status un_plan_candidates(const struct un_plan *plan, const struct un_sample *sample, int64_t count,
+                                  int64_t *out);
 /* w_t of DESIGN section 4: the share of each objective in the mix (sums to 1) under mixing: sample; 1 for
  * every objective of the mix under batch; 0 for objectives that are not in it. */
 void un_plan_weights(const struct un_plan *plan, double weight[UN_OBJECTIVE_COUNT]);
