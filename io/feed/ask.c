@@ -1,17 +1,29 @@
-/* What the objective of a sample asks: masks, rows and targets, entered in its lists. Rows are those of the
+/* What an objective of pretraining asks of a sample: masks, rows and targets, entered in its lists. Rows are those of the
  * sample in its place; the counts of the batch still stand before it. */
 #include "io/feed/item.h"
 
-static void ask_words(struct un_packer *packer, struct un_batch *b, const struct un_item *it) {
+/* Words [at, at + n) of the sequence, at least one of them. */
+static void ask_part(struct un_packer *packer, struct un_batch *b, const struct un_item *it, int64_t at,
+                     int64_t n) {
     struct un_rows *rows = &b->rows[it->sample->objective];
-    int64_t n = it->words - 2;
-    un_mask_words(&it->rng, un_plan_keys(packer->plan)->mlm_prob, &un_dataset_info(it->d)->vocab,
-                  b->word_id + b->words + 1, packer->word_target, n);
+    struct un_mask_rng rng = it->rng;
+    rng.first = (uint32_t)at - 1;
+    un_mask_words(&rng, un_plan_keys(packer->plan)->mlm_prob, &un_dataset_info(it->d)->vocab,
+                  b->word_id + b->words + at, packer->word_target, n);
     for (int64_t i = 0; i < n; ++i) {
         if (packer->word_target[i] < 0) continue;
-        rows->row[rows->n] = (int32_t)(b->tokens + 1 + i);
+        rows->row[rows->n] = (int32_t)(b->tokens + at + i);
         rows->target[rows->n] = packer->word_target[i];
         rows->dataset[rows->n++] = (uint8_t)it->sample->dataset;
+    }
+}
+
+static void ask_words(struct un_packer *packer, struct un_batch *b, const struct un_item *it) {
+    int64_t at = 1;
+    for (int p = 0; p < it->sequence->n_parts; ++p) {
+        int64_t n = un_sequence_part_words(it->d, it->sequence, p);
+        ask_part(packer, b, it, at, n);
+        at += n + 1;
     }
 }
 
@@ -33,14 +45,20 @@ static int32_t best_class(const uint16_t *soft, int64_t classes) {
     return best;
 }
 
+static enum un_status read_soft_label(const struct un_item *it, int64_t region, void *soft) {
+    const struct un_sequence *s = it->sequence;
+    int i = 0;
+    for (int64_t here; region >= (here = un_dataset_image_regions(it->d, s->image[i])); ++i) region -= here;
+    return un_dataset_read_soft_label(it->d, s->image[i], region, soft);
+}
+
 static enum un_status put_class(struct un_packer *packer, struct un_batch *b, const struct un_item *it,
                                 int64_t region) {
     int64_t classes = packer->caps.img_label_dim;
     struct un_rows *rows = &b->rows[it->sample->objective];
     if (un_objectives[it->sample->objective].target == UN_TARGET_SOFT)
-        return un_dataset_read_soft_label(it->d, it->sample->image, region,
-                                          (uint16_t *)rows->soft + rows->n * classes);
-    UN_TRY(un_dataset_read_soft_label(it->d, it->sample->image, region, packer->soft_label));
+        return read_soft_label(it, region, (uint16_t *)rows->soft + rows->n * classes);
+    UN_TRY(read_soft_label(it, region, packer->soft_label));
     rows->target[rows->n] = best_class(packer->soft_label, classes);
     return UN_OK;
 }
@@ -107,6 +125,7 @@ enum un_status un_item_ask(struct un_packer *packer, struct un_batch *b, const s
     case UN_ASKS_WORDS: ask_words(packer, b, it); break;
     case UN_ASKS_REGIONS: return ask_regions(packer, b, it);
     case UN_ASKS_PAIR: return ask_pair(packer, b, it);
+    default: break; /* tasks ask when their group is in its place (ask_task.c) */
     }
     return UN_OK;
 }

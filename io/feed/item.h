@@ -1,4 +1,5 @@
-/* A sample on its way into a micro-batch, and the packer that puts it there. Inside the wing only. */
+/* A sequence, and a group of them, on the way into a micro-batch, and the packer that puts them there. Inside
+ * the wing only. */
 #ifndef UN_IO_FEED_ITEM_H
 #define UN_IO_FEED_ITEM_H
 
@@ -10,22 +11,39 @@ struct un_packer {
     const struct un_plan *plan; /* borrowed */
     struct un_batch_caps caps;
     struct un_segments_scratch sort;
-    int32_t *word_target;               /* [most words of a text] */
+    int32_t *word_target;               /* [most words of a sequence] */
     uint16_t *soft_label;               /* [C] of one mrc region */
+    int32_t *answer;                    /* [num_labels] of a text */
+    float *score;                       /* [num_labels] theirs */
     const struct un_resident *resident; /* NULL: no store */
     uint16_t *half;                     /* [most regions, F]: f16 rows on their way into an f32 micro-batch */
     void *block;
 };
 
-/* One sample on its way into the batch. The batch's counts still stand before it while it is put in. */
+/* One sequence on its way into the batch. The batch's counts still stand before it while it is put in. */
 struct un_item {
     const struct un_sample *sample;
+    const struct un_sequence *sequence;
     struct un_dataset *d;
-    int64_t words, regions; /* words with [CLS] and [SEP] */
+    int64_t words, regions; /* words with [CLS] and [SEP]s */
     struct un_mask_rng rng;
 };
 
-/* Masks what the sample's objective masks and lists what it asks. */
+/* Sequences [first, first + n) of the batch, all in their place, that are one sample of a task. */
+struct un_group {
+    const struct un_sample *sample;
+    struct un_dataset *d;
+    int64_t first, n;
+    struct un_mask_rng rng;
+};
+
+/* Words, regions and their types; the counts of the batch go on by them. */
+enum un_status un_item_put(struct un_packer *packer, struct un_batch *b, const struct un_item *it);
+/* Masks what the sample's objective of pretraining masks and lists what it asks. */
 enum un_status un_item_ask(struct un_packer *packer, struct un_batch *b, const struct un_item *it);
+/* Lists what a task asks. */
+enum un_status un_group_ask(struct un_packer *packer, struct un_batch *b, const struct un_group *group);
+/* The next row of task t: its members are the [CLS] tokens of sequences [first, first + n). */
+void un_group_put_row(struct un_batch *b, enum un_objective t, int dataset, int64_t first, int64_t n);
 
 #endif

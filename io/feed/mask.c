@@ -7,7 +7,7 @@
 #include "runtime/rng.h"
 
 static struct un_rng4 draw(const struct un_mask_rng *rng, int64_t index) {
-    return un_rng(rng->seed, rng->purpose, rng->step, rng->lane, rng->sample, (uint32_t)index);
+    return un_rng(rng->seed, rng->purpose, rng->step, rng->lane, rng->sample, rng->first + (uint32_t)index);
 }
 
 static bool drawn(const struct un_mask_rng *rng, double prob, int64_t i) {

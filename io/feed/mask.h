@@ -9,9 +9,11 @@
 struct un_mask_rng {
     uint64_t seed;
     uint32_t purpose, step, lane, sample;
+    uint32_t first; /* index of unit 0, where parts of a sample are masked separately */
 };
-/* Unit i draws from index i; UN_MASK_FORCED chooses the one unit of a sample where none was drawn. */
-enum { UN_MASK_FORCED = 0x40000000 };
+/* Unit i draws from index first + i; UN_MASK_FORCED + first chooses the one unit where none was drawn;
+ * UN_MASK_WRONG is no unit's: which region of an expression is the wrong one. */
+enum { UN_MASK_FORCED = 0x40000000, UN_MASK_WRONG = 0x60000000 };
 /* words [n] without special tokens, changed in place; target[i] = the true id where masked, else -1. */
 void un_mask_words(const struct un_mask_rng *rng, double prob, const struct un_vocab *vocab, int32_t *words,
                    int32_t *target, int64_t n);

@@ -33,8 +33,11 @@ void un_pack_caps_of(const struct un_plan *plan, int64_t tokens, int64_t img_dim
         .img_dim = img_dim,
         .img_label_dim = img_label_dim,
         .feature_type = UN_F16,
+        .num_labels = un_plan_labels(plan),
+        .typed = un_plan_keys(plan)->typed,
     };
     for (int64_t s = 0; s < n; ++s) {
+        if (un_objectives[streams[s].objective].task) caps->tasks |= un_objective_bit(streams[s].objective);
         if (un_dataset_info(un_plan_dataset(plan, streams[s].dataset))->feature_type == UN_F32)
             caps->feature_type = UN_F32;
         if (un_objectives[streams[s].objective].target == UN_TARGET_SOFT) caps->soft_labels = true;

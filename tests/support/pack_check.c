@@ -205,7 +205,7 @@ void pack_check(const struct pack_rig *rig, const struct un_sample *samples, int
         w.words = make_words(w.files, samples[s].text) + 2;
         w.regions = make_regions(w.files, w.image);
         if (spec->max_bb > 0 && w.regions > spec->max_bb) w.regions = spec->max_bb;
-        w.rng = (struct un_mask_rng){un_plan_keys(rig->plan)->seed, purpose, step, lane, (uint32_t)s};
+        w.rng = (struct un_mask_rng){un_plan_keys(rig->plan)->seed, purpose, step, lane, (uint32_t)s, 0};
         check_words(rig, &w);
         check_regions(rig, &w);
         check_masked(rig, &w);

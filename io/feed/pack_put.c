@@ -1,0 +1,148 @@
+/* Words and regions of a sequence, read straight into their place in the micro-batch. */
+#include "io/feed/item.h"
+#include "runtime/half.h"
+
+#include <string.h>
+
+static enum un_status check_room(const struct un_batch *b, const struct un_batch_caps *caps,
+                                 const struct un_item *it) {
+    enum un_objective t = it->sample->objective;
+    int64_t plan = un_objectives[t].aligns ? b->plan_start[b->rows[t].n] + it->words * it->regions : 0;
+    if (b->samples < caps->samples && b->words + it->words <= caps->words &&
+        b->regions + it->regions <= caps->regions && b->tokens + it->words + it->regions <= caps->tokens &&
+        plan <= caps->plan)
+        return UN_OK;
+    return un_fail(UN_INTERNAL,
+                   "micro-batch (step %u, lane %u) is full: sample %lld of %lld words and %lld regions after "
+                   "%lld tokens of %lld",
+                   b->step, b->lane, (long long)b->samples, (long long)it->words, (long long)it->regions,
+                   (long long)b->tokens, (long long)caps->tokens);
+}
+
+/* Word `at` of the sequence is there. */
+static void place_word(struct un_batch *b, int64_t at, uint8_t type) {
+    b->word_pos[b->words + at] = (int32_t)at;
+    b->word_row[b->words + at] = (int32_t)(b->tokens + at);
+    if (b->word_type) b->word_type[b->words + at] = type;
+}
+
+static enum un_status read_part(const struct un_item *it, int part, int32_t *id) {
+    const struct un_sequence *s = it->sequence;
+    if (s->part[part] == UN_PART_TEXT) return un_dataset_read_text(it->d, s->text, id);
+    return un_dataset_read_part(it->d, s->text, s->part[part], id);
+}
+
+static enum un_status put_words(struct un_batch *b, const struct un_item *it) {
+    const struct un_vocab *vocab = &un_dataset_info(it->d)->vocab;
+    const struct un_sequence *s = it->sequence;
+    int32_t *id = b->word_id + b->words;
+    int64_t at = 0;
+    id[at] = (int32_t)vocab->cls_id;
+    place_word(b, at++, s->word_type[0]);
+    for (int p = 0; p < s->n_parts; ++p) {
+        int64_t end = at + un_sequence_part_words(it->d, s, p);
+        UN_TRY(read_part(it, p, id + at));
+        for (; at < end; ++at) place_word(b, at, s->word_type[p]);
+        id[at] = (int32_t)vocab->sep_id;
+        place_word(b, at++, s->sep_type[p]);
+    }
+    return UN_OK;
+}
+
+/* One image of a sequence; its regions come at `at` among those of the micro-batch. */
+struct view {
+    int64_t image, regions, at;
+    float *box;
+};
+
+/* Reads f16 rows into the scratch and widens them into the f32 micro-batch. */
+static enum un_status put_widened(struct un_packer *packer, struct un_batch *b, const struct un_item *it,
+                                  const struct view *view) {
+    int64_t count = view->regions * packer->caps.img_dim;
+    float *feature = (float *)b->feature + b->fresh * packer->caps.img_dim;
+    UN_TRY(un_dataset_read_image(it->d, view->image, packer->half, view->box));
+    for (int64_t i = 0; i < count; ++i) feature[i] = un_half_to(packer->half[i]);
+    return UN_OK;
+}
+
+/* Features and boxes; the features are new rows. */
+static enum un_status put_features(struct un_packer *packer, struct un_batch *b, const struct un_item *it,
+                                   const struct view *view) {
+    int64_t row_bytes = packer->caps.img_dim * un_type_bytes(packer->caps.feature_type);
+    if (un_dataset_info(it->d)->feature_type != packer->caps.feature_type)
+        UN_TRY(put_widened(packer, b, it, view));
+    else
+        UN_TRY(un_dataset_read_image(it->d, view->image, (unsigned char *)b->feature + b->fresh * row_bytes,
+                                     view->box));
+    b->fresh += view->regions;
+    return UN_OK;
+}
+
+/* Does the micro-batch bring the image already? A few hundred images at most. */
+static bool is_stored(const struct un_stored *stored, int32_t place) {
+    for (int64_t i = 0; i < stored->n; ++i)
+        if (stored->image[i] == place) return true;
+    return false;
+}
+
+/* The number of the image in the store, -1 of a guest; so is one too many for the list of those that come. */
+static int32_t place_of(const struct un_packer *packer, const struct un_batch *b, const struct un_item *it,
+                        int64_t image, bool *there) {
+    const struct un_resident *resident = packer->resident;
+    int32_t place = un_resident_find(resident, it->sample->dataset, image);
+    *there = place >= 0 && (un_resident_has(resident, place) || is_stored(&b->stored, place));
+    return *there || b->stored.n < packer->caps.samples ? place : -1;
+}
+
+/* With a store: rows of an image that is there, or will be when the micro-batch is used, are left out. The
+ * rows of a guest are those of its regions. */
+static enum un_status put_stored(struct un_packer *packer, struct un_batch *b, const struct un_item *it,
+                                 const struct view *view) {
+    const struct un_resident *resident = packer->resident;
+    bool there;
+    int32_t place = place_of(packer, b, it, view->image, &there);
+    int32_t row =
+        place >= 0 ? un_resident_row(resident, place) : (int32_t)(un_resident_rows(resident) + view->at);
+    for (int64_t i = 0; i < view->regions; ++i) b->feature_row[view->at + i] = row + (int32_t)i;
+    if (there) return un_dataset_read_image(it->d, view->image, NULL, view->box);
+    if (place >= 0) b->stored.image[b->stored.n++] = place;
+    for (int64_t i = 0; i < view->regions; ++i) b->fresh_row[b->fresh + i] = row + (int32_t)i;
+    return put_features(packer, b, it, view);
+}
+
+static enum un_status put_image(struct un_packer *packer, struct un_batch *b, const struct un_item *it,
+                                const struct view *view, uint8_t type) {
+    UN_TRY(packer->resident ? put_stored(packer, b, it, view) : put_features(packer, b, it, view));
+    for (int64_t i = view->at; i < view->at + view->regions; ++i) {
+        b->region_row[i] = (int32_t)(b->tokens + it->words + i - b->regions);
+        if (b->region_type) b->region_type[i] = type;
+    }
+    return UN_OK;
+}
+
+static enum un_status put_regions(struct un_packer *packer, struct un_batch *b, const struct un_item *it) {
+    const struct un_sequence *s = it->sequence;
+    struct view view = {.at = b->regions};
+    for (int i = 0; i < s->n_images; ++i) {
+        view.image = s->image[i];
+        view.regions = un_dataset_image_regions(it->d, view.image);
+        view.box = b->box + view.at * UN_BOX_WIDTH;
+        UN_TRY(put_image(packer, b, it, &view, s->region_type[i]));
+        view.at += view.regions;
+    }
+    return UN_OK;
+}
+
+enum un_status un_item_put(struct un_packer *packer, struct un_batch *b, const struct un_item *it) {
+    UN_TRY(check_room(b, &packer->caps, it));
+    UN_TRY(put_words(b, it));
+    UN_TRY(put_regions(packer, b, it));
+    memset(b->masked + b->regions, 0, (size_t)it->regions);
+    if (!un_objectives[it->sample->objective].task) UN_TRY(un_item_ask(packer, b, it));
+    b->words += it->words;
+    b->regions += it->regions;
+    b->tokens += it->words + it->regions;
+    if (it->words + it->regions > b->longest) b->longest = it->words + it->regions;
+    b->start[++b->samples] = (int32_t)b->tokens;
+    return UN_OK;
+}
