@@ -101,17 +101,33 @@ static void finish_slot(struct un_loader *loader, struct slot *slot) {
     pthread_mutex_unlock(&loader->lock);
 }
 
-static bool is_resident(const struct un_resident *resident, const struct un_sample *sample) {
-    int32_t place = resident ? un_resident_find(resident, sample->dataset, sample->image) : -1;
+static bool is_resident(const struct un_resident *resident, int dataset, int64_t image) {
+    int32_t place = resident ? un_resident_find(resident, dataset, image) : -1;
     return place >= 0 && un_resident_has(resident, place);
+}
+
+static bool has_image(const struct un_sequence *sequence, int64_t image) {
+    for (int i = 0; i < sequence->n_images; ++i)
+        if (sequence->image[i] == image) return true;
+    return false;
+}
+
+/* Each image once where a group has it in sequence after sequence. */
+static void expect_sample(const struct un_loader *loader, const struct un_sample *sample) {
+    struct un_sequence sequence[UN_MAX_GROUP];
+    int n = un_plan_sequences(loader->setup.plan, sample, sequence);
+    for (int s = 0; s < n; ++s)
+        for (int i = 0; i < sequence[s].n_images; ++i) {
+            int64_t image = sequence[s].image[i];
+            if (s > 0 && has_image(&sequence[s - 1], image)) continue;
+            if (is_resident(loader->setup.resident, sample->dataset, image)) continue;
+            un_dataset_expect(un_plan_dataset(loader->setup.plan, sample->dataset), image);
+        }
 }
 
 /* The features of all samples are on their way while the first ones are packed. */
 static void expect(const struct un_loader *loader, const struct slot *slot) {
-    for (int64_t i = 0; i < slot->n_samples; ++i)
-        if (!is_resident(loader->setup.resident, &slot->samples[i]))
-            un_dataset_expect(un_plan_dataset(loader->setup.plan, slot->samples[i].dataset),
-                              slot->samples[i].image);
+    for (int64_t i = 0; i < slot->n_samples; ++i) expect_sample(loader, &slot->samples[i]);
 }
 
 static void *work(void *context) {
@@ -294,7 +310,8 @@ static enum un_status deliver(struct un_loader *loader, struct un_loaded *loaded
     if (slot) {
         slot->state = SLOT_HELD;
         ++loader->delivered;
-        *loaded = (struct un_loaded){&slot->batch, &slot->after, slot->step, slot->lane};
+        *loaded = (struct un_loaded){&slot->batch, &slot->after,  slot->step,
+                                     slot->lane,   slot->samples, slot->n_samples};
         return UN_OK;
     }
     if (is_over(loader)) return UN_OK;

@@ -35,6 +35,9 @@ struct un_loaded {
     const struct un_batch *batch; /* scale and ot_coef may be written by the consumer */
     const struct un_lane_state *after;
     int64_t step, lane;
+    const struct un_sample
+        *samples; /* what it holds, in order; of itm_hard, in training, what it stands for */
+    int64_t n_samples;
 };
 
 enum un_status un_loader_open(struct un_loader **loader, const struct un_loader_setup *setup);
