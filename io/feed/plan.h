@@ -74,10 +74,11 @@ const struct un_plan_keys *un_plan_keys(const struct un_plan *plan);
 struct un_dataset *un_plan_dataset(const struct un_plan *plan, int dataset);
 int64_t un_plan_dataset_count(const struct un_plan *plan);
 bool un_plan_is_valid(const struct un_plan *plan);
-/* Extremes over the data sets that have a stream; words include [CLS] and [SEP]. They bound every
- * micro-batch. */
+/* Extremes over the sequences of the data sets that have a stream; words include [CLS] and [SEP]. They bound
+ * every micro-batch. */
 struct un_plan_extent {
     int64_t least_words, most_words, least_regions, most_regions;
+    int64_t most_sample; /* tokens that belong together: a micro-batch has room for so many */
 };
 struct un_plan_extent un_plan_extent(const struct un_plan *plan);
 /* Rows of the table of token types that its sequences name: 2, for nlvr2 3, for vcr 4. */

@@ -111,6 +111,10 @@ static void widen(struct un_plan_extent *extent, int64_t words, int64_t regions)
     if (regions > extent->most_regions) extent->most_regions = regions;
 }
 
+static void widen_sample(struct un_plan_extent *extent, int64_t tokens) {
+    if (tokens > extent->most_sample) extent->most_sample = tokens;
+}
+
 static void widen_by_pairs(struct un_plan_extent *extent, const struct un_dataset *d) {
     const struct un_dataset_info *info = un_dataset_info(d);
     for (int64_t i = 0; i < info->texts; ++i)
@@ -120,11 +124,12 @@ static void widen_by_pairs(struct un_plan_extent *extent, const struct un_datase
 }
 
 /* Any text may meet any image of its data set (false pairs), so their sum must fit. */
-static enum un_status check_pairs_fit(const struct un_plan *plan, const struct un_stream *stream) {
+static enum un_status check_pairs_fit(struct un_plan *plan, const struct un_stream *stream) {
     const struct un_dataset *d = set_of(plan, stream);
     const struct un_dataset_info *info = un_dataset_info(d);
     int64_t pair = info->longest_text + 2 + info->most_regions;
     int64_t pairs = un_plan_ranks(plan, stream->objective) ? 1 + 2 * plan->how.negatives : 1;
+    widen_sample(&plan->extent, pairs * pair);
     if (pairs * pair > plan->how.tokens_per_lane)
         return un_fail(UN_USAGE,
                        "train.tokens_per_lane is %lld, but data set %s may give a sample of %lld tokens "
@@ -158,6 +163,7 @@ static enum un_status admit_sample(struct un_plan *plan, const struct un_sample 
                            (long long)(words + regions), (long long)words, (long long)regions,
                            UN_MAX_SAMPLE_TOKENS);
     }
+    widen_sample(&plan->extent, total);
     if (total <= plan->how.tokens_per_lane) return UN_OK;
     return un_fail(UN_USAGE,
                    "train.tokens_per_lane is %lld, but text %s of data set %s gives %lld tokens that belong "
