@@ -12,13 +12,14 @@
 
 struct un_resident;
 
-/* Rows that all images of lanes [begin, end) of the data sets need. */
+/* Rows that all images of lanes [begin, end) of the data sets need, those that are second ones of their texts too. */
 int64_t un_resident_need(struct un_dataset *const *datasets, int64_t n, int64_t lane_begin, int64_t lane_end);
 /* Images get places in order, as long as `rows` rows last; the others are guests (io/pack). */
 enum un_status un_resident_open(struct un_resident **resident, struct un_dataset *const *datasets, int64_t n,
                                 int64_t lane_begin, int64_t lane_end, int64_t rows);
 void un_resident_close(struct un_resident *resident);
-/* Host memory of it, for so many images. */
+/* Host memory of it, for so many images; data sets with second images take four bytes more for each of their
+ * images. */
 size_t un_resident_bytes(int64_t images);
 
 /* The number of an image that has a place, else -1. */
