@@ -33,15 +33,15 @@ double un_optim_lr(const struct un_optim_keys *k, int64_t step, int64_t total_st
 
 struct un_adamw un_optim_step(const struct un_optim_keys *k, int64_t step, int64_t total_steps) {
     double lr = un_optim_lr(k, step, total_steps), t = (double)step;
-    double size = lr * sqrt(1 - pow(k->betas[1], t)) / (1 - pow(k->betas[0], t));
+    double fast = lr * k->lr_mul, root = sqrt(1 - pow(k->betas[1], t)), first = 1 - pow(k->betas[0], t);
     return (struct un_adamw){.lr = (float)lr,
                              .beta1 = (float)k->betas[0],
                              .beta2 = (float)k->betas[1],
                              .eps = (float)k->eps,
                              .weight_decay = (float)k->weight_decay,
-                             .step_size = (float)size,
-                             .lr_fast = (float)lr,
-                             .step_size_fast = (float)size};
+                             .step_size = (float)(lr * root / first),
+                             .lr_fast = (float)fast,
+                             .step_size_fast = (float)(fast * root / first)};
 }
 
 size_t un_optim_bytes(const struct un_params *params, int64_t owned, int shares) {

@@ -140,6 +140,8 @@ void un_params_decay_map(const struct un_params *params, uint8_t *map) {
     for (int64_t i = 0; i < params->n; ++i) {
         const struct un_param *p = &params->list[i];
         int64_t first = p->offset / UN_PARAM_ALIGN, end = round_up(p->offset + p->count) / UN_PARAM_ALIGN;
-        if (p->decay) memset(map + first, 1, (size_t)(end - first));
+        int flags =
+            (p->decay ? UN_DECAY_DECAYS : 0) | (p->fast ? UN_DECAY_FAST : 0) | (p->left ? UN_DECAY_LEFT : 0);
+        memset(map + first, flags, (size_t)(end - first));
     }
 }

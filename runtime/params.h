@@ -52,8 +52,8 @@ int64_t un_params_find(const struct un_params *params, const char *name);
  * counted by (fnv1a64(name), element), so they do not depend on the order of the table. values [total], host
  * memory. */
 void un_params_init(const struct un_params *params, float *values, uint64_t seed, float range);
-/* One byte per UN_PARAM_ALIGN elements: 1 (UN_DECAY_DECAYS, ops.h) where the block decays. map [total /
- * UN_PARAM_ALIGN]. */
+/* One byte of flags (UN_DECAY_*, ops.h) per UN_PARAM_ALIGN elements: decay, fast and left of the tensor there. map
+ * [total / UN_PARAM_ALIGN]. */
 void un_params_decay_map(const struct un_params *params, uint8_t *map);
 
 #endif

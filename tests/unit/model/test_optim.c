@@ -6,8 +6,13 @@
 #include <math.h>
 #include <string.h>
 
-static const struct un_optim_keys keys = {
-    .lr = 1e-3, .betas = {0.9, 0.98}, .eps = 1e-6, .weight_decay = 0.01, .grad_norm = 1.0, .warmup_steps = 3};
+static const struct un_optim_keys keys = {.lr = 1e-3,
+                                          .lr_mul = 2.5,
+                                          .betas = {0.9, 0.98},
+                                          .eps = 1e-6,
+                                          .weight_decay = 0.01,
+                                          .grad_norm = 1.0,
+                                          .warmup_steps = 3};
 enum { STEPS = 6, TOTAL = 10 };
 /* Ten roundings to float a step, each 6e-8, on parameters of size 1 and moves of size 1e-3. */
 static const double tolerance = 5e-7;
@@ -32,6 +37,8 @@ static void scalars(void **state) {
     double lr = 1e-3 * (6.0 / 7);
     assert_true(s.lr == (float)lr);
     assert_true(s.step_size == (float)(lr * sqrt(1 - pow(0.98, 4)) / (1 - pow(0.9, 4))));
+    assert_true(s.lr_fast == (float)(lr * 2.5));
+    assert_true(s.step_size_fast == (float)(lr * 2.5 * sqrt(1 - pow(0.98, 4)) / (1 - pow(0.9, 4))));
     assert_true(s.beta1 == 0.9f && s.beta2 == 0.98f && s.eps == 1e-6f && s.weight_decay == 0.01f);
 }
 
@@ -39,16 +46,18 @@ static void binds(void **state) {
     (void)state;
     struct un_config *config;
     struct un_optim_keys k;
-    assert_int_equal(un_config_parse(&config, "t.yaml", "optim: {lr: 3.0e-4, betas: [0.8, 0.9]}\n", NULL, 0),
-                     UN_OK);
+    assert_int_equal(
+        un_config_parse(&config, "t.yaml", "optim: {lr: 3.0e-4, lr_mul: 10, betas: [0.8, 0.9]}\n", NULL, 0),
+        UN_OK);
     assert_int_equal(un_config_bind(config, &un_optim_key_table, &k), UN_OK);
     un_config_free(config);
-    assert_true(k.lr == 3e-4 && k.betas[0] == 0.8 && k.betas[1] == 0.9 && k.eps == 1e-6);
+    assert_true(k.lr == 3e-4 && k.lr_mul == 10 && k.betas[0] == 0.8 && k.betas[1] == 0.9 && k.eps == 1e-6);
     assert_true(k.weight_decay == 0.01 && k.grad_norm == 5.0 && k.warmup_steps == 10000);
 }
 
 /* ---- updates ---- */
 
+enum { FAST = 3, LEFT = 4 /* tensors with a rate of their own, and with none */ };
 struct bench {
     struct un_device *device;
     struct un_queue *q;
@@ -64,6 +73,8 @@ static void open_bench(struct bench *b) {
     assert_true(un_params_add(&b->table, "a.bias", 700, 0, UN_INIT_ZERO, false) >= 0);
     assert_true(un_params_add(&b->table, "x.LayerNorm.weight", 65, 0, UN_INIT_ONE, false) >= 0);
     assert_true(un_params_add(&b->table, "img_layer_norm.weight", 63, 0, UN_INIT_ONE, false) >= 0);
+    assert_true(un_params_add(&b->table, "pooler.weight", 9, 31, UN_INIT_NORMAL, false) >= 0);
+    b->table.list[FAST].fast = b->table.list[LEFT].left = true;
     struct un_limits limits = {
         .max_tokens = 8, .max_samples = 1, .max_width = 8, .max_heads = 1, .max_params = b->table.total};
     assert_int_equal(un_device_open("cpu", 2, 0, &b->device), UN_OK);
@@ -108,15 +119,17 @@ static double oracle_norm(const struct bench *b) {
 
 static void oracle_step(struct bench *b, int64_t step, double clip) {
     double lr = step < 3 ? 1e-3 * (double)step / 3 : 1e-3 * (double)(TOTAL - step) / 7;
-    double size = lr * sqrt(1 - pow(0.98, (double)step)) / (1 - pow(0.9, (double)step));
-    for (int64_t k = 0; k < b->table.n; ++k)
+    double bias = sqrt(1 - pow(0.98, (double)step)) / (1 - pow(0.9, (double)step));
+    for (int64_t k = 0; k < b->table.n && k != LEFT; ++k) {
+        double rate = k == FAST ? 2.5 * lr : lr;
         for (int64_t i = b->table.list[k].offset, end = i + b->table.list[k].count; i < end; ++i) {
             double g = b->grads[i] * clip;
             b->m[i] = 0.9 * b->m[i] + 0.1 * g;
             b->v[i] = 0.98 * b->v[i] + 0.02 * g * g;
-            b->p[i] -= size * b->m[i] / (sqrt(b->v[i]) + 1e-6);
-            if (k == 0 || k == 3) b->p[i] -= lr * 0.01 * b->p[i]; /* a.weight, img_layer_norm.weight */
+            b->p[i] -= rate * bias * b->m[i] / (sqrt(b->v[i]) + 1e-6);
+            if (k == 0 || k == 3) b->p[i] -= rate * 0.01 * b->p[i]; /* a.weight, img_layer_norm.weight */
         }
+    }
 }
 
 static void parameters_agree(const struct bench *b, int64_t step) {

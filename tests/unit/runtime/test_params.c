@@ -49,6 +49,11 @@ static void places(void **state) {
     un_params_decay_map(&p, map);
     static const uint8_t expected[8] = {1, 1, 1, 1, 1, 1, 0, 0};
     assert_memory_equal(map, expected, sizeof map);
+    p.list[0].fast = p.list[4].left = p.list[5].fast = true;
+    un_params_decay_map(&p, map);
+    static const uint8_t flagged[8] = {
+        UN_DECAY_DECAYS | UN_DECAY_FAST, 1, 1, 1, 1, 1, UN_DECAY_LEFT, UN_DECAY_FAST};
+    assert_memory_equal(map, flagged, sizeof map);
     un_params_free(&p);
     assert_int_equal(p.n, 0);
 }
