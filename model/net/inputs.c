@@ -62,10 +62,20 @@ static void text_fwd(const struct un_pass *p, const struct un_inputs_kept *kept,
                   y = un_pass_mat(p, kept->first, b->words, h);
     p->ops->embed_words(p->q, r, b->word_id, b->word_pos, un_pass_param(p, at->word, p->dims->vocab_size, h),
                         un_pass_param(p, at->position, p->dims->max_position_embeddings, h),
-                        un_pass_param(p, at->type, p->dims->type_vocab_size, h), NULL);
+                        un_pass_param(p, at->type, p->dims->type_vocab_size, h), b->word_type);
     un_norm_fwd(p, y, &kept->text_norm, &at->text_norm, r, un_no_mat(), NULL);
     drop_in_place(p, y, UN_SITE_TEXT);
     p->ops->scatter_rows(p->q, packed(p, kept), y, b->word_row);
+}
+
+/* What regions are added: the row of their type, or row 1 for all. */
+static void add_region_types(const struct un_pass *p, const struct un_inputs_at *at, struct un_mat r,
+                             struct un_mat image, struct un_mat box) {
+    const int32_t *type = p->batch->region_type;
+    int64_t first = type ? 0 : 1;
+    p->ops->add_row(p->q, r, image, box,
+                    un_pass_param(p, at->type + first * r.cols, p->dims->type_vocab_size - first, r.cols),
+                    type);
 }
 
 static void region_fwd(const struct un_pass *p, const struct un_inputs_kept *kept,
@@ -83,8 +93,7 @@ static void region_fwd(const struct un_pass *p, const struct un_inputs_kept *kep
     un_norm_fwd(p, first, &kept->image_norm, &at->image_norm, r_image, un_no_mat(), NULL);
     un_linear_fwd(p, r_box, &at->box, un_mat32(b->box, n, UN_BOX_WIDTH), UN_ACT_NONE, un_no_mat());
     un_norm_fwd(p, second, &kept->box_norm, &at->box_norm, r_box, un_no_mat(), NULL);
-    p->ops->add_row(p->q, r, first, second, un_pass_param(p, at->type + h, p->dims->type_vocab_size - 1, h),
-                    NULL);
+    add_region_types(p, at, r, first, second);
     un_norm_fwd(p, first, &kept->region_norm, &at->region_norm, r, un_no_mat(), NULL);
     drop_in_place(p, first, UN_SITE_IMAGE);
     p->ops->scatter_rows(p->q, packed(p, kept), first, b->region_row);
@@ -109,6 +118,15 @@ static void words_bwd(const struct un_pass *p, const struct un_inputs_kept *kept
     p->ops->scatter_rows(p->q, dword, saved, kept->row_zero);
 }
 
+/* The gradient of the types that words, or regions, were added, once the LayerNorm is through: a row of the table for
+ * all of them is the sum of dr, which the LayerNorm's backward brings along. */
+static void types_bwd(const struct un_pass *p, const struct un_inputs_at *at, struct un_mat dr,
+                      const int32_t *type, const struct un_segments *by_type) {
+    if (type)
+        p->ops->segment_add_rows(p->q, un_pass_grad(p, at->type, p->dims->type_vocab_size, dr.cols), dr,
+                                 by_type);
+}
+
 static void text_bwd(const struct un_pass *p, const struct un_inputs_kept *kept,
                      const struct un_inputs_at *at, struct un_mat d) {
     const struct un_batch *b = p->batch;
@@ -116,7 +134,9 @@ static void text_bwd(const struct un_pass *p, const struct un_inputs_kept *kept,
     struct un_mat dr = un_pass_mat(p, kept->first, b->words, h);
     p->ops->gather_rows(p->q, dr, d, b->word_row);
     drop_in_place(p, dr, UN_SITE_TEXT);
-    un_norm_bwd(p, dr, un_no_mat(), &at->text_norm, dr, &kept->text_norm, NULL, p->grads + at->type);
+    un_norm_bwd(p, dr, un_no_mat(), &at->text_norm, dr, &kept->text_norm, NULL,
+                b->word_type ? NULL : p->grads + at->type);
+    types_bwd(p, at, dr, b->word_type, &b->by_word_type);
     p->ops->segment_add_rows(p->q, un_pass_grad(p, at->position, p->dims->max_position_embeddings, h), dr,
                              &b->by_position);
     words_bwd(p, kept, at, dr);
@@ -143,7 +163,9 @@ static void region_bwd(const struct un_pass *p, const struct un_inputs_kept *kep
     struct un_mat dr = un_pass_mat(p, kept->first, n, h), dbranch = un_pass_mat(p, kept->second, n, h);
     p->ops->gather_rows(p->q, dr, d, b->region_row);
     drop_in_place(p, dr, UN_SITE_IMAGE);
-    un_norm_bwd(p, dr, un_no_mat(), &at->region_norm, dr, &kept->region_norm, NULL, p->grads + at->type + h);
+    un_norm_bwd(p, dr, un_no_mat(), &at->region_norm, dr, &kept->region_norm, NULL,
+                b->region_type ? NULL : p->grads + at->type + h);
+    types_bwd(p, at, dr, b->region_type, &b->by_region_type);
     un_norm_bwd(p, dbranch, un_no_mat(), &at->box_norm, dr, &kept->box_norm, NULL, p->grads + at->box.bias);
     un_linear_grad_weight(p, &at->box, dbranch, un_mat32(b->box, n, UN_BOX_WIDTH));
     un_norm_bwd(p, dr, un_no_mat(), &at->image_norm, dr, &kept->image_norm, NULL, p->grads + at->image.bias);
