@@ -14,7 +14,8 @@ struct un_outputs {
     struct un_mat hidden;                /* [T,H] last layer, of type act; so is pooled */
     struct un_mat
         score[UN_OBJECTIVE_COUNT]; /* of tasks: scores before the loss, f32, a row a row or a member */
-    /* Only when asked for by un_model_debug: unit losses, pooled [pairs,H], scores [pairs,2] */
+    /* Only when asked for by un_model_debug: unit losses, pooled [pairs,H] (of a task [members,H],
+     * of nlvr2_attn [n,2H]), scores [pairs,2] */
     float *unit[UN_OBJECTIVE_COUNT];
     struct un_mat pooled, scores;
 };

@@ -17,15 +17,15 @@ struct biattention_at {
 
 /* One buffer for both sides, the left one first. N tokens of both, n rows. */
 enum {
-    CAT = UN_TASK_OWN, /* [N,2H] seen | x */
-    QUERY,             /* [N,H] */
-    KEY_VALUE,         /* [N,2H] */
-    CONTEXT,           /* [N,H] */
-    LSE,               /* [N,heads] f32 */
-    JOINED,            /* [N,H] */
-    WEIGHT,            /* [N] f32: scores, */
-    SHARE,             /* [N] f32: and their softmax */
-    JOINT,             /* [n,2H] pooled left | right */
+    JOINT = UN_TASK_JOINT, /* [n,2H] pooled left | right */
+    CAT,                   /* [N,2H] seen | x */
+    QUERY,                 /* [N,H] */
+    KEY_VALUE,             /* [N,2H] */
+    CONTEXT,               /* [N,H] */
+    LSE,                   /* [N,heads] f32 */
+    JOINED,                /* [N,H] */
+    WEIGHT,                /* [N] f32: scores, */
+    SHARE,                 /* [N] f32: and their softmax */
     DCAT,
     DQUERY,
     DKEY_VALUE,

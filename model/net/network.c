@@ -334,10 +334,11 @@ void un_model_score_cols(const struct un_model *m, int64_t cols[UN_OBJECTIVE_COU
 }
 
 static void give_outputs(const struct un_model *m, struct un_outputs *out, const struct un_batch *batch) {
-    int64_t pairs = batch->rows[UN_ITM].n, h = m->setup.dims.hidden_size;
+    int64_t pairs = batch->rows[UN_ITM].n;
     *out = m->out;
     out->hidden = hidden(m, m->setup.dims.num_hidden_layers - 1, batch->tokens);
-    out->pooled = un_mat(m->debug_memory ? m->heads.pooler.pooled : NULL, m->setup.act, pairs, h);
+    out->pooled = un_task_pooled(batch, &m->setup.dims, m->setup.act, &m->heads);
+    if (!m->debug_memory) out->pooled.data = NULL;
     out->scores = un_mat32(m->out.scores.data, pairs, 2);
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t)
         if (un_objectives[t].task && batch->rows[t].n > 0)

@@ -39,6 +39,19 @@ struct un_mat un_task_scores(const struct un_batch *batch, const struct un_dims 
     return m;
 }
 
+struct un_mat un_task_pooled(const struct un_batch *batch, const struct un_dims *dims, enum un_type act,
+                             const struct un_heads *heads) {
+    int64_t h = dims->hidden_size;
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        const struct un_rows *rows = &batch->rows[t];
+        if (!un_objectives[t].task || rows->n == 0) continue;
+        if (un_objectives[t].asks == UN_ASKS_TWO)
+            return un_mat(heads->buffer[t][UN_TASK_JOINT], act, rows->n, 2 * h);
+        if (un_objectives[t].pools) return un_mat(heads->pooler.pooled, act, rows->members, h);
+    }
+    return un_mat(heads->pooler.pooled, act, batch->rows[UN_ITM].n, h);
+}
+
 struct un_mat un_task_dscores(const struct un_pass *p, const struct un_heads *heads, enum un_objective t,
                               enum un_type type) {
     struct un_mat m = un_mat(p->grads ? heads->buffer[t][UN_TASK_DSCORES] : NULL, type,

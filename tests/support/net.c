@@ -83,7 +83,10 @@ double net_loss(const struct net *net, const struct packed *batch, const struct 
     struct un_stats *stats = un_alloc(1, sizeof *stats, "sums");
     if (!stats) return 0.0 / 0.0;
     un_stats_add(stats, &batch->host, &net->host, &net->setup.dims);
-    double loss = un_stats_loss(stats, factors->weight, 0, factors->ot_lambda);
+    un_objective_set summed = 0;
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t)
+        if (un_objectives[t].summed) summed |= un_objective_bit((enum un_objective)t);
+    double loss = un_stats_loss(stats, factors->weight, summed, factors->ot_lambda);
     un_free(stats);
     return loss;
 }

@@ -59,6 +59,7 @@ static struct un_rows *ask(struct un_batch *b, const struct sample *s, int32_t r
 
 static void add_words(struct un_batch *b, const struct sample *s) {
     for (int32_t w = 0; w < s->words; ++w, ++b->words) {
+        if (b->word_type) b->word_type[b->words] = s->word_type ? s->word_type[w] : 0;
         int32_t row = (int32_t)b->tokens + w;
         b->word_id[b->words] = s->id[w];
         b->word_pos[b->words] = w;
@@ -92,6 +93,7 @@ static void add_regions(struct un_batch *b, const struct sample *s, const struct
         int32_t row = (int32_t)b->tokens + s->words + k;
         bool masked = s->mask && s->mask[k];
         b->region_row[b->regions] = row;
+        if (b->region_type) b->region_type[b->regions] = s->region_type ? s->region_type[k] : 1;
         b->masked[b->regions] = masked;
         memcpy((float *)b->feature + b->regions * caps->img_dim, s->feature + k * caps->img_dim,
                (size_t)caps->img_dim * sizeof(float));
@@ -123,6 +125,17 @@ static void set_factors(struct un_batch *b, const struct un_batch_caps *caps, co
     for (int64_t i = 0; i < pairs->n; ++i) b->ot_coef[i] = (float)(pairs->target[i] == 1 ? coef : -coef);
 }
 
+static void group_all(struct un_batch *b) {
+    b->by_word.count = group(b->by_word_id, b->by_word_start, b->by_word_perm, b->word_id, b->words);
+    b->by_position.count =
+        group(b->by_position_id, b->by_position_start, b->by_position_perm, b->word_pos, b->words);
+    if (!b->word_type) return;
+    b->by_word_type.count =
+        group(b->by_word_type_id, b->by_word_type_start, b->by_word_type_perm, b->word_type, b->words);
+    b->by_region_type.count = group(b->by_region_type_id, b->by_region_type_start, b->by_region_type_perm,
+                                    b->region_type, b->regions);
+}
+
 static void fill(struct un_batch *b, const struct un_batch_caps *caps, const struct sample *samples,
                  int64_t n, const struct factors *factors) {
     for (int64_t s = 0; s < n; ++s) {
@@ -135,15 +148,19 @@ static void fill(struct un_batch *b, const struct un_batch_caps *caps, const str
         b->start[s + 1] = (int32_t)b->tokens;
     }
     b->samples = n;
-    b->by_word.count = group(b->by_word_id, b->by_word_start, b->by_word_perm, b->word_id, b->words);
-    b->by_position.count =
-        group(b->by_position_id, b->by_position_start, b->by_position_perm, b->word_pos, b->words);
+    group_all(b);
     set_factors(b, caps, factors);
 }
 
 enum un_status samples_pack(struct packed *out, struct un_device *device, struct un_queue *q,
                             const struct un_batch_caps *caps, const struct sample *samples, int64_t n,
                             const struct factors *factors) {
+    return samples_pack_task(out, device, q, caps, samples, n, NULL, factors);
+}
+
+enum un_status samples_pack_task(struct packed *out, struct un_device *device, struct un_queue *q,
+                                 const struct un_batch_caps *caps, const struct sample *samples, int64_t n,
+                                 const struct task_rows *rows, const struct factors *factors) {
     struct un_arena arena = {.name = "packed samples"};
     *out = (struct packed){.on = device};
     un_batch_carve(&out->host, caps, &arena);
@@ -153,6 +170,7 @@ enum un_status samples_pack(struct packed *out, struct un_device *device, struct
     arena = (struct un_arena){.name = "packed samples", .base = out->memory, .size = arena.used};
     un_batch_carve(&out->host, caps, &arena);
     fill(&out->host, caps, samples, n, factors);
+    if (rows) task_rows_fill(&out->host, caps, samples, rows, factors->weight[rows->objective]);
     device->mem->copy_in(q, out->block, out->host.block, out->host.block_bytes);
     un_batch_rebase(&out->device, &out->host, out->block);
     return device->mem->queue_wait(q);

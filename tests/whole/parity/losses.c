@@ -19,14 +19,14 @@ struct losses {
 static enum un_status open_net(struct losses *l) {
     struct un_model_setup setup = {.dims = l->ref.dims, .wra = l->ref.ipot};
     l->factors.ot_lambda = l->ref.ot_lambda;
-    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+    for (int t = 0; t < REFERENCE_OBJECTIVES; ++t) {
         l->factors.weight[t] = 1;
-        UN_TRY(reference_samples_read(&l->ref, &l->samples[t], (enum un_objective)t));
+        UN_TRY(reference_samples_read(&l->ref, &l->samples[t], un_objective_names[t], (enum un_objective)t));
         samples_caps(&setup.caps, l->samples[t].list, l->samples[t].n, l->ref.dims.vocab_size,
                      l->ref.dims.img_dim, l->ref.dims.img_label_dim);
     }
     UN_TRY(net_open(&l->net, "cpu", 1, &setup));
-    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t)
+    for (int t = 0; t < REFERENCE_OBJECTIVES; ++t)
         UN_TRY(samples_pack(&l->batch[t], l->net.device, l->net.q, &setup.caps, l->samples[t].list,
                             l->samples[t].n, &l->factors));
     return UN_OK;
@@ -56,7 +56,7 @@ static enum un_status run(struct losses *l, const char *weights, const char *ref
     UN_TRY(reference_open(&l->ref, reference));
     UN_TRY(open_net(l));
     UN_TRY(take_weights(l, weights));
-    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+    for (int t = 0; t < REFERENCE_OBJECTIVES; ++t) {
         UN_TRY(net_run(&l->net, &l->batch[t], false, false));
         printf("%s\"%s\": %.17g", t ? ", " : "{", un_objective_names[t],
                net_loss(&l->net, &l->batch[t], &l->factors));
@@ -74,7 +74,7 @@ int main(int argc, char **argv) {
     }
     enum un_status status = run(&l, argv[1], argv[2]);
     if (status != UN_OK) fprintf(stderr, "losses: %s\n", un_error_get()->text);
-    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+    for (int t = 0; t < REFERENCE_OBJECTIVES; ++t) {
         packed_close(&l.batch[t]);
         reference_samples_free(&l.samples[t]);
     }

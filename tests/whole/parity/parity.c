@@ -1,9 +1,9 @@
 /* parity [--device cpu|cuda] [--precision fp32|bf16] [--threads N] [FILE...]: compares the network with
- * reference files, quantity by quantity. Without FILE it takes ../shared/reference (all its .h5 files), and
- * says "skipped" (77) where there are none. Exit 0 only if nothing failed. */
+ * reference files, of pretraining or of tasks, quantity by quantity. Without FILE it takes those of ../shared/reference
+ * and its folder downstream, and says "skipped" (77) where there are none. Exit 0 only if nothing failed. */
 #include "runtime/device.h"
 #include "runtime/restart.h"
-#include "tests/whole/parity/run.h"
+#include "tests/whole/parity/tasks.h"
 
 #include <glob.h>
 #include <stdio.h>
@@ -63,14 +63,12 @@ static enum un_status compare_names(struct run *r) {
     return UN_OK;
 }
 
-static enum un_status open_run(struct run *r, const char *path, const struct options *o) {
+static enum un_status open_run(struct run *r, const struct options *o) {
     struct un_model_setup setup = {.train = true, .act = o->bf16 ? UN_BF16 : UN_F32};
-    UN_TRY(reference_open(&r->ref, path));
-    r->card->file = r->ref.name;
     r->factors.ot_lambda = r->ref.ot_lambda;
-    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+    for (int t = 0; t < REFERENCE_OBJECTIVES; ++t) {
         r->factors.weight[t] = 1;
-        UN_TRY(reference_samples_read(&r->ref, &r->samples[t], (enum un_objective)t));
+        UN_TRY(reference_samples_read(&r->ref, &r->samples[t], un_objective_names[t], (enum un_objective)t));
         samples_caps(&setup.caps, r->samples[t].list, r->samples[t].n, r->ref.dims.vocab_size,
                      r->ref.dims.img_dim, r->ref.dims.img_label_dim);
     }
@@ -78,7 +76,7 @@ static enum un_status open_run(struct run *r, const char *path, const struct opt
     setup.wra = r->ref.ipot;
     UN_TRY(net_open(&r->net, o->device, o->threads, &setup));
     UN_TRY(un_model_debug(r->net.model));
-    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t)
+    for (int t = 0; t < REFERENCE_OBJECTIVES; ++t)
         UN_TRY(samples_pack(&r->batch[t], r->net.device, r->net.q, &setup.caps, r->samples[t].list,
                             r->samples[t].n, &r->factors));
     r->host = un_alloc((size_t)r->net.table->total, sizeof *r->host, "values of the parameters");
@@ -89,7 +87,7 @@ static enum un_status open_run(struct run *r, const char *path, const struct opt
 }
 
 static void close_run(struct run *r) {
-    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+    for (int t = 0; t < REFERENCE_OBJECTIVES; ++t) {
         packed_close(&r->batch[t]);
         reference_samples_free(&r->samples[t]);
     }
@@ -105,9 +103,13 @@ static enum un_status compare_task(struct run *r, enum un_objective t) {
     return compare_gradients(r, t);
 }
 
-static enum un_status compare_all(struct run *r) {
+static enum un_status compare_all(struct run *r, const char *path, const struct options *o) {
+    UN_TRY(reference_open(&r->ref, path));
+    r->card->file = r->ref.name;
+    if (r->ref.of_tasks) return compare_tasks(&r->ref, r->card, o->device, o->threads, o->bf16);
+    UN_TRY(open_run(r, o));
     UN_TRY(compare_names(r));
-    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) UN_TRY(compare_task(r, (enum un_objective)t));
+    for (int t = 0; t < REFERENCE_OBJECTIVES; ++t) UN_TRY(compare_task(r, (enum un_objective)t));
     return compare_training(r);
 }
 
@@ -115,8 +117,7 @@ static void check_file(const char *path, const struct options *options, struct c
     struct run run = {.card = card, .tolerance = options->bf16 ? &of_bf16 : &of_fp32};
     card->file = path;
     card->task = "-";
-    enum un_status status = open_run(&run, path, options);
-    if (status == UN_OK) status = compare_all(&run);
+    enum un_status status = compare_all(&run, path, options);
     if (status != UN_OK) card_missing(card, "reading and running", un_error_get()->text);
     un_error_clear();
     close_run(&run);
@@ -155,7 +156,9 @@ int main(int argc, char **argv) {
     if (first < 0) return usage();
     for (int i = first; i < argc; ++i) check_file(argv[i], &options, &card);
     if (first == argc) {
-        if (glob("../shared/reference/*.h5", 0, NULL, &found) != 0) {
+        glob("../shared/reference/*.h5", 0, NULL, &found);
+        glob("../shared/reference/downstream/{tiny,odd}.h5", GLOB_BRACE | GLOB_APPEND, NULL, &found);
+        if (found.gl_pathc == 0) {
             printf("skipped: no file given, and none in ../shared/reference\n");
             return 77;
         }

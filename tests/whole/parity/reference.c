@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static enum un_status read_dims(struct un_h5 *f, struct un_dims *d) {
+static enum un_status read_dims(struct un_h5 *f, struct un_dims *d, bool of_tasks) {
     const struct {
         const char *name;
         int64_t *value;
@@ -17,10 +17,10 @@ static enum un_status read_dims(struct un_h5 *f, struct un_dims *d) {
                  {"num_attention_heads", &d->num_attention_heads},
                  {"intermediate_size", &d->intermediate_size},
                  {"max_position_embeddings", &d->max_position_embeddings},
-                 {"type_vocab_size", &d->type_vocab_size},
                  {"img_dim", &d->img_dim},
-                 {"img_label_dim", &d->img_label_dim}};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i)
+                 {"img_label_dim", &d->img_label_dim},
+                 {"type_vocab_size", &d->type_vocab_size}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes - (of_tasks ? 1 : 0); ++i)
         UN_TRY(un_h5_attr_i64(f, "", sizes[i].name, sizes[i].value));
     double eps;
     UN_TRY(un_h5_attr_f64(f, "", "layer_norm_eps", &eps));
@@ -31,7 +31,6 @@ static enum un_status read_dims(struct un_h5 *f, struct un_dims *d) {
 static enum un_status read_losses(struct reference *ref) {
     double beta, epsilon;
     int64_t iterations, sinkhorn_iterations;
-    UN_TRY(un_h5_attr_f64(ref->file, "", "param_scale", &ref->param_scale));
     UN_TRY(un_h5_attr_f64(ref->file, "", "ot_lambda", &ref->ot_lambda));
     UN_TRY(un_h5_attr_f64(ref->file, "", "ot_beta", &beta));
     UN_TRY(un_h5_attr_i64(ref->file, "", "ot_iterations", &iterations));
@@ -49,8 +48,10 @@ enum un_status reference_open(struct reference *ref, const char *path) {
     *ref = (struct reference){.name = slash ? slash + 1 : path};
     enum un_status status;
     UN_TRY_GOTO(un_h5_open(&ref->file, path, false), failed);
-    UN_TRY_GOTO(read_dims(ref->file, &ref->dims), failed);
-    UN_TRY_GOTO(read_losses(ref), failed);
+    UN_TRY_GOTO(un_h5_has_attr(ref->file, "", "num_special_tokens", &ref->of_tasks), failed);
+    UN_TRY_GOTO(read_dims(ref->file, &ref->dims, ref->of_tasks), failed);
+    UN_TRY_GOTO(un_h5_attr_f64(ref->file, "", "param_scale", &ref->param_scale), failed);
+    if (!ref->of_tasks) UN_TRY_GOTO(read_losses(ref), failed);
     return UN_OK;
 failed:
     reference_close(ref);
@@ -97,11 +98,11 @@ void reference_values(const struct reference *ref, const struct un_params *table
 }
 
 /* Array `name` of the samples, kept in out->arrays; NULL with no error when the file does not have it. */
-static enum un_status read_array(struct reference *ref, struct reference_samples *out, enum un_objective t,
+static enum un_status read_array(struct reference *ref, struct reference_samples *out, const char *task,
                                  const char *name, enum un_type type, const void **array) {
-    char path[96];
+    char path[160];
     struct un_h5_shape shape;
-    snprintf(path, sizeof path, "tasks/%s/samples/%s", un_objective_names[t], name);
+    snprintf(path, sizeof path, "tasks/%s/samples/%s", task, name);
     *array = NULL;
     if (!un_h5_exists(ref->file, path)) return UN_OK;
     void *data;
@@ -113,19 +114,19 @@ static enum un_status read_array(struct reference *ref, struct reference_samples
 }
 
 struct arrays {
-    const int32_t *txt_len, *num_bb, *input_ids, *txt_labels, *target;
+    const int32_t *txt_len, *num_bb, *input_ids, *txt_labels, *target, *txt_type, *img_type;
     const float *img_feat, *img_pos_feat, *soft_labels;
     const uint8_t *img_mask;
 };
 
-static enum un_status need(const struct reference *ref, enum un_objective t, const char *name,
+static enum un_status need(const struct reference *ref, const char *task, const char *name,
                            const void *array) {
     if (array) return UN_OK;
-    return un_fail(UN_DATA, "%s: tasks/%s/samples/%s is missing", ref->name, un_objective_names[t], name);
+    return un_fail(UN_DATA, "%s: tasks/%s/samples/%s is missing", ref->name, task, name);
 }
 
-static enum un_status read_arrays(struct reference *ref, struct reference_samples *out, enum un_objective t,
-                                  struct arrays *a) {
+static enum un_status read_arrays(struct reference *ref, struct reference_samples *out, const char *task,
+                                  enum un_objective t, struct arrays *a) {
     const struct {
         const char *name;
         enum un_type type;
@@ -140,10 +141,12 @@ static enum un_status read_arrays(struct reference *ref, struct reference_sample
         {"txt_labels", UN_I32, (const void **)&a->txt_labels, t == UN_MLM},
         {"img_mask", UN_U8, (const void **)&a->img_mask, t == UN_MRFR || t == UN_MRC || t == UN_MRCKL},
         {"soft_labels", UN_F32, (const void **)&a->soft_labels, t == UN_MRC || t == UN_MRCKL},
-        {"target", UN_I32, (const void **)&a->target, t == UN_ITM}};
+        {"target", UN_I32, (const void **)&a->target, t == UN_ITM},
+        {"txt_type", UN_I32, (const void **)&a->txt_type, false},
+        {"img_type", UN_I32, (const void **)&a->img_type, false}};
     for (size_t i = 0; i < sizeof list / sizeof *list; ++i) {
-        UN_TRY(read_array(ref, out, t, list[i].name, list[i].type, list[i].array));
-        if (list[i].needed) UN_TRY(need(ref, t, list[i].name, *list[i].array));
+        UN_TRY(read_array(ref, out, task, list[i].name, list[i].type, list[i].array));
+        if (list[i].needed) UN_TRY(need(ref, task, list[i].name, *list[i].array));
     }
     return UN_OK;
 }
@@ -164,17 +167,19 @@ static void cut(struct reference_samples *out, const struct arrays *a, const str
         if (a->img_mask) x->mask = a->img_mask + region;
         if (a->soft_labels) x->soft = a->soft_labels + region * dims->img_label_dim;
         if (a->target) x->target = a->target[s];
+        if (a->txt_type) x->word_type = a->txt_type + word;
+        if (a->img_type) x->region_type = a->img_type + region;
         word += a->txt_len[s];
         region += a->num_bb[s];
     }
 }
 
-enum un_status reference_samples_read(struct reference *ref, struct reference_samples *out,
+enum un_status reference_samples_read(struct reference *ref, struct reference_samples *out, const char *task,
                                       enum un_objective t) {
     struct arrays arrays = {0};
     *out = (struct reference_samples){0};
     enum un_status status;
-    UN_TRY_GOTO(read_arrays(ref, out, t, &arrays), failed);
+    UN_TRY_GOTO(read_arrays(ref, out, task, t, &arrays), failed);
     out->list = un_alloc((size_t)out->n, sizeof *out->list, "samples");
     UN_TRY_GOTO(out->list ? UN_OK : un_error_get()->status, failed);
     cut(out, &arrays, &ref->dims, t);

@@ -24,7 +24,7 @@ static enum un_status read_optim(struct run *r, struct un_optim_keys *k, int64_t
 }
 
 static int objective_of(const char *name) {
-    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t)
+    for (int t = 0; t < REFERENCE_OBJECTIVES; ++t)
         if (strcmp(name, un_objective_names[t]) == 0) return t;
     return -1;
 }
