@@ -1,9 +1,9 @@
 /* The choice of hard negatives. */
 #include "model/hard.h"
+#include "runtime/rng.h"
 #include "tests/support/check.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 static void highest_first(void **state) {
     (void)state;
@@ -41,8 +41,7 @@ static void as_sorted(void **state) {
     enum { N = 200, COUNT = 31 };
     float score[N];
     int32_t index[COUNT];
-    srand(5);
-    for (int i = 0; i < N; ++i) score[i] = (float)(rand() % 40);
+    for (uint32_t i = 0; i < N; ++i) score[i] = (float)(un_philox(i, 0, 0, 0, 5, 0).v[0] % 40);
     assert_int_equal(un_hard_pick(index, COUNT, score, N), COUNT);
     for (int k = 0; k < COUNT; ++k) {
         int before = 0, i = index[k];
