@@ -58,26 +58,28 @@ enum un_status compare_task_names(struct task_run *r) {
 
 /* |got - want| of the largest |want|; the elements are as many. */
 static enum un_status compare_values(struct task_run *r, const char *name, const float *got, int64_t count,
-                                     int64_t cols) {
+                                     int64_t cols, double tolerance) {
     char path[96];
     float *want;
     int64_t wanted;
     snprintf(path, sizeof path, "out/%s", name);
     UN_TRY(task_floats(r, path, &want, &wanted));
     if (wanted == count)
-        compare_largest(r->card, name, got, want, count, cols, r->tolerance->value);
+        compare_largest(r->card, name, got, want, count, cols, tolerance);
     else
         card_missing(r->card, name, "another number of elements than the reference");
     un_free(want);
     return UN_OK;
 }
 
-static enum un_status compare_mat(struct task_run *r, const char *name, struct un_mat device) {
+static enum un_status compare_mat(struct task_run *r, const char *name, struct un_mat device,
+                                  double tolerance) {
     if (!has_output(r, name)) return UN_OK;
     float *got = un_alloc((size_t)(device.rows * device.cols) + 1, sizeof *got, name);
     if (!got) return un_error_get()->status;
     enum un_status status = net_fetch_mat(&r->net, got, device);
-    if (status == UN_OK) status = compare_values(r, name, got, device.rows * device.cols, device.cols);
+    if (status == UN_OK)
+        status = compare_values(r, name, got, device.rows * device.cols, device.cols, tolerance);
     un_free(got);
     return status;
 }
@@ -100,7 +102,7 @@ static enum un_status compare_places(struct task_run *r) {
     UN_TRY_GOTO(net_fetch_mat(&r->net, got, scores), done);
     UN_TRY_GOTO(task_floats(r, "out/scores", &want, &wanted), done);
     if (squeeze(r, want, wanted) == scores.rows)
-        compare_largest(r->card, "scores", got, want, scores.rows, 1, r->tolerance->value);
+        compare_largest(r->card, "scores", got, want, scores.rows, 1, r->tolerance->score);
     else
         card_missing(r->card, "scores", "another number of regions than the reference");
     un_free(want);
@@ -139,7 +141,7 @@ static enum un_status compare_units(struct task_run *r) {
         double most = largest(want, rows * width);
         double floor = most > 0 ? r->tolerance->unit_zero / most : r->tolerance->unit_zero;
         compare_largest(r->card, "unit_loss", got, want, rows * width, width,
-                        fmax(r->tolerance->value, floor));
+                        fmax(r->tolerance->unit, floor));
     } else {
         card_missing(r->card, "unit_loss", "another number of elements than the reference");
     }
@@ -166,7 +168,7 @@ static enum un_status compare_choice(struct task_run *r) {
     struct un_h5_shape shape;
     void *index;
     int64_t wrong = 0;
-    UN_TRY(compare_values(r, "all_scores", r->candidates, r->samples.n, 1));
+    UN_TRY(compare_values(r, "all_scores", r->candidates, r->samples.n, 1, r->tolerance->score));
     snprintf(path, sizeof path, "tasks/%s/out/hard_index", r->name);
     UN_TRY(un_h5_read_all(r->ref->file, path, UN_I32, &shape, &index));
     for (int64_t i = 0; i < r->hard && i < shape.dims[0]; ++i) wrong += ((int32_t *)index)[i] != r->pick[i];
@@ -178,10 +180,11 @@ static enum un_status compare_choice(struct task_run *r) {
 
 enum un_status compare_task_outputs(struct task_run *r) {
     const struct un_outputs *out = &r->net.out;
-    UN_TRY(compare_mat(r, "sequence_output", out->hidden));
-    UN_TRY(compare_mat(r, "pooled", out->pooled));
+    UN_TRY(compare_mat(r, "sequence_output", out->hidden, r->tolerance->hidden));
+    UN_TRY(compare_mat(r, "pooled", out->pooled, r->tolerance->pooled));
     bool places = un_objectives[r->objective].asks == UN_ASKS_PLACES;
-    UN_TRY(places ? compare_places(r) : compare_mat(r, "scores", out->score[r->objective]));
+    UN_TRY(places ? compare_places(r)
+                  : compare_mat(r, "scores", out->score[r->objective], r->tolerance->score));
     UN_TRY(compare_units(r));
     UN_TRY(compare_loss(r));
     return r->hard > 0 ? compare_choice(r) : UN_OK;
@@ -207,7 +210,7 @@ enum un_status compare_zero_shot(struct task_run *r) {
     }
     net_set(&r->net, r->host);
     UN_TRY(net_run(&r->net, &r->batch, false, false));
-    UN_TRY(compare_mat(r, "zero_shot", r->net.out.score[r->objective]));
+    UN_TRY(compare_mat(r, "zero_shot", r->net.out.score[r->objective], r->tolerance->score));
     net_set(&r->net, r->start);
     return r->net.device->mem->queue_wait(r->net.q);
 }

@@ -14,7 +14,9 @@ struct updates {
     struct un_optim_keys keys;
     int64_t total;
     double loss[STEPS], norm[STEPS], rate[STEPS];
-    char group[96]; /* tasks/NAME/train */
+    double lowest[STEPS],
+        highest[STEPS]; /* of the loss, for parameters that are off by the tolerance's drift */
+    char group[96];     /* tasks/NAME/train */
 };
 
 static enum un_status read_optim(struct task_run *r, struct updates *u) {
@@ -45,24 +47,27 @@ static enum un_status update(struct task_run *r, struct updates *u, int64_t step
     UN_TRY(net_fetch(&r->net, clip, u->optim.clip, 3));
     u->loss[step - 1] = net_loss(&r->net, &r->batch, &r->factors);
     u->norm[step - 1] = clip[0];
+    u->lowest[step - 1] = u->loss[step - 1] - r->tolerance->drift * u->norm[step - 1];
+    u->highest[step - 1] = u->loss[step - 1] + r->tolerance->drift * u->norm[step - 1];
     u->rate[step - 1] = un_optim_lr(&u->keys, step, u->total);
     return UN_OK;
 }
 
 static enum un_status compare_history(struct task_run *r, const struct updates *u) {
+    bool hinged = r->net.setup.margin > 0;
     const struct {
         const char *name;
-        const double *got;
+        const double *got, *or_got;
         double tolerance;
-    } list[] = {{"train/loss", u->loss, r->tolerance->training},
-                {"train/grad_norm", u->norm, r->tolerance->training},
-                {"train/lr", u->rate, r->tolerance->rate}};
+    } list[] = {{"train/loss", u->lowest, u->highest, r->tolerance->training},
+                {"train/grad_norm", u->norm, u->norm, hinged ? r->tolerance->hinged : r->tolerance->training},
+                {"train/lr", u->rate, u->rate, r->tolerance->rate}};
     for (size_t i = 0; i < sizeof list / sizeof *list; ++i) {
         float *want;
         int64_t n;
         UN_TRY(task_floats(r, list[i].name, &want, &n));
         if (n == STEPS)
-            compare_between(r->card, list[i].name, list[i].got, list[i].got, want, n, list[i].tolerance);
+            compare_between(r->card, list[i].name, list[i].got, list[i].or_got, want, n, list[i].tolerance);
         else
             card_missing(r->card, list[i].name, "another number of steps than three");
         un_free(want);

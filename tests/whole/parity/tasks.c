@@ -1,24 +1,40 @@
 /* The tasks of a file, one after another. */
 #include "tests/whole/parity/tasks.h"
 
-const struct task_tolerances task_fp32 = {.value = 2e-5,
+const struct task_tolerances task_fp32 = {.hidden = 2e-5,
+                                          .pooled = 2e-5,
+                                          .score = 2e-5,
+                                          .unit = 2e-5,
                                           .unit_zero = 1e-6,
                                           .loss = 2e-5,
                                           .gradient = 2e-5,
                                           .cancels = 1e-6,
                                           .training = 1e-4,
+                                          .hinged = 1e-4,
                                           .rate = 1e-6,
                                           .norm = 1e-5,
                                           .change = 1e-3};
-const struct task_tolerances task_bf16 = {.value = 2e-2,
-                                          .unit_zero = 1e-3,
-                                          .loss = 2e-2,
-                                          .gradient = 4e-2,
-                                          .cancels = 1e-3,
-                                          .training = 2e-2,
-                                          .rate = 1e-6,
-                                          .norm = 2.5e-3,
-                                          .change = 1e-1};
+/* What bf16 costs: about twice what PyTorch in bf16 (autocast; torch_bf16_tasks.py beside this) is off from the same
+ * files, or twice ours where that is less. The two figures are the worst of tiny and odd: PyTorch's, ours on the
+ * emulated card. */
+const struct task_tolerances task_bf16 = {
+    .hidden = 3.5e-2, /* 0.018, 0.028: a layer's output is kept in bf16 here, in f32 there */
+    .pooled = 1.2e-1, /* 0.058, 0.081 */
+    .score = 9e-2,    /* 0.045, 0.045 */
+    .unit = 4.5e-2,   /* 0.035, 0.021 */
+    .unit_zero = 1e-3,
+    .loss = 2e-2,       /* 0.016, 0.010 */
+    .gradient = 1.2e-1, /* 0.089, 0.17 of its own l2: vcr, where units of a ReLU switch */
+    .cancels = 6e-3, /* biases behind which all scores move alike: PyTorch's are off by 0.6 of their own l2 */
+    .training = 1e-1, /* norms 0.031, 0.083: step 3 of vcr; other tasks 0.015, 0.021 */
+    .hinged =
+        7e-1, /* 0.34, 0.34: step 3 of odd's re_rank, one of its few pairs is on the other side of the margin */
+    .drift =
+        3e-3, /* losses of step 3 of odd's itm_rank, 0.0017: 0.13, 0.13; along the gradient 0.0014, 0.0014 */
+    .rate = 1e-6,
+    .norm = 2.5e-3, /* 0.012, 0.0004 */
+    .change = 1e-1  /* 0.036, 0.046, where the gradient is not rounding */
+};
 
 static enum un_status compare_task(struct task_run *r) {
     UN_TRY(compare_task_names(r));

@@ -30,15 +30,21 @@ struct task_run {
 
 /* How far a quantity of a task may be off. */
 struct task_tolerances {
-    double value;     /* hidden states, pooled, scores, unit losses: of the largest */
+    double hidden; /* hidden states, of the largest; so are the next three */
+    double pooled;
+    double score;
+    double unit;      /* unit losses */
     double unit_zero; /* unit losses: or that much */
     double loss;      /* relative */
     double gradient;  /* times the l2 of the gradient, */
     double cancels;   /* plus this times the norm of all */
     double training;  /* losses and norms, relative */
-    double rate;      /* relative */
-    double norm;      /* l2 of a parameter, relative */
-    double change;    /* l2 of its way, relative */
+    double hinged;    /* norms of tasks with a margin */
+    double
+        drift;   /* times the norm of the gradient, added to a loss: how far the parameters may be along it */
+    double rate; /* relative */
+    double norm; /* l2 of a parameter, relative */
+    double change; /* l2 of its way, relative */
 };
 /* Of the file's README; in bf16 what bf16 costs. */
 extern const struct task_tolerances task_fp32, task_bf16;
@@ -61,7 +67,7 @@ enum un_status compare_task_training(struct task_run *r);
 /* All tasks of an open file. */
 enum un_status compare_tasks(struct reference *ref, struct card *card, const char *device, int threads,
                              bool bf16);
-/* What is compared when the place of the worst element is told in rows of `cols`. */
+/* Data set tasks/TASK/NAME. */
 enum un_status task_floats(struct task_run *r, const char *name, float **want, int64_t *count);
 
 #endif
