@@ -5,9 +5,8 @@
 
 #include "model/net/block.h"
 #include "model/net/heads.h"
+#include "model/net/reach.h"
 #include "model/net/task.h"
-
-#include <string.h>
 
 /* Where the parameters of inputs and layers stand; heads know theirs. layer_begin[l]: first element of layer l;
  * [layers]: of the heads. */
@@ -44,47 +43,6 @@ static enum un_status places_alloc(struct places *at, int64_t layers) {
     return at->blocks && at->layer_begin ? UN_OK : un_error_get()->status;
 }
 
-static enum un_status check_sizes(const struct un_dims *d) {
-    const struct {
-        const char *name;
-        int64_t value;
-    } sizes[] = {{"vocab_size", d->vocab_size},
-                 {"hidden_size", d->hidden_size},
-                 {"num_hidden_layers", d->num_hidden_layers},
-                 {"num_attention_heads", d->num_attention_heads},
-                 {"intermediate_size", d->intermediate_size},
-                 {"max_position_embeddings", d->max_position_embeddings},
-                 {"type_vocab_size", d->type_vocab_size},
-                 {"img_dim", d->img_dim},
-                 {"img_label_dim", d->img_label_dim}};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i)
-        if (sizes[i].value <= 0)
-            return un_fail(UN_USAGE, "model.%s: %lld, must be known and positive here", sizes[i].name,
-                           (long long)sizes[i].value);
-    return UN_OK;
-}
-
-static void leave(struct un_params *params, const char *part) {
-    for (int64_t i = 0; i < params->n; ++i)
-        if (strstr(params->list[i].name, part)) params->list[i].left = true;
-}
-
-/* What is taught decides which of the shared parameters are reached, and which are fast. Heads know theirs. */
-static void mark(struct un_params *params, const struct un_dims *dims) {
-    bool masks = false, pools = false;
-    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
-        if (!(dims->taught & un_objective_bit((enum un_objective)t))) continue;
-        const struct un_objective_facts *facts = &un_objectives[t];
-        masks = masks || facts->asks == UN_ASKS_REGIONS;
-        pools = pools || facts->pools;
-        for (int64_t i = 0; facts->fast && i < params->n; ++i)
-            if (strstr(params->list[i].name, facts->fast)) params->list[i].fast = true;
-    }
-    if (dims->taught == 0) return;
-    if (!masks) leave(params, "mask_embedding");
-    if (!pools) leave(params, "pooler.dense");
-}
-
 static enum un_status build(struct un_params *params, struct places *at, struct un_heads *heads,
                             const struct un_dims *dims) {
     UN_TRY(un_inputs_add(params, &at->inputs, dims));
@@ -94,7 +52,7 @@ static enum un_status build(struct un_params *params, struct places *at, struct 
     }
     at->layer_begin[dims->num_hidden_layers] = params->total;
     UN_TRY(un_heads_add(params, heads, &at->inputs, dims));
-    mark(params, dims);
+    un_reach_mark(params, dims);
     return UN_OK;
 }
 
@@ -103,7 +61,7 @@ enum un_status un_model_params_build(struct un_params *params, const struct un_d
     struct un_heads heads = {0};
     *params = (struct un_params){0};
     enum un_status status;
-    UN_TRY_GOTO(check_sizes(dims), done);
+    UN_TRY_GOTO(un_model_sizes(dims), done);
     UN_TRY_GOTO(places_alloc(&at, dims->num_hidden_layers), done);
     status = build(params, &at, &heads, dims);
 done:
@@ -150,7 +108,7 @@ static void carve(struct un_model *m, struct un_arena *arena) {
 }
 
 enum un_status un_model_bytes(const struct un_model_setup *setup, size_t *bytes) {
-    UN_TRY(check_sizes(&setup->dims));
+    UN_TRY(un_model_sizes(&setup->dims));
     struct un_model measured = {.setup = *setup};
     struct un_arena arena = {.name = "activations"};
     measured.blocks = un_alloc((size_t)setup->dims.num_hidden_layers, sizeof *measured.blocks, "layers");
@@ -174,7 +132,7 @@ static enum un_status take_memory(struct un_model *m) {
 }
 
 static enum un_status check_setup(const struct un_model_setup *s) {
-    UN_TRY(check_sizes(&s->dims));
+    UN_TRY(un_model_sizes(&s->dims));
     if (s->act != UN_F32 && s->act != UN_BF16)
         return un_fail(UN_INTERNAL, "model: activations of type %d, want f32 or bf16", (int)s->act);
     if (s->caps.img_dim != s->dims.img_dim || s->caps.img_label_dim != s->dims.img_label_dim)
