@@ -1,8 +1,10 @@
 /* parity [--device cpu|cuda] [--precision fp32|bf16] [--threads N] [FILE...]: compares the network with
- * reference files, of pretraining or of tasks, quantity by quantity. Without FILE it takes those of ../shared/reference
- * and its folder downstream, and says "skipped" (77) where there are none. Exit 0 only if nothing failed. */
+ * reference files, of pretraining or of tasks, quantity by quantity, and the measures of evaluation with theirs. Without
+ * FILE it takes those of ../shared/reference and its folder downstream, and says "skipped" (77) where there are none.
+ * Exit 0 only if nothing failed. */
 #include "runtime/device.h"
 #include "runtime/restart.h"
+#include "tests/whole/parity/measures.h"
 #include "tests/whole/parity/tasks.h"
 
 #include <glob.h>
@@ -114,6 +116,7 @@ static enum un_status compare_all(struct run *r, const char *path, const struct 
 }
 
 static void check_file(const char *path, const struct options *options, struct card *card) {
+    if (compare_measures(card, path)) return;
     struct run run = {.card = card, .tolerance = options->bf16 ? &of_bf16 : &of_fp32};
     card->file = path;
     card->task = "-";
@@ -162,6 +165,7 @@ int main(int argc, char **argv) {
             printf("skipped: no file given, and none in ../shared/reference\n");
             return 77;
         }
+        (void)glob("../shared/reference/downstream/eval*.h5", GLOB_APPEND, NULL, &found);
         for (size_t i = 0; i < found.gl_pathc; ++i) check_file(found.gl_pathv[i], &options, &card);
         globfree(&found);
     }
