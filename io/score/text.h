@@ -1,0 +1,22 @@
+/* A growing text for files that are written at once. What fails sticks, and comes out when it is written. */
+#ifndef UN_IO_SCORE_TEXT_H
+#define UN_IO_SCORE_TEXT_H
+
+#include "runtime/status.h"
+
+struct un_text_out {
+    char *text;
+    size_t used, size;
+    bool failed;
+};
+void un_text_put(struct un_text_out *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* As a JSON string, with its quotes. */
+void un_text_put_string(struct un_text_out *out, const char *text);
+/* A number with nine digits; null when it is none. */
+void un_text_put_number(struct un_text_out *out, double value);
+/* A whole number as it stands, anything else as a string. */
+void un_text_put_id(struct un_text_out *out, const char *id);
+/* Writes the file durably and frees the text. */
+enum un_status un_text_write(struct un_text_out *out, const char *path);
+
+#endif
