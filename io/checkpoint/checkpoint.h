@@ -26,7 +26,9 @@ struct un_checkpoint {
     uint64_t plan_digest; /* of what makes the plan: data sizes, mix, lanes, tokens (un_plan_digest) */
     const struct un_params *params;
     struct un_shard shard; /* who owns what; as many ranks as there are */
-    float *p, *m, *v;      /* [un_shard_count] this rank's. A load leaves out m and v where they are NULL */
+    bool best;             /* a save becomes the best (io/checkpoint/best.h), with this measure */
+    double measure;
+    float *p, *m, *v; /* [un_shard_count] this rank's. A load leaves out m and v where they are NULL */
     char param_digest[UN_DIGEST_TEXT], state_digest[UN_DIGEST_TEXT]; /* hex; set by a load */
 };
 

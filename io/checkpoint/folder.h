@@ -29,8 +29,8 @@ enum un_status un_checkpoint_folder_begin(const char *run_dir, int64_t step);
 enum un_status un_checkpoint_folder_publish(const char *run_dir, int64_t step);
 /* Removes the whole checkpoint of `step`. */
 enum un_status un_checkpoint_folder_remove(const char *run_dir, int64_t step);
-/* Removes all but the `keep` newest (0: all stay), those of steps divisible by `every` (0: none), and that of
- * `step`. */
+/* Removes all but the `keep` newest (0: all stay), those of steps divisible by `every` (0: none), that of `step`,
+ * and the best (best.h). */
 enum un_status un_checkpoint_folder_prune(const char *run_dir, int64_t keep, int64_t every, int64_t step);
 /* A whole name without a manifest is somebody's half copy: neither counted nor removed. */
 bool un_checkpoint_folder_whole(const char *run_dir, const struct un_checkpoint_folder *folder);

@@ -9,5 +9,9 @@ static const struct un_key keys[] = {
                "those of steps divisible by this stay for good; 0: none"),
     UN_KEY_INT(un_checkpoint_keys, timeout, "1800", 1, 1e6, "s",
                "a save that lasts longer has failed, and ends the run"),
+    UN_KEY_BOOL(un_checkpoint_keys, best, "false",
+                "a validation better than all before it gives a checkpoint that stays, ckpt/best, by the "
+                "task's measure; "
+                "of pretraining by the loss"),
 };
 const struct un_key_table un_checkpoint_key_table = UN_KEY_TABLE("checkpoint", un_checkpoint_keys, keys);

@@ -7,6 +7,7 @@
 struct un_checkpoint_keys {
     int64_t every, keep, keep_every; /* steps, checkpoints, steps */
     int64_t timeout;                 /* seconds */
+    bool best;
 };
 extern const struct un_key_table un_checkpoint_key_table;
 

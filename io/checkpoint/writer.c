@@ -3,6 +3,7 @@
  * Law: the thread touches *part, its publisher and what the lock guards; everything else belongs to the
  * training's thread. It is joined before the next one starts. */
 #include "io/checkpoint/writer.h"
+#include "io/checkpoint/best.h"
 #include "io/checkpoint/folder.h"
 #include "io/checkpoint/private.h"
 #include "runtime/clock.h"
@@ -52,9 +53,11 @@ static void tell(struct un_checkpoint_writer *w, enum stage stage, enum un_statu
     pthread_mutex_unlock(&w->lock);
 }
 
-/* Room for the next ones. Changes nothing about this one. */
+/* The best is known as such, and there is room for the next ones. Changes nothing about this one. */
 static void tidy(const struct un_checkpoint_writer *w) {
     enum un_status status = un_owner_check(w->c.owner); /* else what is there is another run's */
+    const struct un_checkpoint_best best = {w->c.step, w->c.measure};
+    if (status == UN_OK && w->c.best) status = un_checkpoint_best_mark(w->setup.run_dir, &best);
     if (status == UN_OK) status = un_checkpoint_folder_sweep(w->setup.run_dir);
     if (status == UN_OK)
         status = un_checkpoint_folder_prune(w->setup.run_dir, w->setup.keep, w->setup.keep_every, w->c.step);
