@@ -1,10 +1,12 @@
 /* The checkpoints of a run (saver.h). Law: the copy belongs to the writer from begin to the next wait. */
 #include "launch/train/saver.h"
 
+#include "io/checkpoint/best.h"
 #include "io/disk/files.h"
 #include "runtime/clock.h"
 #include "runtime/memory.h"
 
+#include <math.h>
 #include <string.h>
 
 /* The copy is touched once here, so that no save pays for its first use. */
@@ -22,7 +24,7 @@ static enum un_status take_copy(struct un_saver *s) {
 
 enum un_status un_saver_open(struct un_saver *s, struct un_job *job) {
     const struct un_run_config *config = &job->config;
-    *s = (struct un_saver){.job = job, .step = -1};
+    *s = (struct un_saver){.job = job, .step = -1, .best = -INFINITY};
     s->checkpoint = (struct un_checkpoint){.lanes = config->train.lanes,
                                            .states = job->states,
                                            .seed = (uint64_t)config->run.seed,
@@ -38,6 +40,18 @@ enum un_status un_saver_open(struct un_saver *s, struct un_job *job) {
                                                .checkpoint = &s->checkpoint};
     UN_TRY(un_comm_agree(job->comm, take_copy(s)));
     return un_checkpoint_writer_open(&s->writer, job->comm, &setup);
+}
+
+/* What earlier starts have found, the same on all ranks. */
+static enum un_status recall_best(struct un_saver *s) {
+    struct un_comm *comm = s->job->comm;
+    struct un_checkpoint_best best = {.step = -1};
+    enum un_status status = UN_OK;
+    if (comm->rank == 0) status = un_checkpoint_best_read(s->job->config.run.dir, &best);
+    UN_TRY(un_comm_agree(comm, status));
+    UN_TRY(comm->ops->broadcast(comm, &best, sizeof best, 0));
+    if (best.step >= 0) s->best = best.measure;
+    return UN_OK;
 }
 
 /* ---- between the device and the copy ---- */
@@ -110,6 +124,7 @@ enum un_status un_saver_resume(struct un_saver *s, const char *how, bool *found)
     *found = path[0] != '\0';
     if (!*found) return UN_OK;
     UN_TRY(apply_copy(s));
+    UN_TRY(recall_best(s));
     job->step = s->step = s->checkpoint.step;
     s->resume = un_clock() - start;
     un_log(UN_LOG_INFO, "resuming from %s (update %lld of %lld), read in %.2f s", path, (long long)job->step,
@@ -130,8 +145,22 @@ static enum un_status begin(struct un_saver *s) {
     UN_TRY(un_comm_agree(job->comm, fill_copy(s)));
     s->checkpoint.step = job->step;
     UN_TRY(un_comm_agree(job->comm, un_checkpoint_writer_start(s->writer)));
+    s->checkpoint.best = false; /* the writer has its own copy */
     s->step = job->step;
     return UN_OK;
+}
+
+bool un_saver_improves(const struct un_saver *s, double measure) {
+    return isfinite(measure) && measure > s->best;
+}
+
+void un_saver_best(struct un_saver *s, double measure) {
+    s->best = s->checkpoint.measure = measure;
+    s->checkpoint.best = true;
+}
+
+bool un_saver_is_best(const struct un_saver *s) {
+    return s->checkpoint.best;
 }
 
 enum un_status un_saver_begin(struct un_saver *s) {

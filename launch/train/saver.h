@@ -14,6 +14,7 @@ struct un_saver {
     int64_t step;  /* of the newest checkpoint that is there or under way; -1: none */
     double stall;  /* seconds the training stood still for saves, since the last look */
     double resume; /* seconds the resume took */
+    double best;   /* measure of the best checkpoint, there or to come; -inf: none */
 };
 
 /* Collective; after the device stage of the job. All ranks get the same status. */
@@ -26,6 +27,10 @@ enum un_status un_saver_resume(struct un_saver *saver, const char *how, bool *fo
 enum un_status un_saver_begin(struct un_saver *saver);
 /* The same, and waits until the checkpoint is there. */
 enum un_status un_saver_finish(struct un_saver *saver);
+/* Is a validation's measure above all before it? The next save, of the same step, is then to be the best. */
+bool un_saver_improves(const struct un_saver *saver, double measure);
+void un_saver_best(struct un_saver *saver, double measure);
+bool un_saver_is_best(const struct un_saver *saver); /* such a save is due */
 /* Has the save under way failed on this rank? To be told to all ranks as trouble of the next step. */
 enum un_status un_saver_trouble(struct un_saver *saver);
 /* agreed: all ranks end here with the same status, else they may be anywhere. */

@@ -160,24 +160,36 @@ static enum un_status log_step(struct run *r, const struct un_step_result *resul
     return UN_OK;
 }
 
+/* Remembers that the checkpoint to come is the best so far; all ranks come to the same answer. */
+static void judge(struct run *r, const struct un_stats *total, const struct un_predictions *predictions) {
+    const char *name;
+    double measure = un_validate_best(r->job, total, predictions, &name);
+    if (!r->job->config.checkpoint.best || !un_saver_improves(&r->saver, measure)) return;
+    un_saver_best(&r->saver, measure);
+    un_log(UN_LOG_INFO, "best so far: %s %.6g after update %lld", name, measure, (long long)r->job->step);
+}
+
 static enum un_status validate(struct run *r) {
     struct un_job *job = r->job;
     if (!job->valid.plan) return UN_OK;
     un_watchdog_phase(job->watchdog, "validation", job->step);
     double start = un_clock();
     struct un_stats total;
+    struct un_predictions predictions;
     UN_TRY(un_exchange_settle(&job->exchange));
-    UN_TRY(un_validate_run(job, &total));
-    if (leads(r)) {
+    enum un_status status = un_validate_run(job, &total, &predictions);
+    if (status == UN_OK && leads(r)) {
         char text[768];
         un_metrics_begin(r->metrics, job->step);
-        un_validate_report(job, &total, r->metrics, text, sizeof text);
+        un_validate_report(job, &total, &predictions, r->metrics, text, sizeof text);
         end_line(r);
         un_progress_clear(&r->progress);
         un_log(UN_LOG_INFO, "validation after update %lld: %s", (long long)job->step, text);
     }
+    if (status == UN_OK) judge(r, &total, &predictions);
+    un_predictions_free(&predictions);
     r->interval.valid += un_clock() - start;
-    return UN_OK;
+    return status;
 }
 
 /* ---- the loop ---- */
@@ -247,7 +259,9 @@ static enum un_status loop(struct run *r) {
         UN_TRY(one_step(r, &stop));
         if (stop) return stop_early(r);
         if (due(c->valid.every, job->step) && job->step < c->train.steps) UN_TRY(validate(r));
-        if (due(c->checkpoint.every, job->step)) UN_TRY(save(r, false));
+        bool last = job->step == c->train.steps; /* its save waits for its validation */
+        if ((due(c->checkpoint.every, job->step) || un_saver_is_best(&r->saver)) && !last)
+            UN_TRY(save(r, false));
     }
     UN_TRY(validate(r));
     UN_TRY(save(r, true));

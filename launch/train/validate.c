@@ -2,26 +2,40 @@
 #include "launch/train/validate.h"
 
 #include "launch/job/sizes.h"
+#include "model/net/network.h"
+#include "runtime/memory.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+/* A pass over the sets: where its outputs go, and what is kept of them beside the sums. */
+struct pass {
+    struct un_job *job;
+    struct un_host_outputs *outputs;
+    struct un_predictions *predictions; /* NULL: none */
+};
+
 /* Forward of one micro-batch, added to the lane's sums. */
-static enum un_status validate_batch(struct un_job *job, const struct un_batch *host,
+static enum un_status validate_batch(const struct pass *p, const struct un_loaded *loaded,
                                      struct un_stats *stats) {
+    struct un_job *job = p->job;
     struct un_device *d = job->device;
+    const struct un_batch *host = loaded->batch;
     struct un_batch batch;
     struct un_outputs out;
     un_send_take(&job->sender, host, &batch);
     UN_TRY(un_model_pass(job->model, job->queue, &batch, job->params, job->low, NULL, false, &out, NULL));
     un_send_used(&job->sender, &batch);
-    un_host_outputs_fetch(&job->outputs[0], &out, host, d, job->queue);
+    un_host_outputs_fetch(p->outputs, &out, host, d, job->queue);
     UN_TRY(d->mem->queue_wait(job->queue));
-    un_stats_add(stats, host, &job->outputs[0], &job->dims);
-    return UN_OK;
+    un_stats_add(stats, host, p->outputs, &job->dims);
+    if (!p->predictions) return UN_OK;
+    return un_predictions_add(p->predictions, job->valid.plan, &job->caps, loaded, p->outputs);
 }
 
-static enum un_status validate_lanes(struct un_job *job, struct un_loader *loader) {
+static enum un_status validate_lanes(const struct pass *p, struct un_loader *loader) {
+    struct un_job *job = p->job;
     for (int64_t lane = job->lane_begin; lane < job->lane_end; ++lane) {
         struct un_stats *stats = &job->lane_stats[lane - job->lane_begin];
         *stats = (struct un_stats){0};
@@ -29,7 +43,7 @@ static enum un_status validate_lanes(struct un_job *job, struct un_loader *loade
             struct un_loaded loaded;
             UN_TRY(un_loader_next(loader, &loaded));
             bool over = loaded.batch->samples == 0;
-            enum un_status status = over ? UN_OK : validate_batch(job, loaded.batch, stats);
+            enum un_status status = over ? UN_OK : validate_batch(p, &loaded, stats);
             un_loader_release(loader, &loaded);
             UN_TRY(status);
             if (over) break;
@@ -38,7 +52,8 @@ static enum un_status validate_lanes(struct un_job *job, struct un_loader *loade
     return UN_OK;
 }
 
-static enum un_status validate_local(struct un_job *job) {
+static enum un_status validate_local(const struct pass *p) {
+    struct un_job *job = p->job;
     struct un_loader *loader = NULL;
     struct un_loader_setup setup;
     struct un_lane_state *states =
@@ -48,14 +63,40 @@ static enum un_status validate_local(struct un_job *job) {
         un_plan_start(job->valid.plan, lane, &states[lane]);
     un_job_loader_setup(job, job->valid.plan, UN_RNG_VALID, job->config.loader.ahead + 1, states, &setup);
     enum un_status status = un_loader_open(&loader, &setup);
-    if (status == UN_OK) status = validate_lanes(job, loader);
+    if (status == UN_OK) status = validate_lanes(p, loader);
     un_loader_close(loader);
     un_free(states);
     return status;
 }
 
-enum un_status un_validate_run(struct un_job *job, struct un_stats *total) {
-    UN_TRY(un_comm_agree(job->comm, validate_local(job)));
+/* Outputs of its own, so that the steps of a training do not fetch scores. */
+static enum un_status validate_tasks(struct un_job *job, struct un_predictions *predictions) {
+    struct un_host_outputs outputs;
+    const struct pass pass = {job, &outputs, predictions};
+    int64_t cols[UN_OBJECTIVE_COUNT];
+    un_model_score_cols(job->model, cols);
+    UN_TRY(un_host_outputs_open(&outputs, job->device, &job->caps, true));
+    enum un_status status = un_host_outputs_keep_scores(&outputs, job->device, &job->caps, cols);
+    if (status == UN_OK) status = validate_local(&pass);
+    un_host_outputs_close(&outputs, job->device);
+    return status;
+}
+
+bool un_validate_tasks(const struct un_job *job) {
+    int64_t n;
+    const struct un_stream *streams = un_plan_streams(job->valid.plan, &n);
+    for (int64_t i = 0; i < n; ++i)
+        if (un_objectives[streams[i].objective].task) return true;
+    return false;
+}
+
+enum un_status un_validate_run(struct un_job *job, struct un_stats *total,
+                               struct un_predictions *predictions) {
+    const struct pass plain = {job, &job->outputs[0], NULL};
+    *predictions = (struct un_predictions){0};
+    bool tasks = un_validate_tasks(job);
+    UN_TRY(un_comm_agree(job->comm, tasks ? validate_tasks(job, predictions) : validate_local(&plain)));
+    if (tasks) UN_TRY(un_predictions_gather(predictions, job->comm));
     return un_job_gather_stats(job, total);
 }
 
@@ -67,21 +108,62 @@ static void put(struct un_metrics *metrics, char *text, size_t size, const char 
     snprintf(text + used, size - used, "%s%s %.4g", used ? ", " : "", key, value);
 }
 
-void un_validate_report(const struct un_job *job, const struct un_stats *total, struct un_metrics *metrics,
-                        char *text, size_t size) {
-    char key[40];
-    text[0] = '\0';
-    put(metrics, text, size, "loss",
-        un_stats_loss(total, job->weight, job->summed, job->config.train.itm_ot_lambda));
-    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
-        struct un_tally tally = un_stats_total(total, (enum un_objective)t);
-        if (tally.rows <= 0) continue;
-        snprintf(key, sizeof key, "%s_loss", un_objective_names[t]);
-        put(metrics, text, size, key, tally.loss / tally.units);
-        if (!un_objectives[t].hits) continue;
+/* The measures of the predictions of objective t over all data sets; n 0: there are none. */
+static struct un_measured measures_of(const struct un_predictions *predictions, int t) {
+    struct un_measured m = {0};
+    for (int64_t i = 0, end; i < predictions->n; i = end) {
+        end = un_predictions_end(predictions, i, false);
+        if (predictions->list[i].objective != t) continue;
+        /* without identifiers nothing is asked that can fail */
+        (void)un_predictions_measure(predictions->list + i, end - i, NULL, &m);
+    }
+    return m;
+}
+
+static void put_objective(const struct un_stats *total, const struct un_predictions *predictions, int t,
+                          struct un_metrics *metrics, char *text, size_t size) {
+    char key[64];
+    struct un_tally tally = un_stats_total(total, (enum un_objective)t);
+    if (tally.rows <= 0) return;
+    snprintf(key, sizeof key, "%s_loss", un_objective_names[t]);
+    put(metrics, text, size, key, tally.loss / tally.units);
+    if (un_objectives[t].task) {
+        struct un_measured m = measures_of(predictions, t);
+        for (int i = 0; i < m.n; ++i) {
+            if (m.value[i].n == 0) continue;
+            snprintf(key, sizeof key, "%s_acc", un_objective_names[t]);
+            put(metrics, text, size, i ? m.name[i] : key, un_mean_of(m.value[i]));
+        }
+    } else if (un_objectives[t].hits) {
         snprintf(key, sizeof key, "%s_acc", un_objective_names[t]);
         put(metrics, text, size, key, tally.hits / tally.rows);
     }
+}
+
+double un_validate_best(const struct un_job *job, const struct un_stats *total,
+                        const struct un_predictions *predictions, const char **name) {
+    double sum = 0;
+    int n = 0;
+    *name = "valid/loss, negative";
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        struct un_measured m = measures_of(predictions, t);
+        if (m.n == 0 || m.value[0].n == 0) continue;
+        sum += un_mean_of(m.value[0]);
+        ++n;
+        *name = un_objective_names[t];
+    }
+    if (n > 0) return sum / n;
+    if (predictions->n > 0) return NAN; /* a task, but nothing that is right is known */
+    return -un_stats_loss(total, job->weight, job->summed, job->config.train.itm_ot_lambda);
+}
+
+void un_validate_report(const struct un_job *job, const struct un_stats *total,
+                        const struct un_predictions *predictions, struct un_metrics *metrics, char *text,
+                        size_t size) {
+    text[0] = '\0';
+    put(metrics, text, size, "loss",
+        un_stats_loss(total, job->weight, job->summed, job->config.train.itm_ot_lambda));
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) put_objective(total, predictions, t, metrics, text, size);
     if (total->pairs_pos > 0) put(metrics, text, size, "itm_ot_pos", total->ot_pos / total->pairs_pos);
     if (total->pairs_neg > 0) put(metrics, text, size, "itm_ot_neg", total->ot_neg / total->pairs_neg);
     if (total->align_words <= 0) return;
