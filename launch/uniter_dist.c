@@ -4,6 +4,7 @@
 #include "launch/process/end.h"
 #include "launch/train/bench.h"
 #include "launch/train/check.h"
+#include "launch/train/evaluate.h"
 #include "launch/train/train.h"
 #include "runtime/restart.h"
 
@@ -24,6 +25,12 @@ static const char usage[] =
     "                     none: from the start; or the folder of a checkpoint\n"
     "  --bench STEPS      time STEPS steps after a warm-up, hold them against the matrix rate; writes "
     "nothing\n"
+    "  --eval [SET]       the measures of the set of this name in data.valid (of all): RUN/eval_SET.json and "
+    "the\n"
+    "                     server's file, of the run's best checkpoint, else its newest, else of model.init, "
+    "or "
+    "of\n"
+    "                     --resume; trains nothing\n"
     "  --quiet            no progress line\n"
     "  --help-config      every key with type, unit, default, range and meaning\n"
     "  --version, --help\n"
@@ -33,11 +40,11 @@ static const char usage[] =
     "75 stopped early by a signal after a checkpoint (start the same command again)\n";
 
 struct command {
-    const char *config, *resume;
+    const char *config, *resume, *set; /* set: of --eval; NULL: all */
     const char **overrides;
     int n_overrides;
     int64_t bench;
-    bool check, quiet, help, help_config, version;
+    bool check, eval, quiet, help, help_config, version;
 };
 
 static enum un_status parse_steps(const char *text, int64_t *steps) {
@@ -50,7 +57,7 @@ static enum un_status parse_steps(const char *text, int64_t *steps) {
 }
 
 static enum un_status unknown_option(const char *word) {
-    static const char *const known[] = {"--cfg",   "--check",       "--resume",  "--bench",
+    static const char *const known[] = {"--cfg",   "--check",       "--resume",  "--bench", "--eval",
                                         "--quiet", "--help-config", "--version", "--help"};
     const char *near = un_config_nearest(word, known, sizeof known / sizeof *known);
     if (near) return un_fail(UN_USAGE, "unknown option %s; did you mean %s?", word, near);
@@ -76,6 +83,14 @@ static bool parse_flag(const char *word, struct command *c) {
     return false;
 }
 
+/* --eval, and behind it perhaps the name of a set: a word that is no option and no override. */
+static bool parse_eval(int argc, char **argv, int *i, struct command *c) {
+    if (strcmp(argv[*i], "--eval") != 0) return false;
+    c->eval = true;
+    if (*i + 1 < argc && argv[*i + 1][0] != '-' && !strchr(argv[*i + 1], '=')) c->set = argv[++*i];
+    return true;
+}
+
 static enum un_status parse(int argc, char **argv, struct command *c) {
     *c = (struct command){.resume = "auto"};
     c->overrides = un_alloc((size_t)argc + 1, sizeof *c->overrides, "command line");
@@ -83,6 +98,7 @@ static enum un_status parse(int argc, char **argv, struct command *c) {
     for (int i = 1; i < argc; ++i) {
         const char *word = argv[i];
         if (parse_flag(word, c)) continue;
+        if (parse_eval(argc, argv, &i, c)) continue;
         bool valued =
             strcmp(word, "--cfg") == 0 || strcmp(word, "--resume") == 0 || strcmp(word, "--bench") == 0;
         if (valued && i + 1 >= argc) return un_fail(UN_USAGE, "%s needs a value", word);
@@ -99,6 +115,8 @@ static enum un_status parse(int argc, char **argv, struct command *c) {
     }
     if (!c->config && !c->help && !c->help_config && !c->version)
         return un_fail(UN_USAGE, "--cfg FILE is needed (see --help)");
+    if (c->check + c->eval + (c->bench > 0) > 1)
+        return un_fail(UN_USAGE, "--check, --bench and --eval go one at a time");
     return UN_OK;
 }
 
@@ -117,8 +135,9 @@ static bool answer(const struct command *c) {
 /* After a stage that has no collectives inside everybody learns whether anybody failed. The folder comes
  * before the data: a start that is refused, or a rank that hangs, shows at once. */
 static enum un_status run(struct un_job *job, struct un_comm *comm, const struct command *c) {
-    bool trains = !c->check && !c->bench;
-    if (trains) UN_TRY(un_comm_alike(comm, un_folder_open(job)));
+    bool writes = !c->check && !c->bench;
+    if (c->eval) UN_TRY(un_comm_alike(comm, un_evaluate_choose(job, c->set)));
+    if (writes) UN_TRY(un_comm_alike(comm, un_folder_open(job)));
     un_watchdog_phase(job->watchdog, "data", 0);
     enum un_status status = un_job_open_data(job, comm);
     if (status == UN_OK) status = un_job_find_device(job);
@@ -130,6 +149,7 @@ static enum un_status run(struct un_job *job, struct un_comm *comm, const struct
     UN_TRY(un_comm_agree(comm, un_job_open_device(job)));
     UN_TRY(un_exchange_start(&job->exchange));
     if (c->bench) return un_bench_run(job, c->bench, stdout);
+    if (c->eval) return un_evaluate_run(job, c->resume, c->quiet);
     return un_train_run(job, c->resume, c->quiet);
 }
 

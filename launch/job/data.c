@@ -36,14 +36,17 @@ static enum un_status check_backend(const struct un_run_config *c, const struct 
 static enum un_status open_split(struct un_job *job, struct un_split *split, const struct un_list *list,
                                  bool valid) {
     struct un_run_config *c = &job->config;
+    struct un_data_keys data = c->data;
+    if (valid && job->evaluates) data.max_txt_len = 0;
     split->keys = list->items;
     for (split->n = 0; split->n < list->n; ++split->n) {
         const struct un_dataset_keys *keys = &split->keys[split->n];
-        UN_TRY(un_dataset_open(&split->sets[split->n], keys, &c->data, c->train.lanes,
+        UN_TRY(un_dataset_open(&split->sets[split->n], keys, &data, c->train.lanes,
                                un_objective_mix_needs_soft_labels(keys->mix), valid));
     }
     if (split->n == 0) return UN_OK;
     struct un_plan_keys plan = un_run_config_plan(c);
+    plan.evaluate = valid && job->evaluates;
     return un_plan_open(&split->plan, split->sets, split->keys, split->n, &plan, valid);
 }
 

@@ -53,6 +53,7 @@ struct un_job {
     struct un_watchdog *watchdog; /* NULL: none */
     struct un_owner owner;        /* of the run's folder, on all ranks; token "": not taken */
     struct un_topology topology;
+    bool evaluates; /* --eval: nothing is trained; validation takes all texts, whole, on every rank */
 
     /* data stage */
     struct un_split train, valid;

@@ -17,13 +17,13 @@ struct un_train_keys {
     int mixing, precision;
     bool exact, graph;
     double itm_neg_prob, itm_ot_lambda, mrm_prob, mlm_prob;
-    int64_t max_skipped;          /* steps in a row with a loss that is not finite */
-    bool re_mean;                 /* the loss of re is the mean over expressions, not their sum */
-    double loss_scale;            /* of the whole loss */
-    double margin;                /* of re_rank, itm_rank and itm_hard */
-    int64_t samples_per_lane;     /* 0: as many as fit */
+    int64_t max_skipped;                      /* steps in a row with a loss that is not finite */
+    bool re_mean;                             /* the loss of re is the mean over expressions, not their sum */
+    double loss_scale;                        /* of the whole loss */
+    double margin;                            /* of re_rank, itm_rank and itm_hard */
+    int64_t samples_per_lane;                 /* 0: as many as fit */
     int64_t negatives, hard_size, candidates; /* of itm_rank a side; of itm_hard */
-    double hard_ratio;            /* of re_rank */
+    double hard_ratio;                        /* of re_rank */
 };
 struct un_valid_keys {
     int64_t every; /* steps */

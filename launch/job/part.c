@@ -63,6 +63,10 @@ enum un_status un_job_place_cache(struct un_job *job) {
     *c = (struct un_job_cache){.kind = asked == UN_CACHE_NONE ? UN_CACHE_NONE : UN_CACHE_HOST};
     c->room = un_job_room(job);
     job->caps.store_rows = 0;
+    if (job->evaluates) {
+        c->kind = UN_CACHE_NONE; /* nothing is read of the training sets */
+        return UN_OK;
+    }
     if (asked == UN_CACHE_DEVICE && !card)
         return un_fail(UN_USAGE,
                        "%s: data.cache: device needs a card, and this run is on %s; use host or auto",
@@ -114,7 +118,8 @@ static enum un_status open_caches(struct un_job *job) {
 enum un_status un_job_keep_part(struct un_job *job) {
     if (job->comm->size > 1) {
         UN_TRY(un_plan_keep(job->train.plan, job->lane_begin, job->lane_end));
-        if (job->valid.plan) UN_TRY(un_plan_keep(job->valid.plan, job->lane_begin, job->lane_end));
+        if (job->valid.plan && !job->evaluates)
+            UN_TRY(un_plan_keep(job->valid.plan, job->lane_begin, job->lane_end));
     }
     return job->cache.taken > 0 ? open_caches(job) : UN_OK;
 }
