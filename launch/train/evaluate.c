@@ -194,11 +194,11 @@ static enum un_status evaluate(struct un_job *job, bool quiet, struct un_stats *
     un_watchdog_phase(job->watchdog, "evaluation", job->step);
     if (!ranks) UN_TRY(un_validate_run(job, total, predictions));
     for (int64_t i = 0; i < job->valid.n; ++i) {
-        float *score = NULL;
-        if (ranks) UN_TRY(un_retrieval_matrix(job, i, quiet, &score));
+        struct un_retrieval retrieval = {.partial.fd = -1};
+        if (ranks) UN_TRY(un_retrieval_matrix(job, i, quiet, &retrieval));
         enum un_status status = UN_OK;
-        if (job->comm->rank == 0) status = tell_set(job, i, total, predictions, score);
-        un_free(score);
+        if (job->comm->rank == 0) status = tell_set(job, i, total, predictions, retrieval.score);
+        un_retrieval_close(&retrieval, status == UN_OK);
         UN_TRY(un_comm_agree(job->comm, status));
     }
     return UN_OK;

@@ -2,11 +2,15 @@
  * their regions so that passes are alike. */
 #include "launch/train/retrieval.h"
 
+#include "io/checkpoint/checkpoint.h"
+#include "io/disk/files.h"
 #include "io/feed/pack.h"
 #include "io/run/progress.h"
+#include "launch/job/sizes.h"
 #include "model/net/network.h"
 #include "runtime/memory.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,7 +30,7 @@ struct walk {
     struct un_batch batch;
     void *memory; /* of the batch */
     struct un_host_outputs outputs;
-    float *block; /* [most texts of a rank, images] */
+    float *block; /* [most texts of a rank in a block, images] */
 };
 
 /* ---- what it takes ---- */
@@ -93,6 +97,23 @@ static void close_walk(struct walk *w) {
     un_free(w->block);
 }
 
+/* Of the parameters in force. */
+static enum un_status digest_params(struct un_job *job, char digest[32]) {
+    char text[UN_DIGEST_TEXT];
+    size_t bytes = (size_t)job->table->total * sizeof(float);
+    float *values = job->device->host_readable ? NULL : un_alloc(bytes, 1, "parameters");
+    enum un_status status = UN_OK;
+    if (!job->device->host_readable) {
+        if (!values) return UN_MEMORY;
+        job->device->mem->copy_out(job->queue, values, job->params, bytes);
+    }
+    status = job->device->mem->queue_wait(job->queue);
+    if (status == UN_OK) un_checkpoint_param_digest(values ? values : job->params, job->table->total, text);
+    if (status == UN_OK) memcpy(digest, text, 32);
+    un_free(values);
+    return status;
+}
+
 /* ---- passes ---- */
 
 static enum un_status pass(struct walk *w) {
@@ -122,27 +143,21 @@ static enum un_status score_text(struct walk *w, int64_t text, float *row) {
     return UN_OK;
 }
 
-static enum un_status score_texts(struct walk *w, int64_t begin, int64_t end, bool quiet) {
-    struct un_progress progress;
-    un_progress_open(&progress, 0, end - begin, w->job->comm->rank == 0 && !quiet);
-    progress.unit = "text";
-    enum un_status status = UN_OK;
-    for (int64_t text = begin; text < end && status == UN_OK; ++text) {
-        un_watchdog_phase(w->job->watchdog, "retrieval", text);
-        status = score_text(w, text, w->block + (text - begin) * w->images);
-        if (status == UN_OK) un_progress_step(&progress, text - begin + 1, "", false);
-    }
-    un_progress_close(&progress);
-    return status;
-}
+/* ---- all ranks, block by block ---- */
 
-/* ---- all ranks ---- */
+/* Texts of a block and of each rank's part of it; a block is what is lost when the program is ended. */
+enum { BLOCK_BYTES = 1 << 25, BLOCK_TEXTS = 32 };
+
+static int64_t block_texts(const struct un_dataset_info *info) {
+    int64_t n = BLOCK_BYTES / (int64_t)sizeof(float) / (info->images + 1);
+    return n < 1 ? 1 : n > BLOCK_TEXTS ? BLOCK_TEXTS : n;
+}
 
 static int64_t first_text(int64_t texts, int rank, int size) {
     return texts * rank / size;
 }
 
-/* Blocks of `most` texts a rank, closed up. */
+/* all: blocks of `most` texts a rank; closed up. */
 static void close_up(float *all, int64_t texts, int64_t images, int64_t most, int size) {
     for (int r = 1; r < size; ++r) {
         int64_t begin = first_text(texts, r, size), n = first_text(texts, r + 1, size) - begin;
@@ -150,27 +165,92 @@ static void close_up(float *all, int64_t texts, int64_t images, int64_t most, in
     }
 }
 
-enum un_status un_retrieval_matrix(struct un_job *job, int64_t set, bool quiet, float **score) {
-    struct un_comm *comm = job->comm;
-    const struct un_dataset_info *info = un_dataset_info(job->valid.sets[set]);
-    struct walk walk;
-    int64_t begin = first_text(info->texts, comm->rank, comm->size);
-    int64_t end = first_text(info->texts, comm->rank + 1, comm->size);
-    int64_t most = info->texts / comm->size + 1;
-    *score = NULL;
-    enum un_status status = open_walk(&walk, job, set, most);
-    float *all = un_alloc((size_t)(comm->size * most * info->images) + 1, sizeof *all, "scores of retrieval");
-    if (!all && status == UN_OK) status = UN_MEMORY;
-    if (status == UN_OK) status = score_texts(&walk, begin, end, quiet);
-    status = un_comm_agree(comm, status);
-    if (status == UN_OK)
-        status = comm->ops->all_gather(comm, all, walk.block, (size_t)(most * info->images) * sizeof *all);
-    close_walk(&walk);
-    if (status != UN_OK) {
-        un_free(all);
-        return status;
+/* Texts [first, first + n) into all, on every rank. */
+static enum un_status score_block(struct walk *w, int64_t first, int64_t n, float *all) {
+    struct un_comm *comm = w->job->comm;
+    int64_t begin = first_text(n, comm->rank, comm->size), end = first_text(n, comm->rank + 1, comm->size);
+    int64_t most = n / comm->size + 1;
+    enum un_status status = UN_OK;
+    for (int64_t i = begin; i < end && status == UN_OK; ++i) {
+        un_watchdog_phase(w->job->watchdog, "retrieval", first + i);
+        status = score_text(w, first + i, w->block + (i - begin) * w->images);
     }
-    close_up(all, info->texts, info->images, most, comm->size);
-    *score = all;
+    UN_TRY(un_comm_agree(comm, status));
+    UN_TRY(comm->ops->all_gather(comm, all, w->block, (size_t)(most * w->images) * sizeof *all));
+    close_up(all, n, w->images, most, comm->size);
     return UN_OK;
+}
+
+struct target {
+    struct un_partial partial; /* rank 0 */
+    float *score;              /* rank 0: [texts, images] */
+    float *all;                /* a block of all ranks */
+    int64_t texts, step;       /* step: most texts of a block */
+    int64_t done;
+};
+
+static enum un_status open_target(struct target *t, struct un_job *job, int64_t set, const char *path) {
+    const struct un_dataset_info *info = un_dataset_info(job->valid.sets[set]);
+    size_t images = (size_t)info->images, size = (size_t)job->comm->size;
+    *t = (struct target){.partial.fd = -1, .texts = info->texts, .step = block_texts(info)};
+    t->all = un_alloc(((size_t)t->step + size) * images + 1, sizeof *t->all, "scores of a block of texts");
+    if (!t->all) return UN_MEMORY;
+    if (job->comm->rank != 0) return UN_OK;
+    t->score = un_alloc((size_t)info->texts * images + 1, sizeof *t->score, "scores of retrieval");
+    if (!t->score) return UN_MEMORY;
+    struct un_partial_head head = {.texts = info->texts, .images = info->images};
+    head.plan = un_plan_digest(job->valid.plan);
+    head.act = un_job_model_setup(job).act;
+    UN_TRY(digest_params(job, head.params));
+    UN_TRY(un_partial_open(&t->partial, path, &head, t->score, &t->done));
+    if (t->done > 0)
+        un_log(UN_LOG_INFO, "%s: going on behind %lld of %lld texts", path, (long long)t->done,
+               (long long)t->texts);
+    return UN_OK;
+}
+
+static enum un_status score_all(struct walk *w, struct target *t, bool quiet) {
+    struct un_comm *comm = w->job->comm;
+    struct un_progress progress;
+    enum un_status status = comm->ops->broadcast(comm, &t->done, sizeof t->done, 0);
+    un_progress_open(&progress, t->done, t->texts, comm->rank == 0 && !quiet);
+    progress.unit = "text";
+    while (status == UN_OK && t->done < t->texts) {
+        int64_t n = t->texts - t->done < t->step ? t->texts - t->done : t->step;
+        UN_TRY_GOTO(score_block(w, t->done, n, t->all), out);
+        if (comm->rank == 0) {
+            memcpy(t->score + t->done * w->images, t->all, (size_t)(n * w->images) * sizeof *t->all);
+            status = un_partial_add(&t->partial, t->done, n, t->all);
+            un_progress_step(&progress, t->done + n, "", false);
+        }
+        status = un_comm_agree(comm, status);
+        t->done += n;
+    }
+out:
+    un_progress_close(&progress);
+    return status;
+}
+
+enum un_status un_retrieval_matrix(struct un_job *job, int64_t set, bool quiet, struct un_retrieval *out) {
+    struct walk walk;
+    struct target target;
+    char path[UN_PATH_MAX], name[300];
+    *out = (struct un_retrieval){.partial.fd = -1};
+    snprintf(name, sizeof name, "scores_%s.part", un_dataset_name(job->valid.sets[set]));
+    UN_TRY(un_comm_alike(job->comm, un_files_join(path, job->config.run.dir, name)));
+    enum un_status status = open_target(&target, job, set, path);
+    enum un_status opened = open_walk(&walk, job, set, target.step / job->comm->size + 1);
+    status = un_comm_agree(job->comm, status != UN_OK ? status : opened);
+    if (status == UN_OK) status = score_all(&walk, &target, quiet);
+    close_walk(&walk);
+    un_free(target.all);
+    *out = (struct un_retrieval){target.score, target.partial};
+    if (status != UN_OK) un_retrieval_close(out, false);
+    return status;
+}
+
+void un_retrieval_close(struct un_retrieval *r, bool over) {
+    un_partial_close(&r->partial, over);
+    un_free(r->score);
+    *r = (struct un_retrieval){.partial.fd = -1};
 }
