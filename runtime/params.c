@@ -109,11 +109,14 @@ static void init_normal(const struct un_param *p, float *values, uint64_t seed, 
     }
 }
 
-/* As PyTorch's xavier_uniform_ of a [shape0, shape1] matrix. */
-static void init_xavier(const struct un_param *p, float *values, uint64_t seed) {
+static double uniform_bound(const struct un_param *p) {
+    if (p->init == UN_INIT_TORCH) return 1 / sqrt((double)p->shape[p->ndim - 1]);
+    return sqrt(6.0 / (double)(p->shape[0] + p->shape[1])); /* PyTorch's xavier_uniform_ */
+}
+
+static void init_uniform(const struct un_param *p, float *values, uint64_t seed, double bound) {
     uint64_t hash = fnv1a64(p->name);
     uint32_t k0 = un_rng_key0(seed), k1 = un_rng_key1(seed, UN_RNG_INIT);
-    double bound = sqrt(6.0 / (double)(p->shape[0] + p->shape[1]));
     for (int64_t e = 0; e < p->count; ++e) {
         uint64_t quad = (uint64_t)e / 4;
         struct un_rng4 w =
@@ -128,7 +131,8 @@ void un_params_init(const struct un_params *params, float *values, uint64_t seed
         const struct un_param *p = &params->list[i];
         float *tensor = values + p->offset;
         if (p->init == UN_INIT_NORMAL) init_normal(p, tensor, seed, range);
-        if (p->init == UN_INIT_XAVIER) init_xavier(p, tensor, seed);
+        if (p->init == UN_INIT_XAVIER || p->init == UN_INIT_TORCH)
+            init_uniform(p, tensor, seed, uniform_bound(p));
         if (p->init == UN_INIT_ONE)
             for (int64_t e = 0; e < p->count; ++e) tensor[e] = 1.0f;
         if (p->zero_row0) memset(tensor, 0, (size_t)(p->count / p->shape[0]) * sizeof *tensor);

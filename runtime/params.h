@@ -18,8 +18,8 @@ static inline int64_t un_param_blocks(int64_t total) {
 }
 
 /* XAVIER: uniform in +-sqrt(6 / (rows + columns)), as PyTorch's stacked projection of three maps is drawn (rows are
- * those of all three). */
-enum un_init { UN_INIT_NORMAL, UN_INIT_ZERO, UN_INIT_ONE, UN_INIT_XAVIER };
+ * those of all three). TORCH: uniform in +-1/sqrt(last side), as PyTorch draws weight and bias of a square map. */
+enum un_init { UN_INIT_NORMAL, UN_INIT_ZERO, UN_INIT_ONE, UN_INIT_XAVIER, UN_INIT_TORCH };
 
 struct un_param {
     char name[96]; /* as in the released checkpoints */

@@ -7,14 +7,21 @@ struct words_at {
     struct un_trunk_at trunk;
 };
 
+enum { TYPES_OF_SECOND_STAGE = 4 };
+
 static enum un_status add(struct un_params *params, void *at, const struct un_inputs_at *inputs,
                           const struct un_dims *dims) {
     struct words_at *places = at;
     int64_t h = dims->hidden_size, v = dims->vocab_size;
     places->vocabulary = (struct un_linear){.weight = inputs->word, .out = v, .in = h};
     UN_TRY(un_pass_add(params, "cls.predictions.bias", v, 0, UN_INIT_ZERO, &places->vocabulary.bias));
-    return un_trunk_add(params, &places->trunk, "cls.predictions.transform.dense",
-                        "cls.predictions.transform.LayerNorm", h);
+    int64_t dense = params->n;
+    UN_TRY(un_trunk_add(params, &places->trunk, "cls.predictions.transform.dense",
+                        "cls.predictions.transform.LayerNorm", h));
+    /* the authors make this head anew for the second stage, and leave its map as PyTorch draws it */
+    if (dims->type_vocab_size == TYPES_OF_SECOND_STAGE)
+        params->list[dense].init = params->list[dense + 1].init = UN_INIT_TORCH;
+    return UN_OK;
 }
 
 static void run(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
