@@ -2,7 +2,6 @@
  * the authors' from_pretrained and the names in Hugging Face's BERT files. */
 #include "io/weights/weights.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -47,6 +46,28 @@ static void modernise(char *name) {
     if (ends(name, ".beta", &at)) memcpy(at, ".bias", sizeof ".bias");
 }
 
+enum un_weights_head un_weights_head_of(const char *name) {
+    static const struct {
+        const char *front;
+        enum un_weights_head head;
+    } heads[] = {{"cls.predictions.", UN_HEAD_PRETRAINING},
+                 {"feat_regress.", UN_HEAD_PRETRAINING},
+                 {"region_classifier.", UN_HEAD_PRETRAINING},
+                 {"itm_output.", UN_HEAD_PRETRAINING},
+                 {"vqa_output.", UN_HEAD_ANSWERS},
+                 {"nlvr2_output.", UN_HEAD_NLVR2},
+                 {"attn1.", UN_HEAD_NLVR2},
+                 {"attn2.", UN_HEAD_NLVR2},
+                 {"fc.0.", UN_HEAD_NLVR2},
+                 {"attn_pool.fc.0.", UN_HEAD_NLVR2},
+                 {"vcr_output.", UN_HEAD_VCR},
+                 {"re_output.", UN_HEAD_RE},
+                 {"rank_output.", UN_HEAD_RETRIEVAL}};
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; ++i)
+        if (begins(name, heads[i].front)) return heads[i].head;
+    return UN_HEAD_NONE;
+}
+
 static bool any_begin(const char *name, const char *const *fronts) {
     for (; *fronts; ++fronts)
         if (begins(name, *fronts)) return true;
@@ -75,29 +96,4 @@ enum un_weights_kind un_weights_name(enum un_weights_names names, const char *fr
     if (!partner) return UN_WEIGHTS_TAKEN;
     snprintf(to, UN_WEIGHTS_NAME, "%s", partner);
     return UN_WEIGHTS_COPY;
-}
-
-void un_weights_sizes_add(struct un_weights_sizes *sizes, const char *name, const struct un_st_tensor *t) {
-    const struct {
-        const char *name;
-        int64_t *rows, *cols;
-    } known[] = {
-        {"uniter.embeddings.word_embeddings.weight", &sizes->vocab_size, &sizes->hidden_size},
-        {"uniter.embeddings.position_embeddings.weight", &sizes->max_position_embeddings, NULL},
-        {"uniter.embeddings.token_type_embeddings.weight", &sizes->type_vocab_size, NULL},
-        {"uniter.encoder.layer.0.intermediate.dense.weight", &sizes->intermediate_size, NULL},
-        {"uniter.img_embeddings.img_linear.weight", NULL, &sizes->img_dim},
-        {"region_classifier.net.3.weight", &sizes->img_label_dim, NULL},
-    };
-    static const char layer[] = "uniter.encoder.layer.";
-    for (size_t i = 0; i < sizeof known / sizeof *known && t->rank == 2; ++i) {
-        if (strcmp(known[i].name, name) != 0) continue;
-        if (known[i].rows) *known[i].rows = t->shape[0];
-        if (known[i].cols) *known[i].cols = t->shape[1];
-    }
-    if (!begins(name, layer)) return;
-    char *end;
-    long long number = strtoll(name + sizeof layer - 1, &end, 10);
-    if (*end == '.' && number >= 0 && number < 1024 && number >= sizes->num_hidden_layers)
-        sizes->num_hidden_layers = number + 1;
 }

@@ -99,6 +99,25 @@ static void show_metadata(const struct un_weights_view *view, FILE *out) {
     }
 }
 
+/* What network it is, where the names tell. */
+static void show_network(const struct un_weights_view *view, FILE *out) {
+    struct un_weights_sizes s;
+    if (un_weights_names_of(view) == UN_NAMES_NONE) return;
+    un_weights_sizes_of(&s, view);
+    const char *task = un_weights_task_name(s.tasks);
+    fprintf(out,
+            "network     width %" PRId64 ", %" PRId64 " layers, %" PRId64 " words, %" PRId64
+            " token types, heads: %s",
+            s.hidden_size, s.num_hidden_layers, s.vocab_size, s.type_vocab_size,
+            task            ? task
+            : s.pretraining ? "pretraining"
+                            : "none");
+    for (un_objective_set rest = s.tasks & (s.tasks - 1); rest; rest &= rest - 1)
+        fprintf(out, " and %s", un_weights_task_name(rest));
+    if (s.num_labels) fprintf(out, " (%" PRId64 " labels)", s.num_labels);
+    fputs("\n", out);
+}
+
 enum un_status un_weights_show(const struct un_weights_view *view, FILE *out) {
     int width = 4;
     int64_t elements = 0;
@@ -116,6 +135,7 @@ enum un_status un_weights_show(const struct un_weights_view *view, FILE *out) {
     un_free(block);
     if (status != UN_OK) return status;
     fprintf(out, "%" PRId64 " tensors, %" PRId64 " values\n", view->n, elements);
+    show_network(view, out);
     show_metadata(view, out);
     return UN_OK;
 }

@@ -1,15 +1,15 @@
-/* Which tensor of a file goes into which parameter, and bringing the values there. */
-#include "io/weights/weights.h"
+/* Which tensor of a file goes into which parameter, and how. */
+#include "io/weights/private.h"
 #include "runtime/memory.h"
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { BLOCK = 16384, PADDING = 8 };
+enum { PADDING = 8 };
 
 void un_weights_plan_close(struct un_weights_plan *plan) {
     un_free(plan->from);
+    un_free(plan->way);
     un_free(plan->items);
     *plan = (struct un_weights_plan){0};
 }
@@ -27,206 +27,155 @@ static void shape_text(char *text, size_t size, const int64_t *shape, int rank) 
     if (used < size) snprintf(text + used, size - used, "]");
 }
 
+static int64_t padded(int64_t words) {
+    return (words + PADDING - 1) / PADDING * PADDING;
+}
+
+/* Words behind those of the vocabulary of pretraining: the file may end at those or at their padding. */
+static int64_t words_given(int64_t file, int64_t model) {
+    int64_t first = model - UN_PERSONS;
+    return file < model && first > 0 && file == padded(first) ? first : file < model ? file : model;
+}
+
+int64_t un_weights_plan_words(const struct un_weights_plan *plan, int64_t at) {
+    return words_given(plan->view->list[plan->from[at]].shape[0], plan->table->list[at].shape[0]);
+}
+
+static enum un_status check_words(struct un_weights_plan *plan, const struct un_st_tensor *t,
+                                  const struct un_param *p, enum un_weights_way *way) {
+    int64_t file = t->shape[0], model = p->shape[0];
+    if (file == padded(model)) {
+        plan->surplus = file - model;
+        return UN_OK;
+    }
+    if (plan->fit == UN_FIT_START && plan->model.type_vocab_size == UN_TYPES_VCR && file < model &&
+        file > 0) {
+        plan->surplus = file - words_given(file, model);
+        *way = UN_WAY_WORDS;
+        return UN_OK;
+    }
+    return un_fail(UN_USAGE,
+                   "%s: %s: a vocabulary of %" PRId64 " words, the model's (model.vocab_size) is %" PRId64
+                   "; only padding to a multiple of %d is dropped",
+                   plan->view->path, t->name, file, model, PADDING);
+}
+
+/* way: WHOLE at first. */
 static enum un_status check_shape(struct un_weights_plan *plan, const struct un_st_tensor *t,
-                                  const struct un_param *p) {
-    const char *path = plan->view->path;
+                                  const struct un_param *p, enum un_weights_way *way) {
     bool same = t->rank == p->ndim && (p->ndim < 2 || t->shape[1] == p->shape[1]);
-    int64_t padded = (p->shape[0] + PADDING - 1) / PADDING * PADDING;
     if (same && t->shape[0] == p->shape[0]) return UN_OK;
-    if (same && rows_are_words(p->name)) {
-        if (t->shape[0] == padded) {
-            plan->surplus = padded - p->shape[0];
-            return UN_OK;
-        }
-        return un_fail(UN_USAGE,
-                       "%s: %s: a vocabulary of %" PRId64 " words, the model's (model.vocab_size) is %" PRId64
-                       "; only padding to a multiple of %d is dropped",
-                       path, t->name, t->shape[0], p->shape[0], PADDING);
+    if (same && rows_are_words(p->name)) return check_words(plan, t, p, way);
+    if (same && plan->fit == UN_FIT_START && strcmp(p->name, UN_WEIGHTS_TYPES) == 0 &&
+        t->shape[0] == UN_TYPES_PRETRAINED && un_weights_type_rows(p->shape[0])) {
+        *way = UN_WAY_TYPES;
+        return UN_OK;
     }
     char theirs[200], ours[64];
     shape_text(theirs, sizeof theirs, t->shape, t->rank);
     shape_text(ours, sizeof ours, p->shape, p->ndim);
-    return un_fail(UN_USAGE, "%s: tensor %s: shape %s, in the model %s %s", path, t->name, theirs, p->name,
-                   ours);
+    return un_fail(UN_USAGE, "%s: tensor %s: shape %s, in the model %s %s", plan->view->path, t->name, theirs,
+                   p->name, ours);
 }
 
-static enum un_status place_one(struct un_weights_plan *plan, int64_t i, bool copies) {
-    char name[UN_WEIGHTS_NAME];
+/* Of another task than the model's, whatever its names. */
+static bool of_another(const struct un_weights_plan *plan, enum un_weights_head head) {
+    un_objective_set set = un_weights_head_tasks(head);
+    return plan->fit == UN_FIT_START && (plan->file.tasks & set) != (plan->model.tasks & set);
+}
+
+/* The second stage does not go on with the first one's head of masked words. */
+static bool is_anew(const struct un_weights_plan *plan, const char *name) {
+    return plan->fit == UN_FIT_START && plan->model.type_vocab_size == UN_TYPES_VCR &&
+           plan->file.type_vocab_size != UN_TYPES_VCR && strncmp(name, "cls.predictions.", 16) == 0;
+}
+
+static enum un_status place_at(struct un_weights_plan *plan, int64_t i, int64_t at) {
     const struct un_st_tensor *t = &plan->view->list[i];
     struct un_weights_item *item = &plan->items[i];
-    enum un_weights_kind kind = un_weights_name(plan->names, t->name, name);
-    if ((kind == UN_WEIGHTS_COPY) != copies) return UN_OK;
-    int64_t at = un_params_find(plan->table, name);
-    if (at < 0 && kind != UN_WEIGHTS_IGNORED) kind = UN_WEIGHTS_UNEXPECTED;
-    *item = (struct un_weights_item){kind, at};
-    if (at < 0) return UN_OK;
-    UN_TRY(check_shape(plan, t, &plan->table->list[at]));
+    enum un_weights_way way = is_anew(plan, plan->table->list[at].name) ? UN_WAY_ANEW : UN_WAY_WHOLE;
+    if (way == UN_WAY_WHOLE) UN_TRY(check_shape(plan, t, &plan->table->list[at], &way));
     if (plan->from[at] < 0) { /* a copy, too, when its partner is missing */
         plan->from[at] = i;
+        plan->way[at] = way;
         item->kind = UN_WEIGHTS_TAKEN;
-    } else if (kind == UN_WEIGHTS_TAKEN) {
+    } else if (item->kind == UN_WEIGHTS_TAKEN) {
         return un_fail(UN_DATA, "%s: both %s and %s are %s", plan->view->path,
                        plan->view->list[plan->from[at]].name, t->name, plan->table->list[at].name);
     }
     return UN_OK;
 }
 
+static enum un_status place_one(struct un_weights_plan *plan, int64_t i, bool copies) {
+    char name[UN_WEIGHTS_NAME];
+    enum un_weights_kind kind = un_weights_name(plan->names, plan->view->list[i].name, name);
+    if ((kind == UN_WEIGHTS_COPY) != copies) return UN_OK;
+    enum un_weights_head head = un_weights_head_of(name);
+    int64_t at = of_another(plan, head) ? -1 : un_params_find(plan->table, name);
+    if (at < 0 && kind != UN_WEIGHTS_IGNORED)
+        kind = head == UN_HEAD_NONE ? UN_WEIGHTS_UNEXPECTED : UN_WEIGHTS_IGNORED;
+    plan->items[i] = (struct un_weights_item){kind, at, head};
+    return at < 0 ? UN_OK : place_at(plan, i, at);
+}
+
+/* Before its own training, the score of a pair is the logit of `match`. */
+static void rank_by_match(struct un_weights_plan *plan) {
+    static const char *const pairs[][2] = {{"rank_output.weight", "itm_output.weight"},
+                                           {"rank_output.bias", "itm_output.bias"}};
+    int64_t rank[2], match[2];
+    for (int k = 0; k < 2; ++k) {
+        rank[k] = un_params_find(plan->table, pairs[k][0]);
+        match[k] = un_params_find(plan->table, pairs[k][1]);
+        if (rank[k] < 0 || match[k] < 0 || plan->from[rank[k]] >= 0 || plan->from[match[k]] < 0) return;
+    }
+    for (int k = 0; k < 2; ++k) {
+        plan->from[rank[k]] = plan->from[match[k]];
+        plan->way[rank[k]] = UN_WAY_MATCH;
+    }
+}
+
 static void count(struct un_weights_plan *plan) {
     int64_t *const counts[] = {&plan->taken, &plan->copies, &plan->ignored, &plan->unexpected};
+    int64_t taken = 0;
     for (int64_t i = 0; i < plan->view->n; ++i) ++*counts[plan->items[i].kind];
-    plan->missing = plan->table->n - plan->taken;
+    for (int64_t i = 0; i < plan->table->n; ++i) {
+        enum un_weights_way way = plan->way[i];
+        taken += way != UN_WAY_DRAWN && way != UN_WAY_ANEW;
+        plan->anew += way == UN_WAY_ANEW;
+        plan->grown += way == UN_WAY_WORDS || way == UN_WAY_TYPES || way == UN_WAY_MATCH;
+    }
+    plan->taken = taken;
+    plan->missing = plan->table->n - taken - plan->anew;
+}
+
+static enum un_status plan_alloc(struct un_weights_plan *plan) {
+    int64_t params = plan->table->n, tensors = plan->view->n;
+    plan->from = un_alloc((size_t)params, sizeof *plan->from, "plan of weights");
+    plan->way = un_alloc((size_t)params, sizeof *plan->way, "plan of weights");
+    plan->items = un_alloc((size_t)tensors, sizeof *plan->items, "plan of weights");
+    if (!plan->from || !plan->way || !plan->items) return UN_MEMORY;
+    for (int64_t i = 0; i < params; ++i) {
+        plan->from[i] = -1;
+        plan->way[i] = UN_WAY_DRAWN;
+    }
+    return UN_OK;
 }
 
 enum un_status un_weights_plan_open(struct un_weights_plan *plan, const struct un_weights_view *view,
-                                    const struct un_params *table) {
-    *plan = (struct un_weights_plan){.view = view, .table = table, .names = un_weights_names_of(view)};
+                                    const struct un_params *table, enum un_weights_fit fit) {
+    *plan = (struct un_weights_plan){
+        .view = view, .table = table, .fit = fit, .names = un_weights_names_of(view)};
     if (plan->names == UN_NAMES_NONE)
         return un_fail(UN_DATA, "%s: no tensor has a name of UNITER or BERT; the first of %" PRId64 " is %s",
                        view->path, view->n, view->n ? view->list[0].name : "(none)");
-    plan->from = un_alloc((size_t)table->n, sizeof *plan->from, "plan of weights");
-    plan->items = un_alloc((size_t)view->n, sizeof *plan->items, "plan of weights");
-    if (!plan->from || !plan->items) return UN_MEMORY;
-    for (int64_t i = 0; i < table->n; ++i) plan->from[i] = -1;
+    un_weights_sizes_of(&plan->file, view);
+    un_weights_sizes_of_table(&plan->model, table);
+    UN_TRY(plan_alloc(plan));
     for (int copies = 0; copies < 2; ++copies)
         for (int64_t i = 0; i < view->n; ++i) UN_TRY(place_one(plan, i, copies == 1));
+    if (fit == UN_FIT_START) rank_by_match(plan);
     count(plan);
     if (plan->taken) return UN_OK;
     return un_fail(UN_DATA, "%s: none of its %" PRId64 " tensors is a parameter of the model", view->path,
                    view->n);
-}
-
-/* ---- telling ---- */
-
-enum { FULL_NAMES = 3, LINES_MAX = 16 };
-
-struct teller {
-    void (*line)(void *context, const char *text);
-    void *context;
-    int lines;
-    int64_t untold;
-};
-
-/* Length of a name's group: "uniter.encoder.", "feat_regress.". */
-static size_t group_length(const char *name) {
-    size_t first = strcspn(name, ".");
-    bool deeper = strncmp(name, "uniter.", 7) == 0 || strncmp(name, "bert.", 5) == 0;
-    if (!name[first]) return first;
-    return deeper ? first + 1 + strcspn(name + first + 1, ".") : first;
-}
-
-static void tell(struct teller *t, int64_t tensors, const char *text) {
-    if (t->lines++ < LINES_MAX)
-        t->line(t->context, text);
-    else
-        t->untold += tensors;
-}
-
-/* names[n] of one group: a pattern, or each where they are few. */
-static void tell_group(struct teller *t, const char *what, const char *const *names, int64_t n) {
-    char text[UN_ST_NAME_MAX + 100];
-    for (int64_t i = 0; i < n && n <= FULL_NAMES; ++i) {
-        snprintf(text, sizeof text, "  %s: %s", what, names[i]);
-        tell(t, 1, text);
-    }
-    if (n <= FULL_NAMES) return;
-    snprintf(text, sizeof text, "  %s: %.*s.* (%" PRId64 " tensors)", what, (int)group_length(names[0]),
-             names[0], n);
-    tell(t, n, text);
-}
-
-static void tell_names(struct teller *t, const char *what, const char *const *names, int64_t n) {
-    t->lines = 0;
-    t->untold = 0;
-    for (int64_t begin = 0, end; begin < n; begin = end) {
-        size_t length = group_length(names[begin]);
-        for (end = begin + 1; end < n; ++end)
-            if (group_length(names[end]) != length || memcmp(names[begin], names[end], length) != 0) break;
-        tell_group(t, what, names + begin, end - begin);
-    }
-    char text[100];
-    snprintf(text, sizeof text, "  %s: and %" PRId64 " tensors more", what, t->untold);
-    if (t->untold) t->line(t->context, text);
-}
-
-static int64_t names_of_kind(const struct un_weights_plan *plan, enum un_weights_kind kind,
-                             const char **names) {
-    int64_t n = 0;
-    for (int64_t i = 0; i < plan->view->n; ++i)
-        if (plan->items[i].kind == kind) names[n++] = plan->view->list[i].name;
-    return n;
-}
-
-void un_weights_plan_tell(const struct un_weights_plan *plan, void (*line)(void *context, const char *text),
-                          void *context) {
-    struct teller t = {.line = line, .context = context};
-    char text[UN_PATH_MAX + 256];
-    snprintf(text, sizeof text,
-             "%s: %s names; of the model's %" PRId64 " tensors %" PRId64 " are there and %" PRId64
-             " are missing; %" PRId64 " tied copies, %" PRId64 " ignored, %" PRId64 " unexpected",
-             plan->view->path, plan->names == UN_NAMES_BERT ? "BERT's" : "UNITER's", plan->table->n,
-             plan->taken, plan->missing, plan->copies, plan->ignored, plan->unexpected);
-    line(context, text);
-    if (plan->surplus) {
-        snprintf(text, sizeof text, "  %" PRId64 " words of padding are dropped from its vocabulary",
-                 plan->surplus);
-        line(context, text);
-    }
-    int64_t most = plan->view->n > plan->table->n ? plan->view->n : plan->table->n, n = 0;
-    const char **names = un_alloc((size_t)most, sizeof *names, "names of tensors");
-    if (!names) {
-        un_error_clear();
-        return;
-    }
-    for (int64_t i = 0; i < plan->table->n; ++i)
-        if (plan->from[i] < 0) names[n++] = plan->table->list[i].name;
-    tell_names(&t, "missing", names, n);
-    tell_names(&t, "unexpected", names, names_of_kind(plan, UN_WEIGHTS_UNEXPECTED, names));
-    tell_names(&t, "ignored", names, names_of_kind(plan, UN_WEIGHTS_IGNORED, names));
-    un_free(names);
-}
-
-/* ---- loading ---- */
-
-static enum un_status load_param(const struct un_weights_plan *plan, int64_t at, float *values) {
-    const struct un_param *p = &plan->table->list[at];
-    float *to = values + p->offset;
-    UN_TRY(un_weights_view_read(plan->view, plan->from[at], 0, p->count, to));
-    for (int64_t i = 0; i < p->count; ++i)
-        if (!isfinite(to[i]))
-            return un_fail(UN_DATA, "%s: tensor %s: element %" PRId64 " is %g", plan->view->path,
-                           plan->view->list[plan->from[at]].name, i, (double)to[i]);
-    if (p->zero_row0) memset(to, 0, (size_t)(p->count / p->shape[0]) * sizeof *to);
-    return UN_OK;
-}
-
-/* A tied copy that is not the same as what it repeats is told; the partner counts. */
-static enum un_status compare_copy(const struct un_weights_plan *plan, int64_t i, const float *values) {
-    const struct un_param *p = &plan->table->list[plan->items[i].param];
-    const float *ours = values + p->offset;
-    float *theirs = un_alloc(BLOCK, sizeof *theirs, "comparing a tied tensor");
-    if (!theirs) return UN_MEMORY;
-    int64_t differ = 0;
-    enum un_status status = UN_OK;
-    for (int64_t at = 0; at < p->count && status == UN_OK; at += BLOCK) {
-        int64_t n = p->count - at < BLOCK ? p->count - at : BLOCK;
-        status = un_weights_view_read(plan->view, i, at, n, theirs);
-        for (int64_t k = 0; k < n && status == UN_OK; ++k)
-            differ += memcmp(&theirs[k], &ours[at + k], sizeof *ours) != 0;
-    }
-    un_free(theirs);
-    if (status == UN_OK && differ)
-        un_log(UN_LOG_WARN,
-               "%s: %s is tied to %s but differs from it in %" PRId64 " of %" PRId64
-               " elements; the latter is taken",
-               plan->view->path, plan->view->list[i].name,
-               plan->view->list[plan->from[plan->items[i].param]].name, differ, p->count);
-    return status;
-}
-
-enum un_status un_weights_load(const struct un_weights_plan *plan, float *values) {
-    for (int64_t i = 0; i < plan->table->n; ++i)
-        if (plan->from[i] >= 0) UN_TRY(load_param(plan, i, values));
-    for (int64_t i = 0; i < plan->view->n; ++i)
-        if (plan->items[i].kind == UN_WEIGHTS_COPY) UN_TRY(compare_copy(plan, i, values));
-    return UN_OK;
 }

@@ -10,15 +10,27 @@
  * there the partner counts, and a copy that differs in a bit is warned of.
  *
  * The vocabulary of the file may be that of the model padded to a multiple of 8, as the authors pad it: the
- * surplus rows are dropped. Any other number of words is an error, as is every other shape. */
+ * surplus rows are dropped. Any other number of words is an error, as is every other shape, but where a network of a
+ * task starts from one of pretraining (UN_FIT_START; source: the tasks of downstream/SPEC.md):
+ * - token types grow from 2 rows to 3 (nlvr2) or 4 (vcr and its second stage) by copying rows;
+ * - with 4 types the vocabulary grows behind the file's words, the new rows keep their drawn values;
+ * - rank_output is row 1 (match) of itm_output, where the file has no rank_output;
+ * - the head of masked words is made anew in the second stage: its tensors are left out;
+ * - heads of a task that is not the model's are left out, also where names are the same. */
 #ifndef UN_IO_WEIGHTS_WEIGHTS_H
 #define UN_IO_WEIGHTS_WEIGHTS_H
 
 #include "io/weights/view.h"
+#include "model/objective.h"
 
 enum { UN_WEIGHTS_NAME = UN_ST_NAME_MAX + 16 };
 
 enum un_weights_names { UN_NAMES_NONE, UN_NAMES_UNITER, UN_NAMES_BERT };
+/* What may differ between the file and the model. */
+enum un_weights_fit {
+    UN_FIT_EXACT, /* padding of the vocabulary */
+    UN_FIT_START  /* also what a task makes of a network of pretraining */
+};
 enum un_weights_kind { UN_WEIGHTS_TAKEN, UN_WEIGHTS_COPY, UN_WEIGHTS_IGNORED, UN_WEIGHTS_UNEXPECTED };
 
 /* Which kind of names a set of tensors has. */
@@ -30,37 +42,74 @@ const char *un_weights_partner(const char *name);
 /* The copies that a released checkpoint holds beside its parameters, NULL-terminated. */
 extern const char *const un_weights_copies[];
 
-/* Sizes of a network as its tensors' shapes tell them; 0 where they do not. */
+/* Heads by the fronts of their names, those that only some networks have. */
+enum un_weights_head {
+    UN_HEAD_NONE, /* of the body, or not known */
+    UN_HEAD_PRETRAINING,
+    UN_HEAD_ANSWERS, /* vqa, ve */
+    UN_HEAD_NLVR2,
+    UN_HEAD_VCR,
+    UN_HEAD_RE,
+    UN_HEAD_RETRIEVAL,
+    UN_WEIGHTS_HEADS
+};
+/* name: ours. */
+enum un_weights_head un_weights_head_of(const char *name);
+
+/* A network as its tensors tell it; 0 where they do not. */
 struct un_weights_sizes {
     int64_t vocab_size, hidden_size, num_hidden_layers, intermediate_size, max_position_embeddings;
     int64_t type_vocab_size, img_dim, img_label_dim;
+    int64_t num_labels, re_layers;
+    un_objective_set tasks; /* whose heads are there; re also stands for re_rank, itm_rank for itm_hard */
+    bool pretraining;       /* a head of pretraining is there */
 };
-/* name: ours. */
-void un_weights_sizes_add(struct un_weights_sizes *sizes, const char *name,
-                          const struct un_st_tensor *tensor);
+void un_weights_sizes_of(struct un_weights_sizes *sizes, const struct un_weights_view *view);
+void un_weights_sizes_of_table(struct un_weights_sizes *sizes, const struct un_params *table);
+/* Tasks whose heads have such names. */
+un_objective_set un_weights_head_tasks(enum un_weights_head head);
+/* The first of them; NULL: none. */
+const char *un_weights_task_name(un_objective_set tasks);
+
+/* How a parameter comes by its values. */
+enum un_weights_way {
+    UN_WAY_DRAWN, /* not there: keeps what it has */
+    UN_WAY_WHOLE,
+    UN_WAY_WORDS, /* the first rows */
+    UN_WAY_TYPES, /* rows copied by the rule of the task */
+    UN_WAY_MATCH, /* row 1 of a tensor of two rows */
+    UN_WAY_ANEW   /* there, but keeps what it has */
+};
 
 /* What of a view goes where in a table. */
 struct un_weights_plan {
     enum un_weights_names names;
+    enum un_weights_fit fit;
     const struct un_weights_view *view; /* borrowed, as is the table */
     const struct un_params *table;
-    int64_t *from; /* [table->n] tensor of the view, or -1: not there */
+    struct un_weights_sizes file, model;
+    int64_t *from;            /* [table->n] tensor of the view, or -1: not there */
+    enum un_weights_way *way; /* [table->n] */
     struct un_weights_item {
         enum un_weights_kind kind;
-        int64_t param; /* of the table: taken, or repeated by a copy; else -1 */
-    } * items;         /* [view->n] */
+        int64_t param;             /* of the table: taken, or repeated by a copy; else -1 */
+        enum un_weights_head head; /* ignored: because of the head it is of */
+    } * items;                     /* [view->n] */
     int64_t taken, missing, copies, ignored, unexpected;
-    int64_t surplus; /* words of the file's vocabulary that are dropped */
+    int64_t grown, anew; /* among those taken; parameters that the file has and that keep what they have */
+    int64_t surplus;     /* words of the file's vocabulary that are dropped */
 };
 
 /* Reads no values. UN_DATA: no names that are known, or two for one parameter. UN_USAGE: a shape or the
  * vocabulary is not the model's. Freed by the call below, also on failure. */
 enum un_status un_weights_plan_open(struct un_weights_plan *plan, const struct un_weights_view *view,
-                                    const struct un_params *table);
+                                    const struct un_params *table, enum un_weights_fit fit);
 void un_weights_plan_close(struct un_weights_plan *plan);
-/* A summary, then what is missing, unexpected and ignored by groups: at most a screen, line by line. */
+/* A summary, then what is grown, made anew, missing, unexpected and ignored by groups: at most a screen. */
 void un_weights_plan_tell(const struct un_weights_plan *plan, void (*line)(void *context, const char *text),
                           void *context);
+/* Rows of the words of parameter `at` that the file gives. */
+int64_t un_weights_plan_words(const struct un_weights_plan *plan, int64_t at);
 /* Fills values [table->total] where the plan has something. UN_DATA names a value that is not finite. Row 0
  * of zero_row0 tensors becomes zero. */
 enum un_status un_weights_load(const struct un_weights_plan *plan, float *values);

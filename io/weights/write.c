@@ -1,6 +1,7 @@
 /* A new safetensors file from planned tensors. */
 #include "io/weights/tools.h"
 #include "runtime/memory.h"
+#include <string.h>
 
 static enum un_status fill(void *context, int64_t source, int64_t first, int64_t count, float *out) {
     const struct un_weights_plan *plan = context;
@@ -13,6 +14,14 @@ static void add(struct un_st_content *c, const struct un_weights_plan *plan, con
         (struct un_st_new){.name = name, .rank = p->ndim, .shape = {p->shape[0], p->shape[1]}, .source = at};
 }
 
+/* A copy belongs to a head, which networks of other tasks do not have: "feat_regress.weight", "feat_regress.". */
+static bool has_head(const struct un_params *table, const char *copy) {
+    size_t front = strcspn(copy, ".") + 1;
+    for (int64_t i = 0; i < table->n; ++i)
+        if (strncmp(table->list[i].name, copy, front) == 0) return true;
+    return false;
+}
+
 enum un_status un_weights_write(const struct un_weights_plan *plan, const char *path, enum un_st_type type,
                                 bool tied, const struct un_st_pair *metadata, int64_t n_metadata) {
     struct un_st_content c = {
@@ -21,10 +30,10 @@ enum un_status un_weights_write(const struct un_weights_plan *plan, const char *
     c.list = un_alloc((size_t)table->n + 2, sizeof *c.list, "tensors of a safetensors file");
     if (!c.list) return UN_MEMORY;
     for (int64_t i = 0; i < table->n; ++i)
-        if (plan->from[i] >= 0) add(&c, plan, table->list[i].name, i);
+        if (plan->way[i] == UN_WAY_WHOLE) add(&c, plan, table->list[i].name, i);
     for (const char *const *copy = un_weights_copies; tied && *copy; ++copy) {
         int64_t at = un_params_find(table, un_weights_partner(*copy));
-        if (at >= 0 && plan->from[at] >= 0) add(&c, plan, *copy, at);
+        if (at >= 0 && plan->way[at] == UN_WAY_WHOLE && has_head(table, *copy)) add(&c, plan, *copy, at);
     }
     enum un_status status = un_safetensors_write(path, &c);
     un_free(c.list);

@@ -14,7 +14,7 @@ static enum un_status read_file(const struct un_job *job, float *values) {
     struct un_weights_plan plan = {0};
     enum un_status status;
     UN_TRY_GOTO(un_weights_view_open(&view, job->config.model.init), out);
-    UN_TRY_GOTO(un_weights_plan_open(&plan, &view, job->table), out);
+    UN_TRY_GOTO(un_weights_plan_open(&plan, &view, job->table, UN_FIT_START), out);
     un_weights_plan_tell(&plan, log_line, NULL);
     status = un_weights_load(&plan, values);
 out:
@@ -60,7 +60,7 @@ enum un_status un_init_weights_print(const struct un_job *job, FILE *out) {
     if (!job->config.model.init[0]) return UN_OK;
     UN_TRY_GOTO(un_model_params_build(&table, &job->dims), out);
     UN_TRY_GOTO(un_weights_view_open(&view, job->config.model.init), out);
-    UN_TRY_GOTO(un_weights_plan_open(&plan, &view, &table), out);
+    UN_TRY_GOTO(un_weights_plan_open(&plan, &view, &table, UN_FIT_START), out);
     un_weights_plan_tell(&plan, print_line, out);
 out:
     un_weights_plan_close(&plan);

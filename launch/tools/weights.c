@@ -32,16 +32,8 @@ void un_tool_note_sizes(struct un_tool_notes *notes, const struct un_weights_siz
     un_tool_note_size(notes, "type_vocab_size", s->type_vocab_size);
     un_tool_note_size(notes, "img_dim", s->img_dim);
     un_tool_note_size(notes, "img_label_dim", s->img_label_dim);
-}
-
-struct un_weights_sizes un_tool_weights_sizes(const struct un_weights_view *view,
-                                              enum un_weights_names names) {
-    struct un_weights_sizes sizes = {0};
-    char name[UN_WEIGHTS_NAME];
-    for (int64_t i = 0; i < view->n; ++i) {
-        enum un_weights_kind kind = un_weights_name(names, view->list[i].name, name);
-        if (kind == UN_WEIGHTS_TAKEN || kind == UN_WEIGHTS_COPY)
-            un_weights_sizes_add(&sizes, name, &view->list[i]);
-    }
-    return sizes;
+    un_tool_note_size(notes, "num_labels", s->num_labels);
+    const char *task = s->pretraining ? "pretraining" : NULL;
+    if (s->tasks) task = un_weights_task_name(s->tasks);
+    if (task) un_tool_note(notes, "task", task);
 }

@@ -23,7 +23,4 @@ void un_tool_note(struct un_tool_notes *notes, const char *key, const char *valu
 void un_tool_note_size(struct un_tool_notes *notes, const char *key, int64_t value);
 void un_tool_note_sizes(struct un_tool_notes *notes, const struct un_weights_sizes *sizes);
 
-struct un_weights_sizes un_tool_weights_sizes(const struct un_weights_view *view,
-                                              enum un_weights_names names);
-
 #endif

@@ -40,7 +40,8 @@ static enum un_status export_checkpoint(const struct un_weights_view *view, cons
     struct un_weights_plan plan;
     struct un_tool_notes notes = {0};
     char digest[UN_DIGEST_TEXT];
-    struct un_weights_sizes sizes = un_tool_weights_sizes(view, UN_NAMES_UNITER);
+    struct un_weights_sizes sizes;
+    un_weights_sizes_of(&sizes, view);
     un_digest_print(&c->manifest.param, digest);
     un_tool_note(&notes, "format", "pt");
     un_tool_note(&notes, "producer", "uniter_dist");
@@ -48,7 +49,7 @@ static enum un_status export_checkpoint(const struct un_weights_view *view, cons
     un_tool_note(&notes, "param_digest", digest);
     un_tool_note_sizes(&notes, &sizes);
     un_tool_note_size(&notes, "num_attention_heads", heads_of_run(c->run_dir, &sizes));
-    enum un_status status = un_weights_plan_open(&plan, view, &c->table);
+    enum un_status status = un_weights_plan_open(&plan, view, &c->table, UN_FIT_EXACT);
     if (status == UN_OK)
         status =
             un_weights_write(&plan, path, (enum un_st_type)keys->dtype, keys->tied, notes.pairs, notes.n);

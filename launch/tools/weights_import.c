@@ -8,7 +8,7 @@ static void say_line(void *context, const char *text) {
     fprintf(context, "%s\n", text);
 }
 
-/* The table of the model that the file's own sizes make; what BERT does not have takes the released sizes. */
+/* The table of the model that the file's own sizes and heads make; what BERT does not have takes the released sizes. */
 static enum un_status table_of(struct un_params *table, const struct un_weights_view *view,
                                const struct un_weights_sizes *s) {
     struct un_dims dims = {.vocab_size = s->vocab_size,
@@ -19,26 +19,34 @@ static enum un_status table_of(struct un_params *table, const struct un_weights_
                            .max_position_embeddings = s->max_position_embeddings,
                            .type_vocab_size = s->type_vocab_size,
                            .img_dim = s->img_dim ? s->img_dim : 2048,
-                           .img_label_dim = s->img_label_dim ? s->img_label_dim : 1601};
+                           .img_label_dim = s->img_label_dim ? s->img_label_dim : 1601,
+                           .num_labels = s->num_labels,
+                           .re_layers = s->re_layers,
+                           .heads = s->tasks};
     if (!s->vocab_size || !s->hidden_size || !s->num_hidden_layers || !s->intermediate_size ||
         !s->max_position_embeddings || !s->type_vocab_size)
         return un_fail(UN_DATA,
                        "%s: not a whole BERT or UNITER: word, position and type embeddings and the layers "
                        "must be there, as tables of values",
                        view->path);
+    if (s->tasks & (s->tasks - 1))
+        return un_fail(UN_DATA, "%s: the heads of several tasks, one of them %s: a network has those of one",
+                       view->path, un_weights_task_name(s->tasks));
     return un_model_params_build(table, &dims);
 }
 
 static enum un_status import_view(const struct un_weights_view *view, const char *path,
                                   const struct un_tool_weights_keys *keys) {
     enum un_weights_names names = un_weights_names_of(view);
-    struct un_weights_sizes sizes = un_tool_weights_sizes(view, names);
+    struct un_weights_sizes sizes;
     struct un_params table = {0};
     struct un_weights_plan plan = {0};
     struct un_tool_notes notes = {0};
     enum un_status status = UN_OK;
+    un_weights_sizes_of(&sizes, view);
     if (names != UN_NAMES_NONE) UN_TRY_GOTO(table_of(&table, view, &sizes), out);
-    UN_TRY_GOTO(un_weights_plan_open(&plan, view, &table), out); /* refuses a file without known names */
+    UN_TRY_GOTO(un_weights_plan_open(&plan, view, &table, UN_FIT_EXACT),
+                out); /* refuses a file without known names */
     un_weights_plan_tell(&plan, say_line, stdout);
     un_tool_note(&notes, "format", "pt");
     un_tool_note(&notes, "producer", "uniter_dist");
@@ -64,6 +72,7 @@ static enum un_status run_import(const struct un_tool *tool, int n, char **words
 
 static const struct un_tool list[] = {
     {"weights", "import", NULL, "IN.safetensors OUT.safetensors [key=value ...]",
-     "BERT or released UNITER weights, under UNITER's names", &un_tool_weights_table, run_import},
+     "BERT or released UNITER weights, of any task, under UNITER's names", &un_tool_weights_table,
+     run_import},
 };
 const struct un_tools un_tools_weights_import = {list, sizeof list / sizeof *list};

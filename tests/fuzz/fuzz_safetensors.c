@@ -26,7 +26,7 @@ static void use(const struct un_weights_view *view, const struct un_params *tabl
     struct un_weights_plan plan;
     bool equal;
     float *values = un_alloc((size_t)table->total, sizeof *values, "fuzz");
-    if (values && un_weights_plan_open(&plan, view, table) == UN_OK) {
+    if (values && un_weights_plan_open(&plan, view, table, UN_FIT_START) == UN_OK) {
         un_weights_plan_tell(&plan, ignore_line, NULL);
         un_weights_load(&plan, values);
     }

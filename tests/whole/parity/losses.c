@@ -39,7 +39,7 @@ static enum un_status take_weights(struct losses *l, const char *path) {
     float *values = un_alloc((size_t)l->net.table->total, sizeof *values, "parameters");
     enum un_status status;
     UN_TRY_GOTO(un_weights_view_open(&view, path), out);
-    UN_TRY_GOTO(un_weights_plan_open(&plan, &view, l->net.table), out);
+    UN_TRY_GOTO(un_weights_plan_open(&plan, &view, l->net.table, UN_FIT_EXACT), out);
     if (plan.missing)
         UN_TRY_GOTO(un_fail(UN_DATA, "%s: %lld tensors are missing", path, (long long)plan.missing), out);
     UN_TRY_GOTO(un_weights_load(&plan, values), out);
