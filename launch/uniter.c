@@ -2,6 +2,7 @@
 #include "launch/process/end.h"
 #include "launch/tools/tools.h"
 #include "runtime/memory.h"
+#include "runtime/restart.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,12 +17,14 @@ static const struct un_tools *const topics[] = {
     &un_tools_select,         &un_tools_import_texts, &un_tools_import_lmdb,  &un_tools_import_tasks,
     &un_tools_answers,        &un_tools_tokenize,     &un_tools_vocab,        &un_tools_weights_import,
     &un_tools_weights_export, &un_tools_weights_show, &un_tools_weights_diff, &un_tools_ckpt,
+    &un_tools_score,          &un_tools_embed,        &un_tools_answer,
 };
 enum { TOPICS = sizeof topics / sizeof *topics };
 
 static void print_head(const struct un_tool *tool, FILE *out) {
-    fprintf(out, "uniter %s %s%s%s", tool->group, tool->name, tool->form ? " " : "",
-            tool->form ? tool->form : "");
+    const char *words[] = {tool->group, tool->name, tool->form};
+    fputs("uniter", out);
+    for (int i = 0; i < 3 && words[i]; ++i) fprintf(out, " %s", words[i]);
 }
 
 static void usage(FILE *out) {
@@ -47,10 +50,13 @@ static enum un_status help(const struct un_tool *tool) {
     return UN_OK;
 }
 
-/* Words of the tool's name: 3 with a form, else 2. */
-static bool is_called(const struct un_tool *tool, int argc, char **argv) {
-    return argc >= (tool->form ? 4 : 3) && strcmp(argv[1], tool->group) == 0 &&
-           strcmp(argv[2], tool->name) == 0 && (!tool->form || strcmp(argv[3], tool->form) == 0);
+/* Words of the tool's name, if it is called; else 0. */
+static int words_called(const struct un_tool *tool, int argc, char **argv) {
+    const char *words[] = {tool->group, tool->name, tool->form};
+    int n = 0;
+    for (; n < 3 && words[n]; ++n)
+        if (n + 1 >= argc || strcmp(argv[n + 1], words[n]) != 0) return 0;
+    return n;
 }
 
 static enum un_status unknown(int argc, char **argv) {
@@ -81,10 +87,11 @@ static enum un_status dispatch(int argc, char **argv) {
     for (int t = 0; t < TOPICS; ++t)
         for (int i = 0; i < topics[t]->n; ++i) {
             const struct un_tool *tool = &topics[t]->list[i];
-            if (!is_called(tool, argc, argv)) continue;
-            int words = tool->form ? 4 : 3;
+            int words = words_called(tool, argc, argv) + 1;
+            if (words == 1) continue;
             if (argc == words + 1 && (strcmp(argv[words], "--help") == 0 || strcmp(argv[words], "-h") == 0))
                 return help(tool);
+            if (!tool->name) un_restart_prepare(argv); /* a network runs: with the settings of a training */
             return tool->run(tool, argc - words, argv + words);
         }
     return unknown(argc, argv);

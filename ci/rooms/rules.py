@@ -43,7 +43,8 @@ WINGS = {
     "launch/traffic": ["launch/process", "model/net", "io/feed"],
     "launch/job": ["launch/traffic", "io/weights", "runtime/device"],
     "launch/train": ["launch/job", "io/score"],
-    "launch/tools": ["launch/process", "model/net", "model/detector", "io/weights", "io/inspect", "io/report",
+    "launch/use": ["model/net", "io/weights", "io/convert/text", "runtime/device"],
+    "launch/tools": ["launch/process", "launch/use", "model/net", "model/detector", "io/weights", "io/inspect", "io/report",
                      "io/convert/world", "io/convert/select", "io/convert/task", "io/convert/pixels"],
 }
 

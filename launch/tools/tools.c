@@ -16,8 +16,9 @@ static bool is_key(const struct un_key_table *table, const char *word, size_t le
 }
 
 static enum un_status wrong_names(const struct un_tool *tool) {
-    return un_fail(UN_USAGE, "usage: uniter %s %s%s%s %s", tool->group, tool->name, tool->form ? " " : "",
-                   tool->form ? tool->form : "", tool->arguments);
+    return un_fail(UN_USAGE, "usage: uniter %s%s%s%s%s %s", tool->group, tool->name ? " " : "",
+                   tool->name ? tool->name : "", tool->form ? " " : "", tool->form ? tool->form : "",
+                   tool->arguments);
 }
 
 /* Sorts the words; overrides [2n] become "key=value" texts, those made here are listed in `made`. */

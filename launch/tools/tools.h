@@ -5,7 +5,8 @@
 #include "runtime/config/config.h"
 
 struct un_tool {
-    const char *group, *name, *form; /* "data" "import" "npz"; form NULL: the command has none */
+    const char *group, *name,
+        *form; /* "data" "import" "npz"; form NULL: none; name NULL: the command is one word and runs a network */
     const char *arguments;           /* "FOLDER|FILE... OUT.img.h5 [key=value ...]" */
     const char *meaning;             /* a few words */
     const struct un_key_table *keys; /* NULL: none */
@@ -23,6 +24,7 @@ extern const struct un_tools un_tools_select, un_tools_tokenize, un_tools_vocab;
 extern const struct un_tools un_tools_weights_import, un_tools_weights_export, un_tools_weights_show,
     un_tools_weights_diff;
 extern const struct un_tools un_tools_ckpt;
+extern const struct un_tools un_tools_score, un_tools_embed, un_tools_answer;
 
 /* The words of a command, sorted: names (files, folders) in order, and the keys bound to `out`. Keys may be
  * written key=value, --key=value or --key value, anywhere; a word with "=" whose front is no key is a name
