@@ -51,7 +51,7 @@ enum un_status un_model_pass(struct un_model *model, struct un_queue *q, const s
                              struct un_outputs *out, const struct un_pass_hooks *hooks);
 /* Columns from row to row of the scores that a pass leaves for each task; 0: none. */
 void un_model_score_cols(const struct un_model *model, int64_t cols[UN_OBJECTIVE_COUNT]);
-/* Tests: unit losses, pooled and scores are kept from now on (allocates). */
+/* Unit losses, pooled and scores are kept from now on (allocates): for tests, and for who wants the vectors. */
 enum un_status un_model_debug(struct un_model *model);
 
 #endif

@@ -18,7 +18,7 @@ TOOL, PROGRAM = R.BUILD / "uniter", R.BUILD / "uniter_dist"
 ANSWERS = 7
 
 
-def config(folder, name, text, mix, more=""):
+def config(folder, name, text, mix):
     path = folder / f"{name}.yaml"
     sets = "\n".join(f"  {part}:\n    - {{name: w, text: {folder}/w/{text.format(part=long)}, images: {folder}/w/coco_{long}.img.h5, "
                      f"mix: {{{mix}}}}}" for part, long in (("train", "train"), ("valid", "valid")))
@@ -32,7 +32,7 @@ data:
 {sets}
 train: {{steps: 8, lanes: 1, tokens_per_lane: 300, itm_neg_prob: 0}}
 optim: {{lr: 1.0e-3, warmup_steps: 2}}
-{more}""")
+""")
     R.run_ok([PROGRAM, "--cfg", path, "--quiet"])
     return folder / name
 
@@ -150,6 +150,17 @@ def vqa_texts(folder):
             f["answer_name"] = np.array([f"word {i}" for i in range(ANSWERS)], "S8")
 
 
+def check_rank(folder, images, text):
+    """A network of retrieval ranks by its own head; what it matches by is what pretraining left."""
+    run = config(folder, "rank", "coco_{part}.txt.h5", "itm_rank: 1")
+    got = lines("score", run, images, text, "tokens=300")
+    R.run_ok([TOOL, "embed", run, folder / "rank.h5", images, text, "tokens=300", "tokens_too=false"])
+    weights, _ = W.parameters(run)
+    with h5py.File(folder / "rank.h5") as f:
+        want = linear(f["pooled"][:].astype(float), weights, "rank_output")[:, 0]
+    R.expect(near([x["rank"] for x in got], want, 1e-5), "score: rank is that of rank_output once there is one")
+
+
 def gelu(x):
     return 0.5 * x * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
 
@@ -216,6 +227,7 @@ def main():
         check_sentences(folder, run, images, text)
         check_embed(folder, run, [images, text], all_)
         check_sources(folder, run, [images, text], all_)
+        check_rank(folder, images, text)
         check_answer(folder, images)
         check_refused(folder, run, [images, text], images, all_)
         R.expect(not list((folder / "tmp").iterdir()), "no temporary file is left")
