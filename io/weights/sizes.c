@@ -112,3 +112,12 @@ const char *un_weights_task_name(un_objective_set tasks) {
         if (tasks & un_objective_bit((enum un_objective)t)) return un_objective_names[t];
     return NULL;
 }
+
+int64_t un_weights_heads_told(const struct un_weights_view *view) {
+    for (int64_t i = 0; view->file && i < view->file->n_metadata; ++i) {
+        if (strcmp(view->file->metadata[i].key, "num_attention_heads") != 0) continue;
+        long long heads = strtoll(view->file->metadata[i].value, NULL, 10);
+        return heads > 0 && heads <= UN_WEIGHTS_HEADS_MAX ? heads : 0;
+    }
+    return 0;
+}

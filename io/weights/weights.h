@@ -66,6 +66,9 @@ struct un_weights_sizes {
 };
 void un_weights_sizes_of(struct un_weights_sizes *sizes, const struct un_weights_view *view);
 void un_weights_sizes_of_table(struct un_weights_sizes *sizes, const struct un_params *table);
+/* Attention heads, which are in no shape, as the metadata of a file say; 0: they do not. */
+enum { UN_WEIGHTS_HEADS_MAX = 1024 };
+int64_t un_weights_heads_told(const struct un_weights_view *view);
 /* Tasks whose heads have such names. */
 un_objective_set un_weights_head_tasks(enum un_weights_head head);
 /* The first of them; NULL: none. */

@@ -51,6 +51,7 @@ static enum un_status import_view(const struct un_weights_view *view, const char
     un_tool_note(&notes, "format", "pt");
     un_tool_note(&notes, "producer", "uniter_dist");
     un_tool_note_sizes(&notes, &sizes);
+    un_tool_note_size(&notes, "num_attention_heads", un_weights_heads_told(view));
     status = un_weights_write(&plan, path, (enum un_st_type)keys->dtype, keys->tied, notes.pairs, notes.n);
 out:
     un_weights_plan_close(&plan);

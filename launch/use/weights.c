@@ -2,25 +2,16 @@
 #include "launch/use/weights.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Those of the released networks, where nothing tells. */
 enum { HEAD_WIDTH = 64, CLASSES = 1601 };
 
-/* "num_attention_heads" of the metadata that `uniter weights export` writes; 0: none. */
-static int64_t heads_of_metadata(const struct un_weights_view *view) {
-    for (int64_t i = 0; view->file && i < view->file->n_metadata; ++i)
-        if (strcmp(view->file->metadata[i].key, "num_attention_heads") == 0)
-            return strtoll(view->file->metadata[i].value, NULL, 10);
-    return 0;
-}
-
 static enum un_status settle_heads(struct un_use_weights *w, int64_t heads) {
     const struct un_dims *run = &w->run.dims;
     bool same = w->run.found && run->hidden_size == w->dims.hidden_size &&
                 run->num_hidden_layers == w->dims.num_hidden_layers;
-    if (heads == 0) heads = heads_of_metadata(&w->view);
+    if (heads == 0) heads = un_weights_heads_told(&w->view);
     if (heads == 0 && same) heads = run->num_attention_heads;
     if (heads == 0 && w->dims.hidden_size % HEAD_WIDTH == 0) {
         heads = w->dims.hidden_size / HEAD_WIDTH;
@@ -28,6 +19,11 @@ static enum un_status settle_heads(struct un_use_weights *w, int64_t heads) {
                "%s does not tell num_attention_heads: %" PRId64 ", a head for %d of the width, are taken",
                w->view.path, heads, HEAD_WIDTH);
     }
+    if (heads == 0)
+        return un_fail(UN_USAGE,
+                       "%s does not tell num_attention_heads, and the width of %" PRId64
+                       " is none of %d a head: give it as a key",
+                       w->view.path, w->dims.hidden_size, HEAD_WIDTH);
     if (heads < 1 || heads > w->dims.hidden_size || w->dims.hidden_size % heads)
         return un_fail(UN_USAGE, "%s: num_attention_heads: %" PRId64 " do not divide the width of %" PRId64,
                        w->view.path, heads, w->dims.hidden_size);

@@ -1,4 +1,4 @@
-"""README's "Bring your data", line by line: every command of the table is run as it stands there, in a folder that holds what
+"""README's "Bring your data" and "Use the model", line by line: every command of the table is run as it stands there, in a folder that holds what
 "you have" says, real files where the shared data are present. Skipped without them. Before that, every path in backticks that
 names a file of the repository exists, in README.md, the READMEs of the rooms and their pages.
 """
@@ -14,6 +14,7 @@ import runlib as R
 try:
     import h5py
     import numpy as np
+    import weightslib
 except ImportError:
     h5py = None
 
@@ -43,9 +44,9 @@ def missing_paths(page):
 
 def commands():
     text = (R.ROOT / "README.md").read_text()
-    section = text[text.index("## Bring your data"):]
-    section = section[:section.index("\n## ", 4)]
-    return [c for c in re.findall(r"`([^`]+)`", section) if c.startswith("uniter ")]
+    sections = [text[text.index(f"## {title}"):] for title in ("Bring your data", "Use the model")]
+    return [c for section in sections for c in re.findall(r"`([^`]+)`", section[:section.index("\n## ", 4)])
+            if c.startswith("uniter ")]
 
 
 def vqa(path):
@@ -107,6 +108,20 @@ def tasks(folder):
         {"ann_id": 7, "image_id": 1, "split": "val", "sentences": [{"sent_id": 3, "sent": "left cup"}]}], 2))
 
 
+def trained(folder):
+    """Pairs to be scored; weights of VQA: the run's body and a head that is drawn."""
+    (folder / "pairs.tsv").write_text("coco_valid_00000003\tcoco_valid_00000001_0\ncoco_valid_00000001\tcoco_valid_00000001_0\n")
+    rng, labels = np.random.default_rng(4), 6
+    tensors, _ = weightslib.parameters(folder / "runs/x")
+    tensors = {name: value for name, value in tensors.items() if name.startswith("uniter.")}
+    width = tensors["uniter.pooler.dense.bias"].shape[0]
+    for name, shape in {"0.weight": (2 * width, width), "0.bias": (2 * width,), "2.weight": (2 * width,), "2.bias": (2 * width,),
+                        "3.weight": (labels, 2 * width), "3.bias": (labels,)}.items():
+        tensors[f"vqa_output.{name}"] = rng.normal(0, 0.02, shape).astype("<f4")
+    weightslib.write_file(folder / "uniter-vqa.safetensors", tensors, {"num_attention_heads": "2"})
+    (folder / "answers.json").write_text(json.dumps({f"answer {i}": i for i in range(labels)}))
+
+
 def what_you_have(folder):
     (folder / "features").symlink_to(DATA / "butd_npz")
     for name in ("img_db", "txt_db"):
@@ -132,6 +147,7 @@ def what_you_have(folder):
     vqa(folder / "vqa.h5")
     bert(folder / "bert.safetensors")
     run_folder(folder)
+    trained(folder)
 
 
 def main():
@@ -150,7 +166,7 @@ def main():
         os.chdir(folder)
         path = f"{bin_folder}:{os.environ['PATH']}"
         found = commands()
-        R.expect(len(found) >= 22, f"{len(found)} commands in the table")
+        R.expect(len(found) >= 28, f"{len(found)} commands in the tables")
         for command in found:
             code, out = R.run(["bash", "-c", f"cd {shlex.quote(str(folder))} && {command}"], PATH=path)
             if code != 0:

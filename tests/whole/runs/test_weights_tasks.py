@@ -68,12 +68,13 @@ def released(rng, words, types, head):
 def check_task(folder, rng, task, words, types, head, title):
     tensors = released(rng, words, types, head)
     source, out = folder / f"{title}.safetensors", folder / f"{title}_ours.safetensors"
-    W.write_file(source, tensors)
+    W.write_file(source, tensors, {"num_attention_heads": "4"})
     text = R.run_ok([TOOL, "weights", "import", source, out])
     R.expect("0 are missing" in text and "0 ignored, 0 unexpected" in text, f"{title}: import says that all is there")
     ours, meta = W.read_file(out)
     R.expect(set(ours) == set(tensors) and all(W.same_bits(ours[n], tensors[n]) for n in ours),
              f"{title}: {len(ours)} tensors under the same names, bit for bit, no copies of other heads")
+    R.expect(meta["num_attention_heads"] == "4", f"{title}: metadata keep the number of heads, which no shape tells")
     R.expect(meta["task"] == task and meta["vocab_size"] == str(words) and meta["type_vocab_size"] == str(types),
              f"{title}: metadata name the task {task}, words and types")
     R.expect(meta.get("num_labels") == {"vqa": str(LABELS), "ve": "3"}.get(task), f"{title}: number of answers")

@@ -69,8 +69,8 @@ def must(condition, text):
         R.fail(text)
 
 
-def write_file(path, tensors):
-    header, at = {}, 0
+def write_file(path, tensors, metadata=None):
+    header, at = ({"__metadata__": metadata} if metadata else {}), 0
     for name, a in tensors.items():
         header[name] = {"dtype": "F32", "shape": list(a.shape), "data_offsets": [at, at + a.nbytes]}
         at += a.nbytes
