@@ -166,7 +166,7 @@ def main():
         os.chdir(folder)
         path = f"{bin_folder}:{os.environ['PATH']}"
         found = commands()
-        R.expect(len(found) >= 28, f"{len(found)} commands in the tables")
+        R.expect(len(found) >= 38, f"{len(found)} commands in the tables")
         for command in found:
             code, out = R.run(["bash", "-c", f"cd {shlex.quote(str(folder))} && {command}"], PATH=path)
             if code != 0:
