@@ -42,6 +42,7 @@ static enum un_status compare_task(struct task_run *r) {
     UN_TRY(compare_task_outputs(r));
     UN_TRY(compare_task_gradients(r));
     UN_TRY(compare_zero_shot(r));
+    UN_TRY(compare_task_init(r));
     return compare_task_training(r);
 }
 

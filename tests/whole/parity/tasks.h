@@ -61,6 +61,8 @@ enum un_status compare_task_outputs(struct task_run *r);
 /* Scores of the pairs before the first update (itm_rank). */
 enum un_status compare_zero_shot(struct task_run *r);
 enum un_status compare_task_gradients(struct task_run *r);
+/* What it starts from when it is made out of a pretrained network. */
+enum un_status compare_task_init(struct task_run *r);
 /* Three updates. Leaves other parameters behind. */
 enum un_status compare_task_training(struct task_run *r);
 
