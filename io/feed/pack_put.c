@@ -50,31 +50,31 @@ static enum un_status put_words(struct un_batch *b, const struct un_item *it) {
 }
 
 /* One image of a sequence; its regions come at `at` among those of the micro-batch. */
-struct view {
+struct seen {
     int64_t image, regions, at;
     float *box;
 };
 
 /* Reads f16 rows into the scratch and widens them into the f32 micro-batch. */
 static enum un_status put_widened(struct un_packer *packer, struct un_batch *b, const struct un_item *it,
-                                  const struct view *view) {
-    int64_t count = view->regions * packer->caps.img_dim;
+                                  const struct seen *seen) {
+    int64_t count = seen->regions * packer->caps.img_dim;
     float *feature = (float *)b->feature + b->fresh * packer->caps.img_dim;
-    UN_TRY(un_dataset_read_image(it->d, view->image, packer->half, view->box));
+    UN_TRY(un_dataset_read_image(it->d, seen->image, packer->half, seen->box));
     for (int64_t i = 0; i < count; ++i) feature[i] = un_half_to(packer->half[i]);
     return UN_OK;
 }
 
 /* Features and boxes; the features are new rows. */
 static enum un_status put_features(struct un_packer *packer, struct un_batch *b, const struct un_item *it,
-                                   const struct view *view) {
+                                   const struct seen *seen) {
     int64_t row_bytes = packer->caps.img_dim * un_type_bytes(packer->caps.feature_type);
     if (un_dataset_info(it->d)->feature_type != packer->caps.feature_type)
-        UN_TRY(put_widened(packer, b, it, view));
+        UN_TRY(put_widened(packer, b, it, seen));
     else
-        UN_TRY(un_dataset_read_image(it->d, view->image, (unsigned char *)b->feature + b->fresh * row_bytes,
-                                     view->box));
-    b->fresh += view->regions;
+        UN_TRY(un_dataset_read_image(it->d, seen->image, (unsigned char *)b->feature + b->fresh * row_bytes,
+                                     seen->box));
+    b->fresh += seen->regions;
     return UN_OK;
 }
 
@@ -97,23 +97,23 @@ static int32_t place_of(const struct un_packer *packer, const struct un_batch *b
 /* With a store: rows of an image that is there, or will be when the micro-batch is used, are left out. The
  * rows of a guest are those of its regions. */
 static enum un_status put_stored(struct un_packer *packer, struct un_batch *b, const struct un_item *it,
-                                 const struct view *view) {
+                                 const struct seen *seen) {
     const struct un_resident *resident = packer->resident;
     bool there;
-    int32_t place = place_of(packer, b, it, view->image, &there);
+    int32_t place = place_of(packer, b, it, seen->image, &there);
     int32_t row =
-        place >= 0 ? un_resident_row(resident, place) : (int32_t)(un_resident_rows(resident) + view->at);
-    for (int64_t i = 0; i < view->regions; ++i) b->feature_row[view->at + i] = row + (int32_t)i;
-    if (there) return un_dataset_read_image(it->d, view->image, NULL, view->box);
+        place >= 0 ? un_resident_row(resident, place) : (int32_t)(un_resident_rows(resident) + seen->at);
+    for (int64_t i = 0; i < seen->regions; ++i) b->feature_row[seen->at + i] = row + (int32_t)i;
+    if (there) return un_dataset_read_image(it->d, seen->image, NULL, seen->box);
     if (place >= 0) b->stored.image[b->stored.n++] = place;
-    for (int64_t i = 0; i < view->regions; ++i) b->fresh_row[b->fresh + i] = row + (int32_t)i;
-    return put_features(packer, b, it, view);
+    for (int64_t i = 0; i < seen->regions; ++i) b->fresh_row[b->fresh + i] = row + (int32_t)i;
+    return put_features(packer, b, it, seen);
 }
 
 static enum un_status put_image(struct un_packer *packer, struct un_batch *b, const struct un_item *it,
-                                const struct view *view, uint8_t type) {
-    UN_TRY(packer->resident ? put_stored(packer, b, it, view) : put_features(packer, b, it, view));
-    for (int64_t i = view->at; i < view->at + view->regions; ++i) {
+                                const struct seen *seen, uint8_t type) {
+    UN_TRY(packer->resident ? put_stored(packer, b, it, seen) : put_features(packer, b, it, seen));
+    for (int64_t i = seen->at; i < seen->at + seen->regions; ++i) {
         b->region_row[i] = (int32_t)(b->tokens + it->words + i - b->regions);
         if (b->region_type) b->region_type[i] = type;
     }
@@ -122,13 +122,13 @@ static enum un_status put_image(struct un_packer *packer, struct un_batch *b, co
 
 static enum un_status put_regions(struct un_packer *packer, struct un_batch *b, const struct un_item *it) {
     const struct un_sequence *s = it->sequence;
-    struct view view = {.at = b->regions};
+    struct seen seen = {.at = b->regions};
     for (int i = 0; i < s->n_images; ++i) {
-        view.image = s->image[i];
-        view.regions = un_dataset_image_regions(it->d, view.image);
-        view.box = b->box + view.at * UN_BOX_WIDTH;
-        UN_TRY(put_image(packer, b, it, &view, s->region_type[i]));
-        view.at += view.regions;
+        seen.image = s->image[i];
+        seen.regions = un_dataset_image_regions(it->d, seen.image);
+        seen.box = b->box + seen.at * UN_BOX_WIDTH;
+        UN_TRY(put_image(packer, b, it, &seen, s->region_type[i]));
+        seen.at += seen.regions;
     }
     return UN_OK;
 }
