@@ -2,6 +2,8 @@
  * collectives. */
 #include "launch/job/job.h"
 
+#include "io/feed/sequence.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -33,6 +35,10 @@ static enum un_status check_backend(const struct un_run_config *c, const struct 
         comm->size > 1 ? "s" : "");
 }
 
+static int64_t larger(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
 static enum un_status open_split(struct un_job *job, struct un_split *split, const struct un_list *list,
                                  bool valid) {
     struct un_run_config *c = &job->config;
@@ -47,6 +53,8 @@ static enum un_status open_split(struct un_job *job, struct un_split *split, con
     if (split->n == 0) return UN_OK;
     struct un_plan_keys plan = un_run_config_plan(c);
     plan.evaluate = valid && job->evaluates;
+    if (plan.evaluate && (job->dims.heads & un_objective_bit(UN_VCR))) /* a question is judged as a whole */
+        plan.tokens_per_lane = larger(plan.tokens_per_lane, UN_MAX_GROUP * UN_MAX_SAMPLE_TOKENS);
     return un_plan_open(&split->plan, split->sets, split->keys, split->n, &plan, valid);
 }
 
@@ -63,6 +71,24 @@ static enum un_status settle(struct un_job *job, const char *key, int64_t *size,
     snprintf(value, sizeof value, "%lld", (long long)data);
     snprintf(why, sizeof why, "from data set %s", name);
     return un_config_note(job->config.document, key, value, why);
+}
+
+/* What sequences of several parts need of the network. */
+static enum un_status settle_sequences(const struct un_job *job, const struct un_plan *plan) {
+    const struct un_dims *d = &job->dims;
+    const char *list = un_plan_is_valid(plan) ? "data.valid" : "data.train";
+    struct un_plan_extent extent = un_plan_extent(plan);
+    if (extent.most_words > d->max_position_embeddings)
+        return un_fail(
+            UN_USAGE,
+            "%s: a sequence of %lld words is longer than model.max_position_embeddings = %lld; lower "
+            "data.max_txt_len",
+            list, (long long)extent.most_words, (long long)d->max_position_embeddings);
+    if (d->type_vocab_size > 2 && un_plan_types(plan) > d->type_vocab_size)
+        return un_fail(UN_USAGE,
+                       "%s: its words and regions have %d token types, model.type_vocab_size is %lld", list,
+                       un_plan_types(plan), (long long)d->type_vocab_size);
+    return UN_OK;
 }
 
 static enum un_status settle_split(struct un_job *job, const struct un_split *split) {
@@ -86,11 +112,7 @@ static enum un_status settle_split(struct un_job *job, const struct un_split *sp
             return un_fail(UN_DATA, "data set %s: features are %s, those of the first data set are not", name,
                            info->feature_type == UN_F16 ? "f16" : "f32");
     }
-    return UN_OK;
-}
-
-static int64_t larger(int64_t a, int64_t b) {
-    return a > b ? a : b;
+    return split->plan ? settle_sequences(job, split->plan) : UN_OK;
 }
 
 void un_job_caps(const struct un_job *job, int64_t tokens, struct un_batch_caps *c) {
@@ -98,6 +120,7 @@ void un_job_caps(const struct un_job *job, int64_t tokens, struct un_batch_caps 
     un_pack_caps_of(job->train.plan, tokens, d->img_dim, d->img_label_dim, c);
     if (!job->valid.plan) return;
     struct un_batch_caps v;
+    tokens = larger(tokens, un_plan_keys(job->valid.plan)->tokens_per_lane);
     un_pack_caps_of(job->valid.plan, tokens, d->img_dim, d->img_label_dim, &v);
     c->tokens = larger(c->tokens, v.tokens);
     c->samples = larger(c->samples, v.samples);
@@ -106,6 +129,8 @@ void un_job_caps(const struct un_job *job, int64_t tokens, struct un_batch_caps 
     c->plan = larger(c->plan, v.plan);
     c->soft_labels = c->soft_labels || v.soft_labels;
     c->tasks |= v.tasks;
+    c->num_labels = larger(c->num_labels, v.num_labels);
+    c->typed = c->typed || v.typed;
 }
 
 enum un_status un_job_configure(struct un_job *job, const char *path, const char *const *overrides, int n) {

@@ -97,7 +97,7 @@ enum { FIT_STEP = 64 }; /* tokens_per_lane is looked for in steps of this */
 
 enum un_status un_job_fitting_tokens(const struct un_job *job, size_t room, int64_t *tokens) {
     struct un_plan_extent extent = un_plan_extent(job->train.plan);
-    int64_t least = (extent.most_words + extent.most_regions + FIT_STEP - 1) / FIT_STEP;
+    int64_t least = (extent.most_sample + FIT_STEP - 1) / FIT_STEP;
     int64_t low = least - 1, high = job->config.train.tokens_per_lane / FIT_STEP + 1; /* fits; does not */
     while (high - low > 1) {
         int64_t middle = low + (high - low) / 2;

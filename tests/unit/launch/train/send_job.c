@@ -101,7 +101,9 @@ void send_steps(struct un_job *job, const struct send_how *how, struct send_resu
         r->loss[at] = un_stats_loss(total, job->weight, job->summed, job->config.train.itm_ot_lambda);
         if (job->step != how->validate) continue;
         world_check(un_exchange_settle(&job->exchange));
-        world_check(un_validate_run(job, total));
+        struct un_predictions predictions;
+        world_check(un_validate_run(job, total, &predictions));
+        un_predictions_free(&predictions);
         r->valid = un_stats_loss(total, job->weight, job->summed, job->config.train.itm_ot_lambda);
     }
     world_check(un_exchange_settle(&job->exchange));
