@@ -8,6 +8,7 @@ static void add_rows(struct un_stats *stats, const struct un_batch *batch, const
     int64_t units = un_dims_units(dims, (enum un_objective)t);
     for (int64_t i = 0; i < rows->n; ++i) {
         if (un_rows_is_filler(rows, i)) continue;
+        if (un_objectives[t].units == UN_UNITS_NEGATIVES) units = rows->start[i + 1] - rows->start[i] - 1;
         struct un_tally *tally = &stats->by[t][rows->dataset[i]];
         tally->loss += h->row_loss[t][i];
         tally->hits += h->hit[t] ? h->hit[t][i] : 0;
