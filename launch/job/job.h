@@ -47,6 +47,8 @@ struct un_next_step {
     enum un_status trouble;    /* of this rank */
 };
 
+struct un_mine; /* launch/train/mine.h */
+
 struct un_job {
     struct un_comm *comm; /* borrowed */
     struct un_run_config config;
@@ -87,7 +89,8 @@ struct un_job {
     double *words;                /* [ranks] of a step that was skipped */
     struct un_lane_state *states; /* [lanes] */
     struct un_loader *loader;
-    int64_t step; /* updates done */
+    struct un_mine *mine; /* of hard negatives, while a step is run; NULL: none. Owner: who runs the steps */
+    int64_t step;         /* updates done */
 };
 
 /* First: empties *job and reads the configuration, so that the watchdog knows its time. */

@@ -2,6 +2,7 @@
 #include "launch/train/bench.h"
 
 #include "launch/job/sizes.h"
+#include "launch/train/mine.h"
 #include "launch/train/step.h"
 #include "runtime/clock.h"
 
@@ -160,10 +161,12 @@ enum un_status un_bench_run(struct un_job *job, int64_t steps, FILE *out) {
     if (!rates) return un_error_get()->status;
     UN_TRY_GOTO(yardstick_open(job, &y), out);
     un_job_lower(job);
+    UN_TRY_GOTO(un_mine_open(&job->mine, job), out);
     UN_TRY_GOTO(un_job_start_loader(job), out);
     UN_TRY_GOTO(timed_steps(job, steps, &y, &sums, rates, out), out);
     if (job->comm->rank == 0) report(job, steps, &y, &sums, median(rates, steps), out);
 out:
+    un_mine_close(&job->mine);
     yardstick_close(job, &y);
     un_free(rates);
     return status;

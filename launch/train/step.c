@@ -2,6 +2,7 @@
 #include "launch/train/step.h"
 
 #include "launch/process/signals.h"
+#include "launch/train/mine.h"
 #include "model/net/replay.h"
 #include "runtime/clock.h"
 
@@ -39,11 +40,22 @@ static void lap(struct laps *laps, const struct un_job *job, enum un_phase phase
     laps->comm.waited = comm.waited;
 }
 
+/* A lane whose negatives are mined: nothing is packed yet, but how much it will be is known. */
+static enum un_status load_mined(struct un_job *job, const struct un_loaded *held,
+                                 int64_t counts[UN_COUNTS]) {
+    int64_t tokens;
+    UN_TRY(un_mine_tokens(job->mine, held, &tokens));
+    counts[UN_ITM_HARD] += held->n_samples;
+    counts[UN_COUNT_TOKENS] += tokens;
+    return UN_OK;
+}
+
 static enum un_status load(struct un_job *job, int64_t counts[UN_COUNTS]) {
     for (int64_t i = 0; i < lane_count(job); ++i) {
         UN_TRY(un_loader_next(job->loader, &job->held[i]));
         for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) counts[t] += job->held[i].batch->rows[t].n;
         counts[UN_COUNT_TOKENS] += job->held[i].batch->tokens;
+        if (job->mine) UN_TRY(load_mined(job, &job->held[i], counts));
     }
     return UN_OK;
 }
@@ -52,7 +64,7 @@ static enum un_status load(struct un_job *job, int64_t counts[UN_COUNTS]) {
  * is for errors only. */
 static enum un_status send_first(struct un_job *job) {
     UN_TRY(un_send_settle(&job->sender));
-    un_send_ahead(&job->sender, job->held[0].batch);
+    if (!job->mine) un_send_ahead(&job->sender, job->held[0].batch);
     return UN_OK;
 }
 
@@ -119,9 +131,10 @@ static void add_work(struct un_work *work, const struct un_batch *b) {
 
 /* The outputs of a lane have arrived: its sums, its new state, its slot back to the loader. */
 static enum un_status finish_lane(struct un_job *job, struct un_loaded *held, int64_t i) {
+    const struct un_batch *batch = job->mine ? un_mine_last(job->mine, i) : held->batch;
     UN_TRY(job->device->mem->event_wait(job->events[i % 2]));
     job->lane_stats[i] = (struct un_stats){0};
-    un_stats_add(&job->lane_stats[i], held->batch, &job->outputs[i % 2], &job->dims);
+    un_stats_add(&job->lane_stats[i], batch, &job->outputs[i % 2], &job->dims);
     job->states[held->lane] = *held->after;
     un_loader_release(job->loader, held);
     return UN_OK;
@@ -167,14 +180,18 @@ static void check_losses(struct un_job *job, const struct un_outputs *out, const
 }
 
 /* Forward and backward of lane i into a fresh gradient buffer; its outputs start on their way to the host. */
-static enum un_status start_lane(struct un_job *job, const int64_t counts[UN_COUNTS], int64_t i) {
+static enum un_status start_lane(struct un_job *job, const int64_t counts[UN_COUNTS], int64_t i,
+                                 struct un_work *work) {
     struct un_device *d = job->device;
     struct un_batch *host = (struct un_batch *)(uintptr_t)job->held[i].batch, batch;
+    struct un_pass_hooks hooks = {.need = await_params, .context = job};
     UN_ASSERT(job->top < job->n_grads);
     float *grads = job->grads[job->top++];
+    if (job->mine) UN_TRY(un_mine_group(job->mine, &job->held[i], i, &hooks, &host));
+    add_work(work, host);
     set_scales(job, counts, host);
     un_send_take(&job->sender, host, &batch);
-    if (i + 1 < lane_count(job)) un_send_ahead(&job->sender, job->held[i + 1].batch);
+    if (i + 1 < lane_count(job) && !job->mine) un_send_ahead(&job->sender, job->held[i + 1].batch);
     struct un_outputs out;
     UN_TRY(run_pass(job, &batch, grads, i + 1 == lane_count(job), &out));
     check_losses(job, &out, &batch);
@@ -196,8 +213,7 @@ static enum un_status compute(struct un_job *job, const int64_t counts[UN_COUNTS
     un_exchange_begin(&job->exchange);
     un_optim_word_begin(&job->optim, job->device, job->queue);
     for (int64_t i = 0; i < n; ++i) {
-        add_work(work, job->held[i].batch);
-        UN_TRY(start_lane(job, counts, i));
+        UN_TRY(start_lane(job, counts, i, work));
         for (int64_t k = i + 1; k % 2 == 0 && i + 1 < n; k /= 2, --job->top)
             job->device->ops->add(job->queue, job->grads[job->top - 2], job->grads[job->top - 1], total);
         if (i > 0) UN_TRY(finish_lane(job, &job->held[i - 1], i - 1));

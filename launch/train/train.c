@@ -8,6 +8,7 @@
 #include "launch/job/part.h"
 #include "launch/job/sizes.h"
 #include "launch/process/signals.h"
+#include "launch/train/mine.h"
 #include "launch/train/saver.h"
 #include "launch/train/step.h"
 #include "launch/train/validate.h"
@@ -313,6 +314,7 @@ static enum un_status start(struct run *r, const char *resume) {
     UN_TRY(resume_from(r, resume));
     un_job_lower(r->job);
     enum un_status status = open_log(r);
+    if (status == UN_OK) status = un_mine_open(&r->job->mine, r->job);
     if (status == UN_OK) status = un_job_start_loader(r->job);
     UN_TRY(agree(r, status));
     say_start(r);
@@ -339,6 +341,7 @@ enum un_status un_train_run(struct un_job *job, const char *resume, bool quiet) 
         status = loop(&r);
 out:
     un_progress_close(&r.progress);
+    un_mine_close(&job->mine);
     if (status == UN_OK && leads(&r)) finish(&r);
     un_metrics_close(r.metrics);
     bool together = status == UN_OK || un_comm_agreed(job->comm);
