@@ -54,7 +54,7 @@ static enum un_status compare(const char *path, const struct un_manifest *m, con
         return un_fail(
             UN_USAGE,
             "%s: saved with other data or another plan (digest %016" PRIx64 ", this run's is %016" PRIx64
-            "): the files of data.train, their mix, tokens_per_lane, mixing or a probability changed",
+            "): the files of data.train, their mix, tokens_per_lane, mixing, mask or a probability changed",
             path, m->plan_digest, c->plan_digest);
     return UN_OK;
 }

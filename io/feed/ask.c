@@ -27,6 +27,25 @@ static void ask_words(struct un_packer *packer, struct un_batch *b, const struct
     }
 }
 
+static void mask_words(struct un_packer *packer, struct un_batch *b, const struct un_item *it) {
+    struct un_mask_rng rng = it->rng;
+    int64_t at = 1;
+    for (int p = 0; p < it->sequence->n_parts; ++p) {
+        int64_t n = un_sequence_part_words(it->d, it->sequence, p);
+        rng.first = (uint32_t)at - 1;
+        un_mask_other_words(&rng, un_plan_keys(packer->plan)->mlm_prob, &un_dataset_info(it->d)->vocab,
+                            b->word_id + b->words + at, n);
+        at += n + 1;
+    }
+}
+
+static void mask_regions(struct un_packer *packer, struct un_batch *b, const struct un_item *it) {
+    uint8_t *masked = b->masked + b->regions;
+    un_mask_other_regions(&it->rng, un_plan_keys(packer->plan)->mrm_prob, masked, it->regions);
+    for (int64_t i = 0; i < it->regions; ++i)
+        if (masked[i]) b->masked_region[b->masked_count++] = (int32_t)(b->regions + i);
+}
+
 /* A number that orders as the f16 value does; -0 as 0. */
 static int half_order(uint16_t half) {
     int magnitude = half & 0x7FFF;
@@ -121,9 +140,15 @@ static enum un_status ask_pair(struct un_packer *packer, struct un_batch *b, con
 }
 
 enum un_status un_item_ask(struct un_packer *packer, struct un_batch *b, const struct un_item *it) {
+    bool both = un_plan_keys(packer->plan)->mask == UN_MASK_BOTH;
     switch (un_objectives[it->sample->objective].asks) {
-    case UN_ASKS_WORDS: ask_words(packer, b, it); break;
-    case UN_ASKS_REGIONS: return ask_regions(packer, b, it);
+    case UN_ASKS_WORDS:
+        ask_words(packer, b, it);
+        if (both) mask_regions(packer, b, it);
+        break;
+    case UN_ASKS_REGIONS:
+        if (both) mask_words(packer, b, it);
+        return ask_regions(packer, b, it);
     case UN_ASKS_PAIR: return ask_pair(packer, b, it);
     default: break; /* tasks ask when their group is in its place (ask_task.c) */
     }

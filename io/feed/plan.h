@@ -11,6 +11,8 @@
 #include "io/data/dataset.h"
 
 enum un_mixing { UN_MIXING_SAMPLE, UN_MIXING_BATCH };
+/* Of a sample of mlm, mrfr, mrc or mrckl: what is asked; or words and regions, of which one side is asked. */
+enum un_masking { UN_MASK_ONE, UN_MASK_BOTH };
 
 enum { UN_MAX_NEGATIVES = 4 };
 
@@ -19,6 +21,7 @@ struct un_plan_keys {
     int64_t lanes, tokens_per_lane;
     int mixing;
     double itm_neg_prob, mlm_prob, mrm_prob;
+    int mask;
     uint64_t seed;
     int64_t samples_per_lane; /* most samples of a micro-batch; 0: as many as its tokens allow */
     int64_t negatives;        /* of itm_rank: so many other images, and so many other texts */

@@ -72,6 +72,7 @@ static void add_keys(XXH3_state_t *state, const struct un_plan_keys *k) {
     add_f64(state, k->mlm_prob);
     add_f64(state, k->mrm_prob);
     if (k->samples_per_lane > 0) add_i64(state, k->samples_per_lane);
+    if (k->mask == UN_MASK_BOTH) add_text(state, "mask: both"); /* no number that another key could be */
 }
 
 /* Keys that only some tasks ask. */

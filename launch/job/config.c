@@ -107,6 +107,7 @@ struct un_plan_keys un_run_config_plan(const struct un_run_config *c) {
         .itm_neg_prob = c->train.itm_neg_prob,
         .mlm_prob = c->train.mlm_prob,
         .mrm_prob = c->train.mrm_prob,
+        .mask = c->train.mask,
         .samples_per_lane = c->train.samples_per_lane,
         .negatives = c->train.negatives,
         .hard_ratio = c->train.hard_ratio,

@@ -2,6 +2,7 @@
 #include "runtime/config/keys.h"
 
 static const char *const mixing_names[] = {"sample", "batch", NULL};
+static const char *const mask_names[] = {"one", "both", NULL};
 static const char *const precision_names[] = {"auto", "fp32", "tf32", "bf16", NULL};
 
 static const struct un_key run_keys[] = {
@@ -41,6 +42,9 @@ static const struct un_key train_keys[] = {
     UN_KEY_FLOAT(un_train_keys, mrm_prob, "0.15", 0, 1, "probability",
                  "of a region to be masked (mrfr, mrc, mrckl)"),
     UN_KEY_FLOAT(un_train_keys, mlm_prob, "0.15", 0, 1, "probability", "of a word to be masked (mlm)"),
+    UN_KEY_CHOICE(un_train_keys, mask, "one", mask_names,
+                  "of words and regions the side that is asked, or also the other one, by its probability "
+                  "(joint masking)"),
     UN_KEY_INT(un_train_keys, max_skipped, "10", 1, 1e9, "steps",
                "updates skipped in a row (a loss or the gradient not finite) before the run ends"),
     UN_KEY_BOOL(un_train_keys, re_mean, "false",

@@ -14,7 +14,7 @@ struct un_run_keys {
 };
 struct un_train_keys {
     int64_t steps, lanes, tokens_per_lane;
-    int mixing, precision;
+    int mixing, precision, mask;
     bool exact, graph;
     double itm_neg_prob, itm_ot_lambda, mrm_prob, mlm_prob;
     int64_t max_skipped;                      /* steps in a row with a loss that is not finite */

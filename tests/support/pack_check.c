@@ -46,6 +46,11 @@ struct walk {
     struct un_mask_rng rng;
 };
 
+static bool asks_regions(const struct walk *w) {
+    enum un_objective t = w->sample->objective;
+    return t == UN_MRFR || t == UN_MRC || t == UN_MRCKL;
+}
+
 static void check_words(const struct pack_rig *rig, struct walk *w) {
     const struct un_batch *b = &rig->batch;
     const struct un_vocab vocab = {
@@ -58,6 +63,8 @@ static void check_words(const struct pack_rig *rig, struct walk *w) {
     for (int64_t i = 0; i < n; ++i) target[i] = -1;
     if (w->sample->objective == UN_MLM)
         un_mask_words(&w->rng, un_plan_keys(rig->plan)->mlm_prob, &vocab, id + 1, target, n);
+    if (asks_regions(w) && un_plan_keys(rig->plan)->mask == UN_MASK_BOTH)
+        un_mask_other_words(&w->rng, un_plan_keys(rig->plan)->mlm_prob, &vocab, id + 1, n);
     assert_memory_equal(b->word_id + w->word, id, (size_t)w->words * sizeof *id);
     for (int64_t i = 0; i < w->words; ++i) {
         assert_int_equal(b->word_pos[w->word + i], i);
@@ -108,15 +115,18 @@ static void check_masked(const struct pack_rig *rig, struct walk *w) {
     enum un_objective t = w->sample->objective;
     uint8_t masked[1024] = {0};
     int here = 0;
-    bool asked = t == UN_MRFR || t == UN_MRC || t == UN_MRCKL;
+    bool asked = asks_regions(w), both = un_plan_keys(rig->plan)->mask == UN_MASK_BOTH;
     if (asked) un_mask_regions(&w->rng, un_plan_keys(rig->plan)->mrm_prob, masked, w->regions);
+    if (t == UN_MLM && both)
+        un_mask_other_regions(&w->rng, un_plan_keys(rig->plan)->mrm_prob, masked, w->regions);
     assert_memory_equal(b->masked + w->region, masked, (size_t)w->regions);
     for (int64_t i = 0; i < w->regions; ++i) {
         if (!masked[i]) continue;
+        assert_int_equal(b->masked_region[w->masked++], w->region + i);
+        if (!asked) continue;
         int64_t k = w->rows[t]++;
         ++here;
         assert_true(k < b->rows[t].n);
-        assert_int_equal(b->masked_region[w->masked++], w->region + i);
         assert_int_equal(b->rows[t].row[k], w->token + w->words + i);
         assert_int_equal(b->rows[t].region[k], w->region + i);
         assert_int_equal(b->rows[t].dataset[k], w->sample->dataset);

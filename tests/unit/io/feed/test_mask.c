@@ -145,6 +145,32 @@ static void regions_are_masked_at_the_rate(void **state) {
     }
 }
 
+/* Of the side that is not asked maybe none, at the same rate and by the same rule. */
+static void other_side_is_masked_at_the_rate(void **state) {
+    (void)state;
+    int32_t words[7];
+    uint8_t masked[7];
+    double by_word = 0, by_mask = 0, by_region = 0, none = 0;
+    for (int64_t round = 0; round < ROUNDS; ++round) {
+        struct un_mask_rng rng = rng_of(round);
+        int here = 0;
+        fill(words, 7, 555);
+        un_mask_other_words(&rng, 0.15, &vocab, words, 7);
+        un_mask_other_regions(&rng, 0.15, masked, 7);
+        for (int i = 0; i < 7; ++i) {
+            by_word += words[i] != 555;
+            by_mask += words[i] == vocab.mask_id;
+            here += masked[i];
+        }
+        by_region += here;
+        none += here == 0;
+    }
+    assert_share(by_region, 7.0 * ROUNDS, 0.15);
+    assert_share(none, ROUNDS, pow(0.85, 7));
+    assert_share(by_mask, 7.0 * ROUNDS, 0.15 * 0.8);
+    assert_share(by_word - by_mask, 7.0 * ROUNDS, 0.15 * 0.1 * 893 / 894);
+}
+
 static uint64_t mask_bits(struct un_mask_rng rng) {
     uint8_t masked[64];
     uint64_t bits = 0;
@@ -170,6 +196,17 @@ static void masks_are_functions_of_all_counters(void **state) {
     }
 }
 
+/* What is asked says nothing about what else is masked. */
+static void other_side_has_its_own_numbers(void **state) {
+    (void)state;
+    const struct un_mask_rng rng = rng_of(1234);
+    uint8_t masked[64];
+    uint64_t bits = 0;
+    un_mask_other_regions(&rng, 0.5, masked, 64);
+    for (int i = 0; i < 64; ++i) bits |= (uint64_t)masked[i] << i;
+    assert_in_range(__builtin_popcountll(mask_bits(rng) ^ bits), 12, 52);
+}
+
 /* A longer text agrees with a shorter one on their common words: numbers are counted, not consumed. */
 static void empty_and_prefix(void **state) {
     (void)state;
@@ -191,6 +228,8 @@ int main(void) {
                                        cmocka_unit_test(random_words_cover_the_range),
                                        cmocka_unit_test(regions_are_masked_at_the_rate),
                                        cmocka_unit_test(masks_are_functions_of_all_counters),
+                                       cmocka_unit_test(other_side_is_masked_at_the_rate),
+                                       cmocka_unit_test(other_side_has_its_own_numbers),
                                        cmocka_unit_test(empty_and_prefix)};
     return cmocka_run_group_tests_name("mask", tests, NULL, NULL);
 }

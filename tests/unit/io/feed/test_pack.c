@@ -84,6 +84,7 @@ static void every_field_at_random_sizes(void **state) {
         how.mixing = round % 2 ? UN_MIXING_BATCH : UN_MIXING_SAMPLE;
         how.mlm_prob = how.mrm_prob = round % 4 == 3 ? 1 : 0.15;
         how.tokens_per_lane = round % 5 == 0 ? 400 : 70;
+        how.mask = round % 3 == 1 ? UN_MASK_BOTH : UN_MASK_ONE;
         pack_rig_open(&rig, two, 2, &how, false);
         assert_true(rig.caps.feature_type == (round % 3 < 2 ? UN_F32 : UN_F16));
         pack_and_check(&rig, 12, UN_RNG_MASK, &met);

@@ -175,6 +175,8 @@ static void digest_covers_what_makes_the_plan(void **unused) {
     all[n++] = digest_of(&base, (k = how, k.itm_neg_prob = 0.25, &k));
     all[n++] = digest_of(&base, (k = how, k.mlm_prob = 0.25, &k));
     all[n++] = digest_of(&base, (k = how, k.mrm_prob = 0.25, &k));
+    all[n++] = digest_of(&base, (k = how, k.samples_per_lane = 1, &k));
+    all[n++] = digest_of(&base, (k = how, k.mask = UN_MASK_BOTH, &k));
     struct world_spec s = base;
     all[n++] = digest_of((s = base, s.mix[UN_MLM] = 2, &s), &how);
     all[n++] = digest_of((s = base, s.mix[UN_MRFR] = 1, &s), &how);
