@@ -15,7 +15,7 @@ quick=0
 export build=${UNITER_BUILD:-build} configs=configs/ablation
 data=${DATA:-data/ablation} images=4000 out=${OUT:-runs/ablation}
 pretrain_steps=3600 task_steps=1000
-rows="none mlm mlm_itm mrfr mrc mrckl mrm wra sinkhorn batch"
+rows="none mlm mlm_itm mrfr mrc mrckl mrm wra sinkhorn batch both"
 tasks="vqa ve nlvr2 vcr re re_plus retrieval"
 seeds=${SEEDS:-1 2 3}
 if [ $quick = 1 ]; then
@@ -39,6 +39,7 @@ title() {
         wra) echo "MLM + ITM + MRFR + MRC-kl + WRA (IPOT)" ;;
         sinkhorn) echo "the same, WRA by Sinkhorn" ;;
         batch) echo "the same, one objective a step" ;;
+        both) echo "the same, joint masking" ;;
         *) return 1 ;;
     esac
 }
@@ -57,6 +58,7 @@ settings() {
     case $1 in
         sinkhorn) echo wra.solver=sinkhorn ;;
         batch) echo train.mixing=batch ;;
+        both) echo train.mask=both ;;
     esac
 }
 
