@@ -4,6 +4,7 @@
 #include "tests/support/check.h"
 #include "tests/support/draw.h"
 #include "tests/support/net.h"
+#include "tests/unit/model/net/fill_send.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -74,66 +75,6 @@ static void run(struct bench *b) {
     check(net_fetch(&b->net, b->grads, b->net.grads, b->net.table->total));
 }
 
-static void poison(int32_t *list, int64_t n, int64_t cap) {
-    for (int64_t i = n; list && i < cap; ++i) list[i] = 0x7FFFFFF0;
-}
-
-/* Behind the real entries stands what would end in a crash or in other numbers. */
-static void poison_tails(struct un_batch *b, const struct un_batch_caps *caps) {
-    poison(b->start, b->samples + 1, caps->samples + 1);
-    poison(b->word_id, b->words, caps->words);
-    poison(b->word_pos, b->words, caps->words);
-    poison(b->word_row, b->words, caps->words);
-    poison(b->region_row, b->regions, caps->regions);
-    poison(b->feature_row, b->regions, caps->regions);
-    poison(b->fresh_row, b->fresh, caps->regions);
-    poison(b->rows[UN_MRFR].stored, b->rows[UN_MRFR].n, caps->regions);
-    poison(b->masked_region, b->masked_count, caps->regions);
-    poison(b->by_word_id, b->by_word.count, caps->words);
-    poison(b->by_word_start, b->by_word.count + 1, caps->words + 1);
-    poison(b->by_position_id, b->by_position.count, caps->words);
-    poison(b->by_position_start, b->by_position.count + 1, caps->words + 1);
-    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
-        struct un_rows *rows = &b->rows[t];
-        int64_t cap = un_batch_row_cap(caps, (enum un_objective)t);
-        poison(rows->row, rows->n, cap);
-        poison(rows->target, rows->n, cap);
-        poison(rows->region, rows->n, cap);
-    }
-    int64_t pairs = b->rows[UN_ITM].n;
-    poison(b->pair_first, pairs, caps->samples);
-    poison(b->pair_words, pairs, caps->samples);
-    poison(b->pair_regions, pairs, caps->samples);
-    poison(b->plan_start, pairs + 1, caps->samples + 1);
-    for (int64_t i = pairs; i < caps->samples; ++i) b->ot_coef[i] = NAN;
-    memset(b->masked + b->regions, 7, (size_t)(caps->regions - b->regions));
-    memset(b->box + b->regions * UN_BOX_WIDTH, 0xFF,
-           (size_t)((caps->regions - b->regions) * UN_BOX_WIDTH) * 4);
-    int64_t soft = b->rows[UN_MRCKL].n * caps->img_label_dim;
-    memset((float *)b->rows[UN_MRCKL].soft + soft, 0xFF,
-           (size_t)(caps->regions * caps->img_label_dim - soft) * 4);
-}
-
-/* Fills the batch and sends its spans, and nothing else, to a block that was poisoned. */
-static void fill_and_send(struct bench *b, struct un_batch *padded) {
-    const struct un_batch *host = &b->batch.host;
-    void *poison = un_alloc(host->block_bytes, 1, "poison");
-    assert_non_null(poison);
-    memset(poison, 0xFF, host->block_bytes);
-    b->net.device->mem->copy_in(b->net.q, b->batch.block, poison, host->block_bytes);
-    assert_int_equal(b->net.device->mem->queue_wait(b->net.q), UN_OK);
-    un_free(poison);
-    poison_tails(&b->batch.host, &b->caps);
-    un_batch_fill(padded, host, &b->caps);
-    for (int part = 0; part < UN_SPAN_COUNT; ++part) {
-        struct un_batch_span span = un_batch_span((enum un_batch_part)part, padded, host, &b->caps);
-        assert_true(span.begin + span.bytes <= host->block_bytes);
-        b->net.device->mem->copy_in(b->net.q, (char *)b->batch.block + span.begin,
-                                    (const char *)host->block + span.begin, span.bytes);
-    }
-    un_batch_rebase(&b->batch.device, padded, b->batch.block);
-}
-
 static void near_runs(const struct bench *a, const struct bench *b) {
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t)
         for (int64_t i = 0; i < a->batch.host.rows[t].n; ++i) {
@@ -196,14 +137,15 @@ static void fillers_change_nothing(void **state) {
         struct un_batch padded, before;
         open_bench(&filled, room[i], SAMPLES, 0);
         before = filled.batch.host;
-        fill_and_send(&filled, &padded);
+        fill_send(&filled.net, &filled.batch, &filled.caps, &padded);
         assert_memory_equal(&before, &filled.batch.host, sizeof before);
         check_counts(&padded, &filled.batch.host, &filled.caps);
         check_fillers(&padded, &filled.batch.host);
         if (room[i] == 500) assert_true(padded.words - before.words > 0 && padded.rows[UN_ITM].n == 128);
         run(&filled);
         near_runs(&plain, &filled);
-        fill_and_send(&filled, &padded); /* the activations of the first pass are there now */
+        fill_send(&filled.net, &filled.batch, &filled.caps,
+                  &padded); /* the activations of the first pass are there now */
         run(&filled);
         near_runs(&plain, &filled);
         close_bench(&filled);
@@ -257,7 +199,7 @@ static void store_is_the_same(void **state) {
     struct un_batch padded;
     open_bench(&plain, 130, SAMPLES, 0);
     open_bench(&stored, 130, SAMPLES, 1000);
-    fill_and_send(&plain, &padded);
+    fill_send(&plain.net, &plain.batch, &plain.caps, &padded);
     run(&plain);
     struct un_batch *host = &stored.batch.host;
     int64_t f = sizes.img_dim, n = host->regions;
@@ -273,7 +215,7 @@ static void store_is_the_same(void **state) {
     }
     for (int64_t i = 0; i < host->rows[UN_MRFR].n; ++i)
         host->rows[UN_MRFR].stored[i] = host->feature_row[host->rows[UN_MRFR].region[i]];
-    fill_and_send(&stored, &padded);
+    fill_send(&stored.net, &stored.batch, &stored.caps, &padded);
     struct un_batch *d = &stored.batch.device;
     d->store = store;
     d->store_rows = 1000;

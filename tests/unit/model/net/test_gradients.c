@@ -1,5 +1,4 @@
-/* Finite differences of the whole network: all objectives in one micro-batch, dropout on. For every parameter
- * tensor the derivative along its gradient, along a random direction, and by single elements.
+/* Finite differences of the whole network: all objectives of pretraining in one micro-batch, dropout on.
  *
  * The transport plan is a constant of the backward, so its part of the loss is taken from the hidden states
  * with the plan of the undisturbed parameters, in double. */
@@ -7,16 +6,10 @@
 #include "tests/support/check.h"
 #include "tests/support/draw.h"
 #include "tests/support/net.h"
+#include "tests/unit/model/net/differences.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Five-point differences along directions of length 1. Row losses of size 3 carry a rounding of 3e-7, the
- * mean of a few and the distances 1e-6: divided by the step, 5e-5 is allowed for it. Steep directions bend
- * more and feel rounding less, so they get the shorter step. */
-static const double step_flat = 1.0 / 32, step_steep = 1.0 / 128, steep = 0.3;
-static const double tolerance_absolute = 5e-5, tolerance_relative = 1e-3;
 
 static const struct un_dims sizes = {.vocab_size = 23,
                                      .hidden_size = 24,
@@ -110,7 +103,8 @@ static double transport_loss(struct bench *b) {
     return pairs->n ? b->factors.weight[UN_ITM] * b->factors.ot_lambda * loss / (double)pairs->n : 0;
 }
 
-static double loss_at(struct bench *b, const float *values) {
+static double loss_at(void *context, const float *values) {
+    struct bench *b = context;
     struct factors rows = b->factors;
     rows.ot_lambda = 0;
     net_set(&b->net, values);
@@ -118,61 +112,9 @@ static double loss_at(struct bench *b, const float *values) {
     return net_loss(&b->net, &b->batch, &rows) + transport_loss(b);
 }
 
-/* Loss with elements [offset, offset + count) moved by `by` along the direction. */
-static double loss_along(struct bench *b, const float *direction, int64_t offset, int64_t count, double by) {
-    for (int64_t i = 0; i < count; ++i)
-        b->moved[offset + i] = (float)(b->base[offset + i] + by * direction[i]);
-    double loss = loss_at(b, b->moved);
-    memcpy(b->moved + offset, b->base + offset, (size_t)count * sizeof(float));
-    return loss;
-}
-
-static double worst_error; /* of all comparisons, in tolerances; printed at the end */
-
-static void compare_along(struct bench *b, const char *name, const char *what, const float *direction,
-                          int64_t offset, int64_t count) {
-    double want = 0;
-    for (int64_t i = 0; i < count; ++i) want += (double)b->grads[offset + i] * direction[i];
-    double h = fabs(want) < steep ? step_flat : step_steep;
-    double near = loss_along(b, direction, offset, count, h) - loss_along(b, direction, offset, count, -h);
-    double far =
-        loss_along(b, direction, offset, count, 2 * h) - loss_along(b, direction, offset, count, -2 * h);
-    double slope = (8 * near - far) / (12 * h);
-    double allowed = tolerance_absolute + tolerance_relative * fabs(slope);
-    worst_error = fmax(worst_error, fabs(slope - want) / allowed);
-    if (!(fabs(slope - want) <= allowed))
-        fail_msg("%s, %s: gradient gives %.7g, differences %.7g", name, what, want, slope);
-}
-
-static void scale_to_one(float *direction, int64_t count) {
-    double sum = 0;
-    for (int64_t i = 0; i < count; ++i) sum += (double)direction[i] * direction[i];
-    for (int64_t i = 0; i < count; ++i) direction[i] = (float)(direction[i] / sqrt(sum));
-}
-
-static void check_elements(struct bench *b, const struct un_param *p) {
-    int64_t largest = 0;
-    float one = 1;
-    for (int64_t i = 1; i < p->count; ++i)
-        if (fabsf(b->grads[p->offset + i]) > fabsf(b->grads[p->offset + largest])) largest = i;
-    const int64_t elements[] = {largest, 0, p->count / 3, p->count - 1};
-    for (size_t e = 0; e < sizeof elements / sizeof *elements; ++e) {
-        char what[40];
-        snprintf(what, sizeof what, "element %lld", (long long)elements[e]);
-        compare_along(b, p->name, what, &one, p->offset + elements[e], 1);
-    }
-}
-
-static void check_tensor(struct bench *b, const struct un_param *p, uint32_t k) {
-    float *direction = un_alloc((size_t)p->count, sizeof *direction, "direction");
-    for (int64_t i = 0; i < p->count; ++i) direction[i] = draw_signed(23, k, (uint32_t)i);
-    scale_to_one(direction, p->count);
-    compare_along(b, p->name, "random direction", direction, p->offset, p->count);
-    memcpy(direction, b->grads + p->offset, (size_t)p->count * sizeof *direction);
-    scale_to_one(direction, p->count);
-    if (isfinite(direction[0])) compare_along(b, p->name, "its gradient", direction, p->offset, p->count);
-    un_free(direction);
-    check_elements(b, p);
+static struct differences differences_of(struct bench *b) {
+    return (struct differences){
+        .base = b->base, .grads = b->grads, .moved = b->moved, .loss = loss_at, .context = b};
 }
 
 static const struct wish mixed[] = {{UN_MLM, 7, 5, 3},  {UN_MRFR, 5, 6, 2},  {UN_ITM, 6, 4, 0},
@@ -184,15 +126,16 @@ static void every_tensor(void **state) {
     (void)state;
     struct bench b;
     open_bench(&b, mixed, sizeof mixed / sizeof *mixed);
+    struct differences d = differences_of(&b);
     for (int64_t k = 0; k < b.net.table->n; ++k) {
         const struct un_param *p = &b.net.table->list[k];
         double size = 0;
         for (int64_t i = 0; i < p->count; ++i) size += fabs(b.grads[p->offset + i]);
         bool flat = strstr(p->name, "key.bias") != NULL; /* softmax does not see it */
         if (!flat && size == 0) fail_msg("%s got no gradient at all", p->name);
-        check_tensor(&b, p, (uint32_t)k);
+        differences_check(&d, p, (uint32_t)k);
     }
-    print_message("worst difference: %.2f of what is allowed\n", worst_error);
+    print_message("worst difference: %.2f of what is allowed\n", d.worst);
     close_bench(&b);
 }
 
@@ -211,8 +154,9 @@ static void many_rows(void **state) {
         "cls.predictions.bias",           "uniter.embeddings.word_embeddings.weight",
         "feat_regress.net.0.weight",      "uniter.img_embeddings.img_linear.weight",
         "region_classifier.net.3.weight", "uniter.encoder.layer.1.output.dense.weight"};
+    struct differences d = differences_of(&b);
     for (uint32_t i = 0; i < sizeof names / sizeof *names; ++i)
-        check_tensor(&b, &b.net.table->list[un_params_find(b.net.table, names[i])], i);
+        differences_check(&d, &b.net.table->list[un_params_find(b.net.table, names[i])], i);
     close_bench(&b);
 }
 
