@@ -17,6 +17,7 @@ struct un_dims {
     int64_t negatives;       /* of itm_rank and itm_hard, a row */
     un_objective_set heads;  /* objectives whose parameters there are; 0: those of pretraining */
     un_objective_set taught; /* what none of them reaches is never touched; 0: every parameter is */
+    bool mask_both;          /* regions are masked of samples whose words are asked, too */
 };
 
 /* Section `model` as bound: sizes that are 0 come from the preset, vocab_size, img_dim and img_label_dim that

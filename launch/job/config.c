@@ -60,6 +60,7 @@ static enum un_status settle_heads(struct un_run_config *c) {
     /* Of pretraining every parameter is updated always; with tasks, and in their second stage, what nothing
      * reaches is left alone. */
     if (tasks || d->type_vocab_size > 2) d->taught = set;
+    d->mask_both = c->train.mask == UN_MASK_BOTH;
     return UN_OK;
 }
 

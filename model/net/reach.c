@@ -33,7 +33,7 @@ void un_reach_mark(struct un_params *params, const struct un_dims *dims) {
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
         if (!(dims->taught & un_objective_bit((enum un_objective)t))) continue;
         const struct un_objective_facts *facts = &un_objectives[t];
-        masks = masks || facts->asks == UN_ASKS_REGIONS;
+        masks = masks || facts->asks == UN_ASKS_REGIONS || (facts->asks == UN_ASKS_WORDS && dims->mask_both);
         pools = pools || facts->pools;
         for (int64_t i = 0; facts->fast && i < params->n; ++i)
             if (strstr(params->list[i].name, facts->fast)) params->list[i].fast = true;

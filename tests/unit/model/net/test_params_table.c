@@ -86,6 +86,27 @@ static void sizes_must_be_known(void **state) {
     un_error_clear();
 }
 
+/* With MLM alone the row of masked regions is left alone, unless regions are masked beside the words. */
+static void joint_masking_reaches_the_mask(void **state) {
+    (void)state;
+    struct un_dims d = base();
+    d.taught = un_objective_bit(UN_MLM);
+    for (int both = 0; both < 2; ++both) {
+        struct un_params p;
+        d.mask_both = both;
+        assert_int_equal(un_model_params_build(&p, &d), UN_OK);
+        assert_int_equal(find(&p, "uniter.img_embeddings.mask_embedding.weight")->left, !both);
+        un_params_free(&p);
+    }
+    d.taught = un_objective_bit(UN_VQA); /* nothing is masked for a task */
+    d.heads = d.taught;
+    d.num_labels = 5;
+    struct un_params p;
+    assert_int_equal(un_model_params_build(&p, &d), UN_OK);
+    assert_true(find(&p, "uniter.img_embeddings.mask_embedding.weight")->left);
+    un_params_free(&p);
+}
+
 static void same_shape(struct reference *ref, const struct un_param *p) {
     char path[200];
     struct un_h5_data *data;
@@ -126,8 +147,8 @@ static void reference_files(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(names_and_shapes), cmocka_unit_test(glued),
-                                       cmocka_unit_test(sizes_must_be_known),
-                                       cmocka_unit_test(reference_files)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_and_shapes), cmocka_unit_test(glued), cmocka_unit_test(sizes_must_be_known),
+        cmocka_unit_test(joint_masking_reaches_the_mask), cmocka_unit_test(reference_files)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
