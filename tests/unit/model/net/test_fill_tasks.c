@@ -24,6 +24,7 @@ static void check_fillers(const struct un_batch *p, const struct un_batch *host,
         assert_true(un_rows_is_filler(rows, i));
         assert_true(rows->start[i] <= rows->start[i + 1] && rows->start[i + 1] <= rows->members);
         if (rows->target) assert_int_equal(rows->target[i], -1);
+        if (rows->wrong) assert_int_equal(rows->wrong[i], -1);
     }
     for (int64_t m = host->rows[t].members; m < rows->members; ++m) assert_int_equal(rows->row[m], -1);
     for (int s = 0; s < 2 && un_objectives[t].asks == UN_ASKS_TWO; ++s) {
