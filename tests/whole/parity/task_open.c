@@ -3,6 +3,7 @@
 #include "runtime/memory.h"
 #include "tests/whole/parity/tasks.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -103,12 +104,28 @@ static enum un_status pack(struct task_run *r, struct packed *out, const struct 
                              un_objectives[r->objective].task ? &r->rows : NULL, &r->factors);
 }
 
+/* What the file takes. */
+static enum un_status read_index(struct task_run *r) {
+    char path[128];
+    struct un_h5_shape shape;
+    void *index;
+    snprintf(path, sizeof path, "tasks/%s/out/hard_index", r->name);
+    UN_TRY(un_h5_read_all(r->ref->file, path, UN_I32, &shape, &index));
+    r->index = index;
+    r->indices = shape.dims[0];
+    for (int64_t i = 0; i < r->indices; ++i)
+        if (r->index[i] < 1 || r->index[i] >= r->samples.n)
+            return un_fail(UN_DATA, "%s: %s: %d is no candidate", r->ref->name, path, r->index[i]);
+    return UN_OK;
+}
+
 /* Room for the choice among the candidates, who are one row at first. */
 static enum un_status open_hard(struct task_run *r) {
     int64_t n = r->samples.n;
     if (r->hard >= n)
         return un_fail(UN_DATA, "%s: tasks/%s: %lld of %lld candidates", r->ref->name, r->name,
                        (long long)r->hard, (long long)n - 1);
+    UN_TRY(read_index(r));
     UN_TRY(pack(r, &r->all, r->samples.list, n));
     r->taken = un_alloc((size_t)r->hard + 1, sizeof *r->taken, "hard samples");
     r->pick = un_alloc((size_t)r->hard, sizeof *r->pick, "hard samples");
@@ -156,15 +173,29 @@ void task_close(struct task_run *r) {
     packed_close(&r->all);
     reference_samples_free(&r->samples);
     net_close(&r->net);
-    void *const owned[] = {r->target, r->wrong,      r->score, r->taken,
+    void *const owned[] = {r->target, r->wrong,      r->index, r->score, r->taken,
                            r->pick,   r->candidates, r->start, r->host};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; ++i) un_free(owned[i]);
+}
+
+/* Does the file's choice differ from ours only among candidates that are as near to each other as scores may be off? One
+ * of the file's is at most that far from its score there, and the i-th highest there from the i-th highest here. */
+static bool as_good(const struct task_run *r) {
+    double largest = 0;
+    for (int64_t i = 0; i < r->samples.n; ++i) largest = fmax(largest, fabsf(r->candidates[i]));
+    if (r->indices != r->hard) return false;
+    for (int64_t i = 0; i < r->hard; ++i) {
+        double apart = fabsf(r->candidates[r->index[i]] - r->candidates[r->pick[i]]);
+        if (!(apart <= 2 * r->tolerance->score * largest)) return false;
+    }
+    return true;
 }
 
 static enum un_status choose(struct task_run *r) {
     UN_TRY(net_run(&r->net, &r->all, false, false));
     UN_TRY(net_fetch_mat(&r->net, r->candidates, r->net.out.score[r->objective]));
     un_hard_pick(r->pick, r->hard, r->candidates, r->samples.n);
+    if (as_good(r)) memcpy(r->pick, r->index, (size_t)r->hard * sizeof *r->pick);
     r->taken[0] = r->samples.list[0];
     for (int64_t i = 0; i < r->hard; ++i) r->taken[i + 1] = r->samples.list[r->pick[i]];
     packed_close(&r->batch);

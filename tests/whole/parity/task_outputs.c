@@ -161,20 +161,13 @@ static enum un_status compare_loss(struct task_run *r) {
     return UN_OK;
 }
 
-/* The scores of all candidates, and who was taken. Where our scores are off, candidates that are as near to each other
- * may change places. */
+/* The scores of all candidates, and who was taken. */
 static enum un_status compare_choice(struct task_run *r) {
-    char path[128];
-    struct un_h5_shape shape;
-    void *index;
     int64_t wrong = 0;
     UN_TRY(compare_values(r, "all_scores", r->candidates, r->samples.n, 1, r->tolerance->score));
-    snprintf(path, sizeof path, "tasks/%s/out/hard_index", r->name);
-    UN_TRY(un_h5_read_all(r->ref->file, path, UN_I32, &shape, &index));
-    for (int64_t i = 0; i < r->hard && i < shape.dims[0]; ++i) wrong += ((int32_t *)index)[i] != r->pick[i];
-    card_line(r->card, "hard_index", (double)(wrong + llabs((long long)(shape.dims[0] - r->hard))), 0,
-              "%lld taken, reference %lld", (long long)r->hard, (long long)shape.dims[0]);
-    un_free(index);
+    for (int64_t i = 0; i < r->hard && i < r->indices; ++i) wrong += r->index[i] != r->pick[i];
+    card_line(r->card, "hard_index", (double)(wrong + llabs((long long)(r->indices - r->hard))), 0,
+              "%lld taken, reference %lld", (long long)r->hard, (long long)r->indices);
     return UN_OK;
 }
 

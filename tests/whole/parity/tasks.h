@@ -18,11 +18,13 @@ struct task_run {
     float *score;
     struct task_rows rows;
     struct packed batch;
-    /* Hard tasks: all candidates, then those taken, highest score first. */
+    /* Hard tasks: all candidates, then those taken, highest score first (the file's choice where ours differs by no more
+     * than scores may be off). */
     int64_t hard; /* how many are taken; 0: no hard task */
     struct packed all;
     struct sample *taken;
-    int32_t *pick;
+    int32_t *pick, *index; /* ours; the file's, `indices` of them */
+    int64_t indices;
     float *candidates;   /* [samples.n] their scores */
     float *start, *host; /* [P] the parameters of the rule; values on the way in or out */
     double first_norm;   /* of the gradient, as the reference has it */
