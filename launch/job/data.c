@@ -120,7 +120,7 @@ void un_job_caps(const struct un_job *job, int64_t tokens, struct un_batch_caps 
     un_pack_caps_of(job->train.plan, tokens, d->img_dim, d->img_label_dim, c);
     if (!job->valid.plan) return;
     struct un_batch_caps v;
-    tokens = larger(tokens, un_plan_keys(job->valid.plan)->tokens_per_lane);
+    if (job->evaluates) tokens = larger(tokens, un_plan_keys(job->valid.plan)->tokens_per_lane);
     un_pack_caps_of(job->valid.plan, tokens, d->img_dim, d->img_label_dim, &v);
     c->tokens = larger(c->tokens, v.tokens);
     c->samples = larger(c->samples, v.samples);
