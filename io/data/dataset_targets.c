@@ -71,19 +71,6 @@ enum un_status un_dataset_index_targets(struct un_dataset *d) {
     return UN_OK;
 }
 
-enum un_status un_dataset_keep_targets(struct un_dataset *d, int64_t first, int64_t texts) {
-    struct un_target_index *x = &d->targets;
-    UN_CUT(x->answers, first, texts);
-    UN_CUT(x->kind, first, texts);
-    UN_CUT(x->label, first, texts);
-    UN_CUT(x->rationale, first, texts);
-    UN_CUT(x->second, first, texts);
-    UN_CUT(x->parts, first, texts);
-    UN_CUT(x->box, first, texts);
-    UN_CUT(x->size, first, texts);
-    return UN_OK;
-}
-
 void un_dataset_close_targets(struct un_dataset *d) {
     struct un_target_index *x = &d->targets;
     un_free(x->answers);
@@ -148,55 +135,4 @@ const char *un_dataset_answer_name(const struct un_dataset *d, int64_t id) {
     UN_ASSERT(id >= 0 && id < d->info.num_answers);
     const struct un_text_file *f = d->targets.named;
     return f ? f->targets.answer_names + id * f->targets.name_stride : NULL;
-}
-
-/* ---- rows ---- */
-
-enum un_status un_dataset_read_answers(struct un_dataset *d, int64_t text, int64_t capacity, int32_t *id,
-                                       float *score, int64_t *n) {
-    const struct un_text_ref *t = un_dataset_text(d, text);
-    int64_t count = *n = un_dataset_text_answers(d, text);
-    if (count == 0) return UN_OK;
-    if (count > capacity)
-        return un_fail(UN_INTERNAL, "data set %s: text %s: %lld answers, room for %lld", d->name,
-                       un_dataset_text_id(d, text), (long long)count, (long long)capacity);
-    size_t bytes = (size_t)count * sizeof *id;
-    const int32_t *found = un_dataset_cached_targets(d, text);
-    if (found) {
-        memcpy(id, found, bytes);
-        memcpy(score, found + count, bytes);
-        return UN_OK;
-    }
-    UN_TRY(un_target_columns_answers(d->text_files + t->file, un_dataset_text_id(d, text), t->row,
-                                     d->targets.answers[place_of(d, text)].first, count, id, score));
-    int32_t *place = un_dataset_begin_targets(d, text);
-    if (!place) return UN_OK;
-    memcpy(place, id, bytes);
-    memcpy(place + count, score, bytes);
-    un_dataset_done_targets(d, text, true);
-    return UN_OK;
-}
-
-/* Where there is a cache, the first part asked for brings in all of them. */
-enum un_status un_dataset_read_part(struct un_dataset *d, int64_t text, int part, int32_t *token) {
-    const struct un_text_file *f = d->text_files + un_dataset_text(d, text)->file;
-    int64_t length = un_dataset_text_part_length(d, text, part), before = 0, whole = 0;
-    if (length == 0) return UN_OK;
-    const struct un_part_ref *parts = d->targets.parts + place_of(d, text);
-    for (int k = 0; k < UN_TEXT_PARTS; ++k) {
-        if (k == part) before = whole;
-        whole += parts->length[k];
-    }
-    const char *id = un_dataset_text_id(d, text);
-    const int32_t *all = un_dataset_cached_targets(d, text);
-    int32_t *place = all ? NULL : un_dataset_begin_targets(d, text);
-    if (place) {
-        enum un_status status = un_target_columns_part(f, id, parts->first, whole, place);
-        un_dataset_done_targets(d, text, status == UN_OK);
-        UN_TRY(status);
-        all = place;
-    }
-    if (!all) return un_target_columns_part(f, id, parts->first + before, length, token);
-    memcpy(token, all + before, (size_t)length * sizeof *token);
-    return UN_OK;
 }

@@ -1,5 +1,5 @@
-/* What dataset.c (answers), dataset_open.c (checks), dataset_join.c (joins, orders), dataset_read.c (rows),
- * dataset_cache.c and dataset_targets.c share. */
+/* What dataset.c (answers), dataset_open.c (checks), dataset_join.c (joins, orders), dataset_keep.c (a rank's part),
+ * dataset_read.c (rows), dataset_cache.c and dataset_targets.c share. */
 #ifndef UN_IO_DATA_PRIVATE_H
 #define UN_IO_DATA_PRIVATE_H
 
@@ -78,19 +78,8 @@ enum un_status un_dataset_join(struct un_dataset *d, const struct un_data_keys *
 void un_dataset_sum_up_tasks(struct un_dataset *d);
 /* All of the index but `second`, from the indices of the files. */
 enum un_status un_dataset_index_targets(struct un_dataset *d);
-/* Those of `texts` texts from `first` on stay. */
-enum un_status un_dataset_keep_targets(struct un_dataset *d, int64_t first, int64_t texts);
 void un_dataset_close_targets(struct un_dataset *d);
 size_t un_dataset_target_bytes(const struct un_dataset *d, int64_t images, int64_t texts);
-/* Cells [first, first + count) of `bytes` each, moved to memory of their own. NULL stays. */
-enum un_status un_dataset_cut(void **cells, int64_t first, int64_t count, size_t bytes);
-#define UN_CUT(pointer, first, count)                                                                        \
-    do {                                                                                                     \
-        void *cells = (pointer);                                                                             \
-        enum un_status cut_status = un_dataset_cut(&cells, first, count, sizeof *(pointer));                 \
-        (pointer) = cells;                                                                                   \
-        UN_TRY(cut_status);                                                                                  \
-    } while (0)
 
 /* Whose rows a cache holds. */
 static inline bool un_dataset_owns(const struct un_dataset *d, int64_t image) {
