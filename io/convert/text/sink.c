@@ -11,83 +11,16 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    OF_ANSWERS = 1 << UN_TASK_VQA | 1 << UN_TASK_VE,
-    OF_KINDS = 1 << UN_TASK_VQA,
-    OF_LABELS = 1 << UN_TASK_NLVR2 | 1 << UN_TASK_VCR | 1 << UN_TASK_RE,
-    OF_SECOND = 1 << UN_TASK_NLVR2 | 1 << UN_TASK_VCR,
-    OF_PARTS = 1 << UN_TASK_VCR,
-    OF_BOXES = 1 << UN_TASK_RE
-};
-const struct un_text_column un_text_columns[UN_SPOOLS] = {
-    [UN_SPOOL_TEXT_ID] = {"text_id", UN_U8, 0, UN_NEED_ALWAYS, 0},
-    [UN_SPOOL_IMAGE_ID] = {"image_id", UN_U8, 0, UN_NEED_ALWAYS, 0},
-    [UN_SPOOL_SECOND_ID] = {"second_image_id", UN_U8, 0, UN_NEED_TASK, OF_SECOND},
-    [UN_SPOOL_TOKEN_OFFSET] = {"token_offset", UN_I64, 0, UN_NEED_ALWAYS, 0},
-    [UN_SPOOL_TOKEN] = {"token", UN_I32, 0, UN_NEED_ALWAYS, 0},
-    [UN_SPOOL_SENTENCE_OFFSET] = {"sentence_offset", UN_I64, 0, UN_NEED_SENTENCES, 0},
-    [UN_SPOOL_SENTENCE] = {"sentence", UN_U8, 0, UN_NEED_SENTENCES, 0},
-    [UN_SPOOL_ALIGN_OFFSET] = {"align_offset", UN_I64, 0, UN_NEED_ALIGNMENT, 0},
-    [UN_SPOOL_ALIGN_TOKEN] = {"align_token", UN_I32, 0, UN_NEED_ALIGNMENT, 0},
-    [UN_SPOOL_ALIGN_REGION] = {"align_region", UN_I32, 0, UN_NEED_ALIGNMENT, 0},
-    [UN_SPOOL_ANSWER_OFFSET] = {"answer_offset", UN_I64, 0, UN_NEED_TASK, OF_ANSWERS},
-    [UN_SPOOL_ANSWER_ID] = {"answer_id", UN_I32, 0, UN_NEED_TASK, OF_ANSWERS},
-    [UN_SPOOL_ANSWER_SCORE] = {"answer_score", UN_F32, 0, UN_NEED_TASK, OF_ANSWERS},
-    [UN_SPOOL_ANSWER_KIND] = {"answer_kind", UN_U8, 0, UN_NEED_TASK, OF_KINDS},
-    [UN_SPOOL_LABEL] = {"label", UN_I32, 0, UN_NEED_TASK, OF_LABELS},
-    [UN_SPOOL_RATIONALE] = {"rationale", UN_I32, 0, UN_NEED_TASK, OF_PARTS},
-    [UN_SPOOL_PART_OFFSET] = {"part_offset", UN_I64, 0, UN_NEED_TASK, OF_PARTS},
-    [UN_SPOOL_PART] = {"part", UN_I32, 0, UN_NEED_TASK, OF_PARTS},
-    [UN_SPOOL_BOX] = {"box", UN_F32, 4, UN_NEED_TASK, OF_BOXES},
-    [UN_SPOOL_IMAGE_SIZE] = {"image_size", UN_F32, 2, UN_NEED_TASK, OF_BOXES},
-};
-
-static bool belongs(const struct un_text_sink_setup *setup, int column) {
-    const struct un_text_column *c = &un_text_columns[column];
-    switch (c->need) {
-    case UN_NEED_SENTENCES: return setup->sentences;
-    case UN_NEED_ALIGNMENT: return setup->aligned;
-    case UN_NEED_TASK: return c->tasks >> setup->task & 1;
-    case UN_NEED_ALWAYS: break;
-    }
-    return true;
-}
-
-static bool wanted(const struct un_text_sink *k, int column) {
-    return belongs(&k->setup, column);
-}
-
-bool un_text_sink_knows(const struct un_text_sink_setup *setup, const char *column) {
-    bool asks = setup->task == UN_TASK_VQA || setup->task == UN_TASK_VE;
-    for (int c = 0; c < UN_SPOOLS; ++c)
-        if (strcmp(un_text_columns[c].name, column) == 0) return belongs(setup, c);
-    return asks && strcmp(column, "answer_name") == 0;
-}
-
 /* Of the wanted ones, those that some text has something for. */
 static bool filled(const struct un_text_sink *k, int column) {
-    return wanted(k, column) && (column != UN_SPOOL_SECOND_ID || k->seconds) &&
+    return un_sink_wants(k, column) && (column != UN_SPOOL_SECOND_ID || k->seconds) &&
            (column != UN_SPOOL_ANSWER_KIND || k->kinds);
-}
-
-static int64_t row_bytes(enum un_text_spool column) {
-    const struct un_text_column *c = &un_text_columns[column];
-    return un_type_bytes(c->type) * (c->cols ? c->cols : 1);
-}
-
-static int64_t rows_of(const struct un_text_sink *k, enum un_text_spool column) {
-    return k->spool[column].bytes / row_bytes(column);
 }
 
 static enum un_status check_absent(const char *out) {
     return faccessat(AT_FDCWD, out, F_OK, AT_SYMLINK_NOFOLLOW) == 0
                ? un_fail(UN_USAGE, "%s exists; it is not overwritten", out)
                : UN_OK;
-}
-
-enum un_status un_sink_put_offset(struct un_text_sink *k, enum un_text_spool column, enum un_text_spool of) {
-    int64_t offset = rows_of(k, of);
-    return wanted(k, (int)column) ? un_spool_put(&k->spool[column], &offset, (int64_t)sizeof offset) : UN_OK;
 }
 
 static enum un_status open_all(struct un_text_sink *k, const char *out,
@@ -100,7 +33,7 @@ static enum un_status open_all(struct un_text_sink *k, const char *out,
     k->setup.source = k->source;
     UN_TRY(un_sink_open_targets(k));
     for (int c = 0; c < UN_SPOOLS; ++c)
-        if (wanted(k, c)) UN_TRY(un_spool_open(&k->spool[c], k->out));
+        if (un_sink_wants(k, c)) UN_TRY(un_spool_open(&k->spool[c], k->out));
     UN_TRY(un_sink_put_offset(k, UN_SPOOL_TOKEN_OFFSET, UN_SPOOL_TOKEN));
     UN_TRY(un_sink_put_offset(k, UN_SPOOL_SENTENCE_OFFSET, UN_SPOOL_SENTENCE));
     UN_TRY(un_sink_put_offset(k, UN_SPOOL_ALIGN_OFFSET, UN_SPOOL_ALIGN_TOKEN));
@@ -120,13 +53,6 @@ enum un_status un_text_sink_open(struct un_text_sink **sink, const char *out,
     }
     *sink = k;
     return UN_OK;
-}
-
-enum un_status un_sink_check_id(const struct un_text_sink *k, const char *what, const char *id) {
-    size_t length = id ? strnlen(id, UN_ID_MAX + 1) : 0;
-    if (length >= 1 && length <= UN_ID_MAX) return UN_OK;
-    return un_fail(UN_DATA, "%s: text %lld: %s %s", k->out, (long long)k->texts, what,
-                   length == 0 ? "is empty" : "is longer than 255 bytes");
 }
 
 static enum un_status check_pairs(const struct un_text_sink *k, const struct un_text_record *r) {
@@ -159,12 +85,6 @@ static enum un_status check_record(const struct un_text_sink *k, const struct un
     return un_sink_check_targets(k, r);
 }
 
-enum un_status un_sink_put_id(struct un_text_sink *k, enum un_text_spool column, const char *id) {
-    int64_t length = (int64_t)strlen(id);
-    if (length > k->stride[column]) k->stride[column] = length;
-    return un_spool_put(&k->spool[column], id, length + 1);
-}
-
 enum un_status un_text_sink_add(struct un_text_sink *k, const struct un_text_record *r) {
     UN_TRY(check_record(k, r));
     UN_TRY(un_sink_put_id(k, UN_SPOOL_TEXT_ID, r->text_id));
@@ -194,7 +114,7 @@ int64_t un_text_sink_tokens(const struct un_text_sink *k) {
 static enum un_status write_numbers(struct un_text_sink *k, struct un_h5 *file, enum un_text_spool column) {
     const struct un_text_column *c = &un_text_columns[column];
     struct un_row_sink sink;
-    int64_t rows = rows_of(k, column), width = row_bytes(column), n;
+    int64_t rows = un_sink_rows(k, column), width = un_sink_row_bytes(column), n;
     enum un_status status = un_row_sink_open(&sink, file, c->name, c->type, rows, c->cols, 1);
     for (int64_t at = 0; at < rows && status == UN_OK; at += n) {
         n = rows - at < sink.capacity ? rows - at : sink.capacity;

@@ -1,4 +1,5 @@
-/* What sink.c (the stream), sink_ids.c (ids) and sink_targets.c (columns of a task) share. */
+/* What sink.c (the stream), sink_columns.c (columns and spools), sink_ids.c (ids) and sink_targets.c (columns of a task)
+ * share. Calls go from the first to the others, and from the last two to sink_columns.c. */
 #ifndef UN_IO_CONVERT_TEXT_SINK_PRIVATE_H
 #define UN_IO_CONVERT_TEXT_SINK_PRIVATE_H
 
@@ -59,6 +60,10 @@ struct un_text_sink {
     bool kinds, seconds; /* a kind was told; the texts have second images */
 };
 
+/* io/convert/text/sink_columns.c. Whether the file may have the column; its rows so far, and bytes of a row. */
+bool un_sink_wants(const struct un_text_sink *k, int column);
+int64_t un_sink_rows(const struct un_text_sink *k, enum un_text_spool column);
+int64_t un_sink_row_bytes(enum un_text_spool column);
 enum un_status un_sink_check_id(const struct un_text_sink *k, const char *what, const char *id);
 enum un_status un_sink_put_id(struct un_text_sink *k, enum un_text_spool column, const char *id);
 /* The rows of `of` so far, into its column of offsets; nothing in a file without. */
