@@ -1,5 +1,5 @@
 /* What the files of the plan share: plan.c (opening, questions), plan_check.c (what is refused), plan_next.c
- * (samples of a micro-batch), plan_others.c (negatives), plan_digest.c, sequence.c. */
+ * (samples of a micro-batch), plan_order.c (orders), plan_others.c (negatives), plan_digest.c, sequence.c. */
 #ifndef UN_IO_FEED_PRIVATE_H
 #define UN_IO_FEED_PRIVATE_H
 
