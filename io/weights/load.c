@@ -7,12 +7,6 @@
 
 enum { BLOCK = 16384 };
 
-const int64_t *un_weights_type_rows(int64_t rows) {
-    static const int64_t nlvr2[UN_TYPES_NLVR2] = {0, 1, 1}; /* text, left image, right image */
-    static const int64_t vcr[UN_TYPES_VCR] = {0, 1, 0, 0};  /* question, region, answer, rationale */
-    return rows == UN_TYPES_NLVR2 ? nlvr2 : rows == UN_TYPES_VCR ? vcr : NULL;
-}
-
 /* Elements of parameter `at` that the file gives: its first ones. */
 static int64_t given(const struct un_weights_plan *plan, int64_t at) {
     const struct un_param *p = &plan->table->list[at];

@@ -14,6 +14,12 @@ void un_weights_plan_close(struct un_weights_plan *plan) {
     *plan = (struct un_weights_plan){0};
 }
 
+const int64_t *un_weights_type_rows(int64_t rows) {
+    static const int64_t nlvr2[UN_TYPES_NLVR2] = {0, 1, 1}; /* text, left image, right image */
+    static const int64_t vcr[UN_TYPES_VCR] = {0, 1, 0, 0};  /* question, region, answer, rationale */
+    return rows == UN_TYPES_NLVR2 ? nlvr2 : rows == UN_TYPES_VCR ? vcr : NULL;
+}
+
 /* The parameters whose rows are words. */
 static bool rows_are_words(const char *name) {
     return strcmp(name, "uniter.embeddings.word_embeddings.weight") == 0 ||
