@@ -110,7 +110,7 @@ int un_plan_sequences(const struct un_plan *plan, const struct un_sample *sample
 }
 
 int64_t un_sequence_part_words(const struct un_dataset *d, const struct un_sequence *sequence, int part) {
-    int which = sequence->part[part];
+    const int8_t which = sequence->part[part];
     return which == UN_PART_TEXT ? un_dataset_text_length(d, sequence->text)
                                  : un_dataset_text_part_length(d, sequence->text, which);
 }

@@ -55,7 +55,7 @@ struct un_choices_score un_score_choices(const float *scores, const int32_t *ans
 double un_score_iou(const float a[4], const float b[4]) {
     double low[2], high[2];
     for (int k = 0; k < 2; ++k) {
-        low[k] = fmax(a[k], b[k]);
+        low[k] = (double)fmaxf(a[k], b[k]);
         high[k] = fmin((double)a[k] + a[k + 2], (double)b[k] + b[k + 2]) - 1;
     }
     double inner = 0;
