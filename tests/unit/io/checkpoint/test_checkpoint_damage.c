@@ -133,7 +133,7 @@ static const struct {
     {"\"lanes\": 5", "\"lanes\": 16000000", "states"},
     {"\"lanes\": 5", "\"lanes\": 9000000000000000000", "lanes"},
     {"\"streams\": 3", "\"streams\": 2", "states[0]"},
-    {"\"streams\": 3", "\"streams\": 81", "streams"},
+    {"\"streams\": 3", "\"streams\": 241", "streams"},
     {"\"states\": [", "\"states\": [7, ", "states"},
     {"\"states\": [\n [1,", "\"states\": [\n [-2,", "states[0]"},
     {"\"states\": [\n [1,", "\"states\": [\n [3,", "states[0]"},
