@@ -1,6 +1,7 @@
-"""README's "Bring your data" and "Use the model", line by line: every command of the table is run as it stands there, in a folder that holds what
-"you have" says, real files where the shared data are present. Skipped without them. Before that, every path in backticks that
-names a file of the repository exists, in README.md, the READMEs of the rooms and their pages.
+"""README's "Bring your data" and "Use the model", line by line: every command of the tables is run as it stands there, in a
+folder that holds what "you have" says, real files where the shared data are present. Skipped without them. Configurations of
+tasks are the authors' with the micro-world as data, small sizes and few steps. Before that, every path in backticks that names a
+file of the repository exists, in README.md, the READMEs of the rooms and their pages.
 """
 import json
 import os
@@ -46,7 +47,7 @@ def commands():
     text = (R.ROOT / "README.md").read_text()
     sections = [text[text.index(f"## {title}"):] for title in ("Bring your data", "Use the model")]
     return [c for section in sections for c in re.findall(r"`([^`]+)`", section[:section.index("\n## ", 4)])
-            if c.startswith("uniter ")]
+            if c.startswith(("uniter ", "uniter_dist "))]
 
 
 def vqa(path):
@@ -74,7 +75,7 @@ def bert(path):
 
 
 def run_folder(folder):
-    data = R.synth(folder / "synth")
+    data = R.synth(folder / "synth", tasks="all", test_images=8)
     cfg = R.write_config(folder / "c.yaml", data, folder / "runs/x", steps=4, lanes=4)
     R.run_ok([R.BUILD / "uniter_dist", "--cfg", cfg, "--quiet"])
 
@@ -106,6 +107,25 @@ def tasks(folder):
     dump("iid_to_ann_ids.json", {"iid_to_ann_ids": {"1": [7]}})
     (folder / "refs(unc).p").write_bytes(pickle.dumps([
         {"ann_id": 7, "image_id": 1, "split": "val", "sentences": [{"sent_id": 3, "sent": "left cup"}]}], 2))
+
+
+SMALL = {"preset: base": "hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 128",
+         "data:": "data:\n  min_bb: 2\n  max_bb: 40", r"steps: \d+, lanes: \d+, tokens_per_lane: \d+": "steps: 4, lanes: 2, tokens_per_lane: 1024",
+         r"warmup_steps: \d+": "warmup_steps: 2", r"every: \d+": "every: 2"}
+
+
+def authors_configuration(folder, name, task):
+    """configs/tasks/NAME.yaml on a task of the micro-world; its objective, set names and keys stay."""
+    text = (R.ROOT / f"configs/tasks/{name}.yaml").read_text()
+    for split in ("train", "valid"):
+        files = f"text: synth/{task}_{split}.txt.h5, images: synth/{task}_{split}.img.h5"
+        text, changed = re.subn(r"text: [^s][^{}]*?images: [^{}]*?(?=, mix|\})", files, text, count=1)
+        R.expect(changed == 1, f"{name}.yaml names data to {split} on")
+    for pattern, small in SMALL.items():
+        text, changed = re.subn(rf"(?m)(?<![\w.])(?:{pattern})", small, text)
+        R.expect(changed > 0, f"{name}.yaml has \"{pattern}\"")
+    (folder / "configs/tasks").mkdir(parents=True, exist_ok=True)
+    (folder / f"configs/tasks/{name}.yaml").write_text(text)
 
 
 def trained(folder):
@@ -148,6 +168,9 @@ def what_you_have(folder):
     bert(folder / "bert.safetensors")
     run_folder(folder)
     trained(folder)
+    (folder / "runs/base").symlink_to("x")
+    authors_configuration(folder, "vqa_base", "vqa")
+    authors_configuration(folder, "itm_flickr_base", "retrieval")
 
 
 def main():
@@ -162,11 +185,12 @@ def main():
         what_you_have(folder)
         bin_folder = folder / "bin"
         bin_folder.mkdir()
-        shutil.copy(R.BUILD / "uniter", bin_folder / "uniter")
+        for program in ("uniter", "uniter_dist"):
+            shutil.copy(R.BUILD / program, bin_folder / program)
         os.chdir(folder)
         path = f"{bin_folder}:{os.environ['PATH']}"
         found = commands()
-        R.expect(len(found) >= 38, f"{len(found)} commands in the tables")
+        R.expect(len(found) >= 42, f"{len(found)} commands in the tables")
         for command in found:
             code, out = R.run(["bash", "-c", f"cd {shlex.quote(str(folder))} && {command}"], PATH=path)
             if code != 0:
