@@ -110,6 +110,11 @@ const struct un_stream *un_plan_streams(const struct un_plan *plan, int64_t *n) 
     return plan->streams;
 }
 
+int64_t un_plan_epoch_samples(const struct un_plan *plan, int64_t stream) {
+    const struct un_stream *from = &plan->streams[stream];
+    return un_dataset_info(plan->datasets[from->dataset])->texts * un_plan_variants(plan, from->objective);
+}
+
 const struct un_plan_keys *un_plan_keys(const struct un_plan *plan) {
     return &plan->how;
 }

@@ -73,6 +73,8 @@ void un_plan_close(struct un_plan *plan);
  * one of these lanes has a single image, whose false pairs are drawn from all. */
 enum un_status un_plan_keep(struct un_plan *plan, int64_t begin, int64_t end);
 const struct un_stream *un_plan_streams(const struct un_plan *plan, int64_t *n);
+/* Samples of an epoch of a stream, all lanes together. */
+int64_t un_plan_epoch_samples(const struct un_plan *plan, int64_t stream);
 const struct un_plan_keys *un_plan_keys(const struct un_plan *plan);
 struct un_dataset *un_plan_dataset(const struct un_plan *plan, int dataset);
 int64_t un_plan_dataset_count(const struct un_plan *plan);

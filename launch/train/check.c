@@ -4,6 +4,7 @@
 #include "launch/job/init_weights.h"
 #include "launch/job/memory.h"
 #include "launch/job/sizes.h"
+#include "runtime/memory.h"
 
 static double mib(size_t bytes) {
     return (double)bytes / (1 << 20);
@@ -40,8 +41,8 @@ static void print_split(const struct un_split *split, const char *title, FILE *o
     }
 }
 
-/* Mean tokens of a sample of a data set: words, [CLS], [SEP], and the regions of the text's image. */
-static double sample_tokens(const struct un_dataset *set) {
+/* Mean tokens of a pair of a data set: words, [CLS], [SEP], and the regions of the text's image. */
+static double pair_tokens(const struct un_dataset *set) {
     const struct un_dataset_info *info = un_dataset_info(set);
     double tokens = 0;
     for (int64_t i = 0; i < info->images; ++i) {
@@ -51,25 +52,64 @@ static double sample_tokens(const struct un_dataset *set) {
     return (tokens + (double)info->words) / (double)info->texts + 2;
 }
 
-static void print_streams(const struct un_job *job, FILE *out) {
+enum { TRIAL_PASSES = 256 };
+
+/* Micro-batches as they will be: a sample may be of several sequences, and not only tokens may end a micro-batch. */
+struct trial {
+    double passes, samples, tokens, mined; /* mined: samples whose sequences are chosen later */
+};
+
+static enum un_status try_lane(const struct un_plan *plan, int64_t lane, uint32_t steps,
+                               struct un_sample *samples, struct trial *t) {
+    struct un_lane_state state;
+    un_plan_start(plan, lane, &state);
+    for (uint32_t step = 0; step < steps; ++step) {
+        int64_t n;
+        UN_TRY(un_plan_next(plan, step, lane, &state, samples, &n));
+        for (int64_t i = 0; i < n; ++i) {
+            int64_t tokens = un_plan_sample_tokens(plan, &samples[i]);
+            t->tokens += (double)tokens;
+            t->mined += tokens == 0;
+        }
+        t->samples += (double)n;
+        t->passes += 1;
+    }
+    return UN_OK;
+}
+
+static enum un_status try_passes(const struct un_job *job, struct trial *t) {
+    const struct un_plan *plan = job->train.plan;
+    int64_t all = job->config.train.lanes, lanes = all < TRIAL_PASSES ? all : TRIAL_PASSES;
+    enum un_status status = UN_OK;
+    *t = (struct trial){0};
+    struct un_sample *samples =
+        un_alloc((size_t)un_plan_max_samples(plan), sizeof *samples, "planned samples");
+    if (!samples) return UN_MEMORY;
+    for (int64_t i = 0; i < lanes && status == UN_OK; ++i)
+        status = try_lane(plan, i, (uint32_t)((TRIAL_PASSES + lanes - 1) / lanes), samples, t);
+    un_free(samples);
+    if (t->mined > 0)
+        t->tokens += t->mined * (double)(job->config.train.hard_size + 1) * pair_tokens(job->train.sets[0]);
+    return status;
+}
+
+static enum un_status print_streams(const struct un_job *job, FILE *out) {
     int64_t n;
     const struct un_stream *streams = un_plan_streams(job->train.plan, &n);
-    double mix = 0, mean = 0;
+    struct trial t;
+    UN_TRY(try_passes(job, &t));
+    double mix = 0, lanes = (double)job->config.train.lanes, per_step = lanes * t.samples / t.passes;
     for (int64_t i = 0; i < n; ++i) mix += streams[i].mix;
-    for (int64_t i = 0; i < n; ++i)
-        mean += streams[i].mix / mix * sample_tokens(job->train.sets[streams[i].dataset]);
-    double budget = (double)(job->config.train.lanes * job->config.train.tokens_per_lane);
-    double per_step = budget / mean;
-    fprintf(out, "step        at most %.0f tokens in %lld lanes, about %.0f samples of %.1f tokens\n", budget,
-            (long long)job->config.train.lanes, per_step, mean);
+    fprintf(out, "step        at most %.0f tokens in %.0f lanes, about %.0f samples of %.1f tokens\n",
+            lanes * (double)job->config.train.tokens_per_lane, lanes, per_step, t.tokens / t.samples);
     for (int64_t i = 0; i < n; ++i) {
-        double share = streams[i].mix / mix;
-        double texts = (double)un_dataset_info(job->train.sets[streams[i].dataset])->texts;
+        double share = streams[i].mix / mix, epoch = (double)un_plan_epoch_samples(job->train.plan, i);
         fprintf(out, "%-11s %s/%s: %.1f %% of samples, an epoch is about %.0f steps, the run %.2f epochs\n",
                 i == 0 ? "streams" : "", un_dataset_name(job->train.sets[streams[i].dataset]),
-                un_objective_names[streams[i].objective], share * 100, texts / (share * per_step),
-                (double)job->config.train.steps * share * per_step / texts);
+                un_objective_names[streams[i].objective], share * 100, epoch / (share * per_step),
+                (double)job->config.train.steps * share * per_step / epoch);
     }
+    return UN_OK;
 }
 
 /* Sums of the card and the host where they differ, and what would fit if it does not. */
@@ -133,6 +173,6 @@ enum un_status un_plan_print(const struct un_job *job, FILE *out) {
     UN_TRY(un_init_weights_print(job, out));
     print_split(&job->train, "train", out);
     print_split(&job->valid, "valid", out);
-    print_streams(job, out);
+    UN_TRY(print_streams(job, out));
     return print_memory(job, out);
 }

@@ -151,6 +151,9 @@ def planned(folder, name, text):
     parts = {"run": f", {value(text, 'train', 'steps')} updates,", "network": f" width {width},", "init": " 2 are there and ",
              "train": " texts ", "valid": " texts ", "step": f" in {value(text, 'train', 'lanes')} lanes,",
              "streams": " of samples,", "memory": " MiB a rank:"}
+    cards, batch, unit, passes = TABLE[name][:4]
+    if unit == E:
+        parts["step"] += f" about {cards * batch * passes} samples of "
     missing = [line for line, part in parts.items() if part not in lines.get(line, "")]
     R.expect(not missing, f"{name}: --check plans it {missing or ''}")
     R.expect(sorted(folder.rglob("*")) == before, f"{name}: --check leaves no file")
