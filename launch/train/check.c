@@ -4,6 +4,7 @@
 #include "launch/job/init_weights.h"
 #include "launch/job/memory.h"
 #include "launch/job/sizes.h"
+#include "launch/train/mine.h"
 #include "runtime/memory.h"
 
 static double mib(size_t bytes) {
@@ -166,6 +167,7 @@ static enum un_status print_memory(const struct un_job *job, FILE *out) {
 }
 
 enum un_status un_plan_print(const struct un_job *job, FILE *out) {
+    UN_TRY(un_mine_check(job));
     fprintf(out, "run         %s, %lld updates, %d rank%s of %lld lane%s at most\n", job->config.run.dir,
             (long long)job->config.train.steps, job->comm->size, job->comm->size > 1 ? "s" : "",
             (long long)un_job_most_lanes(job), un_job_most_lanes(job) > 1 ? "s" : "");

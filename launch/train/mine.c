@@ -25,7 +25,25 @@ struct un_mine {
     int32_t *pick;              /* [hard] */
 };
 
-static enum un_status check(const struct un_job *job) {
+/* Are there so many others for every image and every text? */
+static enum un_status check_others(const struct un_job *job) {
+    const struct un_dataset *set = job->train.sets[0];
+    const struct un_dataset_info *info = un_dataset_info(set);
+    int64_t own = 0, candidates = job->config.train.candidates;
+    for (int64_t i = 0; i < info->images; ++i) {
+        int64_t texts = un_dataset_image_text(set, i + 1) - un_dataset_image_text(set, i);
+        if (texts > own) own = texts;
+    }
+    if (candidates <= info->texts - own && candidates <= info->images - 1) return UN_OK;
+    return un_fail(
+        UN_USAGE,
+        "%s: train.candidates: %lld, but data set %s has %lld images and %lld texts, %lld of one image",
+        un_config_where(job->config.document, "train.candidates"), (long long)candidates,
+        un_dataset_name(set), (long long)info->images, (long long)info->texts, (long long)own);
+}
+
+enum un_status un_mine_check(const struct un_job *job) {
+    if (!(job->dims.heads & un_objective_bit(UN_ITM_HARD))) return UN_OK;
     const struct un_train_keys *k = &job->config.train;
     struct un_plan_extent extent = un_plan_extent(job->train.plan);
     int64_t most = GROUPS * (k->hard_size + 1) * (extent.most_words + extent.most_regions);
@@ -44,7 +62,7 @@ static enum un_status check(const struct un_job *job) {
             "have %lld tokens",
             un_config_where(job->config.document, "train.tokens_per_lane"), (long long)k->tokens_per_lane,
             (long long)k->hard_size, (long long)most);
-    return UN_OK;
+    return check_others(job);
 }
 
 static enum un_status open_batch(struct un_mine *m, struct un_batch *batch, void **memory) {
@@ -80,7 +98,7 @@ static enum un_status open_parts(struct un_mine *m) {
 enum un_status un_mine_open(struct un_mine **mine, struct un_job *job) {
     *mine = NULL;
     if (!(job->dims.heads & un_objective_bit(UN_ITM_HARD))) return UN_OK;
-    UN_TRY(check(job));
+    UN_TRY(un_mine_check(job));
     struct un_mine *m = un_alloc(1, sizeof *m, "hard negatives");
     if (!m) return UN_MEMORY;
     *m = (struct un_mine){

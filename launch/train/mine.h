@@ -8,8 +8,11 @@
 
 struct un_mine;
 
-/* *mine NULL: the run mines nothing. UN_USAGE: the groups of a lane may not fit into train.tokens_per_lane, or there
- * are several data sets. After un_job_open_device; takes all memory that mining needs. */
+/* UN_USAGE: the groups of a lane may not fit into train.tokens_per_lane, there are several data sets, or one of fewer
+ * others than train.candidates. Needs the data stage only;
+ * nothing to refuse where the run mines nothing. */
+enum un_status un_mine_check(const struct un_job *job);
+/* *mine NULL: the run mines nothing. Checks first. After un_job_open_device; takes all memory that mining needs. */
 enum un_status un_mine_open(struct un_mine **mine, struct un_job *job);
 void un_mine_close(struct un_mine **mine);
 /* Words and regions of all candidates of a lane. */

@@ -77,7 +77,7 @@ SPLITS = ("vqa_train", "vqa_train_valid", "retrieval_train")
 
 
 def made_data(folder):
-    world = R.synth(folder / "world", tasks="all", sets="coco", train_images=160, valid_images=20, test_images=1)
+    world = R.synth(folder / "world", tasks="all", sets="coco", train_images=420, valid_images=20, test_images=1)
     for name in SPLITS:
         seed = len(name)  # the same one would choose the same images again
         R.run_ok([R.BUILD / "uniter", "data", "split", world / f"{name}.txt.h5", f"out={world}", "valid=0.5", f"seed={seed}"])
@@ -159,6 +159,13 @@ def planned(folder, name, text):
     R.expect(sorted(folder.rglob("*")) == before, f"{name}: --check leaves no file")
 
 
+def refused(folder):
+    """What hard negatives need is not there: --check says so, and not only the first update."""
+    for key, part in (("train.tokens_per_lane=2048", "hard_size: 31 may have"), ("train.candidates=420", "has 420 images")):
+        code, out = R.run(R.command(1, "--cfg", folder / "itm_flickr_base_hn.yaml", "--check", key))
+        R.expect(code == 64 and part in out and key.split("=")[0] in out, f"--check refuses {key}")
+
+
 def defaults():
     """What a configuration does not say is what the program takes."""
     out = R.run_ok(R.command(1, "--help-config"))
@@ -179,6 +186,7 @@ def main():
             numbers(path.stem, text)
             others(path.stem, text)
             planned(folder, path.stem, text)
+        refused(folder)
 
 
 main()
