@@ -2,6 +2,7 @@
 #include "launch/job/memory.h"
 
 #include "io/checkpoint/writer.h"
+#include "io/feed/pack.h"
 #include "launch/job/sizes.h"
 
 #include <string.h>
@@ -37,10 +38,22 @@ static enum un_status count_params(const struct un_job *job, struct un_memory_pl
     return UN_OK;
 }
 
+/* What chooses hard negatives has micro-batches of its own: candidates that are scored, and two lanes' chosen ones. */
+static size_t mined_bytes(const struct un_job *job) {
+    enum { MINED_BATCHES = 3 };
+    struct un_batch_caps caps = job->caps;
+    if (!(job->dims.heads & un_objective_bit(UN_ITM_HARD))) return 0;
+    caps.store_rows = 0;
+    struct un_batch batch;
+    struct un_arena measure = {.name = "candidates"};
+    un_batch_carve(&batch, &caps, &measure);
+    return MINED_BATCHES * measure.used + un_packer_bytes(job->train.plan, &caps);
+}
+
 static void count_data(const struct un_job *job, struct un_memory_plan *plan) {
     struct un_loader_setup loader;
     un_job_loader_setup(job, job->train.plan, UN_RNG_MASK, un_job_slots(job), NULL, &loader);
-    plan->batches = un_loader_bytes(&loader);
+    plan->batches = un_loader_bytes(&loader) + mined_bytes(job);
     for (int64_t i = 0; i < job->train.n; ++i) plan->index += un_dataset_bytes(job->train.sets[i]);
     for (int64_t i = 0; i < job->valid.n; ++i) plan->index += un_dataset_bytes(job->valid.sets[i]);
     plan->cache = (size_t)job->cache.taken;
