@@ -195,7 +195,7 @@ static enum un_status choose(struct task_run *r) {
     UN_TRY(net_run(&r->net, &r->all, false, false));
     UN_TRY(net_fetch_mat(&r->net, r->candidates, r->net.out.score[r->objective]));
     un_hard_pick(r->pick, r->hard, r->candidates, r->samples.n);
-    if (as_good(r)) memcpy(r->pick, r->index, (size_t)r->hard * sizeof *r->pick);
+    if (!r->updated && as_good(r)) memcpy(r->pick, r->index, (size_t)r->hard * sizeof *r->pick);
     r->taken[0] = r->samples.list[0];
     for (int64_t i = 0; i < r->hard; ++i) r->taken[i + 1] = r->samples.list[r->pick[i]];
     packed_close(&r->batch);

@@ -44,6 +44,7 @@ static enum un_status update(struct task_run *r, struct updates *u, int64_t step
     un_optim_update(&u->optim, r->net.device, r->net.q, r->net.params, r->net.grads, &u->keys, step,
                     u->total);
     net_lower(&r->net);
+    r->updated = true;
     UN_TRY(net_fetch(&r->net, clip, u->optim.clip, 3));
     u->loss[step - 1] = net_loss(&r->net, &r->batch, &r->factors);
     u->norm[step - 1] = clip[0];

@@ -25,6 +25,7 @@ struct task_run {
     struct sample *taken;
     int32_t *pick, *index; /* ours; the file's, `indices` of them */
     int64_t indices;
+    bool updated;        /* the parameters are no longer those that the file chose with */
     float *candidates;   /* [samples.n] their scores */
     float *start, *host; /* [P] the parameters of the rule; values on the way in or out */
     double first_norm;   /* of the gradient, as the reference has it */
