@@ -1,7 +1,7 @@
 /* See task_bench.h. */
 #include "tests/unit/model/net/task_bench.h"
 
-#include "runtime/memory.h"
+#include "runtime/device.h"
 #include "tests/support/check.h"
 
 #include <string.h>
@@ -67,6 +67,16 @@ static void draw(struct task_bench *b, const struct un_dims *d) {
     }
 }
 
+/* Step and lane of the dropout, on host and device. */
+static void number(struct task_bench *b) {
+    struct un_batch *host = &b->batch.host;
+    const struct un_device_ops *mem = b->net.device->mem;
+    un_batch_number(host, 3, 1);
+    mem->copy_in(b->net.q, b->batch.block, host->block, host->block_bytes);
+    check(mem->queue_wait(b->net.q));
+    un_batch_rebase(&b->batch.device, host, b->batch.block);
+}
+
 void task_bench_open(struct task_bench *b, const struct task_case *of, int64_t more, float range) {
     struct un_model_setup setup = setup_of(of);
     const struct un_dims *d = &setup.dims;
@@ -86,8 +96,7 @@ void task_bench_open(struct task_bench *b, const struct task_case *of, int64_t m
     check(net_open(&b->net, "cpu", 2, &setup));
     check(samples_pack_task(&b->batch, b->net.device, b->net.q, &b->caps, b->drawn.list, b->drawn.n, &rows,
                             &b->factors));
-    un_batch_number(&b->batch.host, 3, 1);
-    un_batch_number(&b->batch.device, 3, 1);
+    number(b);
     b->values = un_alloc((size_t)b->net.table->total, sizeof(float), "values");
     b->grads = un_alloc((size_t)b->net.table->total, sizeof(float), "gradients");
     draw_values(b->net.table, b->values, 17, range);
