@@ -145,12 +145,12 @@ static enum un_status score_text(struct walk *w, int64_t text, float *row) {
 
 /* ---- all ranks, block by block ---- */
 
-/* Texts of a block and of each rank's part of it; a block is what is lost when the program is ended. */
-enum { BLOCK_BYTES = 1 << 25, BLOCK_TEXTS = 32 };
+/* A block is what is lost when the program is ended, and after which progress is told: a few texts for each rank. */
+enum { BLOCK_BYTES = 1 << 25, RANK_TEXTS = 4 };
 
-static int64_t block_texts(const struct un_dataset_info *info) {
-    int64_t n = BLOCK_BYTES / (int64_t)sizeof(float) / (info->images + 1);
-    return n < 1 ? 1 : n > BLOCK_TEXTS ? BLOCK_TEXTS : n;
+static int64_t block_texts(const struct un_dataset_info *info, int ranks) {
+    int64_t n = BLOCK_BYTES / (int64_t)sizeof(float) / (info->images + 1), most = (int64_t)RANK_TEXTS * ranks;
+    return n < 1 ? 1 : n > most ? most : n;
 }
 
 static int64_t first_text(int64_t texts, int rank, int size) {
@@ -192,7 +192,7 @@ struct target {
 static enum un_status open_target(struct target *t, struct un_job *job, int64_t set, const char *path) {
     const struct un_dataset_info *info = un_dataset_info(job->valid.sets[set]);
     size_t images = (size_t)info->images, size = (size_t)job->comm->size;
-    *t = (struct target){.partial.fd = -1, .texts = info->texts, .step = block_texts(info)};
+    *t = (struct target){.partial.fd = -1, .texts = info->texts, .step = block_texts(info, job->comm->size)};
     t->all = un_alloc(((size_t)t->step + size) * images + 1, sizeof *t->all, "scores of a block of texts");
     if (!t->all) return UN_MEMORY;
     if (job->comm->rank != 0) return UN_OK;
