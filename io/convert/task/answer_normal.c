@@ -79,6 +79,12 @@ static void put(struct reading *r, int32_t c) {
     else
         r->length += (size_t)utf8proc_encode_char(c, (utf8proc_uint8_t *)r->word + r->length);
 }
+static void put_byte(struct reading *r, char byte) {
+    if (r->length + 4 > UN_ANSWER_MAX + 4)
+        r->fits = false;
+    else
+        r->word[r->length++] = byte;
+}
 static void put_lower(struct reading *r, int32_t c) {
     put(r, c == 0x130 ? 'i' : utf8proc_tolower(c)); /* the only letter that becomes two */
     if (c == 0x130) put(r, 0x307);
@@ -97,7 +103,9 @@ bool un_answer_normal(const char *raw, char normal[UN_ANSWER_MAX + 1]) {
     look(&r, raw);
     for (size_t n; *raw && r.fits; raw += n) {
         int32_t c = point(raw, &n);
-        if (is_mark(c) ? !r.goes[c] : is_space(c))
+        if (n == 1 && c >= 128) /* torn */
+            put_byte(&r, *raw);
+        else if (is_mark(c) ? !r.goes[c] : is_space(c))
             end_word(&r);
         else if (!is_mark(c) && (c != '.' || before_digit(&r, raw)))
             put_lower(&r, c);

@@ -5,12 +5,13 @@
 
 #include "io/disk/ids.h"
 
+enum { UN_ANSWERERS = 10 };                             /* people asked a question */
 enum { UN_ANSWER_MAX = 255, UN_ANSWERS_MAX = 1 << 20 }; /* bytes of one; of a table */
 
 /* `raw` [UTF-8, NUL-terminated] with marks, articles and number words taken as the evaluator takes them: lower
- * case, digits for none, zero .. ten, apostrophes in contractions. false: longer than UN_ANSWER_MAX. */
+ * case, digits for none, zero .. ten, apostrophes in contractions. A byte that is no UTF-8 stays. false: longer than UN_ANSWER_MAX. */
 bool un_answer_normal(const char *raw, char normal[UN_ANSWER_MAX + 1]);
-/* Of an answer that `count` of ten people gave. */
+/* Of an answer that `count` of the ten people gave: the mean of min(1, matches / 3) over the ten leave-one-out nines. */
 float un_answer_score(int count);
 
 struct un_answer_table {

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PEOPLE = 10, SUBTYPE_MAX = 63 };
+enum { SUBTYPE_MAX = 63 };
 
 struct annotation {
     int64_t question, row, first; /* first: of its answers */
@@ -36,12 +36,12 @@ struct source_vqa {
 /* The ten answers (or one, which counts as ten) as labels and scores behind those of the others. */
 static enum un_status soft_answers(struct source_vqa *s, const struct un_task_row *row,
                                    struct annotation *a) {
-    int32_t label[PEOPLE];
-    int times[PEOPLE], labels = 0;
+    int32_t label[UN_ANSWERERS];
+    int times[UN_ANSWERERS], labels = 0;
     const json_t *list;
     UN_TRY(un_task_list(row, "answers", 0, &list));
     size_t n = json_array_size(list);
-    if (n != 1 && n != PEOPLE)
+    if (n != 1 && n != UN_ANSWERERS)
         return un_task_wrong(row, "answers", "ten answers, or a single one, are wanted");
     for (size_t i = 0; i < n; ++i) {
         char normal[UN_ANSWER_MAX + 1];
@@ -55,7 +55,7 @@ static enum un_status soft_answers(struct source_vqa *s, const struct un_task_ro
             label[labels] = (int32_t)found;
             times[labels++] = 0;
         }
-        times[k] += n == 1 ? PEOPLE : 1;
+        times[k] += n == 1 ? UN_ANSWERERS : 1;
     }
     if (s->used + labels > s->answer_room) {
         size_t old = (size_t)s->answer_room, room = old ? 2 * old : 4096;

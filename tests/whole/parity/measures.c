@@ -1,7 +1,7 @@
 /* Files of the measures of evaluation (eval.h5): inputs, and what each measure makes of them. */
 #include "tests/whole/parity/measures.h"
 
-#include "io/data/answer.h"
+#include "io/convert/task/answers.h"
 #include "io/h5/h5.h"
 #include "io/score/score.h"
 #include "runtime/memory.h"
@@ -45,10 +45,9 @@ struct texts {
 static enum un_status compare_normal(struct card *card, const struct texts *raw, const struct texts *normal) {
     int64_t wrong = raw->n == normal->n ? 0 : 1, at = 0;
     for (int64_t i = 0; i < raw->n && i < normal->n; ++i) {
-        char *got = un_answer_normal(raw->cells + i * raw->stride);
-        if (!got) return UN_MEMORY;
-        if (strcmp(got, normal->cells + i * normal->stride) != 0 && wrong++ == 0) at = i;
-        un_free(got);
+        char got[UN_ANSWER_MAX + 1];
+        bool fits = un_answer_normal(raw->cells + i * raw->stride, got);
+        if ((!fits || strcmp(got, normal->cells + i * normal->stride) != 0) && wrong++ == 0) at = i;
     }
     card_line(card, "normal answers", (double)wrong, 0, "\"%.60s\"",
               raw->n ? raw->cells + at * raw->stride : "");
@@ -59,18 +58,17 @@ static enum un_status compare_normal(struct card *card, const struct texts *raw,
 static enum un_status soft_target(const char *people, int64_t stride, const struct texts *table,
                                   float *target) {
     int given[UN_ANSWERERS] = {0};
-    char *normal[UN_ANSWERERS] = {0};
-    enum un_status status = UN_OK;
-    for (int i = 0; i < UN_ANSWERERS && status == UN_OK; ++i)
-        if (!(normal[i] = un_answer_normal(people + i * stride))) status = UN_MEMORY;
-    for (int i = 0; i < UN_ANSWERERS && status == UN_OK; ++i)
+    char normal[UN_ANSWERERS][UN_ANSWER_MAX + 1];
+    for (int i = 0; i < UN_ANSWERERS; ++i)
+        if (!un_answer_normal(people + i * stride, normal[i]))
+            return un_fail(UN_DATA, "vqa: an answer of more than %d bytes", UN_ANSWER_MAX);
+    for (int i = 0; i < UN_ANSWERERS; ++i)
         for (int k = 0; k < UN_ANSWERERS; ++k) given[i] += strcmp(normal[i], normal[k]) == 0;
-    for (int64_t a = 0; a < table->n && status == UN_OK; ++a)
+    for (int64_t a = 0; a < table->n; ++a)
         for (int i = 0; i < UN_ANSWERERS; ++i)
             if (strcmp(normal[i], table->cells + a * table->stride) == 0)
                 target[a] = un_answer_score(given[i]);
-    for (int i = 0; i < UN_ANSWERERS; ++i) un_free(normal[i]);
-    return status;
+    return UN_OK;
 }
 
 static enum un_status compare_targets(struct card *card, const struct texts *people,
