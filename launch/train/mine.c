@@ -2,22 +2,17 @@
  * the highest candidates of each are a row of the micro-batch, behind the true pair. */
 #include "launch/train/mine.h"
 
-#include "io/feed/pack.h"
+#include "launch/train/scorer.h"
 #include "model/hard.h"
-#include "model/net/network.h"
-
-#include <string.h>
 
 enum { GROUPS = 2 };
 
 struct un_mine {
     struct un_job *job;
     int64_t candidates, hard;
-    struct un_batch_caps caps;
-    struct un_packer *packer;
-    struct un_batch chunk, group[2];
-    void *memory[3];
-    struct un_host_outputs outputs;
+    struct un_scorer scorer;
+    struct un_batch group[2]; /* packed by the scorer's packer */
+    void *memory[2];
     int64_t *other;             /* [candidates] */
     struct un_sequence *among;  /* [candidates + 1] the true pair and all of them */
     struct un_sequence *chosen; /* [GROUPS * (hard + 1)] */
@@ -65,28 +60,9 @@ enum un_status un_mine_check(const struct un_job *job) {
     return check_others(job);
 }
 
-static enum un_status open_batch(struct un_mine *m, struct un_batch *batch, void **memory) {
-    struct un_device *d = m->job->device;
-    struct un_arena arena = {.name = "candidates"};
-    un_batch_carve(batch, &m->caps, &arena);
-    *memory = d->mem->host_alloc(d, arena.used, "candidates");
-    if (!*memory) return un_error_get()->status;
-    arena = (struct un_arena){.name = "candidates", .base = *memory, .size = arena.used};
-    un_batch_carve(batch, &m->caps, &arena);
-    return UN_OK;
-}
-
 static enum un_status open_parts(struct un_mine *m) {
-    struct un_device *d = m->job->device;
-    int64_t cols[UN_OBJECTIVE_COUNT];
-    m->caps = m->job->caps;
-    m->caps.store_rows = 0; /* candidates are not kept on the device */
-    UN_TRY(open_batch(m, &m->chunk, &m->memory[0]));
-    for (int i = 0; i < 2; ++i) UN_TRY(open_batch(m, &m->group[i], &m->memory[i + 1]));
-    UN_TRY(un_packer_open(&m->packer, m->job->train.plan, &m->caps));
-    UN_TRY(un_host_outputs_open(&m->outputs, d, &m->caps, false));
-    un_model_score_cols(m->job->model, cols);
-    UN_TRY(un_host_outputs_keep_scores(&m->outputs, d, &m->caps, cols));
+    UN_TRY(un_scorer_open(&m->scorer, m->job, m->job->train.plan));
+    for (int i = 0; i < 2; ++i) UN_TRY(un_scorer_batch(&m->scorer, &m->group[i], &m->memory[i]));
     m->other = un_alloc((size_t)m->candidates, sizeof *m->other, "candidates");
     m->among = un_alloc((size_t)m->candidates + 1, sizeof *m->among, "candidates");
     m->chosen = un_alloc((size_t)(GROUPS * (m->hard + 1)), sizeof *m->chosen, "hard negatives");
@@ -114,9 +90,8 @@ void un_mine_close(struct un_mine **mine) {
     *mine = NULL;
     if (!m) return;
     struct un_device *d = m->job->device;
-    un_host_outputs_close(&m->outputs, d);
-    un_packer_close(m->packer);
-    for (int i = 0; i < 3; ++i)
+    un_scorer_close(&m->scorer);
+    for (int i = 0; i < 2; ++i)
         if (m->memory[i]) d->mem->host_free(d, m->memory[i]);
     un_free(m->other);
     un_free(m->among);
@@ -148,35 +123,6 @@ enum un_status un_mine_tokens(struct un_mine *m, const struct un_loaded *loaded,
     return UN_OK;
 }
 
-/* Forward of the micro-batch at hand; its scores are on the host afterwards. */
-static enum un_status score_chunk(struct un_mine *m, const struct un_pass_hooks *hooks) {
-    struct un_job *job = m->job;
-    struct un_batch batch;
-    struct un_outputs out;
-    un_send_take(&job->sender, &m->chunk, &batch);
-    UN_TRY(un_model_pass(job->model, job->queue, &batch, job->params, job->low, NULL, false, &out, hooks));
-    un_send_used(&job->sender, &batch);
-    un_host_outputs_fetch(&m->outputs, &out, &m->chunk, job->device, job->queue);
-    return job->device->mem->queue_wait(job->queue);
-}
-
-/* m->score of m->among. */
-static enum un_status score(struct un_mine *m, const struct un_loaded *loaded, int dataset,
-                            const struct un_pass_hooks *hooks) {
-    struct un_pack_list list = {.objective = UN_ITM_HARD, .dataset = dataset, .each = 1};
-    for (int64_t at = 0, n = m->candidates + 1; at < n; at += list.n) {
-        list.sequence = m->among + at;
-        list.n = n - at;
-        list.n = un_pack_fitting(m->packer, &list);
-        UN_TRY(
-            un_pack_sequences(m->packer, &m->chunk, &list, (uint32_t)loaded->step, (uint32_t)loaded->lane));
-        UN_TRY(score_chunk(m, hooks));
-        for (int64_t i = 0; i < list.n; ++i)
-            m->score[at + i] = m->outputs.score[UN_ITM_HARD][i * m->outputs.score_cols[UN_ITM_HARD]];
-    }
-    return UN_OK;
-}
-
 enum un_status un_mine_group(struct un_mine *m, const struct un_loaded *loaded, int64_t i,
                              const struct un_pass_hooks *hooks, struct un_batch **group) {
     int64_t each = m->hard + 1;
@@ -184,7 +130,13 @@ enum un_status un_mine_group(struct un_mine *m, const struct un_loaded *loaded, 
     for (int64_t s = 0; s < GROUPS; ++s) {
         struct un_sequence *row = m->chosen + s * each;
         UN_TRY(gather(m, &loaded->samples[s]));
-        UN_TRY(score(m, loaded, loaded->samples[s].dataset, hooks));
+        const struct un_pack_list all = {.objective = UN_ITM_HARD,
+                                         .dataset = loaded->samples[s].dataset,
+                                         .sequence = m->among,
+                                         .n = m->candidates + 1,
+                                         .each = 1};
+        UN_TRY(
+            un_scorer_run(&m->scorer, &all, (uint32_t)loaded->step, (uint32_t)loaded->lane, hooks, m->score));
         int64_t picked = un_hard_pick(m->pick, m->hard, m->score, m->candidates + 1);
         UN_ASSERT(picked == m->hard);
         row[0] = m->among[0];
@@ -196,7 +148,7 @@ enum un_status un_mine_group(struct un_mine *m, const struct un_loaded *loaded, 
                                 .n = GROUPS * each,
                                 .each = each};
     *group = &m->group[i % 2];
-    return un_pack_sequences(m->packer, *group, &list, (uint32_t)loaded->step, (uint32_t)loaded->lane);
+    return un_pack_sequences(m->scorer.packer, *group, &list, (uint32_t)loaded->step, (uint32_t)loaded->lane);
 }
 
 const struct un_batch *un_mine_last(const struct un_mine *m, int64_t i) {

@@ -4,9 +4,9 @@
 
 #include "io/checkpoint/checkpoint.h"
 #include "io/disk/files.h"
-#include "io/feed/pack.h"
 #include "io/run/progress.h"
 #include "launch/job/sizes.h"
+#include "launch/train/scorer.h"
 #include "model/net/network.h"
 #include "runtime/memory.h"
 
@@ -25,12 +25,9 @@ struct walk {
     struct un_pack_list list;     /* pairs of one text with images in `order` */
     struct un_sequence *sequence; /* [images] */
     int64_t *order, images;       /* [images] by regions, most first, then by number */
-    struct un_batch_caps caps;
-    struct un_packer *packer;
-    struct un_batch batch;
-    void *memory; /* of the batch */
-    struct un_host_outputs outputs;
-    float *block; /* [most texts of a rank in a block, images] */
+    struct un_scorer scorer;
+    float *sorted; /* [images] scores in `order` */
+    float *block;  /* [most texts of a rank in a block, images] */
 };
 
 /* ---- what it takes ---- */
@@ -56,24 +53,6 @@ static enum un_status sort_images(struct walk *w) {
     return UN_OK;
 }
 
-static enum un_status open_batch(struct walk *w) {
-    struct un_device *d = w->job->device;
-    int64_t cols[UN_OBJECTIVE_COUNT];
-    struct un_batch measured;
-    struct un_arena arena = {.name = "pairs of a text"};
-    w->caps = w->job->caps;
-    w->caps.store_rows = 0;
-    un_batch_carve(&measured, &w->caps, &arena);
-    w->memory = d->mem->host_alloc(d, arena.used, "pairs of a text");
-    if (!w->memory) return un_error_get()->status;
-    arena = (struct un_arena){.name = "pairs of a text", .base = w->memory, .size = arena.used};
-    un_batch_carve(&w->batch, &w->caps, &arena);
-    UN_TRY(un_packer_open(&w->packer, w->job->valid.plan, &w->caps));
-    UN_TRY(un_host_outputs_open(&w->outputs, d, &w->caps, false));
-    un_model_score_cols(w->job->model, cols);
-    return un_host_outputs_keep_scores(&w->outputs, d, &w->caps, cols);
-}
-
 static enum un_status open_walk(struct walk *w, struct un_job *job, int64_t set, int64_t most) {
     *w = (struct walk){.job = job, .d = job->valid.sets[set]};
     w->images = un_dataset_info(w->d)->images;
@@ -81,17 +60,20 @@ static enum un_status open_walk(struct walk *w, struct un_job *job, int64_t set,
     w->order = un_alloc(images + 1, sizeof *w->order, "order of images");
     w->sequence = un_alloc(images + 1, sizeof *w->sequence, "pairs of a text");
     w->block = un_alloc((size_t)most * images + 1, sizeof *w->block, "scores of a rank's texts");
-    if (!w->order || !w->sequence || !w->block) return UN_MEMORY;
-    w->list = (struct un_pack_list){.objective = un_retrieval_head(job), .dataset = (int)set, .each = 1};
+    w->sorted = un_alloc(images + 1, sizeof *w->sorted, "scores of a text");
+    if (!w->order || !w->sequence || !w->block || !w->sorted) return UN_MEMORY;
+    w->list = (struct un_pack_list){.objective = un_retrieval_head(job),
+                                    .dataset = (int)set,
+                                    .each = 1,
+                                    .sequence = w->sequence,
+                                    .n = w->images};
     UN_TRY(sort_images(w));
-    return open_batch(w);
+    return un_scorer_open(&w->scorer, job, job->valid.plan);
 }
 
 static void close_walk(struct walk *w) {
-    struct un_device *d = w->job->device;
-    un_host_outputs_close(&w->outputs, d);
-    un_packer_close(w->packer);
-    if (w->memory) d->mem->host_free(d, w->memory);
+    un_scorer_close(&w->scorer);
+    un_free(w->sorted);
     un_free(w->order);
     un_free(w->sequence);
     un_free(w->block);
@@ -116,30 +98,11 @@ static enum un_status digest_params(struct un_job *job, char digest[32]) {
 
 /* ---- passes ---- */
 
-static enum un_status pass(struct walk *w) {
-    struct un_job *job = w->job;
-    struct un_batch batch;
-    struct un_outputs out;
-    un_send_take(&job->sender, &w->batch, &batch);
-    UN_TRY(un_model_pass(job->model, job->queue, &batch, job->params, job->low, NULL, false, &out, NULL));
-    un_send_used(&job->sender, &batch);
-    un_host_outputs_fetch(&w->outputs, &out, &w->batch, job->device, job->queue);
-    return job->device->mem->queue_wait(job->queue);
-}
-
 /* row [images] of one text. */
 static enum un_status score_text(struct walk *w, int64_t text, float *row) {
-    enum un_objective t = w->list.objective;
     for (int64_t i = 0; i < w->images; ++i) w->sequence[i] = un_sequence_pair(text, w->order[i]);
-    for (int64_t at = 0; at < w->images; at += w->list.n) {
-        w->list.sequence = w->sequence + at;
-        w->list.n = w->images - at;
-        w->list.n = un_pack_fitting(w->packer, &w->list);
-        UN_TRY(un_pack_sequences(w->packer, &w->batch, &w->list, 0, 0));
-        UN_TRY(pass(w));
-        for (int64_t i = 0; i < w->list.n; ++i)
-            row[w->order[at + i]] = w->outputs.score[t][i * w->outputs.score_cols[t]];
-    }
+    UN_TRY(un_scorer_run(&w->scorer, &w->list, 0, 0, NULL, w->sorted));
+    for (int64_t i = 0; i < w->images; ++i) row[w->order[i]] = w->sorted[i];
     return UN_OK;
 }
 

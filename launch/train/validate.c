@@ -2,6 +2,7 @@
 #include "launch/train/validate.h"
 
 #include "launch/job/sizes.h"
+#include "launch/train/scorer.h"
 #include "model/net/network.h"
 #include "runtime/memory.h"
 
@@ -20,16 +21,8 @@ struct pass {
 static enum un_status validate_batch(const struct pass *p, const struct un_loaded *loaded,
                                      struct un_stats *stats) {
     struct un_job *job = p->job;
-    struct un_device *d = job->device;
-    const struct un_batch *host = loaded->batch;
-    struct un_batch batch;
-    struct un_outputs out;
-    un_send_take(&job->sender, host, &batch);
-    UN_TRY(un_model_pass(job->model, job->queue, &batch, job->params, job->low, NULL, false, &out, NULL));
-    un_send_used(&job->sender, &batch);
-    un_host_outputs_fetch(p->outputs, &out, host, d, job->queue);
-    UN_TRY(d->mem->queue_wait(job->queue));
-    un_stats_add(stats, host, p->outputs, &job->dims);
+    UN_TRY(un_forward(job, loaded->batch, p->outputs, NULL));
+    un_stats_add(stats, loaded->batch, p->outputs, &job->dims);
     if (!p->predictions) return UN_OK;
     return un_predictions_add(p->predictions, job->valid.plan, &job->caps, loaded, p->outputs);
 }
