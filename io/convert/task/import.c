@@ -4,7 +4,7 @@
 #include "io/convert/text/image_names.h"
 #include "io/convert/text/sink.h"
 #include "io/convert/text/skipped.h"
-#include "io/disk/paths.h"
+#include "io/convert/text/summary.h"
 #include "io/run/progress.h"
 #include "runtime/clock.h"
 #include "runtime/memory.h"
@@ -124,32 +124,6 @@ static enum un_status check_texts(const struct import *m) {
     return un_fail(UN_DATA, "%s: no text is left of %lld: %s", m->source->name, (long long)m->read, said);
 }
 
-static void summary(const struct import *m) {
-    char said[1024];
-    double seconds = un_clock() - m->start;
-    printf("%s: %lld texts, %lld tokens of %s in %.1f s (%.0f texts/s)\n", m->out,
-           (long long)un_text_sink_texts(m->sink), (long long)un_text_sink_tokens(m->sink), m->source->name,
-           seconds, seconds > 0 ? (double)m->read / seconds : 0.0);
-    if (m->source->other_split)
-        printf("%s: %lld texts are of other splits\n", m->out, (long long)m->source->other_split);
-    if (m->skipped.n == 0) return;
-    un_skipped_say(&m->skipped, said, sizeof said);
-    printf("%s: %lld texts were left out, see %s\n%s: %s\n", m->out, (long long)m->skipped.n, m->skipped.path,
-           m->out, said);
-}
-
-static enum un_status open_images(struct import *m) {
-    char **paths;
-    int64_t n;
-    if (m->how->images.n == 0) return UN_OK;
-    UN_TRY(un_paths_expand(&paths, &n, &m->how->images, "images"));
-    enum un_status status = n > INT16_MAX
-                                ? un_fail(UN_USAGE, "images: %lld files are too many", (long long)n)
-                                : un_image_names_open(&m->images, (const char *const *)paths, (int)n);
-    un_paths_free(paths, n);
-    return status;
-}
-
 static enum un_status open_all(struct import *m) {
     struct un_text_sink_setup setup = {.vocab = un_wordpiece_vocab(m->wordpiece),
                                        .source = m->source->name,
@@ -160,7 +134,7 @@ static enum un_status open_all(struct import *m) {
     setup.vocab.vocab_size += m->source->persons; /* random words stay within the others */
     UN_TRY(un_text_sink_open(&m->sink, m->out, &setup));
     UN_TRY(un_skipped_open(&m->skipped, m->out));
-    UN_TRY(open_images(m));
+    UN_TRY(un_image_names_expand(&m->images, &m->how->images));
     m->start = un_clock();
     un_progress_open(&m->progress, 0, m->source->total / scale_of(m->source), !m->how->quiet);
     m->progress.unit = m->source->unit ? m->source->unit : "kbyte";
@@ -176,7 +150,9 @@ static enum un_status import_all(struct import *m) {
     UN_TRY(un_skipped_flush(&m->skipped)); /* a full disk must show before OUT stands */
     UN_TRY(un_text_sink_commit(m->sink));
     UN_TRY(un_skipped_commit(&m->skipped));
-    if (!m->how->quiet) summary(m);
+    if (!m->how->quiet)
+        un_text_summary(m->out, m->source->name, m->sink, &m->skipped, m->read, m->source->other_split,
+                        m->start);
     return UN_OK;
 }
 

@@ -4,6 +4,7 @@
  * equal neighbours in a list are what makes a match ambiguous. */
 #include "io/convert/text/image_names.h"
 #include "io/disk/ids.h"
+#include "io/disk/paths.h"
 #include "io/h5/h5.h"
 #include "runtime/memory.h"
 
@@ -164,6 +165,18 @@ enum un_status un_image_names_make(struct un_image_names **names, const char *na
     if (!m) return UN_MEMORY;
     for (int64_t i = 0; i < n && status == UN_OK; ++i) status = add_id(m, ids[i]);
     return finish(names, m, name, status);
+}
+
+enum un_status un_image_names_expand(struct un_image_names **names, const struct un_strings *files) {
+    char **paths;
+    int64_t n;
+    *names = NULL;
+    if (files->n == 0) return UN_OK;
+    UN_TRY(un_paths_expand(&paths, &n, files, "images"));
+    enum un_status status = n > INT16_MAX ? un_fail(UN_USAGE, "images: %lld files are too many", (long long)n)
+                                          : un_image_names_open(names, (const char *const *)paths, (int)n);
+    un_paths_free(paths, n);
+    return status;
 }
 
 void un_image_names_close(struct un_image_names *m) {

@@ -6,12 +6,14 @@
 #ifndef UN_IO_CONVERT_TEXT_IMAGE_NAMES_H
 #define UN_IO_CONVERT_TEXT_IMAGE_NAMES_H
 
-#include "runtime/status.h"
+#include "runtime/config/config.h"
 
 struct un_image_names;
 
 /* Ids of n feature files (*.img.h5); UN_DATA when an id stands twice, in one file or in two. */
 enum un_status un_image_names_open(struct un_image_names **names, const char *const *paths, int n);
+/* Those of files or globs; none given: *names NULL. */
+enum un_status un_image_names_expand(struct un_image_names **names, const struct un_strings *files);
 /* The same over ids in memory, which are copied; `name` stands for the file. */
 enum un_status un_image_names_make(struct un_image_names **names, const char *name, const char *const *ids,
                                    int64_t n);
