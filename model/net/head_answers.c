@@ -10,12 +10,6 @@ static enum un_status add(struct un_params *params, void *at, const struct un_in
     return un_mlp_add(params, at, "vqa_output", h, 2 * h, un_task_score_cols(dims, t), UN_ACT_GELU);
 }
 
-static void mlp(int64_t *rows, int64_t *mid, const struct un_dims *dims, const struct un_batch_caps *caps,
-                enum un_objective t) {
-    *rows = un_batch_row_cap(caps, t);
-    *mid = 2 * dims->hidden_size;
-}
-
 static void run(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
                 const struct un_heads *heads, struct un_mat x, enum un_objective t, struct un_chunk chunk) {
     (void)chunk; /* all rows */
@@ -34,4 +28,4 @@ static void run(const struct un_pass *p, struct un_mat dx, const struct un_outpu
 }
 
 const struct un_head un_head_answers = {
-    .at_bytes = sizeof(struct un_mlp_at), .add = add, .carve = un_task_carve, .mlp = mlp, .run = run};
+    .at_bytes = sizeof(struct un_mlp_at), .add = add, .carve = un_task_carve, .mlp = un_task_mlp, .run = run};

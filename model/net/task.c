@@ -31,6 +31,12 @@ void un_task_carve(void *buffer[UN_HEAD_BUFFERS], struct un_arena *arena, enum u
     buffer[UN_TASK_DSCORES] = un_take_floats(arena, count);
 }
 
+void un_task_mlp(int64_t *rows, int64_t *mid, const struct un_dims *dims, const struct un_batch_caps *caps,
+                 enum un_objective t) {
+    *rows = un_batch_row_cap(caps, t);
+    *mid = 2 * dims->hidden_size;
+}
+
 struct un_mat un_task_scores(const struct un_batch *batch, const struct un_dims *dims, enum un_type act,
                              const struct un_heads *heads, enum un_objective t) {
     struct un_mat m =

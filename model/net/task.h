@@ -20,6 +20,9 @@ int64_t un_task_score_cols(const struct un_dims *dims, enum un_objective t);
 /* Takes both for the largest task of the head. */
 void un_task_carve(void *buffer[UN_HEAD_BUFFERS], struct un_arena *arena, enum un_type act,
                    const struct un_dims *dims, const struct un_batch_caps *caps, enum un_objective t);
+/* un_head.mlp of a head with an MLP twice as wide as the network on each pooled token. */
+void un_task_mlp(int64_t *rows, int64_t *mid, const struct un_dims *dims, const struct un_batch_caps *caps,
+                 enum un_objective t);
 /* [rows,cols] f32. */
 struct un_mat un_task_scores(const struct un_batch *batch, const struct un_dims *dims, enum un_type act,
                              const struct un_heads *heads, enum un_objective t);
