@@ -44,7 +44,9 @@ WINGS = {
     "launch/job": ["launch/traffic", "io/weights", "runtime/device"],
     "launch/train": ["launch/job", "io/score"],
     "launch/use": ["model/net", "io/weights", "io/convert/text", "runtime/device"],
-    "launch/tools": ["launch/process", "launch/use", "model/net", "model/detector", "io/weights", "io/inspect", "io/report",
+    "launch/extract": ["launch/process", "model/detector", "io/weights", "io/convert/image", "io/convert/pixels",
+                       "runtime/device"],
+    "launch/tools": ["launch/process", "launch/use", "launch/extract", "model/net", "model/detector", "io/weights", "io/inspect", "io/report",
                      "io/convert/world", "io/convert/select", "io/convert/task", "io/convert/pixels"],
 }
 
