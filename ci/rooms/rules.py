@@ -19,6 +19,7 @@ WINGS = {
 
     "io/disk": ["runtime/config", "model", "comm"],
     "io/h5": ["io/disk"],
+    "io/safetensors": ["io/disk"],
     "io/run": ["io/disk"],
     "io/data": ["io/h5"],
     "io/synth": ["io/h5"],
@@ -27,10 +28,10 @@ WINGS = {
     "io/report": ["io/run"],
     "io/feed": ["io/data"],
     "io/checkpoint": ["io/feed", "io/run"],
-    "io/weights": ["io/checkpoint"],
+    "io/weights": ["io/checkpoint", "io/safetensors"],
 
     "io/convert": ["runtime"],  # workers
-    "io/convert/format": ["io/convert", "io/disk"],
+    "io/convert/format": ["io/convert", "io/disk", "io/safetensors"],
     "io/convert/token": ["io/convert/format", "io/data", "io/run"],
     "io/convert/text": ["io/convert/token"],
     "io/convert/task": ["io/convert/text"],
@@ -81,7 +82,7 @@ NCCL = r"comm/comm_nccl\w*(\.c|_private\.h)"
 CUDA = rf"runtime/cuda/.*|{NCCL}"
 HDF5 = r"io/h5/(.*\.c|(\w+_)?private\.h)"  # what the others see of io/h5 names nothing of it
 UTF8 = r"io/convert/(format|task|token|world)/.*"
-JSON = r"io/(run|checkpoint|weights|convert/format|convert/image|convert/task)/.*"
+JSON = r"io/(run|checkpoint|safetensors|convert/format|convert/image|convert/task)/.*"
 
 # Headers of libraries: name, <header>, files that may include it, how to say where.
 HEADERS = [
@@ -93,7 +94,7 @@ HEADERS = [
     ("zip", r"zip\.h", r"io/convert/format/.*", "io/convert/format"),
     ("lz4", r"lz4.*", r"io/convert/text/.*", "io/convert/text"),
     ("utf8proc", r"utf8proc\.h", UTF8, "io/convert/{format,task,token,world}"),
-    ("json", r"jansson\.h", JSON, "io/{run,checkpoint,weights,convert/format,convert/image,convert/task}"),
+    ("json", r"jansson\.h", JSON, "io/{run,checkpoint,safetensors,convert/format,convert/image,convert/task}"),
     ("xxhash", r"xxhash\.h", r"io/.*", "io"),
     ("yaml", r"yaml\.h", r"runtime/config/yaml\w*\.c", "runtime/config/yaml*.c"),
     ("blas", r"cblas.*|openblas.*|omp\.h", r"runtime/cpu/.*", "runtime/cpu"),

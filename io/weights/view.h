@@ -3,7 +3,7 @@
 #define UN_IO_WEIGHTS_VIEW_H
 
 #include "io/checkpoint/params.h"
-#include "io/weights/safetensors.h"
+#include "io/safetensors/safetensors.h"
 
 struct un_weights_view {
     const char *path;          /* of the file or of the checkpoint's folder */

@@ -1,5 +1,5 @@
 #include "tests/support/weights_case.h"
-#include "io/weights/safetensors.h"
+#include "io/safetensors/safetensors.h"
 #include "model/net/network.h"
 #include "tests/support/expect.h"
 

@@ -1,6 +1,6 @@
 /* The header of a safetensors file. The text is scanned for its number of values and its depth before the
  * JSON library sees it, so that neither memory nor recursion depend on what a hostile file says. */
-#include "io/weights/safetensors_private.h"
+#include "io/safetensors/private.h"
 #include "runtime/memory.h"
 #include <inttypes.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
  * Everything read is hostile: opening checks the whole header against the length of the file (no overlap, no
  * hole, no surplus), and values are read in blocks. Source: the format's README, github.com/huggingface/
  * safetensors. */
-#ifndef UN_IO_WEIGHTS_SAFETENSORS_H
-#define UN_IO_WEIGHTS_SAFETENSORS_H
+#ifndef UN_IO_SAFETENSORS_SAFETENSORS_H
+#define UN_IO_SAFETENSORS_SAFETENSORS_H
 
 #include "runtime/status.h"
 

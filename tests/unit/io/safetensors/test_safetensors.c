@@ -1,6 +1,6 @@
 /* The safetensors reader against headers that lie, and the writer against an independent reading of its bytes
  * and independent rounding. */
-#include "io/weights/safetensors.h"
+#include "io/safetensors/safetensors.h"
 #include "runtime/bfloat.h"
 #include "runtime/half.h"
 #include "runtime/rng.h"

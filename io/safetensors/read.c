@@ -1,6 +1,6 @@
 /* Opening a safetensors file and reading its values. */
-#include "io/weights/safetensors.h"
-#include "io/weights/safetensors_private.h"
+#include "io/safetensors/private.h"
+#include "io/safetensors/safetensors.h"
 #include "runtime/bfloat.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"

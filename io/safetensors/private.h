@@ -1,8 +1,8 @@
 /* Between the reading of the header and that of the values. */
-#ifndef UN_IO_WEIGHTS_SAFETENSORS_PRIVATE_H
-#define UN_IO_WEIGHTS_SAFETENSORS_PRIVATE_H
+#ifndef UN_IO_SAFETENSORS_PRIVATE_H
+#define UN_IO_SAFETENSORS_PRIVATE_H
 
-#include "io/weights/safetensors.h"
+#include "io/safetensors/safetensors.h"
 #include <jansson.h>
 
 struct un_st_opened {

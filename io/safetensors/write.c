@@ -1,7 +1,7 @@
 /* Writing a safetensors file: header first, then the tensors in the order of their names, as the format's own
  * library does for one dtype. Nothing under the final name before all of it is on the disk. */
 #include "io/disk/files.h"
-#include "io/weights/safetensors.h"
+#include "io/safetensors/safetensors.h"
 #include "runtime/bfloat.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"
