@@ -161,9 +161,13 @@ enum un_status un_npy_header(struct un_npy *npy, const char *where, const void *
     if (start + length > bytes) return un_fail(UN_DATA, "%s: its .npy header is cut short", where);
     *header = start + length;
     struct text t = {(const char *)d + start, (const char *)d + start + length};
-    if (!take_dict(&t, npy))
-        return un_fail(UN_DATA, "%s: bad .npy header: %.*s", where, (int)(length < 200 ? length : 200),
-                       (const char *)d + start);
+    if (!take_dict(&t, npy)) {
+        bool big = memmem(d + start, length, "'>", 2);
+        return un_fail(UN_DATA, "%s: %s: %.*s", where,
+                       big ? "big-endian numbers, .astype(\"<f4\") makes ones that are read"
+                           : "bad .npy header",
+                       (int)(length < 200 ? length : 200), (const char *)d + start);
+    }
     if (!un_npy_count(npy)) return un_fail(UN_DATA, "%s: its .npy header says too many items", where);
     npy->fortran = npy->fortran && npy->rank > 1;
     return UN_OK;
