@@ -79,6 +79,18 @@ enum un_status un_image_source_lmdb(struct un_image_source **source, const char 
 /* ids: a file with an id a line, for array forms without a dataset of ids; NULL: none. */
 enum un_status un_image_source_h5(struct un_image_source **source, const char *const *paths, int n,
                                   const char *ids);
+/* Patch grids, as ViT and CLIP give them: an array [images, rows * cols, F] or [images, 1 + rows * cols, F] a
+ * file, of f16, f32 or (.safetensors) bf16, which is widened to f32 exactly. A cell is a region, row by row:
+ * in row r, column c its box is c/cols r/rows (c+1)/cols (r+1)/rows. What stands before the cells is the class
+ * token. */
+struct un_image_grid {
+    const char *ids;    /* a file with an id a line for all files; "": FILE.ids beside every FILE.npy */
+    const char *tensor; /* its name in every .safetensors; "": the only one */
+    int64_t rows, cols; /* of cells; both 0: as many as makes a square */
+    bool keep_class;    /* the class token becomes region 0, its box the whole picture; else it is left out */
+};
+enum un_status un_image_source_grid(struct un_image_source **source, const char *const *paths, int n,
+                                    const struct un_image_grid *grid);
 void un_image_source_close(struct un_image_source *source); /* NULL allowed */
 
 /* For constructors: the name "KIND PATH" or "KIND PATH and N more"; and their end: *out, or closed again when
