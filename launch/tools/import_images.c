@@ -1,4 +1,4 @@
-/* uniter data import npz | tsv | h5: other people's features into *.img.h5. A form is a row of the tables
+/* uniter data import npz | tsv | h5 | grid: other people's features into *.img.h5. A form is a row of the tables
  * below: the constructor of its source, and its command. */
 #include "io/convert/image/sink.h"
 #include "launch/process/signals.h"
@@ -9,8 +9,12 @@
 
 struct keys {
     struct un_tool_run_keys run;
-    char ids[256]; /* of h5 */
+    char ids[256]; /* of h5, grid */
+    char tensor[256];
+    int64_t rows, cols;
+    int class_token;
 };
+static const char *const class_token[] = {"drop", "keep", NULL};
 static const struct un_key plain_keys[] = {
     UN_KEY_PART(keys, run, un_tool_run_table),
 };
@@ -18,25 +22,52 @@ static const struct un_key h5_keys[] = {
     UN_KEY_PART(keys, run, un_tool_run_table),
     UN_KEY_STRING(keys, ids, "", "", "file with an image id a line, for arrays without a dataset of ids"),
 };
+static const struct un_key grid_keys[] = {
+    UN_KEY_PART(keys, run, un_tool_run_table),
+    UN_KEY_STRING(
+        keys, ids, "", "",
+        "file with an image id a line, for all files in their order; none given: X.ids beside X.npy"),
+    UN_KEY_STRING(keys, tensor, "", "", "its name in a .safetensors that holds several"),
+    UN_KEY_INT(keys, rows, "0", 0, UN_IMAGE_REGIONS_MAX, "", "rows of cells; with cols 0: a square"),
+    UN_KEY_INT(keys, cols, "0", 0, UN_IMAGE_REGIONS_MAX, "", "cells in a row"),
+    UN_KEY_CHOICE(
+        keys, class_token, "drop", class_token,
+        "what stands before the cells: left out, or kept as a region whose box is the whole picture"),
+};
 static const struct un_key_table plain_table = UN_KEY_TABLE("", keys, plain_keys),
-                                 h5_table = UN_KEY_TABLE("", keys, h5_keys);
+                                 h5_table = UN_KEY_TABLE("", keys, h5_keys),
+                                 grid_table = UN_KEY_TABLE("", keys, grid_keys);
 
-typedef enum un_status open_source(struct un_image_source **source, const char *const *paths, int n);
+static enum un_status open_h5(struct un_image_source **source, const char *const *paths, int n,
+                              const struct keys *k) {
+    return un_image_source_h5(source, paths, n, k->ids);
+}
+static enum un_status open_grid(struct un_image_source **source, const char *const *paths, int n,
+                                const struct keys *k) {
+    const struct un_image_grid grid = {k->ids, k->tensor, k->rows, k->cols, k->class_token == 1};
+    return un_image_source_grid(source, paths, n, &grid);
+}
+
+typedef enum un_status open_plain(struct un_image_source **source, const char *const *paths, int n);
+typedef enum un_status open_with_keys(struct un_image_source **source, const char *const *paths, int n,
+                                      const struct keys *keys);
 static const struct form {
     const char *name;
-    open_source *open; /* NULL: h5, which takes ids */
+    open_plain *plain; /* one of the two */
+    open_with_keys *with_keys;
 } forms[] = {
-    {"h5", NULL},
-    {"npz", un_image_source_npz}, /* an image a file */
-    {"tsv", un_image_source_tsv}, /* an image a line, base64 */
+    {"grid", NULL, open_grid}, /* patches of a ViT, many images a file */
+    {"h5", NULL, open_h5},
+    {"npz", un_image_source_npz, NULL}, /* an image a file */
+    {"tsv", un_image_source_tsv, NULL}, /* an image a line, base64 */
 };
 
 static enum un_status open_form(struct un_image_source **source, const char *form, const char *const *paths,
                                 int n, const struct keys *k) {
     for (size_t i = 0; i < sizeof forms / sizeof *forms; ++i)
         if (strcmp(forms[i].name, form) == 0)
-            return forms[i].open ? forms[i].open(source, paths, n)
-                                 : un_image_source_h5(source, paths, n, k->ids);
+            return forms[i].plain ? forms[i].plain(source, paths, n)
+                                  : forms[i].with_keys(source, paths, n, k);
     return un_fail(UN_INTERNAL, "no source of form %s", form);
 }
 
@@ -62,6 +93,8 @@ static enum un_status run_import(const struct un_tool *tool, int n, char **words
 }
 
 static const struct un_tool list[] = {
+    {"data", "import", "grid", "FILE.npy|FILE.safetensors ... OUT.img.h5 [key=value ...]",
+     "patch grids of a ViT or CLIP, [images, rows * cols (+ 1), width]", &grid_table, run_import},
     {"data", "import", "h5", "FILE ... OUT.img.h5 [key=value ...]", "features in HDF5, the common forms",
      &h5_table, run_import},
     {"data", "import", "npz", "FOLDER|FILE.npz ... OUT.img.h5 [key=value ...]",
