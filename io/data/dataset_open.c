@@ -18,8 +18,10 @@ static enum un_status check_image_file(const struct un_dataset *d, int64_t i, bo
     UN_TRY(agree("bytes of a feature", f->path, un_type_bytes(f->feature_type), first->path,
                  un_type_bytes(first->feature_type)));
     if (need_soft_labels && f->classes == 0)
-        return un_fail(UN_DATA, "%s: soft_label is missing: objectives mrc and mrckl of data set %s need it",
-                       f->path, d->name);
+        return un_fail(
+            UN_DATA,
+            "%s: soft_label is missing: objectives mrc and mrckl of data set %s need it; mrfr needs none",
+            f->path, d->name);
     if (f->classes && first->classes)
         return agree("width of soft_label", f->path, f->classes, first->path, first->classes);
     return UN_OK;
