@@ -13,18 +13,19 @@ cd "$(dirname "$0")/.."
 quick=0
 [ "${1:-}" != --quick ] || { quick=1 && shift; }
 export build=${UNITER_BUILD:-build} configs=configs/ablation
-data=${DATA:-data/ablation} images=4000 out=${OUT:-runs/ablation}
-pretrain_steps=3600 task_steps=1000
+data=${DATA:-data/ablation} images=20000 out=${OUT:-runs/ablation}
+share=1 # of the updates that the configurations ask for
+test_images=200
 rows="none mlm mlm_itm mrfr mrc mrckl mrm wra sinkhorn batch both"
 tasks="vqa ve nlvr2 vcr re re_plus retrieval"
 seeds=${SEEDS:-1 2 3}
 if [ $quick = 1 ]; then
-    data=${DATA:-data/ablation_quick} images=800 out=${OUT:-runs/ablation_quick} pretrain_steps=400 task_steps=200
+    data=${DATA:-data/ablation_quick} images=800 out=${OUT:-runs/ablation_quick} share=0.13 test_images=100
     rows="none mlm wra" seeds=${SEEDS:-1}
 fi
 rows=${ROWS:-$rows} tasks=${TASKS:-$tasks}
 jobs=${JOBS:-$(nproc)}
-export out data pretrain_steps task_steps
+export out data share
 
 # What a row is called, its mix, and what else it changes. "none" has no pretraining.
 title() {
@@ -44,15 +45,15 @@ title() {
     esac
 }
 settings() {
-    local mix="mlm: 8, itm: 6" wra=train.itm_ot_lambda=0
+    local mix="mlm: 6, itm: 8" wra=train.itm_ot_lambda=0
     case $1 in
-        mlm) mix="mlm: 8" ;;
+        mlm) mix="mlm: 6" ;;
         mlm_itm) ;;
-        mrfr) mix="$mix, mrfr: 8" ;;
-        mrc) mix="$mix, mrc: 8" ;;
-        mrckl) mix="$mix, mrckl: 8" ;;
-        mrm) mix="$mix, mrfr: 4, mrckl: 4" ;;
-        *) mix="$mix, mrfr: 4, mrckl: 4" wra=train.itm_ot_lambda=0.3 ;;
+        mrfr) mix="$mix, mrfr: 4" ;;
+        mrc) mix="$mix, mrc: 4" ;;
+        mrckl) mix="$mix, mrckl: 4" ;;
+        mrm) mix="$mix, mrfr: 2, mrckl: 2" ;;
+        *) mix="$mix, mrfr: 2, mrckl: 2" wra=train.itm_ot_lambda=0.3 ;;
     esac
     printf '%s\n' "$wra" "data.train.0.mix={$mix}" "data.train.1.mix={$mix}"
     case $1 in
@@ -74,6 +75,12 @@ set_of() { awk -v t="$1" '$1 == t {print $2}' <<<"$measures"; }
 key_of() { awk -v t="$1" '$1 == t {print $3}' <<<"$measures"; }
 export measures
 
+# The updates that configuration $1 asks for, times share; and a tenth of them to warm up.
+updates() {
+    local steps
+    steps=$(awk -v s="$share" '/^train:/ && match($0, /steps: [0-9]+/) {print int(s * substr($0, RSTART + 7, RLENGTH - 7))}' "$configs/$1.yaml")
+    printf 'train.steps=%d\noptim.warmup_steps=%d\n' "$steps" $((steps / 10))
+}
 # The data of a configuration, with the folder in force.
 config() { sed "s#data/ablation/#$data/#g" "$configs/$1.yaml"; }
 
@@ -91,9 +98,8 @@ train() { # FOLDER CONFIGURATION override ..
 pretrain() { # ROW SEED
     local folder=$out/pretrain_$1_$2 more
     [ ! -e "$folder/ablation.done" ] || return 0
-    mapfile -t more < <(settings "$1")
-    train "$folder" pretrain run.seed="$2" train.steps="$pretrain_steps" \
-        optim.warmup_steps=$((pretrain_steps / 10)) "${more[@]}"
+    mapfile -t more < <(settings "$1" && updates pretrain)
+    train "$folder" pretrain run.seed="$2" "${more[@]}"
     touch "$folder/ablation.done"
     echo "pretrained: $1, seed $2"
 }
@@ -103,14 +109,16 @@ finetune() { # ROW TASK SEED
     set=$(set_of "$2")
     [ ! -e "$folder/eval_$set.json" ] || return 0
     [ "$1" != none ] || init='""'
-    local given=(run.seed="$3" model.init="$init" train.steps="$task_steps" optim.warmup_steps=$((task_steps / 10)))
+    local given
+    mapfile -t given < <(updates "$2")
+    given+=(run.seed="$3" model.init="$init")
     train "$folder" "$2" "${given[@]}"
     train "$folder" "$2" "${given[@]}" --eval "$set"
     echo "fine-tuned: $2 from $1, seed $3"
 }
 overrides=$(printf '%s\n' "$@") # one a line
 export overrides
-export -f settings set_of config train pretrain finetune
+export -f settings set_of updates config train pretrain finetune
 
 # One "name = value" of a JSON file.
 value() { grep -o "\"$2\": *[-+0-9.eE]*" "$1" | head -n 1 | sed 's/.*: *//'; }
@@ -140,8 +148,8 @@ moments() {
 
 write_json() {
     local first=1 row task mean sd n values
-    printf '{"date": "%s", "machine": "%s", "commit": "%s", "pretrain_steps": %d, "task_steps": %d, "rows": [' \
-        "$(date -u +%F)" "$(machine)" "$(git rev-parse --short HEAD 2>/dev/null || echo unknown)" "$pretrain_steps" "$task_steps"
+    printf '{"date": "%s", "machine": "%s", "commit": "%s", "share": %s, "rows": [' \
+        "$(date -u +%F)" "$(machine)" "$(git rev-parse --short HEAD 2>/dev/null || echo unknown)" "$share"
     while read -r row task mean sd n values; do
         [ $first = 1 ] || printf ','
         first=0
@@ -169,8 +177,8 @@ write_markdown() {
     local row task line
     echo "# Ablation on the micro-world"
     echo
-    echo "$(date -u +%F), $(machine). Percent, mean ± standard deviation over the seeds $seeds; $pretrain_steps updates of"
-    echo "pretraining, $task_steps of each task. Written by \`launch/ablation.sh\`; what each task is: \`configs/ablation/\`."
+    echo "$(date -u +%F), $(machine). Percent, mean ± standard deviation over the seeds $seeds;"
+    echo "updates: $(for task in pretrain $tasks; do printf '%s %s, ' "$task" "$(updates "$task" | sed -n 's/train.steps=//p')"; done)as in configs/ablation. Written by \`launch/ablation.sh\`; what each task is: \`configs/ablation/\`."
     echo
     line="| pretraining |" && for task in $tasks; do line+=" $task |"; done
     echo "$line mean |"
@@ -198,18 +206,17 @@ for task in $tasks; do
 done
 if [ ! -e "$data/.complete" ]; then
     rm -rf "$data"
-    "$build/uniter" data synth "$data" seed=1 train_images=$images valid_images=400 test_images=100 sets=coco,vg tasks=all
+    "$build/uniter" data synth "$data" seed=1 train_images=$images valid_images=$((images / 20)) test_images=$test_images sets=coco,vg tasks=all
     touch "$data/.complete"
 fi
 mkdir -p "$out"
-for row in $rows; do
-    for seed in $seeds; do [ "$row" = none ] || echo "pretrain $row $seed"; done
-done | xargs -r -P "$jobs" -I{} bash -euo pipefail -c '{}'
-for seed in $seeds; do
+for seed in $seeds; do # a seed after the other, so that what is done when it is stopped is whole
+    for row in $rows; do [ "$row" = none ] || echo "pretrain $row $seed"; done |
+        xargs -r -P "$jobs" -I{} bash -euo pipefail -c '{}'
     for row in $rows; do
         for task in $tasks; do echo "finetune $row $task $seed"; done
-    done
-done | xargs -r -P "$jobs" -I{} bash -euo pipefail -c '{}'
+    done | xargs -r -P "$jobs" -I{} bash -euo pipefail -c '{}'
+done
 
 collect >"$out/values.txt"
 moments <"$out/values.txt" >"$out/moments.txt"
