@@ -1,4 +1,5 @@
 # Finds every library by name and gives it one imported target dep::<what>, so that rooms say only what they need.
+include(CheckSymbolExists)
 find_package(Threads REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS C)
 
@@ -39,6 +40,21 @@ un_package(lmdb liblmdb-dev lmdb)
 un_package(lz4 liblz4-dev liblz4)
 un_package(zip libzip-dev libzip)
 un_package(utf8proc libutf8proc-dev libutf8proc)
+# for photos; libpng >= 1.6.32 knows EXIF
+un_package(jpeg libjpeg-dev libjpeg)
+un_package(png libpng-dev libpng>=1.6.32)
+# Another libjpeg decodes to other bytes, and has no blue-green-red.
+if(JPEG_FOUND)
+    if(NOT UN_JPEG_TURBO)
+        unset(UN_JPEG_TURBO CACHE) # asked again after something was installed
+    endif()
+    set(CMAKE_REQUIRED_LIBRARIES PkgConfig::JPEG)
+    check_symbol_exists(JCS_EXTENSIONS "stdio.h;jpeglib.h" UN_JPEG_TURBO)
+    unset(CMAKE_REQUIRED_LIBRARIES)
+    if(NOT UN_JPEG_TURBO)
+        un_missing("libjpeg-turbo: the libjpeg that is here is another one, without JCS_EXT_BGR" libjpeg-dev)
+    endif()
+endif()
 # The serial, thread-safe HDF5: Debian's plain `hdf5` may be the parallel build, which is not thread-safe.
 un_package(hdf5 libhdf5-dev hdf5-serial hdf5)
 # OpenBLAS: the backend calls it from several threads, one tile each; any of its builds will do.

@@ -30,6 +30,9 @@ class UniterDist(CMakePackage):
     depends_on("lz4")
     depends_on("libzip")
     depends_on("utf8proc")
+    # no other libjpeg: the pixels are its own
+    depends_on("libjpeg-turbo")
+    depends_on("libpng@1.6.32:")
     depends_on("cmocka", when="+tests")
     depends_on("random123", when="+tests")
 

@@ -1,5 +1,6 @@
 """Configuring where packages are missing: it stops once, with Debian's names of all of them and the line that installs them. Without
-cmocka: no tests where they are a matter of what is there (UN_TESTS=AUTO), an error where they were asked for."""
+cmocka: no tests where they are a matter of what is there (UN_TESTS=AUTO), an error where they were asked for. A libjpeg that is not
+libjpeg-turbo is as good as none."""
 import re
 import shutil
 
@@ -7,8 +8,8 @@ import runlib as R
 
 # (package, what pkg-config is asked for); of several any will do
 MODULES = (("libyaml-dev", "yaml-0.1"), ("libjansson-dev", "jansson"), ("libxxhash-dev", "libxxhash"), ("liblmdb-dev", "lmdb"),
-           ("liblz4-dev", "liblz4"), ("libzip-dev", "libzip"), ("libutf8proc-dev", "libutf8proc"), ("libhdf5-dev", "hdf5-serial"),
-           ("libopenblas-dev", "openblas"))
+           ("liblz4-dev", "liblz4"), ("libzip-dev", "libzip"), ("libutf8proc-dev", "libutf8proc"), ("libjpeg-dev", "libjpeg"),
+           ("libpng-dev", "libpng"), ("libhdf5-dev", "hdf5-serial"), ("libopenblas-dev", "openblas"))
 
 
 def listed(out):
@@ -44,6 +45,13 @@ def main():
         (known / "lmdb.pc").unlink()
         code, out = configure("one", "-DUN_MPI=OFF", "-DUN_TESTS=OFF")
         R.expect(code != 0 and listed(out) == ["liblmdb-dev"], "one package alone")
+
+        (folder / "plain").mkdir()
+        (folder / "plain/jpeglib.h").write_text("typedef enum { JCS_UNKNOWN, JCS_GRAYSCALE, JCS_RGB } J_COLOR_SPACE;\n")
+        (known / "libjpeg.pc").write_text(f"Name: libjpeg\nDescription: made up\nVersion: 9\nCflags: -I{folder}/plain\n")
+        code, out = configure("plain", "-DUN_MPI=OFF", "-DUN_TESTS=OFF")
+        R.expect(code != 0 and sorted(listed(out)) == ["libjpeg-dev", "liblmdb-dev"] and "libjpeg-turbo: the libjpeg that is here is another" in out,
+                 "a plain libjpeg is refused")
 
 
 main()
