@@ -16,12 +16,13 @@ struct un_pixels_how {
 };
 
 /* Upright pixels, blue green red, row by row without gaps. One is used for many photos, by one thread: its memory grows to the
- * largest and is freed at the end. Starts as zeros. */
+ * largest and is freed at the end: the file, its pixels, and these once more if it is turned. libjpeg takes up to 8 bytes a
+ * pixel more for itself while it reads a progressive JPEG. Starts as zeros. */
 struct un_pixels {
     uint8_t *bgr; /* [height,width,3] */
     int64_t height, width;
-    int orientation;  /* EXIF, 1..8; 0: the file tells none */
-    int components;   /* of the file: 1 gray, 3 colour, 4 CMYK (JPEG); as the PNG was, alpha counted */
+    int orientation; /* EXIF, 1..8; 0: the file tells none */
+    int components; /* of the file: 1 gray, 3 colour, 4 CMYK (JPEG); as the PNG was, alpha counted, a palette is colour */
     int64_t warnings; /* of the decoder: damaged, but decoded to its end */
     size_t capacity, turned_capacity, file_capacity;
     uint8_t *turned, *file;
