@@ -7,7 +7,14 @@
 #include <string.h>
 
 /* Deflate gives at most 1032 bytes a byte, and a byte holds 8 pixels of one bit. libpng keeps two rows, so a side has a limit of its own. */
-enum { PIXELS_A_BYTE = 1032 * 8, SIDE_MOST = 1000000, CHUNKS_MOST = 100, CHUNK_BYTES = 1 << 24 };
+enum {
+    PIXELS_A_BYTE = 1032 * 8,
+    SIDE_MOST = 1000000,
+    CHUNKS_MOST = 100,
+    CHUNK_BYTES = 1 << 24,
+    SIGNATURE = 8,
+    CHUNK_LEAST = 12
+};
 
 struct png {
     png_structp png;
@@ -38,6 +45,18 @@ static void on_read(png_structp png, png_bytep out, size_t n) {
     }
     memcpy(out, p->photo->bytes + p->at, n);
     p->at += n;
+}
+
+/* Every chunk up to the last inside the file: libpng takes memory for as many bytes as the head of some chunks claims. */
+static enum un_status check_chunks(const struct un_pixels_file *file) {
+    for (size_t at = SIGNATURE; file->n - at >= CHUNK_LEAST;) {
+        const uint8_t *chunk = file->bytes + at;
+        size_t length = png_get_uint_32(chunk);
+        if (length > file->n - at - CHUNK_LEAST) break;
+        if (memcmp(chunk + 4, "IEND", 4) == 0) return UN_OK;
+        at += CHUNK_LEAST + length;
+    }
+    return un_fail(UN_DATA, "%s: truncated: the PNG ends after %zu bytes", file->name, file->n);
 }
 
 /* Chunks that say nothing of the pixels are passed over, packed text and profiles above all. */
@@ -96,6 +115,7 @@ static int orientation(const struct png *p) {
 
 static enum un_status body(void *context) {
     struct png *p = context;
+    UN_TRY(check_chunks(p->photo));
     UN_TRY(begin(p));
     png_read_info(p->png, p->info);
     int64_t width = png_get_image_width(p->png, p->info), height = png_get_image_height(p->png, p->info);
