@@ -321,6 +321,7 @@ static void test_no_room(void **state) {
     struct made_photo photo = {.form = MADE_420, .width = 200, .height = 100, .orientation = 3};
     struct made_file file = small(MADE_420), large = made_photo(&photo);
     struct un_pixels p = {0};
+    uint64_t before = live_blocks();
     for (uint64_t at = 1; at <= 2; ++at) {
         expect_ok(decode_file(&p, &file));
         un_memory_fail_at(at);
@@ -328,7 +329,9 @@ static void test_no_room(void **state) {
         un_memory_fail_at(0);
         expect_ok(decode_file(&p, &file));
         assert_true(p.width == 17 && p.height == 21);
+        expect_ok(decode_file(&p, &large));
         un_pixels_free(&p);
+        assert_int_equal(live_blocks(), before);
     }
     free(file.bytes);
     free(large.bytes);
