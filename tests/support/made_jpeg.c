@@ -26,7 +26,8 @@ void made_jpeg_pixel(const struct made_photo *photo, int64_t y, int64_t x, uint8
     for (int c = 0; c < 3; ++c) bgr[2 - c] = (uint8_t)(made_wave(photo, y, x, n == 1 ? 0 : c) * black + 0.5);
 }
 
-/* All DC in one scan, then every AC coefficient of every component alone, bit by bit: as many scans as are asked for. */
+/* All DC in one scan, then every AC coefficient of every component alone, bit by bit: as many scans as are asked for.
+ * */
 static int script(jpeg_scan_info *scans, int wanted) {
     int n = 1;
     scans[0] = (jpeg_scan_info){3, {0, 1, 2}, 0, 0, 0, 0};

@@ -1,5 +1,5 @@
-/* Photos that are drawn and written with libjpeg and libpng themselves, whole and broken. What goes wrong while one is made ends the
- * program. */
+/* Photos that are drawn and written with libjpeg and libpng themselves, whole and broken. What goes wrong while one
+ * is made ends the program. */
 #ifndef UN_TESTS_SUPPORT_MADE_PHOTOS_H
 #define UN_TESTS_SUPPORT_MADE_PHOTOS_H
 
@@ -37,7 +37,8 @@ enum made_form {
     MADE_FORMS
 };
 
-/* Zeros are sensible but for the size. A JPEG shows soft waves, which its quality (0: 100) hardly changes; a PNG shows noise. */
+/* Zeros are sensible but for the size. A JPEG shows soft waves, which its quality (0: 100) hardly changes; a PNG
+ * shows noise. */
 struct made_photo {
     enum made_form form;
     int64_t width, height; /* as stored */
@@ -81,7 +82,8 @@ enum made_break {
 };
 /* Claims another size. */
 void made_sides(struct made_file *file, uint32_t width, uint32_t height);
-/* Where the frame header (SOF) of a JPEG begins: FF, kind, length of 2, precision, height of 2, width of 2, components. */
+/* Where the frame header (SOF) of a JPEG begins: FF, kind, length of 2, precision, height of 2, width of 2,
+ * components. */
 size_t made_frame(const struct made_file *file);
 /* Right checksums for the chunks of a PNG that was changed. */
 void made_png_mend(uint8_t *bytes, size_t n);

@@ -1,5 +1,5 @@
-/* make_photos FOLDER N SEED [broken=K] [least=24] [most=96]: N small photos of mixed forms and orientations, K of them broken in different
- * ways, and a line on each:
+/* make_photos FOLDER N SEED [broken=K] [least=24] [most=96]: N small photos of mixed forms and orientations, K of them
+ * broken in different ways, and a line on each:
  *
  *     NAME TAB good|broken TAB width TAB height (upright) TAB form, or the way it is broken TAB orientation
  *

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The constants are the first 32 bits of the fractions of roots of primes: square roots begin the state, cube roots enter the rounds. */
+/* The constants are the first 32 bits of the fractions of roots of primes: square roots begin the state, cube roots
+ * enter the rounds. */
 struct constants {
     uint32_t root[8], cube[64];
 };

@@ -1,4 +1,5 @@
-/* One tag of EXIF: orientation, 0x0112 of IFD0, a SHORT. Every offset is checked where it is used. Source: EXIF 2.32, 4.5 and 4.6. */
+/* One tag of EXIF: orientation, 0x0112 of IFD0, a SHORT. Every offset is checked where it is used. Source: EXIF 2.32,
+ * 4.5 and 4.6. */
 #include "io/convert/pixels/private.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* The one place of setjmp. The body is a function of its own: nothing that it changes lives in this frame, so no local is lost by
- * the jump. */
+/* The one place of setjmp. The body is a function of its own: nothing that it changes lives in this frame, so no
+ * local is lost by the jump. */
 #include "io/convert/pixels/private.h"
 
 enum un_status un_guard_run(struct un_guard *guard, const char *name, enum un_status (*body)(void *),

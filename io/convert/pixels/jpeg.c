@@ -1,5 +1,6 @@
-/* JPEG by libjpeg-turbo with its defaults: accurate integer DCT, fancy upsampling. Four components come as CMYK and are made blue, green,
- * red here. What a header claims is held against the limits before memory is taken; scans are counted while they are read. */
+/* JPEG by libjpeg-turbo with its defaults: accurate integer DCT, fancy upsampling. Four components come as CMYK and
+ * are made blue, green, red here. What a header claims is held against the limits before memory is taken; scans are
+ * counted while they are read. */
 #include "io/convert/pixels/private.h"
 
 #include <stdio.h> /* before jpeglib.h, which needs it */
@@ -7,7 +8,8 @@
 #include <jerror.h>
 #include <jpeglib.h>
 
-/* A byte holds at most eight Huffman codes, and a code at least a block of 8 x 8 (4:1:1 of the only full component: half of that). */
+/* Huffman codes have a bit or more, and every block has one. The sparsest blocks stand for 64 pixels along each of two
+ * components that share the full resolution (4 x 1 and 1 x 4): two bits for 256 pixels. */
 enum { PIXELS_A_BYTE = 1024, LIBRARY_BYTES = 1 << 30, EXIF_MOST = 0xFFFF, CMYK = 4 };
 
 struct jpeg {

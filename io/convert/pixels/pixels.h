@@ -22,7 +22,7 @@ struct un_pixels {
     uint8_t *bgr; /* [height,width,3] */
     int64_t height, width;
     int orientation; /* EXIF, 1..8; 0: the file tells none */
-    int components; /* of the file: 1 gray, 3 colour, 4 CMYK (JPEG); as the PNG was, alpha counted, a palette is colour */
+    int components; /* of the file: 1 gray, 2 with alpha, 3 colour or palette, 4 with alpha; of a JPEG 4 is CMYK */
     int64_t warnings; /* of the decoder: damaged, but decoded to its end */
     size_t capacity, turned_capacity, file_capacity;
     uint8_t *turned, *file;

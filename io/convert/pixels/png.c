@@ -1,12 +1,14 @@
-/* PNG by libpng, row by row into place: alpha and transparency dropped, 16 bits cut to the high byte, palette and gray expanded. Its
- * simplified interface would convert gamma and lay alpha over a background, so the plain one is used. */
+/* PNG by libpng, row by row into place: alpha and transparency dropped, 16 bits cut to the high byte, palette and
+ * gray expanded. Its simplified interface would convert gamma and lay alpha over a background, so the plain one is
+ * used. */
 #include "io/convert/pixels/private.h"
 
 #include <png.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Deflate gives at most 1032 bytes a byte, and a byte holds 8 pixels of one bit. libpng keeps two rows, so a side has a limit of its own. */
+/* Deflate gives at most 1032 bytes a byte, and a byte holds 8 pixels of one bit. libpng keeps two rows, so a side has
+ * a limit of its own. */
 enum {
     PIXELS_A_BYTE = 1032 * 8,
     SIDE_MOST = 1000000,
@@ -47,7 +49,8 @@ static void on_read(png_structp png, png_bytep out, size_t n) {
     p->at += n;
 }
 
-/* Every chunk up to the last inside the file: libpng takes memory for as many bytes as the head of some chunks claims. */
+/* Every chunk up to the last inside the file: libpng takes memory for as many bytes as the head of some chunks
+ * claims. */
 static enum un_status check_chunks(const struct un_pixels_file *file) {
     for (size_t at = SIGNATURE; file->n - at >= CHUNK_LEAST;) {
         const uint8_t *chunk = file->bytes + at;

@@ -8,8 +8,8 @@
 
 enum { UN_GUARD_TEXT = 256 };
 
-/* libjpeg and libpng must not come back from an error. Their handlers put the reason into `text` and leave; what the body
- * has taken stands in its context, so that nothing is lost on the way. */
+/* libjpeg and libpng must not come back from an error. Their handlers put the reason into `text` and leave; what the
+ * body has taken stands in its context, so that nothing is lost on the way. */
 struct un_guard {
     jmp_buf back;
     enum un_status status; /* UN_DATA unless the handler says otherwise */

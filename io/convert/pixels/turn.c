@@ -1,5 +1,5 @@
-/* Turning and mirroring by the EXIF orientation. Each is a walk over the stored pixels with a start and two steps, done in tiles, so that
- * a column of a large photo does not miss the cache at every pixel. */
+/* Turning and mirroring by the EXIF orientation. Each is a walk over the stored pixels with a start and two steps,
+ * done in tiles, so that a column of a large photo does not miss the cache at every pixel. */
 #include "io/convert/pixels/private.h"
 
 enum { TILE = 64, CHANNELS = 3 };

@@ -1,5 +1,5 @@
-/* Photos of every form against the pixels they were drawn from: PNG exactly, JPEG closely; every orientation; and the five photos whose
- * digests other decoders gave. */
+/* Photos of every form against the pixels they were drawn from: PNG exactly, JPEG closely; every orientation; and the
+ * five photos whose digests other decoders gave. */
 #include "io/convert/pixels/pixels.h"
 #include "runtime/memory.h"
 #include "tests/support/check.h"
@@ -13,8 +13,9 @@
 
 #include <jpeglib.h>
 
-/* Rounding at quality 100 and of the colour transforms: 2. Halved chroma has no neighbour at an edge, where it is half a pixel off; the
- * waves rise by at most 111 * 2 pi * 0.004 = 2.8 a pixel and axis, of which less than half is chroma: 2. */
+/* Rounding at quality 100 and of the colour transforms: 2. Halved chroma has no neighbour at an edge, where it is
+ * half a pixel off; the waves rise by at most 111 * 2 pi * 0.004 = 2.8 a pixel and axis, of which less than half is
+ * chroma: 2. */
 enum { NEAR = 4 };
 
 static const struct un_pixels_how UPRIGHT = {true}, STORED = {false};

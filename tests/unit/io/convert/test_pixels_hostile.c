@@ -1,4 +1,4 @@
-/* Photos that are cut, damaged, lying or none: refused by name before memory is taken, and the next one is read as if nothing had been. */
+/* Photos that are cut, damaged, lying or none: refused by name before memory is taken, and the next one is read well. */
 #include "io/convert/pixels/pixels.h"
 #include "runtime/memory.h"
 #include "tests/support/check.h"
