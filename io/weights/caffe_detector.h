@@ -11,7 +11,7 @@
 #define UN_IO_WEIGHTS_CAFFE_DETECTOR_H
 
 #include "io/weights/caffe.h"
-#include "io/weights/safetensors.h"
+#include "io/safetensors/safetensors.h"
 
 enum {
     UN_CAFFE_RATIOS = 3,

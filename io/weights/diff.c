@@ -12,7 +12,7 @@ struct diff {
     double tolerance;
     FILE *out;
     float *x, *y; /* [BLOCK] each */
-    int64_t lines, only_a, only_b, shapes, differing, same;
+    int64_t lines, only_a, only_b, shapes, differing, same, counters;
     double worst;
     const char *worst_name;
 };
@@ -117,6 +117,12 @@ static enum un_status alone(struct diff *d, int64_t i, bool in_a) {
 static enum un_status walk(struct diff *d) {
     int64_t i = 0, k = 0;
     while (i < d->a->n || k < d->b->n) {
+        bool a_counts = i < d->a->n && un_weights_is_counter(d->a->list[i].name);
+        bool b_counts = k < d->b->n && un_weights_is_counter(d->b->list[k].name);
+        i += a_counts;
+        k += b_counts;
+        d->counters += a_counts + b_counts;
+        if (a_counts || b_counts) continue;
         int order = i == d->a->n ? 1 : k == d->b->n ? -1 : strcmp(d->a->list[i].name, d->b->list[k].name);
         if (order == 0)
             UN_TRY(compare(d, i++, k++));
@@ -138,6 +144,8 @@ enum un_status un_weights_diff(const struct un_weights_view *a, const struct un_
     un_free(d.y);
     if (status != UN_OK) return status;
     if (d.lines > LINES_MAX) fprintf(out, "and %" PRId64 " lines more\n", d.lines - LINES_MAX);
+    if (d.counters)
+        fprintf(out, "%" PRId64 " counts of batches (num_batches_tracked) are passed over\n", d.counters);
     fprintf(out,
             "%" PRId64 " tensors equal within %g, %" PRId64 " differ, %" PRId64 " in shape, %" PRId64
             " only in the first, %" PRId64 " only in the second; largest difference %.6g%s%s\n",

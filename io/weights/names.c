@@ -23,10 +23,20 @@ static bool begins(const char *text, const char *front) {
     return strncmp(text, front, strlen(front)) == 0;
 }
 
+bool un_weights_is_counter(const char *name) {
+    static const char tail[] = ".num_batches_tracked";
+    size_t length = strlen(name);
+    return length >= sizeof tail && strcmp(name + length - (sizeof tail - 1), tail) == 0;
+}
+
 static bool ends(char *text, const char *end, char **at) {
     size_t length = strlen(text), tail = strlen(end);
     *at = length >= tail ? text + length - tail : text;
     return length >= tail && strcmp(*at, end) == 0;
+}
+
+static bool of_detector(const char *name) {
+    return begins(name, "backbone.") || begins(name, "proposal_generator.") || begins(name, "roi_heads.");
 }
 
 enum un_weights_names un_weights_names_of(const struct un_weights_view *view) {
@@ -35,6 +45,7 @@ enum un_weights_names un_weights_names_of(const struct un_weights_view *view) {
         const char *name = view->list[i].name;
         if (begins(name, "uniter.")) return UN_NAMES_UNITER;
         if (begins(name, "bert.") || begins(name, "embeddings.word_embeddings.")) found = UN_NAMES_BERT;
+        if (found == UN_NAMES_NONE && of_detector(name)) found = UN_NAMES_DETECTOR;
     }
     return found;
 }

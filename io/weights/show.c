@@ -83,14 +83,14 @@ static void show_text(const char *text, FILE *out) {
 
 static void show_metadata(const struct un_weights_view *view, FILE *out) {
     const struct un_checkpoint_params *c = &view->checkpoint;
-    if (!view->file) {
+    if (un_weights_view_is_checkpoint(view)) {
         char digest[UN_DIGEST_TEXT];
         un_digest_print(&c->manifest.param, digest);
         fprintf(out, "checkpoint of step %" PRId64 ", %" PRId64 " shards, param_digest %s\n",
                 c->manifest.step, c->manifest.n_shards, digest);
         return;
     }
-    for (int64_t i = 0; i < view->file->n_metadata; ++i) {
+    for (int64_t i = 0; view->file && i < view->file->n_metadata; ++i) {
         fputs("metadata    ", out);
         show_text(view->file->metadata[i].key, out);
         fputs(": ", out);
@@ -99,10 +99,28 @@ static void show_metadata(const struct un_weights_view *view, FILE *out) {
     }
 }
 
+/* Rows of a tensor; 0: it is not there. */
+static int64_t rows_of(const struct un_weights_view *view, const char *name) {
+    int64_t i = un_weights_view_find(view, name);
+    return i >= 0 && view->list[i].rank > 0 ? view->list[i].shape[0] : 0;
+}
+
+static void show_detector(const struct un_weights_view *view, FILE *out) {
+    fprintf(out,
+            "network     region detector, %" PRId64 " anchors, %" PRId64
+            " classes with the background, %" PRId64 " attributes with \"none\"%s\n",
+            rows_of(view, "proposal_generator.anchor_generator.cell_anchors.0"),
+            rows_of(view, "roi_heads.box_predictor.cls_score.weight"),
+            rows_of(view, "roi_heads.box_predictor.attr_score.weight"),
+            view->caffe.file ? "; a .caffemodel, its layers under the public names" : "");
+}
+
 /* What network it is, where the names tell. */
 static void show_network(const struct un_weights_view *view, FILE *out) {
     struct un_weights_sizes s;
-    if (un_weights_names_of(view) == UN_NAMES_NONE) return;
+    enum un_weights_names names = un_weights_names_of(view);
+    if (names == UN_NAMES_DETECTOR) show_detector(view, out);
+    if (names == UN_NAMES_NONE || names == UN_NAMES_DETECTOR) return;
     un_weights_sizes_of(&s, view);
     const char *task = un_weights_task_name(s.tasks);
     fprintf(out,

@@ -15,7 +15,7 @@ enum un_status un_weights_write(const struct un_weights_plan *plan, const char *
 enum un_status un_weights_show(const struct un_weights_view *view, FILE *out);
 
 /* What differs, in lines, at most a screen; then a summary. A copy that only one side has is held against its
- * partner on the other. Values are equal within tolerance (absolute); NaN equals NaN. *equal: names, shapes
+ * partner on the other. Values are equal within tolerance (absolute); NaN equals NaN. Counters of batches do not count. *equal: names, shapes
  * and values of both agree. */
 enum un_status un_weights_diff(const struct un_weights_view *a, const struct un_weights_view *b,
                                double tolerance, FILE *out, bool *equal);

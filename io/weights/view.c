@@ -1,20 +1,76 @@
-/* Tensors by name from a safetensors file or a checkpoint. */
+/* Tensors by name from a file or a checkpoint. */
 #include "io/weights/view.h"
+#include "io/disk/files.h"
 #include "runtime/memory.h"
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+enum { FIRST_BYTES = 16, SAFE_BYTES = 9 };
 
 static int by_name(const void *a, const void *b) {
     return strcmp(((const struct un_st_tensor *)a)->name, ((const struct un_st_tensor *)b)->name);
 }
 
-static enum un_status view_file(struct un_weights_view *v, const char *path) {
-    UN_TRY(un_safetensors_open(&v->file, path));
-    v->n = v->file->n;
-    v->list = un_alloc((size_t)v->n + 1, sizeof *v->list, "list of tensors");
+/* A parallel model of PyTorch has this in front of all names. */
+static void drop_module(struct un_weights_view *v) {
+    static const char front[] = "module.";
+    size_t length = sizeof front - 1;
+    for (int64_t i = 0; i < v->n; ++i)
+        if (strncmp(v->list[i].name, front, length) != 0 || !v->list[i].name[length]) return;
+    for (int64_t i = 0; i < v->n; ++i) v->list[i].name += length;
+}
+
+static enum un_status view_list(struct un_weights_view *v, const struct un_st_tensor *list, int64_t n) {
+    v->n = n;
+    v->list = un_alloc((size_t)n + 1, sizeof *v->list, "list of tensors");
     if (!v->list) return UN_MEMORY;
-    if (v->n) memcpy(v->list, v->file->list, (size_t)v->n * sizeof *v->list);
+    if (n) memcpy(v->list, list, (size_t)n * sizeof *list);
+    drop_module(v);
+    return UN_OK;
+}
+
+/* The first bytes of a file, for its kind; none where there is nothing to read, which whoever opens it will tell. */
+static size_t first_bytes(const char *path, unsigned char bytes[FIRST_BYTES]) {
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    size_t n = 0;
+    if (fd < 0) return 0;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+        ssize_t got = pread(fd, bytes, FIRST_BYTES, 0);
+        n = got > 0 ? (size_t)got : 0;
+    }
+    close(fd);
+    return n;
+}
+
+/* A length of a header that can be, and the brace that begins it. */
+static bool is_safetensors(const unsigned char *bytes, size_t n) {
+    uint64_t length = 0;
+    if (n < SAFE_BYTES) return false;
+    memcpy(&length, bytes, sizeof length);
+    return length <= UN_ST_HEADER_MAX && bytes[sizeof length] == '{';
+}
+
+static bool is_torch(const unsigned char *bytes, size_t n) {
+    return n >= 4 && (memcmp(bytes, "PK\3\4", 4) == 0 || memcmp(bytes, "\x80\x02", 2) == 0);
+}
+
+static enum un_status view_file(struct un_weights_view *v, const char *path) {
+    unsigned char bytes[FIRST_BYTES];
+    size_t n = first_bytes(path, bytes);
+    bool safe = is_safetensors(bytes, n);
+    if (!safe && is_torch(bytes, n))
+        return un_fail(UN_DATA, "%s: a file of PyTorch: pt_safetensors.py turns it into safetensors", path);
+    if (!safe && un_caffe_begins(bytes, n)) {
+        UN_TRY(un_caffe_detector_open(&v->caffe, path));
+        UN_TRY(view_list(v, v->caffe.list, v->caffe.n));
+    } else {
+        UN_TRY(un_safetensors_open(&v->file, path));
+        UN_TRY(view_list(v, v->file->list, v->file->n));
+    }
     v->name = un_strdup(path);
     return v->name ? UN_OK : UN_MEMORY;
 }
@@ -54,6 +110,7 @@ enum un_status un_weights_view_open(struct un_weights_view *view, const char *pa
 
 void un_weights_view_close(struct un_weights_view *view) {
     un_safetensors_close(view->file);
+    un_caffe_detector_close(&view->caffe);
     un_checkpoint_params_free(&view->checkpoint);
     un_free(view->list);
     un_free(view->name);
@@ -77,6 +134,7 @@ int64_t un_weights_view_find(const struct un_weights_view *view, const char *nam
 enum un_status un_weights_view_read(const struct un_weights_view *view, int64_t i, int64_t first,
                                     int64_t count, float *out) {
     if (view->file) return un_safetensors_read(view->file, i, first, count, out);
+    if (view->caffe.file) return un_caffe_detector_read(&view->caffe, i, first, count, out);
     memcpy(out, view->checkpoint.values + view->list[i].at + first, (size_t)count * sizeof *out);
     return UN_OK;
 }

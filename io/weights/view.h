@@ -1,22 +1,29 @@
-/* Tensors by name, wherever they are: a safetensors file, a checkpoint, or the newest checkpoint of a run. */
+/* Tensors by name, wherever they are: a safetensors file, the region detector's .caffemodel (under the public names), a
+ * checkpoint, or the newest checkpoint of a run. */
 #ifndef UN_IO_WEIGHTS_VIEW_H
 #define UN_IO_WEIGHTS_VIEW_H
 
 #include "io/checkpoint/params.h"
+#include "io/weights/caffe_detector.h"
 #include "io/safetensors/safetensors.h"
 
 struct un_weights_view {
     const char *path;          /* of the file or of the checkpoint's folder */
     struct un_st_tensor *list; /* [n] by name; `at` and `bytes` mean nothing to callers */
     int64_t n;
-    const struct un_st_file *file;          /* NULL for a checkpoint */
+    const struct un_st_file *file;          /* NULL for all but safetensors */
+    struct un_caffe_detector caffe;         /* empty for all but a .caffemodel: caffe.file is NULL */
     struct un_checkpoint_params checkpoint; /* empty for a file */
     char *name;
 };
 
-/* A folder is a checkpoint or a run, anything else a safetensors file. Freed by un_weights_view_close, also
- * on failure. */
+/* A folder is a checkpoint or a run, anything else a file, whose first bytes say of which kind. Names of which all begin with
+ * "module.", as those of parallel models do, lose that. Freed by un_weights_view_close, also on failure. */
 enum un_status un_weights_view_open(struct un_weights_view *view, const char *path);
+/* Of a checkpoint, not of a file? */
+static inline bool un_weights_view_is_checkpoint(const struct un_weights_view *view) {
+    return !view->file && !view->caffe.file;
+}
 void un_weights_view_close(struct un_weights_view *view);
 /* Index by name, or -1. */
 int64_t un_weights_view_find(const struct un_weights_view *view, const char *name);

@@ -171,6 +171,9 @@ enum un_status un_weights_plan_open(struct un_weights_plan *plan, const struct u
                                     const struct un_params *table, enum un_weights_fit fit) {
     *plan = (struct un_weights_plan){
         .view = view, .table = table, .fit = fit, .names = un_weights_names_of(view)};
+    if (plan->names == UN_NAMES_DETECTOR)
+        return un_fail(UN_DATA, "%s: the region detector's weights, not those of a network of UNITER",
+                       view->path);
     if (plan->names == UN_NAMES_NONE)
         return un_fail(UN_DATA, "%s: no tensor has a name of UNITER or BERT; the first of %" PRId64 " is %s",
                        view->path, view->n, view->n ? view->list[0].name : "(none)");

@@ -25,7 +25,8 @@
 
 enum { UN_WEIGHTS_NAME = UN_ST_NAME_MAX + 16 };
 
-enum un_weights_names { UN_NAMES_NONE, UN_NAMES_UNITER, UN_NAMES_BERT };
+/* DETECTOR: the region detector's, which is no network of UNITER; model/detector knows its tensors. */
+enum un_weights_names { UN_NAMES_NONE, UN_NAMES_UNITER, UN_NAMES_BERT, UN_NAMES_DETECTOR, UN_NAMES_KINDS };
 /* What may differ between the file and the model. */
 enum un_weights_fit {
     UN_FIT_EXACT, /* padding of the vocabulary */
@@ -37,6 +38,8 @@ enum un_weights_kind { UN_WEIGHTS_TAKEN, UN_WEIGHTS_COPY, UN_WEIGHTS_IGNORED, UN
 enum un_weights_names un_weights_names_of(const struct un_weights_view *view);
 /* Our name of a tensor. COPY: that of its partner; IGNORED and UNEXPECTED: to is "". */
 enum un_weights_kind un_weights_name(enum un_weights_names names, const char *from, char to[UN_WEIGHTS_NAME]);
+/* A count of batches beside a norm of PyTorch, which nothing needs. */
+bool un_weights_is_counter(const char *name);
 /* Our name of what a tied copy repeats; NULL when `name` is no copy. */
 const char *un_weights_partner(const char *name);
 /* The copies that a released checkpoint holds beside its parameters, NULL-terminated. */

@@ -66,7 +66,7 @@ static enum un_status run_export(const struct un_tool *tool, int n, char **words
     struct un_weights_view view;
     UN_TRY(un_arguments_read(&a, tool, n, words, 2, 2, &keys));
     enum un_status status = un_weights_view_open(&view, a.names[0]);
-    if (status == UN_OK && view.file)
+    if (status == UN_OK && !un_weights_view_is_checkpoint(&view))
         status = un_fail(UN_USAGE, "%s: is a file already; export takes a run or a checkpoint's folder",
                          a.names[0]);
     if (status == UN_OK) status = export_checkpoint(&view, a.names[1], &keys);

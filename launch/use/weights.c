@@ -58,7 +58,8 @@ enum un_status un_use_weights_open(struct un_use_weights *w, const char *path, i
     UN_TRY(un_weights_view_open(&w->view, path));
     un_weights_sizes_of(&w->sizes, &w->view);
     UN_TRY(settle_sizes(w));
-    UN_TRY(un_use_run_read(&w->run, w->view.file ? "" : w->view.checkpoint.run_dir));
+    UN_TRY(
+        un_use_run_read(&w->run, un_weights_view_is_checkpoint(&w->view) ? w->view.checkpoint.run_dir : ""));
     return settle_heads(w, heads);
 }
 
