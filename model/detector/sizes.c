@@ -12,9 +12,15 @@ enum { NAME_MAX_BYTES = 128, RANK_MAX = 4, SHAPE_TEXT = 96 };
 #define REGION    "roi_heads."
 #define PREDICTOR "roi_heads.box_predictor."
 
-/* A walk over the tensors that must be there; the first thing wrong stops it. */
+/* Sizes read one after the other; the first thing wrong stops it. */
 struct walk {
     const struct un_detector_file *file;
+    enum un_status status;
+};
+/* A walk over the tensors of a detector. */
+struct list {
+    enum un_status (*each)(void *context, const struct un_detector_tensor *tensor);
+    void *context;
     enum un_status status;
 };
 
@@ -50,36 +56,27 @@ static int64_t size_of(struct walk *w, const char *name, int rank, int axis) {
     return t.shape[axis];
 }
 
-static void want(struct walk *w, int rank, const int64_t *shape, const char *format, ...)
+/* One tensor of the list. */
+static void want(struct list *w, int rank, const int64_t *shape, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-static void want(struct walk *w, int rank, const int64_t *shape, const char *format, ...) {
-    char name[NAME_MAX_BYTES], have[SHAPE_TEXT], wanted[SHAPE_TEXT];
+static void want(struct list *w, int rank, const int64_t *shape, const char *format, ...) {
+    char name[NAME_MAX_BYTES];
     if (w->status != UN_OK) return;
     va_list list;
     va_start(list, format);
     vsnprintf(name, sizeof name, format, list);
     va_end(list);
-    shape_text(wanted, rank, shape);
-    int64_t i = un_detector_file_find(w->file, name);
-    if (i < 0) {
-        w->status = un_fail(UN_DATA, "%s: tensor %s [%s] is missing", w->file->path, name, wanted);
-        return;
-    }
-    struct un_detector_tensor t = w->file->tensor(w->file->context, i);
-    shape_text(have, t.rank, t.shape);
-    if (t.rank != rank || memcmp(t.shape, shape, (size_t)rank * sizeof *shape) != 0)
-        w->status =
-            un_fail(UN_DATA, "%s: tensor %s is [%s], [%s] is wanted", w->file->path, name, have, wanted);
+    w->status = w->each(w->context, &(struct un_detector_tensor){name, rank, shape});
 }
 
 /* A convolution and its frozen norm. */
-static void want_conv(struct walk *w, const char *name, int64_t out, int64_t in, int64_t side) {
+static void want_conv(struct list *w, const char *name, int64_t out, int64_t in, int64_t side) {
     static const char *const parts[] = {"weight", "bias", "running_mean", "running_var"};
     want(w, 4, (int64_t[]){out, in, side, side}, "%s.weight", name);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; ++i) want(w, 1, &out, "%s.norm.%s", name, parts[i]);
 }
 
-static void want_stage(struct walk *w, const char *name, int64_t blocks, int64_t in, int64_t mid,
+static void want_stage(struct list *w, const char *name, int64_t blocks, int64_t in, int64_t mid,
                        int64_t out) {
     char layer[NAME_MAX_BYTES];
     for (int64_t b = 0; b < blocks; ++b) {
@@ -95,7 +92,7 @@ static void want_stage(struct walk *w, const char *name, int64_t blocks, int64_t
 }
 
 /* A linear layer of the heads, or a convolution of one cell (rank 4), with its bias. */
-static void want_linear(struct walk *w, const char *name, int rank, int64_t out, int64_t in, int64_t side) {
+static void want_linear(struct list *w, const char *name, int rank, int64_t out, int64_t in, int64_t side) {
     want(w, rank, (int64_t[]){out, in, side, side}, "%s.weight", name);
     want(w, 1, &out, "%s.bias", name);
 }
@@ -136,11 +133,12 @@ static void read_sizes(struct walk *w, struct un_detector_sizes *s) {
                             (long long)s->classes, (long long)s->attributes);
 }
 
-enum un_status un_detector_sizes_of(struct un_detector_sizes *sizes, const struct un_detector_file *file) {
-    struct walk w = {file, UN_OK};
-    struct un_detector_sizes *s = sizes;
-    read_sizes(&w, s);
-    if (w.status != UN_OK) return w.status;
+enum un_status un_detector_tensors(const struct un_detector_sizes *sizes,
+                                   enum un_status (*each)(void *context,
+                                                          const struct un_detector_tensor *tensor),
+                                   void *context) {
+    const struct un_detector_sizes *s = sizes;
+    struct list w = {each, context, UN_OK};
     int64_t features = un_detector_features(s), in = s->stem;
     want_conv(&w, BACKBONE "stem.conv1", s->stem, 3, 7);
     for (int k = 0; k < UN_DETECTOR_STAGES; ++k) {
@@ -157,4 +155,25 @@ enum un_status un_detector_sizes_of(struct un_detector_sizes *sizes, const struc
     want_linear(&w, PREDICTOR "fc_attr", 2, s->attribute_hidden, features + s->embedding, 0);
     want_linear(&w, PREDICTOR "attr_score", 2, s->attributes + 1, s->attribute_hidden, 0);
     return w.status;
+}
+
+/* context: the file that must have it. */
+static enum un_status check_tensor(void *context, const struct un_detector_tensor *want) {
+    const struct un_detector_file *file = context;
+    char have[SHAPE_TEXT], wanted[SHAPE_TEXT];
+    int64_t i = un_detector_file_find(file, want->name);
+    shape_text(wanted, want->rank, want->shape);
+    if (i < 0) return un_fail(UN_DATA, "%s: tensor %s [%s] is missing", file->path, want->name, wanted);
+    struct un_detector_tensor t = file->tensor(file->context, i);
+    if (t.rank == want->rank && memcmp(t.shape, want->shape, (size_t)t.rank * sizeof *t.shape) == 0)
+        return UN_OK;
+    shape_text(have, t.rank, t.shape);
+    return un_fail(UN_DATA, "%s: tensor %s is [%s], [%s] is wanted", file->path, want->name, have, wanted);
+}
+
+enum un_status un_detector_sizes_of(struct un_detector_sizes *sizes, const struct un_detector_file *file) {
+    struct walk w = {file, UN_OK};
+    read_sizes(&w, sizes);
+    if (w.status != UN_OK) return w.status;
+    return un_detector_tensors(sizes, check_tensor, (void *)file);
 }

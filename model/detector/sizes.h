@@ -48,4 +48,10 @@ int64_t un_detector_file_find(const struct un_detector_file *file, const char *n
  * that the others imply; counters and tensors of other names are passed over. UN_DATA names file, tensor, both shapes. */
 enum un_status un_detector_sizes_of(struct un_detector_sizes *sizes, const struct un_detector_file *file);
 
+/* Every tensor of a detector of these sizes, in the order of section 9; the first status but UN_OK ends it and comes back. */
+enum un_status un_detector_tensors(const struct un_detector_sizes *sizes,
+                                   enum un_status (*each)(void *context,
+                                                          const struct un_detector_tensor *tensor),
+                                   void *context);
+
 #endif
