@@ -11,6 +11,15 @@ struct un_tool_weights_keys {
 };
 extern const struct un_key_table un_tool_weights_table;
 
+/* Of `weights import` alone. */
+struct un_tool_import_keys {
+    struct un_tool_weights_keys weights;
+    char anchor_scales[256]; /* "": those of the original */
+};
+/* The region detector's weights under the public names. */
+enum un_status un_tool_import_detector(struct un_weights_view *view, const char *path,
+                                       const struct un_tool_import_keys *keys);
+
 enum { UN_TOOL_NOTES = 64, UN_TOOL_NUMBER = 32 };
 struct un_tool_notes {
     struct un_st_pair pairs[UN_TOOL_NOTES];

@@ -1,6 +1,7 @@
 /* uniter weights import: others' weights under our names. model/net says which parameters a network has. */
 #include "launch/tools/weights.h"
 #include "model/net/network.h"
+#include "runtime/config/keys.h"
 
 #include <stdio.h>
 
@@ -35,14 +36,18 @@ static enum un_status table_of(struct un_params *table, const struct un_weights_
     return un_model_params_build(table, &dims);
 }
 
-static enum un_status import_view(const struct un_weights_view *view, const char *path,
-                                  const struct un_tool_weights_keys *keys) {
+/* A network of UNITER or BERT; a file without known names is refused by the plan. */
+static enum un_status import_network(struct un_weights_view *view, const char *path,
+                                     const struct un_tool_import_keys *import_keys) {
+    const struct un_tool_weights_keys *keys = &import_keys->weights;
     enum un_weights_names names = un_weights_names_of(view);
     struct un_weights_sizes sizes;
     struct un_params table = {0};
     struct un_weights_plan plan = {0};
     struct un_tool_notes notes = {0};
     enum un_status status = UN_OK;
+    if (import_keys->anchor_scales[0])
+        return un_fail(UN_USAGE, "anchor_scales: %s holds no region detector", view->path);
     un_weights_sizes_of(&sizes, view);
     if (names != UN_NAMES_NONE) UN_TRY_GOTO(table_of(&table, view, &sizes), out);
     UN_TRY_GOTO(un_weights_plan_open(&plan, view, &table, UN_FIT_EXACT),
@@ -59,21 +64,37 @@ out:
     return status;
 }
 
+/* What a file holds, by its names. */
+typedef enum un_status import_one(struct un_weights_view *view, const char *path,
+                                  const struct un_tool_import_keys *keys);
+static import_one *const kinds[UN_NAMES_KINDS] = {
+    [UN_NAMES_NONE] = import_network,
+    [UN_NAMES_UNITER] = import_network,
+    [UN_NAMES_BERT] = import_network,
+    [UN_NAMES_DETECTOR] = un_tool_import_detector,
+};
+
 static enum un_status run_import(const struct un_tool *tool, int n, char **words) {
-    struct un_tool_weights_keys keys = {0};
+    struct un_tool_import_keys keys = {0};
     struct un_arguments a;
     struct un_weights_view view;
     UN_TRY(un_arguments_read(&a, tool, n, words, 2, 2, &keys));
     enum un_status status = un_weights_view_open(&view, a.names[0]);
-    if (status == UN_OK) status = import_view(&view, a.names[1], &keys);
+    if (status == UN_OK) status = kinds[un_weights_names_of(&view)](&view, a.names[1], &keys);
     un_weights_view_close(&view);
     un_arguments_free(&a);
     return status;
 }
 
+static const struct un_key import_keys[] = {
+    UN_KEY_PART(un_tool_import_keys, weights, un_tool_weights_table),
+    UN_KEY_STRING(un_tool_import_keys, anchor_scales, "", "",
+                  "a .caffemodel's scales of anchors, as 4,8,16,32, which are taken for 12 anchors (empty)"),
+};
+static const struct un_key_table import_table = UN_KEY_TABLE("", un_tool_import_keys, import_keys);
+
 static const struct un_tool list[] = {
-    {"weights", "import", NULL, "IN.safetensors OUT.safetensors [key=value ...]",
-     "BERT or released UNITER weights, of any task, under UNITER's names", &un_tool_weights_table,
-     run_import},
+    {"weights", "import", NULL, "IN.safetensors|IN.caffemodel OUT.safetensors [key=value ...]",
+     "BERT, released UNITER of any task, region detector: one form", &import_table, run_import},
 };
 const struct un_tools un_tools_weights_import = {list, sizeof list / sizeof *list};
