@@ -10,8 +10,8 @@
 #ifndef UN_IO_WEIGHTS_CAFFE_DETECTOR_H
 #define UN_IO_WEIGHTS_CAFFE_DETECTOR_H
 
-#include "io/weights/caffe.h"
 #include "io/safetensors/safetensors.h"
+#include "io/weights/caffe.h"
 
 enum {
     UN_CAFFE_RATIOS = 3,

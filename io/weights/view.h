@@ -4,8 +4,8 @@
 #define UN_IO_WEIGHTS_VIEW_H
 
 #include "io/checkpoint/params.h"
-#include "io/weights/caffe_detector.h"
 #include "io/safetensors/safetensors.h"
+#include "io/weights/caffe_detector.h"
 
 struct un_weights_view {
     const char *path;          /* of the file or of the checkpoint's folder */
