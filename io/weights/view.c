@@ -55,7 +55,8 @@ static bool is_safetensors(const unsigned char *bytes, size_t n) {
 }
 
 static bool is_torch(const unsigned char *bytes, size_t n) {
-    return n >= 4 && (memcmp(bytes, "PK\3\4", 4) == 0 || memcmp(bytes, "\x80\x02", 2) == 0);
+    return n >= 4 &&
+           (memcmp(bytes, "PK\3\4", 4) == 0 || (bytes[0] == 0x80 && bytes[1] >= 2 && bytes[1] <= 5));
 }
 
 static enum un_status view_file(struct un_weights_view *v, const char *path) {
