@@ -5,10 +5,12 @@
     pt_safetensors.py IN.safetensors OUT.pt
 
 Only tensors are taken from a .pt file (nothing in it is executed); a state_dict may stand in it by itself or under
-"state_dict", "model_state_dict" or "model", and "module." of a parallel model is dropped. Tied tensors are written out in
+"state_dict", "model_state_dict" or "model", and "module." of a parallel model is dropped. A plain pickle of NumPy arrays in
+such a form, as some region detectors come, is read too. Tied tensors are written out in
 full into safetensors, and tied again on the way back where they are equal. No file is overwritten.
 """
 import os
+import pickle
 import sys
 
 TIED = {"cls.predictions.decoder.weight": "uniter.embeddings.word_embeddings.weight",
@@ -28,6 +30,35 @@ def packages():
     except ImportError as error:
         end(64, f"the Python package {error.name} is missing; install it with: pip install torch safetensors")
     return torch, safetensors.torch
+
+
+class Arrays(pickle.Unpickler):
+    """Knows what makes up NumPy arrays in dictionaries, and nothing else."""
+    KNOWN = {("collections", "OrderedDict"), ("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
+    for core in ("numpy.core", "numpy._core"):
+        KNOWN |= {(core + ".multiarray", "_reconstruct"), (core + ".numeric", "_frombuffer")}
+
+    def find_class(self, module, name):
+        if (module, name) not in self.KNOWN:
+            raise pickle.UnpicklingError(f"{module}.{name} in it")
+        return super().find_class(module, name)
+
+
+def read_arrays(path):
+    """The content of a plain pickle; None where it is something else."""
+    with open(path, "rb") as f:
+        try:
+            return Arrays(f, encoding="latin1").load()
+        except Exception:  # whatever a file that is no such pickle makes of it
+            return None
+
+
+def with_tensors(content, torch):
+    """NumPy arrays in dictionaries as tensors."""
+    if isinstance(content, dict):
+        return {k: with_tensors(v, torch) for k, v in content.items()}
+    array = type(content).__module__ == "numpy" and type(content).__name__ == "ndarray" and content.dtype.kind in "fiub"
+    return torch.tensor(content) if array else content
 
 
 def tensors_of(content, torch, path):
@@ -52,7 +83,9 @@ def to_safetensors(source, target, torch, st):
     try:
         content = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds
-        end(65, f"{source}: not a file of plain tensors: {str(error).strip().splitlines()[0]}")
+        content = with_tensors(read_arrays(source), torch)
+        if content is None:
+            end(65, f"{source}: not a file of plain tensors: {str(error).strip().splitlines()[0]}")
     tensors = tensors_of(content, torch, source)
     # each a tensor of its own: the format knows no sharing
     st.save_file({k: v.detach().clone().contiguous() for k, v in tensors.items()}, target, metadata={"format": "pt"})

@@ -1,6 +1,10 @@
 #!/usr/bin/env python3
 """uniter weights import|show|diff with the region detector: its original .caffemodel and files under the public names, against
 the reference and against tensors computed here; broken files, and nothing overwritten."""
+import collections
+import importlib.util
+import os
+import pickle
 import struct
 
 import numpy as np
@@ -157,6 +161,31 @@ def public_names(folder, rng):
     refused(["fc_attr.bias", "[5]", "[6] is wanted"], folder / "shape.safetensors", folder / "no.safetensors", 65)
 
 
+class Command:
+    """What a pickle that does harm holds."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.path}",)
+
+
+def pickles(folder):
+    """The part of pt_safetensors.py that reads plain pickles, which needs no torch."""
+    spec = importlib.util.spec_from_file_location("script", R.ROOT / "launch/tools/pt_safetensors.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    path = folder / "a.pkl"
+    model = collections.OrderedDict(a=np.arange(6, dtype="<f4").reshape(2, 3), n=np.array(7, np.int64))
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        path.write_bytes(pickle.dumps({"model": model, "author": "x"}, protocol))
+        got = script.read_arrays(path)
+        R.expect(W.same_bits(got["model"]["a"], model["a"]) and int(got["model"]["n"]) == 7, f"a pickle of protocol {protocol}")
+    path.write_bytes(pickle.dumps({"model": Command(folder / "harm")}))
+    R.expect(script.read_arrays(path) is None and not (folder / "harm").exists(), "nothing in a pickle is executed")
+
+
 def main():
     rng = np.random.default_rng(11)
     with R.Folder() as folder:
@@ -164,6 +193,7 @@ def main():
         made(folder, rng)
         broken(folder, rng)
         public_names(folder, rng)
+        pickles(folder)
 
 
 if __name__ == "__main__":
