@@ -71,6 +71,26 @@ struct un_adamw {
     float lr_fast, step_size_fast; /* the same two for UN_DECAY_FAST */
 };
 
+/* Maps, channels last: n maps of height x width cells; cell (i, y, x) is row (i * height + y) * width + x of a
+ * matrix whose columns are channels. */
+struct un_maps {
+    int64_t n, height, width;
+};
+/* A square window over cells. */
+struct un_window {
+    int64_t size, stride, dilation, pad;
+};
+/* Cells of the output along an axis; 0 when the window does not fit. */
+static inline int64_t un_window_out(int64_t cells, const struct un_window *w) {
+    const int64_t room = cells + 2 * w->pad - w->dilation * (w->size - 1) - 1;
+    return room < 0 ? 0 : room / w->stride + 1;
+}
+/* The same for max_pool: rounded up, at least 1 where there are cells. */
+static inline int64_t un_window_out_up(int64_t cells, const struct un_window *w) {
+    if (cells <= w->size) return cells > 0;
+    return (cells - w->size + w->stride - 1) / w->stride + 1;
+}
+
 enum { UN_PARAM_ALIGN = 64 }; /* elements: start of every parameter tensor, granularity of the decay map */
 
 /* Flags of a block of the decay map. */
@@ -165,6 +185,34 @@ struct un_ops {
      * feature f16 or f32; index NULL: i itself. */
     void (*mask_features)(struct un_queue *q, struct un_mat x, struct un_mat feature, const int32_t *index,
                           const uint8_t *masked, const float *mask_row);
+
+    /* ---- maps of a convolutional network: f32 alone; sizes: un_maps, un_window ---- */
+
+    /* Rows of a convolution as rows of a product: dst row r is output cell first + r, counted as rows of maps of
+     * the output's size (un_window_out).
+     * dst[r, (ky * size + kx) * C + c] = src[cell (i, y * stride + ky * dilation - pad, x * stride + kx * dilation
+     * - pad), c], 0 outside the map. dst has size * size * C columns; its rows end at the last output cell. */
+    void (*patches)(struct un_queue *q, struct un_mat dst, struct un_mat src, const struct un_maps *maps,
+                    const struct un_window *window, int64_t first);
+    /* y[cell of the output, c] = max over the window at (y * stride, x * stride); NaN wins. pad 0, dilation 1,
+     * stride <= size. Output size: un_window_out_up; a window that hangs over is cut. */
+    void (*max_pool)(struct un_queue *q, struct un_mat y, struct un_mat x, const struct un_maps *maps,
+                     const struct un_window *window);
+    /* Max over bins of boxes on one map x [height * width, C]. box [R,4] = x1 y1 x2 y2; scale: cells a unit of box.
+     * y [R * pool * pool, C], row (r * pool + py) * pool + px.
+     * Along an axis: start = round(x1 * scale), end = round(x2 * scale), half away from zero;
+     * bin = (float)max(end - start + 1, 1) / pool;
+     * bin p: cells start + floor(p * bin) to start + ceil((p + 1) * bin), exclusive, cut to the map.
+     * Products in f32, rounded before floor and ceil. A bin without cells is 0; NaN wins.
+     * Corners are cut to +-2^24 cells; NaN counts as -2^24. */
+    void (*region_pool)(struct un_queue *q, struct un_mat y, struct un_mat x, int64_t height, int64_t width,
+                        const float *box, int64_t regions, int64_t pool, float scale);
+    /* y = max(a + b, 0), NaN stays NaN.
+     * In place: y over a. */
+    void (*add_relu)(struct un_queue *q, struct un_mat y, struct un_mat a, struct un_mat b);
+    /* y[i,:] = (sum over j < count of x[i * count + j,:]) / count.
+     * Order: blocks of 16 rows, j ascending, then the blocks in order. */
+    void (*mean_rows)(struct un_queue *q, struct un_mat y, struct un_mat x, int64_t count);
 
     /* ---- attention ---- */
 

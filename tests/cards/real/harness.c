@@ -99,6 +99,20 @@ WAITED(mask_features,
        (struct un_queue * q, struct un_mat x, struct un_mat feature, const int32_t *index,
         const uint8_t *masked, const float *mask_row),
        (q, x, feature, index, masked, mask_row))
+WAITED(patches,
+       (struct un_queue * q, struct un_mat dst, struct un_mat src, const struct un_maps *maps,
+        const struct un_window *window, int64_t first),
+       (q, dst, src, maps, window, first))
+WAITED(max_pool,
+       (struct un_queue * q, struct un_mat y, struct un_mat x, const struct un_maps *maps,
+        const struct un_window *window),
+       (q, y, x, maps, window))
+WAITED(region_pool,
+       (struct un_queue * q, struct un_mat y, struct un_mat x, int64_t height, int64_t width,
+        const float *box, int64_t regions, int64_t pool, float scale),
+       (q, y, x, height, width, box, regions, pool, scale))
+WAITED(add_relu, (struct un_queue * q, struct un_mat y, struct un_mat a, struct un_mat b), (q, y, a, b))
+WAITED(mean_rows, (struct un_queue * q, struct un_mat y, struct un_mat x, int64_t count), (q, y, x, count))
 WAITED(attention_fwd,
        (struct un_queue * q, struct un_mat out, float *lse, struct un_mat qkv, const struct un_layout *layout,
         int64_t heads, const struct un_dropout *drop),
@@ -189,6 +203,11 @@ static const struct un_ops waited = {
     .segment_add_rows = segment_add_rows,
     .embed_words = embed_words,
     .mask_features = mask_features,
+    .patches = patches,
+    .max_pool = max_pool,
+    .region_pool = region_pool,
+    .add_relu = add_relu,
+    .mean_rows = mean_rows,
     .attention_fwd = attention_fwd,
     .attention_bwd = attention_bwd,
     .cross_attention_fwd = cross_attention_fwd,
@@ -209,7 +228,7 @@ static const struct un_ops waited = {
     .adamw = adamw,
 };
 
-_Static_assert(sizeof waited == 37 * sizeof waited.gemm, "an op of the table that is not in `waited`");
+_Static_assert(sizeof waited == 42 * sizeof waited.gemm, "an op of the table that is not in `waited`");
 
 /* The card is opened once; what tests open and close are copies of its struct, thousands of them. */
 static struct un_device *opened;
