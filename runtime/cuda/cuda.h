@@ -125,6 +125,15 @@ void un_cuda_embed_words(struct un_queue *q, struct un_mat r, const int32_t *id,
 void un_cuda_mask_features(struct un_queue *q, struct un_mat x, struct un_mat feature, const int32_t *index,
                            const uint8_t *masked, const float *mask_row);
 
+void un_cuda_patches(struct un_queue *q, struct un_mat dst, struct un_mat src, const struct un_maps *maps,
+                     const struct un_window *window, int64_t first);
+void un_cuda_max_pool(struct un_queue *q, struct un_mat y, struct un_mat x, const struct un_maps *maps,
+                      const struct un_window *window);
+void un_cuda_region_pool(struct un_queue *q, struct un_mat y, struct un_mat x, int64_t height, int64_t width,
+                         const float *box, int64_t regions, int64_t pool, float scale);
+void un_cuda_add_relu(struct un_queue *q, struct un_mat y, struct un_mat a, struct un_mat b);
+void un_cuda_mean_rows(struct un_queue *q, struct un_mat y, struct un_mat x, int64_t count);
+
 void un_cuda_attention_fwd(struct un_queue *q, struct un_mat out, float *lse, struct un_mat qkv,
                            const struct un_layout *layout, int64_t heads, const struct un_dropout *drop);
 void un_cuda_attention_bwd(struct un_queue *q, struct un_mat dqkv, struct un_mat dout, struct un_mat out,

@@ -1,5 +1,5 @@
 /* Elementwise ops: matrices in strips (strip_walk.cuh), flat arrays in runs of 4,096 elements a block. All
- * are bound by memory; bytes an element at bf16: gelu_bwd, tanh_bwd and relu_bwd 6, dropout 4, add_row 6,
+ * are bound by memory; bytes an element at bf16: gelu_bwd, tanh_bwd and relu_bwd 6, dropout 4, add_row and add_relu 6,
  * un_cuda_activate 4, and 2 more where it writes pre too; add 12 (f32); cast the sizes of both types. */
 #include "runtime/cuda/strip_walk.cuh"
 
@@ -54,6 +54,10 @@ void un_cuda_add_row(struct un_queue *q, struct un_mat r, struct un_mat a, struc
         s.row = table.data;
         un_walk_run<UN_WALK_ADD_ROW, false>(q, s, NULL, "add_row");
     }
+}
+
+void un_cuda_add_relu(struct un_queue *q, struct un_mat y, struct un_mat a, struct un_mat b) {
+    un_walk_run<UN_WALK_ADD_RELU, false>(q, walk_of(y, a, b), NULL, "add_relu");
 }
 
 void un_cuda_activate(struct un_queue *q, struct un_mat c, struct un_mat from, struct un_mat pre,

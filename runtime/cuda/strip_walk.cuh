@@ -14,6 +14,7 @@ enum un_walk {
     UN_WALK_DROPOUT,    /* out = dropout(a) */
     UN_WALK_ADD_ROW,    /* out = a + b + row */
     UN_WALK_ADD_ROWS,   /* out = a + b + table[index], a row for each */
+    UN_WALK_ADD_RELU,   /* out = max(a + b, 0) */
     UN_WALK_BIAS,       /* out = a + row, also to pre */
     UN_WALK_BIAS_GELU,  /* out = gelu(a + row), a + row to pre */
     UN_WALK_BIAS_TANH,  /* out = tanh(a + row), a + row to pre */
@@ -33,8 +34,9 @@ struct un_walk_args {
 
 /* Does the op read b? */
 template <un_walk op>
-constexpr bool un_walk_pairs = op == UN_WALK_GELU_SLOPE || op == UN_WALK_TANH_SLOPE ||
-                               op == UN_WALK_RELU_SLOPE || op == UN_WALK_ADD_ROW || op == UN_WALK_ADD_ROWS;
+constexpr bool un_walk_pairs =
+    op == UN_WALK_GELU_SLOPE || op == UN_WALK_TANH_SLOPE || op == UN_WALK_RELU_SLOPE ||
+    op == UN_WALK_ADD_ROW || op == UN_WALK_ADD_ROWS || op == UN_WALK_ADD_RELU;
 
 /* Eight elements of one row: v from a to out. */
 template <un_walk op, class T>
@@ -58,6 +60,7 @@ __device__ __forceinline__ void un_walk8(float v[UN_VEC], const un_raw8<T> &b, c
         if (op == UN_WALK_DROPOUT) v[i] *= w[i];
         if (op == UN_WALK_ADD_ROW) v[i] = v[i] + w[i] + line[i];
         if (op == UN_WALK_ADD_ROWS) v[i] = v[i] + w[i] + own[i];
+        if (op == UN_WALK_ADD_RELU) v[i] = v[i] + w[i] < 0.0f ? 0.0f : v[i] + w[i];
         if (op >= UN_WALK_BIAS) v[i] += line[i];
     }
     if (op < UN_WALK_BIAS) return;
