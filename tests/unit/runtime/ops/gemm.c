@@ -133,6 +133,22 @@ static void epilogues(void **state) {
             }
 }
 
+/* Products of a convolutional network: many rows of few columns, one row of many, a long inner dimension, an odd one. */
+static void convolutions(void **state) {
+    (void)state;
+    static const int64_t shapes[][3] = {{4001, 64, 147}, {1100, 12, 256}, {1, 6400, 64},
+                                        {7, 401, 512},   {18, 48, 9216},  {530, 33, 147}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; ++i) {
+        const struct shape s = {.m = shapes[i][0],
+                                .n = shapes[i][1],
+                                .k = shapes[i][2],
+                                .transpose_b = true,
+                                .activation = UN_ACT_RELU,
+                                .bias = true};
+        each_gemm(&s);
+    }
+}
+
 /* Cut into tiles both ways: many rows, many columns, both, and just over the size of a tile. */
 static void tiled(void **state) {
     (void)state;
@@ -272,7 +288,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes),        cmocka_unit_test(no_inner),     cmocka_unit_test(epilogues),
         cmocka_unit_test(relu_of_nan),  cmocka_unit_test(tiled),        cmocka_unit_test(col_sums),
-        cmocka_unit_test(linear_grads), cmocka_unit_test(layer_slopes),
+        cmocka_unit_test(convolutions), cmocka_unit_test(linear_grads), cmocka_unit_test(layer_slopes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
