@@ -336,6 +336,7 @@ int main(int argc, char **argv) {
     rows_by_index();
     losses();
     transport();
+    bench_maps();
     optimizer();
     return rig.device->mem->queue_wait(rig.queue);
 }

@@ -36,4 +36,7 @@ double seconds(void (*run)(void));
  * bound the op. */
 void report(const char *name, double bytes, double flop, void (*run)(void));
 
+/* The ops of convolutional networks (bench_card_maps.c). */
+void bench_maps(void);
+
 #endif
