@@ -117,6 +117,12 @@ static void many_regions(void **state) {
     run(&(struct rig_how){.sizes = rig_odd(), .height = 70, .width = 60, .regions = 35, .threads = 1});
 }
 
+/* Maps of more rows than a product takes at once, on the CPU and on a card. */
+static void several_pieces(void **state) {
+    (void)state;
+    run(&(struct rig_how){.sizes = rig_plain(), .height = 200, .width = 170, .regions = 12, .threads = 2});
+}
+
 /* A strip of the least height: maps of one row. */
 static void thin(void **state) {
     (void)state;
@@ -135,6 +141,7 @@ static int skips(void) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(odd_sizes), cmocka_unit_test(more_blocks),
-                                       cmocka_unit_test(many_regions), cmocka_unit_test(thin)};
+                                       cmocka_unit_test(many_regions), cmocka_unit_test(several_pieces),
+                                       cmocka_unit_test(thin)};
     return skips() ? 77 : cmocka_run_group_tests(tests, NULL, NULL);
 }
