@@ -6,7 +6,8 @@
 #include "model/detector/photo.h"
 #include "model/detector/sizes.h"
 
-/* Memory for the largest photo and for `regions` regions, taken once. */
+/* Memory for the largest input that the keys allow and for post_nms regions, taken once; it grows only when a map has more cells
+ * or more boxes are given (room.c). */
 struct un_detector_room;
 enum un_status un_detector_room_open(struct un_detector_room **room, const struct un_detector_sizes *sizes,
                                      const struct un_detector_how *how);
