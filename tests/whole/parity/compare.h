@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 struct card {
-    const char *file, *task; /* opening words of each line */
-    int passed, failed;
+    const char *file, *task;     /* opening words of each line */
+    int passed, failed, skipped; /* skipped: files */
 };
 
 /* One line; failed unless error <= tolerance. */

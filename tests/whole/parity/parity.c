@@ -1,9 +1,11 @@
 /* parity [--device cpu|cuda] [--precision fp32|bf16] [--threads N] [FILE...]: compares the network with
- * reference files, of pretraining or of tasks, quantity by quantity, and the measures of evaluation with theirs. Without
- * FILE it takes those of ../shared/reference and its folder downstream, and says "skipped" (77) where there are none.
+ * reference files, of pretraining or of tasks, quantity by quantity, and the measures of evaluation and the region detector with
+ * theirs. Without FILE it takes those of ../shared/reference and its folders downstream and detector, and says "skipped" (77)
+ * where there are none.
  * Exit 0 only if nothing failed. */
 #include "runtime/device.h"
 #include "runtime/restart.h"
+#include "tests/whole/parity/detector.h"
 #include "tests/whole/parity/measures.h"
 #include "tests/whole/parity/tasks.h"
 
@@ -117,6 +119,7 @@ static enum un_status compare_all(struct run *r, const char *path, const struct 
 
 static void check_file(const char *path, const struct options *options, struct card *card) {
     if (compare_measures(card, path)) return;
+    if (compare_detector(card, path, options->device, options->threads, options->bf16)) return;
     struct run run = {.card = card, .tolerance = options->bf16 ? &of_bf16 : &of_fp32};
     card->file = path;
     card->task = "-";
@@ -166,9 +169,11 @@ int main(int argc, char **argv) {
             return 77;
         }
         (void)glob("../shared/reference/downstream/eval*.h5", GLOB_APPEND, NULL, &found);
+        (void)glob("../shared/reference/detector/*.h5", GLOB_APPEND, NULL, &found);
         for (size_t i = 0; i < found.gl_pathc; ++i) check_file(found.gl_pathv[i], &options, &card);
         globfree(&found);
     }
     printf("%d passed, %d failed\n", card.passed, card.failed);
+    if (card.failed == 0 && card.passed == 0 && card.skipped > 0) return 77;
     return card.failed == 0 && card.passed > 0 ? 0 : 1;
 }
