@@ -32,6 +32,7 @@ static void sizes(void **state) {
         {UN_DETECTOR_PORT, 800, 1333, 480, 640, 800, 1067},
         {UN_DETECTOR_PORT, 800, 1333, 375, 500, 800, 1067},
         {UN_DETECTOR_PORT, 800, 1333, 1600, 2001, 800, 1001}, /* 1000.5 is 1001: upwards */
+        {UN_DETECTOR_PORT, 800, 1333, 2001, 1600, 1001, 800},
         {UN_DETECTOR_PORT, 800, 1333, 300, 900, 444, 1333},
         {UN_DETECTOR_PORT, 800, 1333, 900, 300, 1333, 444},
         {UN_DETECTOR_PORT, 800, 1333, 1, 1, 800, 800},
@@ -45,6 +46,17 @@ static void sizes(void **state) {
             fail_msg("case %zu: %lld x %lld", i, (long long)s.height, (long long)s.width);
         assert_true(s.photo_height == cases[i].h && s.photo_width == cases[i].w);
     }
+}
+
+/* 1000.5 is not too long, so that the shorter side decides; 1001.5 is. */
+static void factor(void **state) {
+    (void)state;
+    struct un_detector_how how = how_of(UN_DETECTOR_CAFFE, 600, 1000);
+    struct un_detector_scale s;
+    expect_ok(un_detector_scale(&s, 1200, 2001, &how));
+    assert_true(s.factor == 0.5);
+    expect_ok(un_detector_scale(&s, 2003, 1200, &how));
+    assert_true(s.factor == 1000.0 / 2003);
 }
 
 static void refused(void **state) {
@@ -172,7 +184,8 @@ static void one_colour(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(sizes), cmocka_unit_test(refused),
-                                       cmocka_unit_test(pixels), cmocka_unit_test(one_colour)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(sizes), cmocka_unit_test(factor),
+                                       cmocka_unit_test(refused), cmocka_unit_test(pixels),
+                                       cmocka_unit_test(one_colour)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

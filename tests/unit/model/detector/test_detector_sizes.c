@@ -170,6 +170,18 @@ static void hostile_sizes(void **state) {
     }
 }
 
+/* The largest size that is believed, in a table that agrees with itself. */
+static void largest_size(void **state) {
+    (void)state;
+    struct un_detector_sizes got, one = odd;
+    one.embedding = (int64_t)1 << 20;
+    fill(&table, &one);
+    expect_ok(un_detector_sizes_of(&got, &table.file));
+    one.embedding += 1;
+    fill(&table, &one);
+    expect_error(un_detector_sizes_of(&got, &table.file), UN_DATA, "cls_embedding", "1 to 1048576");
+}
+
 static void not_one(void **state) {
     (void)state;
     struct un_detector_sizes got, one = odd;
@@ -194,8 +206,8 @@ static void not_one(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(read_off), cmocka_unit_test(missing),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(read_off),     cmocka_unit_test(missing),
                                        cmocka_unit_test(wrong_shapes), cmocka_unit_test(hostile_sizes),
-                                       cmocka_unit_test(not_one)};
+                                       cmocka_unit_test(largest_size), cmocka_unit_test(not_one)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
