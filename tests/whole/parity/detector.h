@@ -17,7 +17,9 @@ struct detector_run {
     struct un_device *device;
     struct un_detector *net;
     struct un_detector_room *room;
-    const char *from; /* opening word of a line: "stage" or "photo" */
+    const char *from;     /* opening word of a line: "stage" or "photo" */
+    double map_tolerance; /* of maps that a pass goes through */
+    bool replace;         /* each of them by the file's, so that the next stage starts from it */
 };
 
 /* All comparisons of a file; false: it is none of the detector. */
@@ -36,6 +38,10 @@ enum un_status compare_proposals(struct detector_run *r, const struct un_detecto
                                  double tolerance, double box);
 enum un_status compare_regions(struct detector_run *r, const struct un_detector_regions *got,
                                const float *feature, double tolerance, double box);
+/* Backbone, proposals' maps, pooling and head, each from the file's own values. */
+enum un_status compare_network_alone(struct detector_run *r, double tolerance);
+/* Everything from the photo's file on; input: how far the input may be off, box: pixels that boxes may be. */
+enum un_status compare_whole(struct detector_run *r, double input, double tolerance, double box);
 /* Proposals from the file's maps; regions from the file's logits. */
 enum un_status compare_boxes_alone(struct detector_run *r, double tolerance);
 
