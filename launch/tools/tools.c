@@ -5,14 +5,26 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool is_key(const struct un_key_table *table, const char *word, size_t length) {
+/* NULL: there is no such key. */
+static const struct un_key *find_key(const struct un_key_table *table, const char *word, size_t length) {
     for (int64_t k = 0; table && k < table->n; ++k) {
         const struct un_key *key = &table->keys[k];
-        if (key->type == UN_KEY_PART ? is_key(key->sub, word, length)
-                                     : strlen(key->name) == length && memcmp(key->name, word, length) == 0)
-            return true;
+        if (key->type == UN_KEY_PART)
+            key = find_key(key->sub, word, length);
+        else if (strlen(key->name) != length || memcmp(key->name, word, length) != 0)
+            key = NULL;
+        if (key) return key;
     }
-    return false;
+    return NULL;
+}
+
+/* What --KEY means without "=": the word behind it, which *at then stands on; of a yes or no only when it is one. */
+static const char *value_of(const struct un_key *key, int n, char **words, int *at) {
+    const char *next = *at + 1 < n ? words[*at + 1] : NULL;
+    bool is_bool = next && (strcmp(next, "true") == 0 || strcmp(next, "false") == 0);
+    if (key->type == UN_KEY_BOOL && !is_bool) return "true";
+    ++*at;
+    return next;
 }
 
 static enum un_status wrong_names(const struct un_tool *tool) {
@@ -35,10 +47,11 @@ static enum un_status sort_words(struct un_arguments *a, const struct un_key_tab
         }
         const char *front = dashed ? word + 2 : word, *equals = strchr(front, '=');
         size_t length = equals ? (size_t)(equals - front) : strlen(front);
-        bool known = is_key(table, front, length);
+        const struct un_key *known = find_key(table, front, length);
         if (dashed && known && !equals) {
-            if (i + 1 == n) return un_fail(UN_USAGE, "%s: a value is missing", word);
-            if (!(made[*n_made] = un_format("%s=%s", front, words[++i]))) return UN_MEMORY;
+            const char *value = value_of(known, n, words, &i);
+            if (!value) return un_fail(UN_USAGE, "%s: a value is missing", word);
+            if (!(made[*n_made] = un_format("%s=%s", front, value))) return UN_MEMORY;
             overrides[(*n_overrides)++] = made[(*n_made)++];
         } else if (dashed || (equals && !names_only && (known || access(word, F_OK) != 0))) {
             overrides[(*n_overrides)++] = front; /* an unknown one is refused with the nearest key */

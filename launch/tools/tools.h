@@ -27,7 +27,7 @@ extern const struct un_tools un_tools_ckpt;
 extern const struct un_tools un_tools_score, un_tools_embed, un_tools_answer;
 
 /* The words of a command, sorted: names (files, folders) in order, and the keys bound to `out`. Keys may be
- * written key=value, --key=value or --key value, anywhere; a word with "=" whose front is no key is a name
+ * written key=value, --key=value or --key value, anywhere, and those of type bool as --key alone; a word with "=" whose front is no key is a name
  * when such a file exists. `--` ends the keys. Strings and lists live as long as the document. */
 struct un_arguments {
     const char **names; /* [n] */
