@@ -15,8 +15,7 @@
     { section, keys, sizeof keys / sizeof *keys, sizeof(struct type) }
 
 #define UN_KEY_INT(type, member, fallback, low, high, unit, meaning)                                         \
-    UN_KEY_ROW(#member, UN_KEY_INT, UN_KEY_AT(type, member, int64_t *), fallback, unit, meaning, .min = low, \
-               .max = high)
+    UN_KEY_INT_NAMED(#member, type, member, fallback, low, high, unit, meaning)
 #define UN_KEY_FLOAT(type, member, fallback, low, high, unit, meaning)                                       \
     UN_KEY_ROW(#member, UN_KEY_FLOAT, UN_KEY_AT(type, member, double *), fallback, unit, meaning,            \
                .min = low, .max = high)
@@ -31,7 +30,10 @@
 /* words: a NULL-terminated list of constants. */
 #define UN_KEY_CHOICE(type, member, fallback, words, meaning)                                                \
     UN_KEY_CHOICE_NAMED(#member, type, member, fallback, words, meaning)
-/* For a key whose name can be no member's ("case"). */
+/* For keys whose name can be no member's ("case", "short"). */
+#define UN_KEY_INT_NAMED(key, type, member, fallback, low, high, unit, meaning)                              \
+    UN_KEY_ROW(key, UN_KEY_INT, UN_KEY_AT(type, member, int64_t *), fallback, unit, meaning, .min = low,     \
+               .max = high)
 #define UN_KEY_CHOICE_NAMED(key, type, member, fallback, words, meaning)                                     \
     UN_KEY_ROW(key, UN_KEY_CHOICE, UN_KEY_AT(type, member, int *), fallback, "", meaning, .choices = words)
 #define UN_KEY_FLOATS(type, member, count, fallback, low, high, meaning)                                     \
