@@ -99,4 +99,10 @@ enum un_status un_h5_select(const struct un_h5_data *d, int64_t first, int64_t c
 /* Transfer list under which a number that does not fit the memory type is an error. */
 hid_t un_h5_strict_transfer(void);
 
+enum { UN_H5_HALF_BLOCK = 1 << 15 }; /* elements narrowed at a time */
+/* n elements, those of rows from `row` on, to halves: round to nearest even; a finite value too large for 16 bits is an error
+ * like any number that does not fit. */
+enum un_status un_h5_narrow(const struct un_h5_data *d, int64_t row, const float *in, uint16_t *out,
+                            int64_t n);
+
 #endif

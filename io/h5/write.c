@@ -4,8 +4,6 @@
 #include "runtime/half.h"
 #include "runtime/memory.h"
 
-enum { HALF_BLOCK = 1 << 15 }; /* elements narrowed at a time */
-
 /* Without times of change, so that the same rows make the same bytes. */
 static hid_t create_contiguous(hid_t file, const char *name, hid_t type, int rank, const hsize_t *dims) {
     hid_t id = -1, space = H5Screate_simple(rank, dims, NULL), links = H5Pcreate(H5P_LINK_CREATE);
@@ -59,9 +57,8 @@ static enum un_status write_as(struct un_h5_data *d, int64_t first, int64_t coun
     return status;
 }
 
-/* Round to nearest even; a finite value too large for 16 bits is an error like any number that does not fit. */
-static enum un_status narrow(const struct un_h5_data *d, int64_t row, const float *in, uint16_t *out,
-                             int64_t n) {
+enum un_status un_h5_narrow(const struct un_h5_data *d, int64_t row, const float *in, uint16_t *out,
+                            int64_t n) {
     for (int64_t i = 0; i < n; ++i) {
         out[i] = un_half_from(in[i]);
         if ((out[i] & 0x7FFFu) == 0x7C00u && in[i] - in[i] == 0.0f)
@@ -73,13 +70,13 @@ static enum un_status narrow(const struct un_h5_data *d, int64_t row, const floa
 
 static enum un_status write_floats_as_halves(struct un_h5_data *d, int64_t first, int64_t count,
                                              const float *in) {
-    int64_t cols = d->shape.dims[1], block = HALF_BLOCK / cols > 0 ? HALF_BLOCK / cols : 1;
+    int64_t cols = d->shape.dims[1], block = UN_H5_HALF_BLOCK / cols > 0 ? UN_H5_HALF_BLOCK / cols : 1;
     uint16_t *halves = un_alloc((size_t)(block * cols), sizeof *halves, d->name);
     if (!halves) return UN_MEMORY;
     enum un_status status = UN_OK;
     for (int64_t done = 0; done < count && status == UN_OK; done += block) {
         int64_t rows = count - done < block ? count - done : block;
-        status = narrow(d, first + done, in + done * cols, halves, rows * cols);
+        status = un_h5_narrow(d, first + done, in + done * cols, halves, rows * cols);
         if (status == UN_OK) status = write_as(d, first + done, rows, d->type, halves);
     }
     un_free(halves);

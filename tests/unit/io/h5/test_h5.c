@@ -126,6 +126,32 @@ static void test_what_does_not_fit_is_an_error(void **state) {
     un_h5_close(f);
 }
 
+/* Floats read as halves: each rounded by itself, beside others that carry, vanish or become subnormal. */
+static void test_narrowed(void **state) {
+    (void)state;
+    enum { ROWS = 200, COLS = 331 }; /* more than a block */
+    float *wide = un_alloc(ROWS * COLS, sizeof *wide, "floats");
+    struct un_h5 *f;
+    struct un_h5_shape s;
+    void *got;
+    for (int i = 0; i < ROWS * COLS; ++i) {
+        float half = un_half_to((uint16_t)(i * 40503u % 0x7BFFu)), sign = i % 3 ? 1 : -1;
+        wide[i] = sign * (i % 5 == 0 ? half : nextafterf(half, i % 2 ? INFINITY : -INFINITY));
+        if (i % 7 == 0) wide[i] = sign * 1e-7f * (float)(i % 50);
+    }
+    wide[0] = 0.99999976f;
+    expect_ok(un_h5_create(&f, scratch("narrow.h5")));
+    expect_ok(un_h5_write_all(f, "x", UN_F32, ROWS, COLS, wide));
+    expect_ok(un_h5_commit(f));
+    un_h5_close(f);
+    expect_ok(un_h5_open(&f, scratch("narrow.h5"), true));
+    expect_ok(un_h5_read_all(f, "x", UN_F16, &s, &got));
+    for (int i = 0; i < ROWS * COLS; ++i) assert_int_equal(((uint16_t *)got)[i], un_half_from(wide[i]));
+    un_free(got);
+    un_h5_close(f);
+    un_free(wide);
+}
+
 /* All 65,536 halves, stored raw, read raw and as floats; floats written into a half dataset. */
 static void test_halves(void **state) {
     (void)state;
@@ -303,6 +329,7 @@ int main(void) {
         cmocka_unit_test(test_half_rounds_to_nearest_even),
         cmocka_unit_test(test_numbers_come_back),
         cmocka_unit_test(test_what_does_not_fit_is_an_error),
+        cmocka_unit_test(test_narrowed),
         cmocka_unit_test(test_halves),
         cmocka_unit_test(test_pread_finds_the_rows),
         cmocka_unit_test(test_attributes_and_texts),
