@@ -13,11 +13,11 @@
 
 /* In the order in which people read them; each in launch/tools/<name>.c. */
 static const struct un_tools *const topics[] = {
-    &un_tools_synth,          &un_tools_inspect,      &un_tools_verify,       &un_tools_import_images,
-    &un_tools_select,         &un_tools_import_texts, &un_tools_import_lmdb,  &un_tools_import_tasks,
-    &un_tools_answers,        &un_tools_tokenize,     &un_tools_vocab,        &un_tools_weights_import,
-    &un_tools_weights_export, &un_tools_weights_show, &un_tools_weights_diff, &un_tools_ckpt,
-    &un_tools_score,          &un_tools_embed,        &un_tools_answer,
+    &un_tools_synth,          &un_tools_inspect,        &un_tools_verify,       &un_tools_import_images,
+    &un_tools_extract,        &un_tools_select,         &un_tools_import_texts, &un_tools_import_lmdb,
+    &un_tools_import_tasks,   &un_tools_answers,        &un_tools_tokenize,     &un_tools_vocab,
+    &un_tools_weights_import, &un_tools_weights_export, &un_tools_weights_show, &un_tools_weights_diff,
+    &un_tools_ckpt,           &un_tools_score,          &un_tools_embed,        &un_tools_answer,
 };
 enum { TOPICS = sizeof topics / sizeof *topics };
 
@@ -91,7 +91,9 @@ static enum un_status dispatch(int argc, char **argv) {
             if (words == 1) continue;
             if (argc == words + 1 && (strcmp(argv[words], "--help") == 0 || strcmp(argv[words], "-h") == 0))
                 return help(tool);
-            if (!tool->name) un_restart_prepare(argv); /* a network runs: with the settings of a training */
+            if (!tool->name ||
+                topics[t] == &un_tools_extract) /* a network runs: with the settings of a training */
+                un_restart_prepare(argv);
             return tool->run(tool, argc - words, argv + words);
         }
     return unknown(argc, argv);

@@ -20,6 +20,7 @@ struct un_tools {
 extern const struct un_tools un_tools_synth, un_tools_inspect, un_tools_verify;
 extern const struct un_tools un_tools_import_images, un_tools_import_texts, un_tools_import_lmdb;
 extern const struct un_tools un_tools_import_tasks, un_tools_answers;
+extern const struct un_tools un_tools_extract;
 extern const struct un_tools un_tools_select, un_tools_tokenize, un_tools_vocab;
 extern const struct un_tools un_tools_weights_import, un_tools_weights_export, un_tools_weights_show,
     un_tools_weights_diff;
