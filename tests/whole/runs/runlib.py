@@ -187,8 +187,8 @@ def wait_for_step(process, run_dir, step, timeout=120):
     fail(f"step {step} was not reached within {timeout} s")
 
 
-def ranks_of(process):
-    """Process ids of uniter_dist under a launcher (or the process itself)."""
+def ranks_of(process, program="uniter_dist"):
+    """Process ids of the program under a launcher (or the process itself)."""
     found = []
     for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -197,6 +197,6 @@ def ranks_of(process):
             continue
         name, rest = text[text.index("(") + 1:text.rindex(")")], text[text.rindex(")") + 2:].split()
         pid, session = int(stat.parent.name), int(rest[3])
-        if name == "uniter_dist" and (session == process.pid or pid == process.pid or int(rest[1]) == process.pid):
+        if name == program and (session == process.pid or pid == process.pid or int(rest[1]) == process.pid):
             found.append(pid)
     return sorted(found)
