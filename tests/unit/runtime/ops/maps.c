@@ -93,6 +93,22 @@ static void patches(void **state) {
     }
 }
 
+/* Rows that start at multiples of 16 bytes while the taps in them do not. What pads the rows stays as it is. */
+static void patches_of_padded_rows(void **state) {
+    static const struct shape s = {{1, 5, 4}, {3, 1, 1, 1}, 6};
+    (void)state;
+    struct un_harness h;
+    un_harness_open(&h, 1, NULL);
+    struct un_mat src = un_harness_mat_random(&h, 20, 8, -1, 1), dst = un_harness_mat(&h, 20, 56),
+                  want = un_harness_mat(&h, 20, 56);
+    for (int64_t r = 0; r < 20; ++r) oracle_patch(at(want, r), &s, src, r);
+    src.cols = s.channels, dst.cols = 9 * s.channels;
+    h.ops->patches(h.q, dst, src, &s.maps, &s.window, 0);
+    dst.cols = 56;
+    un_harness_same("patches in padded rows", dst, want);
+    un_harness_close(&h);
+}
+
 /* ---- max_pool ---- */
 
 static void larger(float *y, float x) {
@@ -218,8 +234,9 @@ static void mean_rows(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(window_sizes), cmocka_unit_test(patches),         cmocka_unit_test(max_pools),
-        cmocka_unit_test(add_relus),    cmocka_unit_test(add_relu_of_nan), cmocka_unit_test(mean_rows),
+        cmocka_unit_test(window_sizes), cmocka_unit_test(patches),   cmocka_unit_test(patches_of_padded_rows),
+        cmocka_unit_test(max_pools),    cmocka_unit_test(add_relus), cmocka_unit_test(add_relu_of_nan),
+        cmocka_unit_test(mean_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
