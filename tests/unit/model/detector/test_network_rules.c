@@ -31,6 +31,18 @@ static void keep(struct outputs *o, const float *x, int64_t count) {
     o->count += count;
 }
 
+/* The products of the photo that runs. Some libraries round a product's rows by how many there are, so the same products in
+ * the same order are asked for, not the same bits of this machine alone. */
+static const struct un_ops *plain;
+static struct outputs products; /* an op has no context; one test at a time */
+
+static void note_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, bool ta, struct un_mat b, bool tb,
+                      float beta, const struct un_epilogue *e) {
+    keep(&products, (float[]){(float)c.rows, (float)c.cols, (float)a.cols}, 3);
+    plain->gemm(q, c, a, ta, b, tb, beta, e);
+}
+
+/* Outputs, then the shapes of the products. */
 static struct outputs run(const struct rig_how *how, int times) {
     struct rig rig;
     struct outputs all = {0};
@@ -38,8 +50,12 @@ static struct outputs run(const struct rig_how *how, int times) {
     struct un_detector_judgement j;
     rig_open(&rig, how);
     const struct un_detector_sizes *s = &rig.sizes;
+    plain = rig.device->ops;
+    struct un_ops noted = *plain;
+    noted.gemm = note_gemm;
+    rig.device->ops = &noted;
     for (int i = 0; i < times; ++i) {
-        all.count = 0;
+        all.count = products.count = 0;
         expect_ok(un_detector_see(rig.detector, rig.input, rig.height, rig.width, &sight));
         keep(&all, sight.logits, sight.h * sight.w * s->anchors);
         keep(&all, sight.deltas, sight.h * sight.w * 4 * s->anchors);
@@ -49,6 +65,9 @@ static struct outputs run(const struct rig_how *how, int times) {
         keep(&all, j.box_deltas, rig.regions * 4 * s->classes);
         keep(&all, j.attribute_logits, rig.regions * (s->attributes + 1));
     }
+    keep(&all, products.value, products.count);
+    un_free(products.value);
+    products = (struct outputs){0};
     rig_close(&rig);
     return all;
 }
@@ -219,12 +238,14 @@ static void attributes_of(float out[5], struct even *even) {
 /* Of equals the first; the background, which is the last, is among them. */
 static void first_largest(void **state) {
     (void)state;
-    float two[5], alone[5], background[5];
+    float two[5], alone[5], background[5], none[5];
     attributes_of(two, &(struct even){.lead = {0, 0, 1, 0, 0, 1, 0, 0, 0, 1}});
     attributes_of(alone, &(struct even){.lead = {0, 0, 1}});
     attributes_of(background, &(struct even){.lead = {[9] = 1}});
     assert_memory_equal(two, alone, sizeof two);
+    attributes_of(none, &(struct even){.lead = {0}}); /* all are equal: class 0 */
     assert_memory_not_equal(two, background, sizeof two);
+    assert_memory_not_equal(none, background, sizeof none);
 }
 
 /* ---- memory ---- */
@@ -269,7 +290,7 @@ static void memory_as_planned(void **state) {
     struct un_detector_sizes full = detector_case_full();
     double gib = (double)un_detector_bytes(&full, &photo, device) / (1 << 30);
     print_message("full size, 600 x 1000, 300 regions: %.3f GiB\n", gib);
-    assert_true(gib < 1.5);
+    assert_true(gib < 0.6);
     device->mem = counted.plain;
     un_device_close(device);
 }
@@ -306,7 +327,7 @@ static void out_of_memory(void **state) {
 /* Whatever the shape of an input within the limit, its maps fit. */
 static void cells_of_any_shape(void **state) {
     (void)state;
-    for (int64_t pixels = 1; pixels < 3000; pixels += 37) {
+    for (int64_t pixels = 1; pixels < 3000; pixels += pixels < 400 ? 1 : 37) {
         int64_t most[UN_DETECTOR_STEPS], reached[UN_DETECTOR_STEPS] = {0};
         un_detector_cells_most(most, pixels);
         for (int64_t h = 1; h <= pixels; ++h)
