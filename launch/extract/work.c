@@ -122,6 +122,7 @@ enum un_status un_extraction_work(struct un_extraction *x, bool *stopped) {
     progress.unit = "photo";
     x->start = un_clock();
     enum un_status status = all_photos(x, ahead, &progress, stopped);
+    *stopped = *stopped || stop_wanted(x); /* one that came with the last photo */
     x->seconds = un_clock() - x->start;
     un_progress_close(&progress);
     un_extract_ahead_close(ahead);
