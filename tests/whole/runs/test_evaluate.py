@@ -1,11 +1,12 @@
-"""--eval: every task of the micro-world is trained for a few steps and evaluated on 1, 2 and 4 ranks: the same files, byte
-for byte, and measures that agree with what numpy makes of the files and the data. The best checkpoint stays; sets and
+"""--eval: every task of the micro-world is trained for a few steps and evaluated on 1, 2 and 4 ranks, some on 8: the
+same files, byte for byte, and measures that agree with what numpy makes of the files and the data. The best checkpoint stays; sets and
 checkpoints that are not there are refused."""
 import csv
 import json
 import time
 
 import runlib as R
+from evaluatelib import TASKS, config, files_of
 
 try:
     import h5py
@@ -13,34 +14,8 @@ try:
 except ImportError:
     R.skip("no h5py or numpy")
 
-# task: objective, images of training and validation where they are not its own, more of section data
-TASKS = {"vqa": "vqa", "ve": "ve", "nlvr2": "nlvr2_pair", "vcr": "vcr", "re": "re", "retrieval": "itm_rank"}
-
-
-def config(folder, data, task, extra=""):
-    own = [f"{data}/{task}_%s.img.h5"]
-    if task == "vcr":
-        own.insert(0, f"{data}/vcr_gt_%s.img.h5")
-    images = {split: "[" + ", ".join(name % split for name in own) + "]" for split in ("train", "valid")}
-    regions = "conf_th: -1\n  num_bb: 100" if task == "re" else "min_bb: 2\n  max_bb: 40"
-    path = folder / f"{task}.yaml"
-    path.write_text(f"""
-run: {{dir: {folder}/{task}, threads: 1}}
-device: cpu
-model: {{preset: tiny}}
-data:
-  max_txt_len: 220
-  {regions}
-  train:
-    - {{name: {task}, text: {data}/{task}_train.txt.h5, images: {images['train']}, mix: {{{TASKS[task]}: 1}}}}
-  valid:
-    - {{name: dev, text: {data}/{task}_valid.txt.h5, images: {images['valid']}}}
-train: {{steps: 6, lanes: 4, tokens_per_lane: 4096}}
-optim: {{lr: 1.0e-3, warmup_steps: 2}}
-valid: {{every: 1}}
-checkpoint: {{every: 1, keep: 1, best: true}}
-{extra}""")
-    return path
+# On 8 ranks too: a task whose file is every score, and the matrix of retrieval.
+MANY = ("vcr", "retrieval")
 
 
 def ids(f, name="text_id"):
@@ -111,17 +86,8 @@ def retrieval(text, run):
     return out
 
 
-def files_of(run):
-    """Bytes of the files of results; of scores_dev.h5, whose time of making is in it, the scores."""
-    out = {path.name: path.read_bytes() for path in run.glob("*_dev.*") if path.suffix != ".h5"}
-    for path in run.glob("*_dev.h5"):
-        with h5py.File(path) as f:
-            out[path.name] = f["score"][()].tobytes()
-    return out
-
-
 def one_task(folder, data, task, measures):
-    cfg, run = config(folder, data, task), folder / task
+    cfg, run = config(folder, data, task, lanes=8 if task in MANY else 4), folder / task
     R.run_ok(R.command(1, "--cfg", cfg))
     lines = [line for line in R.metrics(run, "valid")]
     shares = [next(v for k, v in line.items() if k == f"valid/{TASKS[task]}_acc") for line in lines]
@@ -131,7 +97,7 @@ def one_task(folder, data, task, measures):
     kept = sorted(p.name for p in (run / "ckpt").glob("step_*"))
     R.expect(set(kept) == {f"step_{best['step']:08d}", "step_00000006"}, f"{task}: checkpoints {kept}")
     seen = {}
-    for ranks in (1, 2, 4) if R.has_mpi() else (1,):
+    for ranks in ((1, 2, 4, 8) if task in MANY else (1, 2, 4)) if R.has_mpi() else (1,):
         R.run_ok(R.command(ranks, "--cfg", cfg, "--eval", "dev"))
         seen[ranks] = files_of(run)
         R.expect(seen[ranks] == seen[1] and len(seen[1]) >= 2, f"{task}: {ranks} ranks, files {sorted(seen[1])}")
