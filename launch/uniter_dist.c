@@ -138,18 +138,19 @@ static enum un_status run(struct un_job *job, struct un_comm *comm, const struct
     bool writes = !c->check && !c->bench;
     if (c->eval) UN_TRY(un_comm_alike(comm, un_evaluate_choose(job, c->set)));
     if (writes) UN_TRY(un_comm_alike(comm, un_folder_open(job)));
+    if (c->eval) UN_TRY(un_evaluate_find(job, c->resume));
     un_watchdog_phase(job->watchdog, "data", 0);
     enum un_status status = un_job_open_data(job, comm);
     if (status == UN_OK) status = un_job_find_device(job);
     UN_TRY(un_comm_agree(comm, status));
-    UN_TRY(un_job_choose_route(job));
+    if (!c->eval) UN_TRY(un_job_choose_route(job));
     UN_TRY(un_comm_agree(comm, un_job_place_cache(job)));
     if (c->check) return comm->rank == 0 ? un_plan_print(job, stdout) : UN_OK;
     UN_TRY(un_comm_agree(comm, un_job_keep_part(job)));
     UN_TRY(un_comm_agree(comm, un_job_open_device(job)));
+    if (c->eval) return un_evaluate_run(job, c->quiet);
     UN_TRY(un_exchange_start(&job->exchange));
     if (c->bench) return un_bench_run(job, c->bench, stdout);
-    if (c->eval) return un_evaluate_run(job, c->resume, c->quiet);
     return un_train_run(job, c->resume, c->quiet);
 }
 

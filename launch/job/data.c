@@ -58,6 +58,17 @@ static enum un_status open_split(struct un_job *job, struct un_split *split, con
     return un_plan_open(&split->plan, split->sets, split->keys, split->n, &plan, valid);
 }
 
+/* A size that nobody has told yet. */
+static enum un_status take(struct un_job *job, const char *key, int64_t *size, int64_t told,
+                           const char *from) {
+    char value[32], why[320];
+    if (told == 0 || *size != 0) return UN_OK;
+    *size = told;
+    snprintf(value, sizeof value, "%lld", (long long)told);
+    snprintf(why, sizeof why, "from %s", from);
+    return un_config_note(job->config.document, key, value, why);
+}
+
 /* Takes a size from the data, or checks that the configuration says the same. */
 static enum un_status settle(struct un_job *job, const char *key, int64_t *size, int64_t data,
                              const char *name) {
@@ -66,11 +77,9 @@ static enum un_status settle(struct un_job *job, const char *key, int64_t *size,
         return un_fail(UN_USAGE, "%s: %s is %lld, but data set %s has %lld",
                        un_config_where(job->config.document, key), key, (long long)*size, name,
                        (long long)data);
-    *size = data;
-    char value[32], why[300];
-    snprintf(value, sizeof value, "%lld", (long long)data);
-    snprintf(why, sizeof why, "from data set %s", name);
-    return un_config_note(job->config.document, key, value, why);
+    char from[300];
+    snprintf(from, sizeof from, "data set %s", name);
+    return take(job, key, size, data, from);
 }
 
 /* What sequences of several parts need of the network. */
@@ -93,7 +102,8 @@ static enum un_status settle_sequences(const struct un_job *job, const struct un
 
 static enum un_status settle_split(struct un_job *job, const struct un_split *split) {
     struct un_dims *d = &job->dims;
-    const struct un_vocab *first = &un_dataset_info(job->train.sets[0])->vocab;
+    const struct un_dataset *model = un_job_split(job)->sets[0];
+    const struct un_dataset_info *first = un_dataset_info(model);
     for (int64_t i = 0; i < split->n; ++i) {
         const struct un_dataset_info *info = un_dataset_info(split->sets[i]);
         const char *name = un_dataset_name(split->sets[i]);
@@ -102,25 +112,29 @@ static enum un_status settle_split(struct un_job *job, const struct un_split *sp
         UN_TRY(settle(job, "model.img_label_dim", &d->img_label_dim, info->img_label_dim, name));
         if (job->dims.heads & un_objective_bit(UN_VQA))
             UN_TRY(settle(job, "model.num_labels", &d->num_labels, info->num_answers, name));
-        UN_TRY(un_vocab_agree(&info->vocab, name, first, un_dataset_name(job->train.sets[0])));
+        UN_TRY(un_vocab_agree(&info->vocab, name, &first->vocab, un_dataset_name(model)));
         if (info->longest_text + 2 > d->max_position_embeddings)
             return un_fail(UN_USAGE,
                            "data set %s: a text of %lld words and [CLS], [SEP] is longer than "
                            "model.max_position_embeddings = %lld; lower data.max_txt_len",
                            name, (long long)info->longest_text, (long long)d->max_position_embeddings);
-        if (info->feature_type != un_dataset_info(job->train.sets[0])->feature_type)
+        if (info->feature_type != first->feature_type)
             return un_fail(UN_DATA, "data set %s: features are %s, those of the first data set are not", name,
                            info->feature_type == UN_F16 ? "f16" : "f32");
     }
     return split->plan ? settle_sequences(job, split->plan) : UN_OK;
 }
 
+const struct un_split *un_job_split(const struct un_job *job) {
+    return job->evaluates ? &job->valid : &job->train;
+}
+
 void un_job_caps(const struct un_job *job, int64_t tokens, struct un_batch_caps *c) {
     const struct un_dims *d = &job->dims;
-    un_pack_caps_of(job->train.plan, tokens, d->img_dim, d->img_label_dim, c);
-    if (!job->valid.plan) return;
-    struct un_batch_caps v;
     if (job->evaluates) tokens = larger(tokens, un_plan_keys(job->valid.plan)->tokens_per_lane);
+    un_pack_caps_of(un_job_split(job)->plan, tokens, d->img_dim, d->img_label_dim, c);
+    if (job->evaluates || !job->valid.plan) return;
+    struct un_batch_caps v;
     un_pack_caps_of(job->valid.plan, tokens, d->img_dim, d->img_label_dim, &v);
     c->tokens = larger(c->tokens, v.tokens);
     c->samples = larger(c->samples, v.samples);
@@ -138,6 +152,22 @@ enum un_status un_job_configure(struct un_job *job, const char *path, const char
     return un_run_config_read(&job->config, path, overrides, n);
 }
 
+static enum un_status open_splits(struct un_job *job) {
+    struct un_run_config *c = &job->config;
+    default_valid_mix(c);
+    job->dims = c->model.dims;
+    if (!job->evaluates) UN_TRY(open_split(job, &job->train, &c->data.train, false));
+    UN_TRY(open_split(job, &job->valid, &c->data.valid, true));
+    UN_TRY(settle_split(job, &job->train));
+    UN_TRY(settle_split(job, &job->valid));
+    /* Without soft labels among the data the weights tell how many classes there are. */
+    if (job->evaluates)
+        UN_TRY(take(job, "model.img_label_dim", &job->dims.img_label_dim, job->told.img_label_dim,
+                    c->model.init));
+    if (job->dims.img_label_dim == 0) job->dims.img_label_dim = 1601; /* the head of the released weights */
+    return UN_OK;
+}
+
 enum un_status un_job_open_data(struct un_job *job, struct un_comm *comm) {
     job->comm = comm;
     struct un_run_config *c = &job->config;
@@ -145,15 +175,9 @@ enum un_status un_job_open_data(struct un_job *job, struct un_comm *comm) {
     if (comm->size > c->train.lanes)
         return un_fail(UN_USAGE, "%d ranks for train.lanes = %lld: a rank needs at least one lane",
                        comm->size, (long long)c->train.lanes);
-    default_valid_mix(c);
-    job->dims = c->model.dims;
-    UN_TRY(open_split(job, &job->train, &c->data.train, false));
-    UN_TRY(open_split(job, &job->valid, &c->data.valid, true));
-    UN_TRY(settle_split(job, &job->train));
-    UN_TRY(settle_split(job, &job->valid));
-    if (job->dims.img_label_dim == 0) job->dims.img_label_dim = 1601; /* the head of the released weights */
+    UN_TRY(open_splits(job));
     un_job_caps(job, c->train.tokens_per_lane, &job->caps);
-    if (c->train.mixing == UN_MIXING_SAMPLE)
+    if (c->train.mixing == UN_MIXING_SAMPLE && !job->evaluates)
         un_plan_weights(job->train.plan, job->weight);
     else
         for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) job->weight[t] = 1;

@@ -48,6 +48,20 @@ out:
     return status;
 }
 
+static enum un_status read_sizes(struct un_job *job) {
+    struct un_weights_view view;
+    enum un_status status = un_weights_view_open(&view, job->config.model.init);
+    if (status == UN_OK) un_weights_sizes_of(&job->told, &view);
+    un_weights_view_close(&view);
+    return status;
+}
+
+enum un_status un_init_weights_sizes(struct un_job *job) {
+    struct un_comm *comm = job->comm;
+    UN_TRY(un_comm_agree(comm, comm->rank == 0 ? read_sizes(job) : UN_OK));
+    return comm->ops->broadcast(comm, &job->told, sizeof job->told, 0);
+}
+
 static void print_line(void *context, const char *text) {
     fprintf(context, "init        %s\n", text);
 }

@@ -38,6 +38,11 @@ static enum un_status open_store(struct un_job *job) {
     return UN_OK;
 }
 
+static enum un_status open_outputs(struct un_job *job, int i) {
+    UN_TRY(un_host_outputs_open(&job->outputs[i], job->device, &job->caps, true));
+    return job->device->mem->event_open(job->device, &job->events[i]);
+}
+
 static enum un_status open_buffers(struct un_job *job) {
     struct un_device *d = job->device;
     size_t bytes = (size_t)job->table->total * sizeof(float);
@@ -47,6 +52,9 @@ static enum un_status open_buffers(struct un_job *job) {
         job->low = d->mem->alloc(d, bytes / 2, "bf16 copy of the parameters");
         if (!job->low) return un_error_get()->status;
     }
+    UN_TRY(open_outputs(job, 0));
+    if (job->evaluates) return UN_OK;
+    UN_TRY(open_outputs(job, 1));
     job->n_grads = un_job_grad_buffers(job->lane_end - job->lane_begin);
     UN_ASSERT(job->n_grads <= UN_GRAD_DEPTH);
     for (int i = 0; i < job->n_grads; ++i) {
@@ -55,19 +63,17 @@ static enum un_status open_buffers(struct un_job *job) {
     }
     UN_TRY(un_optim_open(&job->optim, d, job->queue, job->table,
                          un_shard_count(&job->exchange.shard, job->comm->rank), job->comm->size));
-    for (int i = 0; i < 2; ++i) {
-        UN_TRY(un_host_outputs_open(&job->outputs[i], d, &job->caps, true));
-        UN_TRY(d->mem->event_open(d, &job->events[i]));
-    }
+    attach_buffers(job);
     return UN_OK;
 }
 
 static enum un_status open_host(struct un_job *job) {
     int64_t most = un_job_most_lanes(job);
-    job->held = un_alloc((size_t)most, sizeof *job->held, "micro-batches in hand");
     job->lane_stats = un_alloc((size_t)most, sizeof *job->lane_stats, "statistics of lanes");
     job->all_stats =
         un_alloc((size_t)(most * job->comm->size), sizeof *job->all_stats, "statistics of all lanes");
+    if (job->evaluates) return job->lane_stats && job->all_stats ? UN_OK : un_error_get()->status;
+    job->held = un_alloc((size_t)most, sizeof *job->held, "micro-batches in hand");
     job->states = un_alloc((size_t)job->config.train.lanes, sizeof *job->states, "states of lanes");
     job->words = un_alloc((size_t)job->comm->size, sizeof *job->words, "words on a step");
     if (!job->held || !job->lane_stats || !job->all_stats || !job->states || !job->words)
@@ -137,9 +143,8 @@ enum un_status un_job_choose_route(struct un_job *job) {
 enum un_status un_job_open_device(struct un_job *job) {
     UN_TRY(un_job_check_room(job));
     UN_TRY(open_network(job));
-    UN_TRY(open_exchange(job));
+    if (!job->evaluates) UN_TRY(open_exchange(job));
     UN_TRY(open_buffers(job));
-    attach_buffers(job);
     UN_TRY(open_sender(job));
     UN_TRY(open_host(job));
     UN_TRY(init_params(job));

@@ -7,6 +7,7 @@
 #include "comm/comm.h"
 #include "io/feed/loader.h"
 #include "io/run/owner.h"
+#include "io/weights/weights.h"
 #include "launch/job/config.h"
 #include "launch/job/topology.h"
 #include "launch/process/watchdog.h"
@@ -55,7 +56,9 @@ struct un_job {
     struct un_watchdog *watchdog; /* NULL: none */
     struct un_owner owner;        /* of the run's folder, on all ranks; token "": not taken */
     struct un_topology topology;
-    bool evaluates; /* --eval: nothing is trained; validation takes all texts, whole, on every rank */
+    /* --eval: nothing is trained, no training set is opened; validation takes all texts, whole, on every rank. */
+    bool evaluates;
+    struct un_weights_sizes told; /* of model.init, where it evaluates (un_init_weights_sizes) */
 
     /* data stage */
     struct un_split train, valid;
@@ -100,10 +103,13 @@ enum un_status un_job_open_data(struct un_job *job, struct un_comm *comm);
 enum un_status un_job_find_device(struct un_job *job);
 /* comm.backend: how gradients and parameters will travel. Collective; all ranks end alike. */
 enum un_status un_job_choose_route(struct un_job *job);
-enum un_status un_job_open_device(struct un_job *job); /* after both */
+/* After both. An evaluation gets what a forward takes: no gradients, no moments, no exchange. */
+enum un_status un_job_open_device(struct un_job *job);
 /* Starts the loader at update job->step + 1 from job->states. */
 enum un_status un_job_start_loader(struct un_job *job);
 void un_job_close(struct un_job *job);
+/* What it works on: the training sets, or those that are evaluated. */
+const struct un_split *un_job_split(const struct un_job *job);
 
 /* Bounds of the micro-batches of training and validation if they had so many tokens. */
 void un_job_caps(const struct un_job *job, int64_t tokens, struct un_batch_caps *caps);

@@ -29,12 +29,14 @@ static enum un_status count_params(const struct un_job *job, struct un_memory_pl
     struct un_shard shard = un_job_shard(job, table.total);
     int64_t total = table.total, owned = un_exchange_most_owned(&shard);
     plan->params = (size_t)total * sizeof(float);
-    plan->grads = plan->params * (size_t)un_job_grad_buffers(un_job_most_lanes(job));
-    plan->moments = un_optim_bytes(&table, owned, job->comm->size);
+    if (!job->evaluates) {
+        plan->grads = plan->params * (size_t)un_job_grad_buffers(un_job_most_lanes(job));
+        plan->moments = un_optim_bytes(&table, owned, job->comm->size);
+        plan->exchange = un_exchange_bytes(&job->route, &shard);
+        plan->checkpoint = un_checkpoint_writer_bytes(owned);
+    }
     un_params_free(&table);
     if (un_job_model_setup(job).act == UN_BF16) plan->params += plan->params / 2;
-    plan->exchange = un_exchange_bytes(&job->route, &shard);
-    plan->checkpoint = un_checkpoint_writer_bytes(owned);
     return UN_OK;
 }
 
@@ -42,7 +44,7 @@ static enum un_status count_params(const struct un_job *job, struct un_memory_pl
 static size_t mined_bytes(const struct un_job *job) {
     enum { MINED_BATCHES = 3 };
     struct un_batch_caps caps = job->caps;
-    if (!(job->dims.heads & un_objective_bit(UN_ITM_HARD))) return 0;
+    if (!(job->dims.heads & un_objective_bit(UN_ITM_HARD)) || job->evaluates) return 0;
     caps.store_rows = 0;
     struct un_batch batch;
     struct un_arena measure = {.name = "candidates"};
@@ -52,7 +54,8 @@ static size_t mined_bytes(const struct un_job *job) {
 
 static void count_data(const struct un_job *job, struct un_memory_plan *plan) {
     struct un_loader_setup loader;
-    un_job_loader_setup(job, job->train.plan, UN_RNG_MASK, un_job_slots(job), NULL, &loader);
+    un_job_loader_setup(job, un_job_split(job)->plan, job->evaluates ? UN_RNG_VALID : UN_RNG_MASK,
+                        un_job_slots(job), NULL, &loader);
     plan->batches = un_loader_bytes(&loader) + mined_bytes(job);
     for (int64_t i = 0; i < job->train.n; ++i) plan->index += un_dataset_bytes(job->train.sets[i]);
     for (int64_t i = 0; i < job->valid.n; ++i) plan->index += un_dataset_bytes(job->valid.sets[i]);
@@ -109,7 +112,7 @@ static enum un_status card_bytes(const struct un_job *job, int64_t tokens, size_
 enum { FIT_STEP = 64 }; /* tokens_per_lane is looked for in steps of this */
 
 enum un_status un_job_fitting_tokens(const struct un_job *job, size_t room, int64_t *tokens) {
-    struct un_plan_extent extent = un_plan_extent(job->train.plan);
+    struct un_plan_extent extent = un_plan_extent(un_job_split(job)->plan);
     int64_t least = (extent.most_sample + FIT_STEP - 1) / FIT_STEP;
     int64_t low = least - 1, high = job->config.train.tokens_per_lane / FIT_STEP + 1; /* fits; does not */
     while (high - low > 1) {

@@ -25,7 +25,8 @@ int un_job_grad_buffers(int64_t lanes) {
 }
 
 int64_t un_job_slots(const struct un_job *job) {
-    return job->lane_end - job->lane_begin + job->config.loader.ahead;
+    int64_t held = job->evaluates ? 1 : job->lane_end - job->lane_begin;
+    return held + job->config.loader.ahead;
 }
 
 /* auto is bf16 on a card; the CPU computes in fp32 whatever is asked. */
@@ -41,7 +42,7 @@ struct un_model_setup un_job_model_setup(const struct un_job *job) {
                                    .wra = un_wra_transport(&job->config.wra),
                                    .margin = job->config.train.margin,
                                    .seed = (uint64_t)job->config.run.seed,
-                                   .train = true,
+                                   .train = !job->evaluates,
                                    .act = activations(job)};
 }
 

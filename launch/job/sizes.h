@@ -12,7 +12,7 @@ int64_t un_job_most_lanes(const struct un_job *job);
 /* states: the loader begins from them. slots: micro-batches that exist at once. */
 void un_job_loader_setup(const struct un_job *job, const struct un_plan *plan, uint32_t purpose,
                          int64_t slots, const struct un_lane_state *states, struct un_loader_setup *setup);
-/* Slots of the training's loader. */
+/* Slots of the loader of the training, or of the evaluation. */
 int64_t un_job_slots(const struct un_job *job);
 /* Gradient buffers that the tree over `lanes` lanes needs at once. */
 int un_job_grad_buffers(int64_t lanes);

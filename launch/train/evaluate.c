@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* ---- which sets ---- */
 
@@ -187,6 +188,13 @@ static enum un_status tell_set(struct un_job *job, int64_t set, const struct un_
     return status;
 }
 
+static void say_memory(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    un_log(UN_LOG_INFO, "memory: %.0f MiB at the peak, %.0f MiB of them counted",
+           (double)usage.ru_maxrss / 1024, (double)un_memory_counts().peak_bytes / (1 << 20));
+}
+
 static enum un_status evaluate(struct un_job *job, bool quiet, struct un_stats *total,
                                struct un_predictions *predictions) {
     bool ranks = un_retrieval_head(job) != UN_OBJECTIVE_COUNT;
@@ -204,13 +212,18 @@ static enum un_status evaluate(struct un_job *job, bool quiet, struct un_stats *
     return UN_OK;
 }
 
-enum un_status un_evaluate_run(struct un_job *job, const char *how, bool quiet) {
+enum un_status un_evaluate_find(struct un_job *job, const char *how) {
+    UN_TRY(choose_parameters(job, how));
+    return un_init_weights_sizes(job);
+}
+
+enum un_status un_evaluate_run(struct un_job *job, bool quiet) {
     struct un_stats total;
     struct un_predictions predictions = {0};
-    UN_TRY(choose_parameters(job, how));
     UN_TRY(un_init_weights_start(job));
     un_job_lower(job);
     enum un_status status = evaluate(job, quiet, &total, &predictions);
     un_predictions_free(&predictions);
+    if (status == UN_OK) say_memory();
     return status;
 }

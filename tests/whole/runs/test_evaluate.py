@@ -3,6 +3,7 @@ same files, byte for byte, and measures that agree with what numpy makes of the 
 checkpoints that are not there are refused."""
 import csv
 import json
+import shutil
 import time
 
 import runlib as R
@@ -86,6 +87,28 @@ def retrieval(text, run):
     return out
 
 
+def without_training(cfg, *sets):
+    """The same configuration, whose training sets are not there any more."""
+    gone, text = cfg.with_name("gone.yaml"), cfg.read_text()
+    for name in sets:
+        text = text.replace(f"{name}_train", f"{name}_gone")
+    gone.write_text(text)
+    return gone
+
+
+def told_by_weights(folder, data):
+    """Where the evaluated set has no soft labels, the weights say how many classes their head has."""
+    plain, text = folder / "plain.yaml", (folder / "pretrain.yaml").read_text().replace("coco_train", "coco_gone")
+    shutil.copy(f"{data}/coco_valid.img.h5", f"{data}/plain.img.h5")
+    with h5py.File(f"{data}/plain.img.h5", "r+") as f:
+        del f["soft_label"]
+    plain.write_text(text.replace("coco_valid.img.h5", "plain.img.h5, mix: {mlm: 1, itm: 1}"))
+    R.run_ok(R.command(1, "--cfg", plain, "--eval", "coco"))
+    one, other = (json.loads((folder / f"pretrain/eval_{x}.json").read_text())["measures"] for x in ("coco", "vg"))
+    R.expect(set(one) == {"mlm_loss", "mlm_acc", "itm_loss", "itm_acc"} and set(one) < set(other),
+             f"pretraining: without soft labels {sorted(one)}")
+
+
 def one_task(folder, data, task, measures):
     cfg, run = config(folder, data, task, lanes=8 if task in MANY else 4), folder / task
     R.run_ok(R.command(1, "--cfg", cfg))
@@ -101,6 +124,10 @@ def one_task(folder, data, task, measures):
         R.run_ok(R.command(ranks, "--cfg", cfg, "--eval", "dev"))
         seen[ranks] = files_of(run)
         R.expect(seen[ranks] == seen[1] and len(seen[1]) >= 2, f"{task}: {ranks} ranks, files {sorted(seen[1])}")
+    gone = without_training(cfg, f"{data}/{task}", f"{data}/vcr_gt")
+    for ranks in (1, 2) if R.has_mpi() else (1,):
+        R.run_ok(R.command(ranks, "--cfg", gone, "--eval", "dev"))
+        R.expect(files_of(run) == seen[1], f"{task}: {ranks} ranks, the same files without the sets of the training")
     told = json.loads((run / "eval_dev.json").read_text())
     R.expect(told["step"] == best["step"] and told["set"] == "dev", f"{task}: of update {told['step']}")
     with h5py.File(f"{data}/{task}_valid.txt.h5") as text:
@@ -178,6 +205,7 @@ def main():
         goes_on(folder, first)
         retrieval_goes_on(folder, data)
         best_is_last(folder, data)
+        told_by_weights(folder, data)
         refusals(folder, data, first)
 
 
