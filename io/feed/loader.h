@@ -14,12 +14,22 @@
 
 struct un_loader;
 
+/* Sequences that the caller chooses, in place of the plan's samples. `next` says what the next micro-batch holds:
+ * list->sequence is `room` [most], as many of them as fit (un_pack_fitting); n 0: there are no more. Called in order
+ * and by one thread at a time, ahead of who takes the micro-batches. */
+struct un_loader_lists {
+    void (*next)(void *context, struct un_sequence *room, int64_t most, struct un_pack_list *list);
+    void *context;
+};
+
 struct un_loader_setup {
     const struct un_plan *plan;
     struct un_batch_caps caps;
     int64_t lane_begin, lane_end;       /* lanes of this rank */
     int64_t first_step;                 /* of the next micro-batches: 1-based update number */
-    const struct un_lane_state *states; /* [all lanes] at first_step; copied */
+    const struct un_lane_state *states; /* [all lanes] at first_step; copied. NULL: */
+    const struct un_loader_lists
+        *lists;    /* of one lane; borrowed; the plan, a valid one, only says whose they are */
     int64_t slots; /* micro-batches ready, in work or held; lanes of the rank + 1 or more, to work ahead */
     int threads;
     uint32_t purpose;                   /* UN_RNG_MASK | UN_RNG_VALID */
@@ -35,9 +45,9 @@ struct un_loaded {
     const struct un_batch *batch; /* scale and ot_coef may be written by the consumer */
     const struct un_lane_state *after;
     int64_t step, lane;
-    const struct un_sample
-        *samples; /* what it holds, in order; of itm_hard, in training, what it stands for */
-    int64_t n_samples;
+    /* What it holds, in order; of itm_hard, in training, what it stands for. NULL: sequences of a list. */
+    const struct un_sample *samples;
+    int64_t n_samples; /* or of these */
 };
 
 enum un_status un_loader_open(struct un_loader **loader, const struct un_loader_setup *setup);

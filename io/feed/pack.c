@@ -192,9 +192,9 @@ enum un_status un_pack_sequences(struct un_packer *packer, struct un_batch *batc
     return UN_OK;
 }
 
-int64_t un_pack_fitting(const struct un_packer *packer, const struct un_pack_list *list) {
-    const struct un_dataset *d = un_plan_dataset(packer->plan, list->dataset);
-    const struct un_batch_caps *caps = &packer->caps;
+int64_t un_pack_fitting(const struct un_plan *plan, const struct un_batch_caps *caps,
+                        const struct un_pack_list *list) {
+    const struct un_dataset *d = un_plan_dataset(plan, list->dataset);
     int64_t words = 0, regions = 0, n = 0;
     for (; n < list->n && n < caps->samples; ++n) {
         words += un_sequence_words(d, &list->sequence[n]);

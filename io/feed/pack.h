@@ -46,6 +46,7 @@ struct un_pack_list {
 enum un_status un_pack_sequences(struct un_packer *packer, struct un_batch *batch,
                                  const struct un_pack_list *list, uint32_t step, uint32_t lane);
 /* How many of the first sequences fit into a micro-batch. */
-int64_t un_pack_fitting(const struct un_packer *packer, const struct un_pack_list *list);
+int64_t un_pack_fitting(const struct un_plan *plan, const struct un_batch_caps *caps,
+                        const struct un_pack_list *list);
 
 #endif

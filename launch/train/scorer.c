@@ -16,7 +16,7 @@ enum un_status un_scorer_batch(const struct un_scorer *s, struct un_batch *batch
 
 enum un_status un_scorer_open(struct un_scorer *s, struct un_job *job, const struct un_plan *plan) {
     int64_t cols[UN_OBJECTIVE_COUNT];
-    *s = (struct un_scorer){.job = job, .caps = job->caps};
+    *s = (struct un_scorer){.job = job, .plan = plan, .caps = job->caps};
     s->caps.store_rows = 0;
     UN_TRY(un_scorer_batch(s, &s->batch, &s->memory));
     UN_TRY(un_packer_open(&s->packer, plan, &s->caps));
@@ -53,7 +53,7 @@ enum un_status un_scorer_run(struct un_scorer *s, const struct un_pack_list *lis
     for (int64_t at = 0; at < list->n; at += part.n) {
         part.sequence = list->sequence + at;
         part.n = list->n - at;
-        part.n = un_pack_fitting(s->packer, &part);
+        part.n = un_pack_fitting(s->plan, &s->caps, &part);
         UN_TRY(un_pack_sequences(s->packer, &s->batch, &part, step, lane));
         UN_TRY(un_forward(s->job, &s->batch, &s->outputs, hooks));
         for (int64_t i = 0; i < part.n; ++i) score[at + i] = from[i * cols];

@@ -1,5 +1,5 @@
 /* Scores of given sequences: packed in their order, as many as a micro-batch holds, passed forward without dropout,
- * and brought to the host. What retrieval and the mining of hard negatives have in common. */
+ * and brought to the host. For the mining of hard negatives; the matrix of retrieval shares the pass. */
 #ifndef UN_LAUNCH_TRAIN_SCORER_H
 #define UN_LAUNCH_TRAIN_SCORER_H
 
@@ -11,11 +11,12 @@ enum un_status un_forward(struct un_job *job, const struct un_batch *host, struc
                           const struct un_pass_hooks *hooks);
 
 struct un_scorer {
-    struct un_job *job;        /* borrowed */
-    struct un_batch_caps caps; /* without a store: these features are not kept on the device */
-    struct un_packer *packer;  /* of the plan */
-    struct un_batch batch;     /* the micro-batch at hand */
-    void *memory;              /* of it */
+    struct un_job *job;         /* borrowed */
+    struct un_batch_caps caps;  /* without a store: these features are not kept on the device */
+    const struct un_plan *plan; /* borrowed */
+    struct un_packer *packer;   /* of the plan */
+    struct un_batch batch;      /* the micro-batch at hand */
+    void *memory;               /* of it */
     struct un_host_outputs outputs;
 };
 

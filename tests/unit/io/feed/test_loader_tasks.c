@@ -74,6 +74,68 @@ static void every_task_with_threads(void **state) {
         }
 }
 
+/* Text after text with all images, at most four a micro-batch. */
+struct chooser {
+    const struct pack_rig *rig;
+    int64_t text, image, images, texts;
+};
+
+static void choose(void *context, struct un_sequence *room, int64_t most, struct un_pack_list *list) {
+    struct chooser *c = context;
+    *list = (struct un_pack_list){UN_ITM_RANK, 0, room, 0, 1};
+    if (c->text == c->texts) return;
+    for (; list->n < most && list->n < 4 && c->image + list->n < c->images; ++list->n)
+        room[list->n] = un_sequence_pair(c->text, c->image + list->n);
+    list->n = un_pack_fitting(c->rig->plan, &c->rig->caps, list);
+    c->image += list->n;
+    if (c->image < c->images) return;
+    c->image = 0;
+    ++c->text;
+}
+
+/* They come packed, in the order in which they were chosen; then one without sequences, then nothing. */
+static void chosen_sequences_in_order(void **state) {
+    (void)state;
+    static struct un_sequence room[WORLD_SAMPLES];
+    for (int threads = 1; threads <= 3; threads += 2) {
+        struct pack_rig rig;
+        struct un_loader_setup setup;
+        struct un_lane_state states[TASK_LANES];
+        struct un_loader *loader;
+        struct un_loaded got;
+        struct world_spec spec = task_spec(UN_TASK_RETRIEVAL, UN_ITM_RANK);
+        const struct un_plan_keys how = task_keys();
+        task_rig_open(&rig, &spec, &how, true);
+        const struct un_dataset_info *info = un_dataset_info(rig.world.datasets[0]);
+        struct chooser ahead = {&rig, 0, 0, info->images, 5}, by_hand = ahead;
+        const struct un_loader_lists lists = {choose, &ahead};
+        struct un_pack_list list;
+        set_up(&setup, &rig, states, threads, true);
+        setup.states = NULL;
+        setup.lists = &lists;
+        setup.lane_end = 1;
+        world_check(un_loader_open(&loader, &setup));
+        int64_t batches = 0, pairs = 0;
+        for (bool more = true; more; ++batches) {
+            world_check(un_loader_next(loader, &got));
+            assert_non_null(got.batch);
+            choose(&by_hand, room, rig.caps.samples, &list);
+            world_check(un_pack_sequences(rig.packer, &rig.batch, &list, (uint32_t)got.step, 0));
+            assert_true(got.n_samples == list.n && got.samples == NULL);
+            assert_same_batch(got.batch, &rig.batch, UN_ITM_RANK, &rig.caps);
+            pairs += list.n;
+            more = list.n > 0;
+            un_loader_release(loader, &got);
+        }
+        assert_int_equal(pairs, 5 * info->images);
+        assert_true(batches > 6);
+        world_check(un_loader_next(loader, &got));
+        assert_null(got.batch);
+        un_loader_close(loader);
+        pack_rig_close(&rig);
+    }
+}
+
 /* Every text's rows are told of once. */
 static void an_evaluation_knows_its_texts(void **state) {
     (void)state;
@@ -191,6 +253,7 @@ static void more_images_than_samples(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_task_with_threads), cmocka_unit_test(an_evaluation_knows_its_texts),
-        cmocka_unit_test(two_images_in_a_store), cmocka_unit_test(more_images_than_samples)};
+        cmocka_unit_test(chosen_sequences_in_order), cmocka_unit_test(two_images_in_a_store),
+        cmocka_unit_test(more_images_than_samples)};
     return cmocka_run_group_tests_name("loader_tasks", tests, NULL, NULL);
 }

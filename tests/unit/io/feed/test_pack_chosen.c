@@ -22,7 +22,7 @@ static void chosen_sequences(void **state) {
     for (int64_t each = 1; each <= 6; each += each == 1 ? 2 : 3) {
         const struct un_pack_list all = {UN_ITM_HARD, 0, list, 6, each};
         struct task_walk w = {.rig = &rig, .b = &rig.batch, .d = rig.world.datasets[0]};
-        assert_int_equal(un_pack_fitting(rig.packer, &all), 6);
+        assert_int_equal(un_pack_fitting(rig.plan, &rig.caps, &all), 6);
         memset(rig.arena.base, PACK_FILL, rig.arena.size);
         world_check(un_pack_sequences(rig.packer, &rig.batch, &all, 9, 1));
         assert_true(rig.batch.step == 9 && rig.batch.lane == 1);
@@ -49,7 +49,7 @@ static void lists_that_do_not_fit(void **state) {
     task_rig_open(&rig, &spec, &how, false);
     for (int i = 0; i < 36; ++i) list[i] = un_sequence_pair(i, i / 3);
     struct un_pack_list all = {UN_ITM_HARD, 0, list, 36, 1};
-    int64_t n = un_pack_fitting(rig.packer, &all);
+    int64_t n = un_pack_fitting(rig.plan, &rig.caps, &all);
     assert_in_range(n, 15, 35);
     all.n = n;
     world_check(un_pack_sequences(rig.packer, &rig.batch, &all, 1, 0));
