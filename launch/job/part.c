@@ -7,18 +7,26 @@
  * memory that nobody can count before. */
 static const double card_share = 0.9;
 
-/* What the cache of the host holds of training set i: on the device there are no soft labels. */
+/* What the cache of the host holds of set i: on the device there are no soft labels. */
 static unsigned kept_of(const struct un_job *job, int64_t i) {
-    const double *mix = job->train.keys[i].mix;
+    const double *mix = un_job_split(job)->keys[i].mix;
     unsigned soft = un_objective_mix_needs_soft_labels(mix) ? UN_CACHE_SOFT : 0;
     return soft | (job->cache.kind == UN_CACHE_DEVICE ? 0 : UN_CACHE_FEATURES);
 }
 
-/* Bytes of the rows of this rank's lanes in training set i. */
+/* Images of set i that this rank reads: those of its lanes, or all, as a matrix of retrieval has them. */
+static int64_t first_image(const struct un_job *job, int64_t i) {
+    return job->evaluates ? 0 : un_dataset_lane_image(job->train.sets[i], job->lane_begin);
+}
+static int64_t end_image(const struct un_job *job, int64_t i) {
+    const struct un_dataset *d = un_job_split(job)->sets[i];
+    return job->evaluates ? un_dataset_info(d)->images_with_text : un_dataset_lane_image(d, job->lane_end);
+}
+
+/* Bytes of their rows. */
 static int64_t need_of(const struct un_job *job, int64_t i) {
-    const struct un_dataset *d = job->train.sets[i];
-    return un_dataset_cache_need(d, un_dataset_lane_image(d, job->lane_begin),
-                                 un_dataset_lane_image(d, job->lane_end), kept_of(job, i));
+    return un_dataset_cache_need(un_job_split(job)->sets[i], first_image(job, i), end_image(job, i),
+                                 kept_of(job, i));
 }
 
 static int64_t limit_of(const struct un_job *job) {
@@ -56,6 +64,16 @@ static enum un_status try_device(struct un_job *job) {
     return UN_OK;
 }
 
+/* An evaluation reads its sets once, but a retrieval every image for each of its texts. */
+static void place_evaluated(struct un_job *job) {
+    struct un_job_cache *c = &job->cache;
+    un_objective_set ranks = un_objective_bit(UN_ITM_RANK) | un_objective_bit(UN_ITM_HARD);
+    if (c->kind == UN_CACHE_HOST && (job->dims.heads & ranks))
+        for (int64_t i = 0; i < job->valid.n; ++i) c->need += need_of(job, i);
+    c->taken = smaller(c->need, limit_of(job));
+    if (c->taken == 0) c->kind = UN_CACHE_NONE;
+}
+
 enum un_status un_job_place_cache(struct un_job *job) {
     struct un_job_cache *c = &job->cache;
     int asked = job->config.data.cache;
@@ -64,7 +82,7 @@ enum un_status un_job_place_cache(struct un_job *job) {
     c->room = un_job_room(job);
     job->caps.store_rows = 0;
     if (job->evaluates) {
-        c->kind = UN_CACHE_NONE; /* nothing is read of the training sets */
+        place_evaluated(job);
         return UN_OK;
     }
     if (asked == UN_CACHE_DEVICE && !card)
@@ -97,8 +115,8 @@ void un_job_say_cache(const struct un_job *job) {
 
 /* What rounding up adds to the entries of this rank's part. */
 static int64_t slack_of(const struct un_job *job, int64_t i) {
-    const struct un_dataset *d = job->train.sets[i];
-    int64_t begin = un_dataset_lane_image(d, job->lane_begin), end = un_dataset_lane_image(d, job->lane_end);
+    const struct un_dataset *d = un_job_split(job)->sets[i];
+    int64_t begin = first_image(job, i), end = end_image(job, i);
     return UN_CACHE_ALIGN * 2 *
            (end - begin + un_dataset_image_text(d, end) - un_dataset_image_text(d, begin));
 }
@@ -106,11 +124,12 @@ static int64_t slack_of(const struct un_job *job, int64_t i) {
 /* Each data set gets the share of the limit that its rows have of all. */
 static enum un_status open_caches(struct un_job *job) {
     const struct un_job_cache *all = &job->cache;
-    for (int64_t i = 0; i < job->train.n && all->need > 0; ++i) {
+    const struct un_split *split = un_job_split(job);
+    for (int64_t i = 0; i < split->n && all->need > 0; ++i) {
         double share = (double)need_of(job, i) / (double)all->need;
         int64_t limit = all->taken == all->need ? need_of(job, i) + slack_of(job, i)
                                                 : (int64_t)((double)limit_of(job) * share);
-        UN_TRY(un_dataset_cache(job->train.sets[i], limit, kept_of(job, i)));
+        UN_TRY(un_dataset_cache(split->sets[i], limit, kept_of(job, i)));
     }
     return UN_OK;
 }

@@ -1,5 +1,6 @@
 /* The score matrix of retrieval (retrieval.h): a text with as many images as a micro-batch holds, images sorted by
- * their regions so that passes are alike. */
+ * their regions so that passes are alike. A loader packs ahead of the passes; it goes over the rank's texts as the
+ * rank does. */
 #include "launch/train/retrieval.h"
 
 #include "io/checkpoint/checkpoint.h"
@@ -19,16 +20,36 @@ enum un_objective un_retrieval_head(const struct un_job *job) {
     return job->dims.heads & un_objective_bit(UN_ITM_HARD) ? UN_ITM_HARD : UN_OBJECTIVE_COUNT;
 }
 
+static int64_t first_text(int64_t texts, int rank, int size) {
+    return texts * rank / size;
+}
+
+/* Where the loader is: at an image, in `order`, of text i of this rank in the block that begins with `first`. */
+struct turn {
+    int64_t first, i, image;
+};
+
 struct walk {
     struct un_job *job;
     const struct un_dataset *d;
-    struct un_pack_list list;     /* pairs of one text with images in `order` */
-    struct un_sequence *sequence; /* [images] */
-    int64_t *order, images;       /* [images] by regions, most first, then by number */
-    struct un_scorer scorer;
-    float *sorted; /* [images] scores in `order` */
-    float *block;  /* [most texts of a rank in a block, images] */
+    struct un_pack_list list; /* of the set's pairs; without any */
+    int64_t *order, images, texts,
+        block;        /* [images] by regions, most first, then by number; block: its texts */
+    struct turn turn; /* the loader's, under its lock */
+    struct un_loader_lists lists;
+    struct un_batch_caps caps;
+    struct un_loader *loader;
+    struct un_host_outputs outputs;
+    float *score; /* [most texts of a rank in a block, images] */
 };
+
+/* The texts of this rank in the block of n texts that begins with `first` are [*begin, end). */
+static int64_t own_texts(const struct walk *w, int64_t first, int64_t *begin) {
+    struct un_comm *comm = w->job->comm;
+    int64_t left = w->texts - first, n = left < w->block ? left : w->block;
+    *begin = first + first_text(n, comm->rank, comm->size);
+    return first + first_text(n, comm->rank + 1, comm->size);
+}
 
 /* ---- what it takes ---- */
 
@@ -53,30 +74,60 @@ static enum un_status sort_images(struct walk *w) {
     return UN_OK;
 }
 
-static enum un_status open_walk(struct walk *w, struct un_job *job, int64_t set, int64_t most) {
-    *w = (struct walk){.job = job, .d = job->valid.sets[set]};
+/* Of the loader: the next pairs of the text at hand, else of the next one. */
+static void next_pairs(void *context, struct un_sequence *room, int64_t most, struct un_pack_list *list) {
+    struct walk *w = context;
+    struct turn *t = &w->turn;
+    int64_t begin, end = own_texts(w, t->first, &begin);
+    while (t->first < w->texts && begin + t->i >= end) {
+        *t = (struct turn){.first = t->first + w->block};
+        end = own_texts(w, t->first, &begin);
+    }
+    *list = w->list;
+    list->sequence = room;
+    if (t->first >= w->texts) return;
+    for (; list->n < most && t->image + list->n < w->images; ++list->n)
+        room[list->n] = un_sequence_pair(begin + t->i, w->order[t->image + list->n]);
+    list->n = un_pack_fitting(w->job->valid.plan, &w->caps, list);
+    t->image += list->n;
+    if (t->image == w->images) *t = (struct turn){.first = t->first, .i = t->i + 1};
+}
+
+/* From text `done` on. */
+static enum un_status start_loader(struct walk *w, int64_t done) {
+    struct un_loader_setup setup;
+    un_job_loader_setup(w->job, w->job->valid.plan, UN_RNG_VALID, w->job->config.loader.ahead + 1, NULL,
+                        &setup);
+    w->turn.first = done;
+    w->lists = (struct un_loader_lists){next_pairs, w};
+    setup.lists = &w->lists;
+    setup.lane_begin = 0;
+    setup.lane_end = 1;
+    return un_loader_open(&w->loader, &setup);
+}
+
+static enum un_status open_walk(struct walk *w, struct un_job *job, int64_t set, int64_t block) {
+    int64_t cols[UN_OBJECTIVE_COUNT];
+    *w = (struct walk){.job = job, .d = job->valid.sets[set], .block = block, .caps = job->caps};
     w->images = un_dataset_info(w->d)->images;
-    size_t images = (size_t)w->images;
+    w->texts = un_dataset_info(w->d)->texts;
+    size_t images = (size_t)w->images, most = (size_t)(block / job->comm->size + 1);
     w->order = un_alloc(images + 1, sizeof *w->order, "order of images");
-    w->sequence = un_alloc(images + 1, sizeof *w->sequence, "pairs of a text");
-    w->block = un_alloc((size_t)most * images + 1, sizeof *w->block, "scores of a rank's texts");
-    w->sorted = un_alloc(images + 1, sizeof *w->sorted, "scores of a text");
-    if (!w->order || !w->sequence || !w->block || !w->sorted) return UN_MEMORY;
-    w->list = (struct un_pack_list){.objective = un_retrieval_head(job),
-                                    .dataset = (int)set,
-                                    .each = 1,
-                                    .sequence = w->sequence,
-                                    .n = w->images};
+    w->score = un_alloc(most * images + 1, sizeof *w->score, "scores of a rank's texts");
+    if (!w->order || !w->score) return UN_MEMORY;
+    w->list =
+        (struct un_pack_list){.objective = un_retrieval_head(job), .dataset = (int)set, .each = 1, .n = 0};
     UN_TRY(sort_images(w));
-    return un_scorer_open(&w->scorer, job, job->valid.plan);
+    UN_TRY(un_host_outputs_open(&w->outputs, job->device, &w->caps, false));
+    un_model_score_cols(job->model, cols);
+    return un_host_outputs_keep_scores(&w->outputs, job->device, &w->caps, cols);
 }
 
 static void close_walk(struct walk *w) {
-    un_scorer_close(&w->scorer);
-    un_free(w->sorted);
+    un_loader_close(w->loader);
+    un_host_outputs_close(&w->outputs, w->job->device);
     un_free(w->order);
-    un_free(w->sequence);
-    un_free(w->block);
+    un_free(w->score);
 }
 
 /* Of the parameters in force. */
@@ -98,11 +149,20 @@ static enum un_status digest_params(struct un_job *job, char digest[32]) {
 
 /* ---- passes ---- */
 
-/* row [images] of one text. */
-static enum un_status score_text(struct walk *w, int64_t text, float *row) {
-    for (int64_t i = 0; i < w->images; ++i) w->sequence[i] = un_sequence_pair(text, w->order[i]);
-    UN_TRY(un_scorer_run(&w->scorer, &w->list, 0, 0, NULL, w->sorted));
-    for (int64_t i = 0; i < w->images; ++i) row[w->order[i]] = w->sorted[i];
+/* row [images] of the next text of the loader. */
+static enum un_status score_text(struct walk *w, float *row) {
+    const float *score = w->outputs.score[w->list.objective];
+    int64_t cols = w->outputs.score_cols[w->list.objective];
+    for (int64_t at = 0; at < w->images;) {
+        struct un_loaded loaded;
+        UN_TRY(un_loader_next(w->loader, &loaded));
+        if (loaded.n_samples == 0) return un_fail(UN_INTERNAL, "retrieval: no pair fits into a micro-batch");
+        enum un_status status = un_forward(w->job, loaded.batch, &w->outputs, NULL);
+        for (int64_t i = 0; i < loaded.n_samples; ++i) row[w->order[at + i]] = score[i * cols];
+        at += loaded.n_samples;
+        un_loader_release(w->loader, &loaded);
+        UN_TRY(status);
+    }
     return UN_OK;
 }
 
@@ -116,10 +176,6 @@ static int64_t block_texts(const struct un_dataset_info *info, int ranks) {
     return n < 1 ? 1 : n > most ? most : n;
 }
 
-static int64_t first_text(int64_t texts, int rank, int size) {
-    return texts * rank / size;
-}
-
 /* all: blocks of `most` texts a rank; closed up. */
 static void close_up(float *all, int64_t texts, int64_t images, int64_t most, int size) {
     for (int r = 1; r < size; ++r) {
@@ -131,15 +187,14 @@ static void close_up(float *all, int64_t texts, int64_t images, int64_t most, in
 /* Texts [first, first + n) into all, on every rank. */
 static enum un_status score_block(struct walk *w, int64_t first, int64_t n, float *all) {
     struct un_comm *comm = w->job->comm;
-    int64_t begin = first_text(n, comm->rank, comm->size), end = first_text(n, comm->rank + 1, comm->size);
-    int64_t most = n / comm->size + 1;
+    int64_t begin, end = own_texts(w, first, &begin), most = n / comm->size + 1;
     enum un_status status = UN_OK;
     for (int64_t i = begin; i < end && status == UN_OK; ++i) {
-        un_watchdog_phase(w->job->watchdog, "retrieval", first + i);
-        status = score_text(w, first + i, w->block + (i - begin) * w->images);
+        un_watchdog_phase(w->job->watchdog, "retrieval", i);
+        status = score_text(w, w->score + (i - begin) * w->images);
     }
     UN_TRY(un_comm_agree(comm, status));
-    UN_TRY(comm->ops->all_gather(comm, all, w->block, (size_t)(most * w->images) * sizeof *all));
+    UN_TRY(comm->ops->all_gather(comm, all, w->score, (size_t)(most * w->images) * sizeof *all));
     close_up(all, n, w->images, most, comm->size);
     return UN_OK;
 }
@@ -175,7 +230,8 @@ static enum un_status open_target(struct target *t, struct un_job *job, int64_t 
 static enum un_status score_all(struct walk *w, struct target *t, bool quiet) {
     struct un_comm *comm = w->job->comm;
     struct un_progress progress;
-    enum un_status status = comm->ops->broadcast(comm, &t->done, sizeof t->done, 0);
+    UN_TRY(comm->ops->broadcast(comm, &t->done, sizeof t->done, 0));
+    enum un_status status = un_comm_agree(comm, start_loader(w, t->done));
     un_progress_open(&progress, t->done, t->texts, comm->rank == 0 && !quiet);
     progress.unit = "text";
     while (status == UN_OK && t->done < t->texts) {
@@ -202,7 +258,7 @@ enum un_status un_retrieval_matrix(struct un_job *job, int64_t set, bool quiet, 
     snprintf(name, sizeof name, "scores_%s.part", un_dataset_name(job->valid.sets[set]));
     UN_TRY(un_comm_alike(job->comm, un_files_join(path, job->config.run.dir, name)));
     enum un_status status = open_target(&target, job, set, path);
-    enum un_status opened = open_walk(&walk, job, set, target.step / job->comm->size + 1);
+    enum un_status opened = open_walk(&walk, job, set, target.step);
     status = un_comm_agree(job->comm, status != UN_OK ? status : opened);
     if (status == UN_OK) status = score_all(&walk, &target, quiet);
     close_walk(&walk);
