@@ -72,7 +72,7 @@ void un_stats_add(struct un_stats *stats, const struct un_batch *batch, const st
     add_distances(stats, batch, h);
     if (h->plan) add_alignment(stats, batch, h->plan);
     stats->tokens += (double)batch->tokens;
-    stats->samples += (double)batch->samples;
+    stats->sequences += (double)batch->samples;
 }
 
 static void merge_tally(struct un_tally *into, const struct un_tally *from) {
@@ -93,6 +93,7 @@ void un_stats_merge(struct un_stats *into, const struct un_stats *from) {
     into->align_hits += from->align_hits;
     into->align_chance += from->align_chance;
     into->tokens += from->tokens;
+    into->sequences += from->sequences;
     into->samples += from->samples;
 }
 

@@ -15,7 +15,8 @@ struct un_stats {
     double ot_pos, ot_neg, pairs_pos, pairs_neg; /* sums of distances of true and false pairs */
     double align_words, align_hits; /* words with a known region; heaviest region of the plan is right */
     double align_chance;            /* the hits that a region drawn at random would give in the mean */
-    double tokens, samples;
+    double tokens, sequences;
+    double samples; /* groups of sequences of a task; counted by who knows them, the others by un_stats_add */
 };
 
 /* stats += this pass, in row order, in double. batch: host pointers. dims for the units of a row. */

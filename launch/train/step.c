@@ -135,6 +135,7 @@ static enum un_status finish_lane(struct un_job *job, struct un_loaded *held, in
     UN_TRY(job->device->mem->event_wait(job->events[i % 2]));
     job->lane_stats[i] = (struct un_stats){0};
     un_stats_add(&job->lane_stats[i], batch, &job->outputs[i % 2], &job->dims);
+    job->lane_stats[i].samples = (double)held->n_samples;
     job->states[held->lane] = *held->after;
     un_loader_release(job->loader, held);
     return UN_OK;

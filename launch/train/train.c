@@ -150,6 +150,7 @@ static enum un_status log_step(struct run *r, const struct un_step_result *resul
         un_metrics_put(r->metrics, "grad_norm", result->grad_norm);
         un_metrics_put(r->metrics, "tokens", total.tokens);
         un_metrics_put(r->metrics, "samples", total.samples);
+        un_metrics_put(r->metrics, "sequences", total.sequences);
         put_skips(r);
         put_times(r->metrics, v, now, un_exchange_times(&job->exchange).waited >= 0);
         put_saves(r);

@@ -92,7 +92,7 @@ static void tallies(void **state) {
     assert_true(kl.loss == 6 && kl.units == 3 && kl.rows == 1 && kl.hits == 1);
     assert_true(itm.loss == 2 && itm.units == 2 && itm.rows == 2 && itm.hits == 1);
     assert_true(s.ot_pos == 0.25 && s.ot_neg == 0.75 && s.pairs_pos == 1 && s.pairs_neg == 1);
-    assert_true(s.tokens == 40 && s.samples == 7 && s.align_words == 0);
+    assert_true(s.tokens == 40 && s.sequences == 7 && s.samples == 0 && s.align_words == 0);
     struct un_tally mlm = un_stats_total(&s, UN_MLM);
     assert_true(mlm.loss == 9 && mlm.units == 3 && mlm.hits == 2);
 }

@@ -22,6 +22,8 @@ TASKS = {
 }
 MIX = {"second stage": "mlm: 2, mrfr: 1, mrckl: 1"}
 TOKENS = {"itm_hard": 640}
+# sequences of a sample (with its negatives: 2 and 2; of two groups a lane: 1 and 3), where that is not one
+EACH = {"nlvr2_pair": 2, "nlvr2_attn": 2, "vcr": 4, "itm_rank": 5, "itm_hard": 4}
 
 
 def images(data, task, split):
@@ -67,6 +69,9 @@ def trains(name, run):
     R.expect([x["step"] for x in lines] == list(range(1, STEPS + 1)) and
              all(x["samples"] >= 8 and x["loss"] > 0 and x["grad_norm"] > 0 for x in lines),
              f"{name}: losses {[round(x['loss'], 3) for x in lines]}, {min(x['samples'] for x in lines)} samples or more")
+    R.expect(all(x["sequences"] == x["samples"] * EACH.get(name, 1) for x in lines), f"{name}: sequences of a sample")
+    R.expect(name != "re" or max(x["samples"] for x in lines) <= 8 * 4, f"{name}: samples_per_lane is kept")
+    R.expect(name != "itm_hard" or all(x["samples"] == 8 * 2 for x in lines), f"{name}: two groups a lane")
     measured = {key for x in held for key in x if key.startswith("valid/")}
     R.expect(len(held) == 2 and all(f"valid/{o.split(':')[0]}_loss" in measured for o in MIX.get(name, name).split(", ")),
              f"{name}: measures {sorted(measured)}")
