@@ -130,6 +130,15 @@ def parts_bytes(out):
     return sum(p.stat().st_size for p in pathlib.Path(f"{out}.parts").glob("part-*"))
 
 
+def records(out):
+    """Numbers of the photos in all parts: a head of 112 bytes, the index behind 8, the length of the values behind 64."""
+    for part in pathlib.Path(f"{out}.parts").glob("part-*"):
+        data, at = part.read_bytes(), 0
+        while at < len(data):
+            yield int.from_bytes(data[at + 8:at + 16], "little")
+            at += 112 + int.from_bytes(data[at + 64:at + 72], "little")
+
+
 def kill_at(command, out, log, bytes_):
     """Ends the whole tree when so many bytes of parts are there; True when that came in time."""
     process = R.start(command, log)
@@ -180,6 +189,8 @@ def stopped(folder, photos, weights, one):
         code = process.wait(60)
         R.expect(code == 75 and not out.exists(), f"signal {number} to one of {ranks}: exit code {code}")
         R.expect(parts_bytes(out) < 0.9 * one.stat().st_size, "all stop after their photo in work")
+    done = list(records(out))
+    R.expect(len(done) == len(set(done)) > 1, f"no photo is done twice: {len(done)} in two starts")
     R.expect("the same command goes on" in log.read_text(), "it says how to go on")
     extract(photos, out, weights, keys=SLOW)
     R.expect(out.read_bytes() == one.read_bytes(), "stopped twice, gone on with: the same bytes")
