@@ -273,7 +273,7 @@ static enum un_status read_halves_as_floats(const struct un_h5_data *d, int64_t 
     return UN_OK;
 }
 
-/* HDF5 1.10 carries wrongly from a rounded element to those beside it: 0.9999998 becomes 0.5. So wider floats come as floats, and
+/* HDF5 1.10 rounds some floats to a wrong exponent (a 0.99996 among others became 0.5). So wider floats come as floats, and
  * are narrowed here. */
 static enum un_status read_floats_as_halves(const struct un_h5_data *d, int64_t first, int64_t count,
                                             uint16_t *out) {
