@@ -159,8 +159,9 @@ sanitize() {
 }
 
 parity() {
-    local files=("$shared"/reference/*.h5)
-    [ -e "${files[0]}" ] || { echo "no reference files"; return 77; }
+    local files
+    mapfile -t files < <(find "$shared/reference/" -name '*.h5' 2>/dev/null | sort)
+    [ ${#files[@]} -gt 0 ] || { echo "no reference files"; return 77; }
     "$build/tests/parity" --device "$device" --precision "$1" "${files[@]}"
 }
 
