@@ -7,6 +7,20 @@
 #include "io/feed/pack.h"
 #include "io/feed/segments.h"
 
+/* What the sequences that stand together have read by now, and where it is in the micro-batch: others copy it. Only
+ * sequences that are masked in no way may follow one another here: those of tasks. */
+enum { UN_KNOWN = 64 };
+struct un_known {
+    int64_t item; /* text or image */
+    int part;     /* of the text; 0 of an image */
+    int64_t at;   /* among the words, or the regions; */
+    int64_t row;  /* of an image: among the rows of `feature`, -1: it is in the store */
+};
+struct un_known_list {
+    struct un_known entry[UN_KNOWN];
+    int n;
+};
+
 struct un_packer {
     const struct un_plan *plan; /* borrowed */
     struct un_batch_caps caps;
@@ -16,6 +30,7 @@ struct un_packer {
     int32_t *answer;                    /* [num_labels] of a text */
     float *score;                       /* [num_labels] theirs */
     const struct un_resident *resident; /* NULL: no store */
+    struct un_known_list words, images; /* emptied before each group */
     uint16_t *half;                     /* [most regions, F]: f16 rows on their way into an f32 micro-batch */
     void *block;
 };

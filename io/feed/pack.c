@@ -134,6 +134,10 @@ static void group_words(struct un_packer *packer, struct un_batch *b) {
                          b->region_type, b->regions, &packer->sort);
 }
 
+static void forget(struct un_packer *packer) {
+    packer->words.n = packer->images.n = 0;
+}
+
 static enum un_status put_sequence(struct un_packer *packer, struct un_batch *batch, struct un_item *it) {
     it->words = un_sequence_words(it->d, it->sequence);
     it->regions = un_sequence_regions(it->d, it->sequence);
@@ -146,6 +150,7 @@ static enum un_status put_sample(struct un_packer *packer, struct un_batch *batc
     struct un_dataset *d = un_plan_dataset(packer->plan, sample->dataset);
     struct un_group group = {.sample = sample, .d = d, .first = batch->samples, .rng = *rng};
     group.n = un_plan_sequences(packer->plan, sample, sequence);
+    forget(packer);
     for (int64_t i = 0; i < group.n; ++i) {
         struct un_item it = {.sample = sample, .sequence = &sequence[i], .d = d, .rng = *rng};
         UN_TRY(put_sequence(packer, batch, &it));
@@ -181,6 +186,7 @@ enum un_status un_pack_sequences(struct un_packer *packer, struct un_batch *batc
     UN_ASSERT(un_objectives[list->objective].asks == UN_ASKS_GROUP && list->n % list->each == 0);
     UN_ASSERT(packer->caps.tasks & un_objective_bit(list->objective));
     reset(batch, step, lane);
+    forget(packer);
     for (int64_t i = 0; i < list->n; ++i) {
         struct un_item it = {.sample = &sample,
                              .sequence = &list->sequence[i],
