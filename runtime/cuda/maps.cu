@@ -74,7 +74,9 @@ __device__ __forceinline__ void copy_column(float *dst, const sliding &s, const 
     const int64_t x = at.x * s.w.stride + kx * s.w.dilation - s.w.pad, y = at.y * s.w.stride - s.w.pad;
     const int64_t left = s.channels - channel, line = s.w.size * s.channels;
     const bool across = x >= 0 && x < s.in.width;
-    const float *from = s.src + (at.map * s.in.height * s.in.width + x) * s.src_stride + channel;
+    /* an address inside src, also where nothing is read from it */
+    const float *from =
+        s.src + (at.map * s.in.height * s.in.width + (across ? x : 0)) * s.src_stride + channel;
     float *to = dst + kx * s.channels + channel;
     for (int64_t k = 0; k < s.w.size; k += AHEAD) {
         float v[AHEAD][FOUR];
@@ -213,7 +215,8 @@ __global__ void __launch_bounds__(MEAN_THREADS)
         float v[MEAN_BLOCK][FOUR], sum[FOUR] = {};
 #pragma unroll
         for (int j = 0; j < MEAN_BLOCK; ++j)
-            load4(v[j], from + (first + j) * x_stride, first + j < count ? left : 0, wide);
+            load4(v[j], from + (first + j < count ? first + j : 0) * x_stride, first + j < count ? left : 0,
+                  wide);
 #pragma unroll
         for (int j = 0; j < MEAN_BLOCK; ++j)
 #pragma unroll

@@ -105,6 +105,22 @@ static void bins_in_single_precision(void **state) {
     un_harness_close(&h);
 }
 
+/* Corners between two cells go away from 0; the row's cells hold 1, 2, .. */
+static void corners_between_cells(void **state) {
+    static const float boxes[2][4] = {{8, 0, 40, 0}, {-8, 0, 40, 0}}; /* cells 1 to 3, -1 to 3 */
+    (void)state;
+    struct un_harness h;
+    un_harness_open(&h, 1, NULL);
+    enum { WIDTH = 6, POOL = 14 };
+    struct un_mat x = un_harness_mat(&h, WIDTH, 1), y = un_harness_mat(&h, 2 * POOL * POOL, 1);
+    for (int i = 0; i < WIDTH; ++i) at(x, i)[0] = (float)(i + 1);
+    h.ops->region_pool(h.q, y, x, 1, WIDTH, un_harness_put(&h, boxes, 8, sizeof(float)), 2, POOL, 0.0625f);
+    assert_true(at(y, 0)[0] == 2.0f && at(y, POOL - 1)[0] == 4.0f);
+    const int64_t second = POOL * POOL;
+    assert_true(at(y, second)[0] == 0.0f && at(y, second + 3)[0] == 1.0f);
+    un_harness_close(&h);
+}
+
 /* Corners that are no cells: nothing outside the map is read (the harness sees to that), bins that miss it are 0. */
 static void odd_boxes(void **state) {
     static const float boxes[][4] = {{NAN, NAN, NAN, NAN},       {-INFINITY, -INFINITY, INFINITY, INFINITY},
@@ -135,6 +151,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(region_pools),
         cmocka_unit_test(bins_in_single_precision),
+        cmocka_unit_test(corners_between_cells),
         cmocka_unit_test(odd_boxes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
