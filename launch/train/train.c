@@ -323,9 +323,8 @@ static enum un_status start(struct run *r, const char *resume) {
 }
 
 static void finish(const struct run *r) {
-    const struct un_job *job = r->job;
-    un_log(UN_LOG_INFO, "done: %lld updates; parameters %s; results in %s", (long long)job->step,
-           r->saver.checkpoint.param_digest, job->config.run.dir);
+    un_log(UN_LOG_INFO, "done: %lld updates; parameters %s; results in %s", (long long)r->job->step,
+           r->saver.checkpoint.param_digest, r->job->config.run.dir);
 }
 
 enum un_status un_train_run(struct un_job *job, const char *resume, bool quiet) {
