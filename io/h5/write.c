@@ -1,7 +1,6 @@
 /* Datasets for writing: contiguous, little endian, no fill value. Disk space is reserved before HDF5 sees the
  * dataset, because HDF5 1.10 cannot close a file whose metadata no longer fit on the disk. */
 #include "io/h5/private.h"
-#include "runtime/half.h"
 #include "runtime/memory.h"
 
 /* Without times of change, so that the same rows make the same bytes. */
@@ -55,17 +54,6 @@ static enum un_status write_as(struct un_h5_data *d, int64_t first, int64_t coun
     if (from >= 0) H5Sclose(from);
     if (plist >= 0) H5Pclose(plist);
     return status;
-}
-
-enum un_status un_h5_narrow(const struct un_h5_data *d, int64_t row, const float *in, uint16_t *out,
-                            int64_t n) {
-    for (int64_t i = 0; i < n; ++i) {
-        out[i] = un_half_from(in[i]);
-        if ((out[i] & 0x7FFFu) == 0x7C00u && in[i] - in[i] == 0.0f)
-            return un_h5_error(d->file, d->name, "row %lld: %g does not fit a 16-bit float",
-                               (long long)(row + i / d->shape.dims[1]), (double)in[i]);
-    }
-    return UN_OK;
 }
 
 static enum un_status write_floats_as_halves(struct un_h5_data *d, int64_t first, int64_t count,
