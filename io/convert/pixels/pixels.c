@@ -10,8 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CHANNELS = 3 };
-
 struct mark {
     int at, n; /* where the bytes stand */
     const char *bytes, *what;
@@ -65,36 +63,6 @@ static enum un_status refuse(const struct un_pixels_file *photo) {
     for (size_t i = 0; i < photo->n && i < 8; ++i) snprintf(first + 3 * i, 4, " %02x", photo->bytes[i]);
     return un_fail(UN_DATA, "%s: not an image (first bytes:%s); only JPEG and PNG are read", photo->name,
                    first);
-}
-
-enum un_status un_pixels_check(const struct un_pixels_file *photo, uint64_t width, uint64_t height,
-                               uint64_t most) {
-    unsigned long long w = width, h = height;
-    if (w == 0 || h == 0) return un_fail(UN_DATA, "%s: %llu x %llu pixels", photo->name, w, h);
-    if (w > UN_PIXELS_MOST / h)
-        return un_fail(UN_DATA, "%s: %llu x %llu pixels are more than the %d that are read", photo->name, w,
-                       h, UN_PIXELS_MOST);
-    if (most > 0 && (w * h - 1) / most >= photo->n)
-        return un_fail(UN_DATA, "%s: truncated: %zu bytes cannot hold %llu x %llu pixels", photo->name,
-                       photo->n, w, h);
-    return UN_OK;
-}
-
-enum un_status un_pixels_grow(uint8_t **memory, size_t *capacity, size_t bytes, const char *what) {
-    if (bytes <= *capacity) return UN_OK;
-    un_free(*memory); /* first: both at once would be the peak */
-    *capacity = 0;
-    *memory = un_alloc(bytes, 1, what);
-    if (!*memory) return UN_MEMORY;
-    *capacity = bytes;
-    return UN_OK;
-}
-
-enum un_status un_pixels_room(struct un_pixels *pixels, int64_t width, int64_t height) {
-    UN_TRY(un_pixels_grow(&pixels->bgr, &pixels->capacity, (size_t)(width * height * CHANNELS),
-                          "a photo's pixels"));
-    pixels->width = width, pixels->height = height;
-    return UN_OK;
 }
 
 static enum un_status decode(struct un_pixels *pixels, const struct un_pixels_file *photo,
