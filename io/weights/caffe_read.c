@@ -34,10 +34,11 @@ static enum un_status read_object(const struct un_caffe_detector *d, const struc
 
 static enum un_status read_turned(const struct un_caffe_detector *d, const struct un_caffe_rule *rule,
                                   int64_t first, int64_t count, float *out) {
-    int64_t before_last = rule->count - rule->row - first; /* of what is asked for, at most */
-    int64_t n = before_last < 0 ? 0 : before_last < count ? before_last : count;
-    UN_TRY(un_caffe_read(d->file, rule->blob, first + rule->row, n, out));
-    return un_caffe_read(d->file, rule->blob, first + n - (rule->count - rule->row), count - n, out + n);
+    int64_t others = rule->count - rule->row; /* elements after the first row, which comes last */
+    int64_t before = others - first, n = before < 0 ? 0 : before < count ? before : count;
+    if (n > 0) UN_TRY(un_caffe_read(d->file, rule->blob, first + rule->row, n, out));
+    if (n == count) return UN_OK;
+    return un_caffe_read(d->file, rule->blob, first + n - others, count - n, out + n);
 }
 
 static enum un_status read_deltas(const struct un_caffe_detector *d, const struct un_caffe_rule *rule,
