@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # What each part of pretraining buys, on the micro-world: `launch/ablation.sh [--quick] [section.key=value ...]` pretrains
 # a tiny network in every way that ROWS names, fine-tunes every task of TASKS from each, evaluates, and writes one table
-# (mean and standard deviation over the seeds) to OUT/ABLATION.md and OUT/ablation.json. About two hours on 2 cores;
-# --quick: ten minutes, one seed, three rows, few steps, which shows that it works and nothing else.
+# (mean and standard deviation over the seeds) to OUT/ABLATION.md and OUT/ablation.json. About 70 minutes on 2 cores
+# of a recent Xeon by the rates of its parts; --quick: ten minutes, one seed, three rows, few steps, which shows that it works and nothing else.
 #
 # Run it again after a stop and it goes on: what has its result is not done again. Overrides go to every run.
 # Environment: UNITER_BUILD (build), DATA and OUT (data/ablation, runs/ablation; with --quick .._quick), JOBS (runs at a time, one
