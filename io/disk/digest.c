@@ -1,9 +1,9 @@
 /* Digests of memory, files and blocks of a parameter buffer. */
 #define XXH_STATIC_LINKING_ONLY /* the state may then live on the stack */
 #include "io/disk/digest.h"
+#include "io/disk/files.h"
 #include "runtime/memory.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -78,8 +78,8 @@ static enum un_status digest_open_file(int fd, const char *path, int64_t *bytes,
 }
 
 enum un_status un_digest_file(const char *path, int64_t *bytes, struct un_digest *digest) {
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a fifo in its place must not hang us */
-    if (fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", path, strerror(errno));
+    int fd;
+    UN_TRY(un_files_open(path, &fd));
     enum un_status status = digest_open_file(fd, path, bytes, digest);
     close(fd);
     return status;

@@ -100,11 +100,16 @@ static enum un_status read_all(int fd, const char *path, size_t limit, char **te
     return UN_OK;
 }
 
+enum un_status un_files_open(const char *path, int *fd) {
+    *fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    return *fd < 0 ? un_fail(UN_IO, "%s: cannot open: %s", path, strerror(errno)) : UN_OK;
+}
+
 enum un_status un_files_read(const char *path, size_t limit, char **text, size_t *bytes) {
     *text = NULL;
     *bytes = 0;
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a fifo in its place must not hang us */
-    if (fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", path, strerror(errno));
+    int fd;
+    UN_TRY(un_files_open(path, &fd));
     enum un_status status = read_all(fd, path, limit, text, bytes);
     close(fd);
     return status;

@@ -17,6 +17,9 @@ enum un_status un_files_sync_folder_of(const char *path);
 /* The files of a folder and the folder itself, the file `first` (or NULL) before all others. Sub-folders are
  * not entered and make it fail. A folder that is not there is fine. */
 enum un_status un_files_remove_folder(const char *path, const char *first);
+/* Opens a file to be read, without waiting for anyone: a fifo in its place must not hang us. UN_IO, *fd -1: it cannot be
+ * opened. Owner: caller, close. */
+enum un_status un_files_open(const char *path, int *fd);
 /* A whole regular file of at most `limit` bytes, NUL-terminated for convenience; un_free by the caller. */
 enum un_status un_files_read(const char *path, size_t limit, char **text, size_t *bytes);
 /* Exactly `bytes` from byte `at` on; UN_DATA: the file ends before. */

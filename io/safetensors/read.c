@@ -1,11 +1,11 @@
 /* Opening a safetensors file and reading its values. */
+#include "io/disk/files.h"
 #include "io/safetensors/private.h"
 #include "io/safetensors/safetensors.h"
 #include "runtime/bfloat.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -64,8 +64,7 @@ enum un_status un_safetensors_open(const struct un_st_file **file, const char *p
     enum un_status status;
     f->path = un_strdup(path);
     UN_TRY_GOTO(f->path ? UN_OK : UN_MEMORY, failed);
-    f->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a fifo in its place must not hang us */
-    if (f->fd < 0) UN_TRY_GOTO(un_fail(UN_IO, "%s: cannot open: %s", path, strerror(errno)), failed);
+    UN_TRY_GOTO(un_files_open(path, &f->fd), failed);
     UN_TRY_GOTO(read_header(f), failed);
     f->file.path = f->path;
     f->file.list = f->list;

@@ -5,7 +5,6 @@
 #include "runtime/memory.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -61,8 +60,7 @@ enum un_status un_caffe_open(const struct un_caffe_file **file, const char *path
     f->path = un_strdup(path);
     UN_TRY_GOTO(f->path ? UN_OK : UN_MEMORY, failed);
     f->file.path = f->path;
-    f->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a fifo in its place must not hang us */
-    if (f->fd < 0) UN_TRY_GOTO(un_fail(UN_IO, "%s: cannot open: %s", path, strerror(errno)), failed);
+    UN_TRY_GOTO(un_files_open(path, &f->fd), failed);
     UN_TRY_GOTO(read_file(f), failed);
     *file = &f->file;
     return UN_OK;

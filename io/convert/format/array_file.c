@@ -4,7 +4,6 @@
 #include "io/safetensors/safetensors.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,8 +29,8 @@ const char *un_array_number_name(enum un_array_number number) {
 static enum un_status read_head(const char *path, unsigned char *head, size_t room, size_t *bytes,
                                 int64_t *size) {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a fifo in its place must not hang us */
-    if (fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", path, strerror(errno));
+    int fd;
+    UN_TRY(un_files_open(path, &fd));
     enum un_status status = UN_OK;
     if (fstat(fd, &st) != 0)
         status = un_fail(UN_IO, "%s: %s", path, strerror(errno));

@@ -4,7 +4,6 @@
 #include "runtime/memory.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -105,8 +104,8 @@ static enum un_status read_file(struct un_pixels *pixels, int fd, const char *pa
 enum un_status un_pixels_read(struct un_pixels *pixels, const char *path, const struct un_pixels_how *how) {
     size_t n = 0;
     pixels->height = pixels->width = 0;
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a fifo in its place must not hang us */
-    if (fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", path, strerror(errno));
+    int fd;
+    UN_TRY(un_files_open(path, &fd));
     enum un_status status = read_file(pixels, fd, path, &n);
     close(fd);
     return status == UN_OK ? un_pixels_decode(pixels, path, pixels->file, n, how) : status;
