@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -87,18 +88,17 @@ void un_safetensors_close(const struct un_st_file *file) {
     un_free(f);
 }
 
+static int order_of(const void *name, const void *tensor) {
+    return strcmp(name, ((const struct un_st_tensor *)tensor)->name);
+}
+
+int64_t un_st_find(const struct un_st_tensor *list, int64_t n, const char *name) {
+    const struct un_st_tensor *found = n > 0 ? bsearch(name, list, (size_t)n, sizeof *list, order_of) : NULL;
+    return found ? found - list : -1;
+}
+
 int64_t un_safetensors_find(const struct un_st_file *file, const char *name) {
-    int64_t low = 0, high = file->n;
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        int order = strcmp(file->list[middle].name, name);
-        if (order == 0) return middle;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return -1;
+    return un_st_find(file->list, file->n, name);
 }
 
 static enum un_status convert(const struct un_st_opened *f, const struct un_st_tensor *t, int64_t first,

@@ -39,6 +39,8 @@ enum un_status un_safetensors_open(const struct un_st_file **file, const char *p
 void un_safetensors_close(const struct un_st_file *file);
 /* Index by name, or -1 (no error recorded). */
 int64_t un_safetensors_find(const struct un_st_file *file, const char *name);
+/* The same in a list of n tensors by name. */
+int64_t un_st_find(const struct un_st_tensor *list, int64_t n, const char *name);
 /* Elements [first, first + count) of tensor i as float: f16 and bf16 exactly, f64 rounded (UN_DATA when a
  * finite value is beyond float). */
 enum un_status un_safetensors_read(const struct un_st_file *file, int64_t i, int64_t first, int64_t count,

@@ -80,18 +80,14 @@ void un_caffe_close(const struct un_caffe_file *file) {
     un_free(f);
 }
 
+static int order_of(const void *name, const void *layer) {
+    return strcmp(name, ((const struct un_caffe_layer *)layer)->name);
+}
+
 int64_t un_caffe_find(const struct un_caffe_file *file, const char *layer) {
-    int64_t low = 0, high = file->n;
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        int order = strcmp(file->layers[middle].name, layer);
-        if (order == 0) return middle;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return -1;
+    const struct un_caffe_layer *list = file->layers, *found = NULL;
+    if (file->n > 0) found = bsearch(layer, list, (size_t)file->n, sizeof *list, order_of);
+    return found ? found - list : -1;
 }
 
 /* Elements [first, first + count) of one run. */

@@ -119,17 +119,7 @@ void un_weights_view_close(struct un_weights_view *view) {
 }
 
 int64_t un_weights_view_find(const struct un_weights_view *view, const char *name) {
-    int64_t low = 0, high = view->n;
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        int order = strcmp(view->list[middle].name, name);
-        if (order == 0) return middle;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return -1;
+    return un_st_find(view->list, view->n, name);
 }
 
 enum un_status un_weights_view_read(const struct un_weights_view *view, int64_t i, int64_t first,
