@@ -76,19 +76,8 @@ static enum un_status read_values(void *context, int64_t i, int64_t first, int64
 }
 
 enum un_status un_extract_random_open(struct un_extract_random *r) {
-    static const struct un_detector_sizes sizes = {.stem = 64,
-                                                   .bottleneck = 64,
-                                                   .width = 256,
-                                                   .blocks = {3, 4, 23, 3},
-                                                   .rpn = 512,
-                                                   .anchors = 12,
-                                                   .classes = 1600,
-                                                   .attributes = 400,
-                                                   .embedding = 256,
-                                                   .attribute_hidden = 512,
-                                                   .pool = UN_DETECTOR_POOL};
     *r = (struct un_extract_random){0};
-    UN_TRY(un_detector_tensors(&sizes, add, r));
+    UN_TRY(un_detector_tensors(&un_detector_public_sizes, add, r));
     r->file = (struct un_detector_file){"random weights", r->n, tensor_of, read_values, r};
     return UN_OK;
 }

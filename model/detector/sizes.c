@@ -24,6 +24,18 @@ struct list {
     enum un_status status;
 };
 
+const struct un_detector_sizes un_detector_public_sizes = {.stem = 64,
+                                                           .bottleneck = 64,
+                                                           .width = 256,
+                                                           .blocks = {3, 4, 23, 3},
+                                                           .rpn = 512,
+                                                           .anchors = 12,
+                                                           .classes = 1600,
+                                                           .attributes = 400,
+                                                           .embedding = 256,
+                                                           .attribute_hidden = 512,
+                                                           .pool = UN_DETECTOR_POOL};
+
 int64_t un_detector_file_find(const struct un_detector_file *file, const char *name) {
     for (int64_t i = 0; i < file->n; ++i)
         if (strcmp(file->tensor(file->context, i).name, name) == 0) return i;

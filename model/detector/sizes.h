@@ -22,6 +22,8 @@ struct un_detector_sizes {
     int64_t attribute_hidden;           /* 512 */
     int64_t pool; /* bins a side of a region; UN_DETECTOR_POOL unless a test says otherwise */
 };
+/* Those of the public weights. */
+extern const struct un_detector_sizes un_detector_public_sizes;
 /* Width of a region's feature: 8 * width. */
 static inline int64_t un_detector_features(const struct un_detector_sizes *s) {
     return 8 * s->width;

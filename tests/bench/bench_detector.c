@@ -171,7 +171,7 @@ static enum un_status mark(void *context, enum un_detector_map map, struct un_qu
 }
 
 static void open_bench(struct bench *b) {
-    b->sizes = detector_case_full();
+    b->sizes = un_detector_public_sizes;
     b->input = un_alloc((size_t)(b->height * b->width * 3), sizeof(float), "input");
     b->box = un_alloc((size_t)(b->regions * 4), sizeof(float), "boxes");
     if (!b->input || !b->box) check(UN_MEMORY);

@@ -134,20 +134,6 @@ static void add_heads(struct listing *l, const struct un_detector_sizes *s) {
     add_linear(l, PREDICTOR "attr_score", 2, s->attributes + 1, s->attribute_hidden, 0, 2);
 }
 
-struct un_detector_sizes detector_case_full(void) {
-    return (struct un_detector_sizes){.stem = 64,
-                                      .bottleneck = 64,
-                                      .width = 256,
-                                      .blocks = {3, 4, 23, 3},
-                                      .rpn = 512,
-                                      .anchors = 12,
-                                      .classes = 1600,
-                                      .attributes = 400,
-                                      .embedding = 256,
-                                      .attribute_hidden = 512,
-                                      .pool = UN_DETECTOR_POOL};
-}
-
 enum un_status detector_case_open(struct detector_case *c, const struct un_detector_sizes *s, uint64_t seed) {
     *c = (struct detector_case){.seed = seed, .spoiled = -1};
     struct listing l = {c, UN_OK};

@@ -15,8 +15,6 @@ struct detector_case {
     float spoiled_value;
 };
 
-/* Sizes of the public weights. */
-struct un_detector_sizes detector_case_full(void);
 /* Weights keep activations near those of the input (He); a pool other than UN_DETECTOR_POOL is the caller's to set after
  * un_detector_sizes_of. Owner: caller, detector_case_close. Does not move: the file points to it. */
 enum un_status detector_case_open(struct detector_case *c, const struct un_detector_sizes *sizes,
