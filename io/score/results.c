@@ -124,9 +124,7 @@ enum un_status un_results_boxes(const char *path, const char *const *id, const f
     return un_text_write(&out, path);
 }
 
-/* Returns their mean. */
-static double put_recalls(struct un_text_out *out, const char *side,
-                          const struct un_mean recall[UN_RECALLS]) {
+static void put_recalls(struct un_text_out *out, const char *side, const struct un_mean recall[UN_RECALLS]) {
     double sum = 0;
     for (int k = 0; k < UN_RECALLS; ++k) {
         double value = un_mean_of(recall[k]);
@@ -137,17 +135,16 @@ static double put_recalls(struct un_text_out *out, const char *side,
     }
     un_text_put(out, "\"%s_r_mean\": ", side);
     un_text_put_number(out, sum / UN_RECALLS);
-    return sum / UN_RECALLS;
 }
 
 enum un_status un_results_recalls(const char *path, const struct un_retrieval_score *score) {
     struct un_text_out out = {0};
     un_text_put(&out, "{");
-    double text = put_recalls(&out, "txt", score->text);
+    put_recalls(&out, "txt", score->text);
     un_text_put(&out, ", ");
-    double image = put_recalls(&out, "img", score->image);
+    put_recalls(&out, "img", score->image);
     un_text_put(&out, ", \"r_mean\": ");
-    un_text_put_number(&out, (text + image) / 2);
+    un_text_put_number(&out, un_retrieval_mean(score));
     un_text_put(&out, "}\n");
     return un_text_write(&out, path);
 }

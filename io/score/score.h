@@ -68,6 +68,8 @@ struct un_retrieval_score {
     struct un_mean image[UN_RECALLS]; /* texts whose image is among the k highest of their row */
     struct un_mean text[UN_RECALLS];  /* images one of whose texts is among the k highest of their column */
 };
+/* The mean of the six. */
+double un_retrieval_mean(const struct un_retrieval_score *s);
 /* score [texts, images]. Images without a text have no share in `text`. UN_DATA: a score that is not a number, or
  * a text of an image that is not there. */
 enum un_status un_score_retrieval(const float *score, const int32_t *image_of_text, int64_t texts,

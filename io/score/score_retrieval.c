@@ -17,6 +17,15 @@ static void add(struct un_mean share[UN_RECALLS], int64_t above) {
     for (int k = 0; k < UN_RECALLS; ++k) un_mean_add(&share[k], above < un_recall_at[k]);
 }
 
+double un_retrieval_mean(const struct un_retrieval_score *s) {
+    double text = 0, image = 0;
+    for (int k = 0; k < UN_RECALLS; ++k) {
+        text += un_mean_of(s->text[k]);
+        image += un_mean_of(s->image[k]);
+    }
+    return (text / UN_RECALLS + image / UN_RECALLS) / 2;
+}
+
 /* Checks a row and gives its share to `image`; the text may be its image's highest. */
 static enum un_status take_row(const float *row, int64_t text, int32_t own, int64_t images,
                                struct column *columns, struct un_retrieval_score *out) {

@@ -78,6 +78,10 @@ static enum un_status check(const struct un_run_config *c) {
             "%s: data.cache: host needs loader.cache_mb, the MiB of memory a rank may take (--check "
             "says how many hold its part)",
             un_config_where(d, "data.cache"));
+    if (c->valid.retrieval &&
+        !(c->model.dims.heads & (un_objective_bit(UN_ITM_RANK) | un_objective_bit(UN_ITM_HARD))))
+        return un_fail(UN_USAGE, "%s: valid.retrieval: only itm_rank and itm_hard rank texts and images",
+                       un_config_where(d, "valid.retrieval"));
     if (c->optim.warmup_steps >= c->train.steps)
         return un_fail(UN_USAGE, "%s: optim.warmup_steps: %lld is not below train.steps = %lld",
                        un_config_where(d, "optim.warmup_steps"), (long long)c->optim.warmup_steps,

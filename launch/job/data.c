@@ -43,7 +43,7 @@ static enum un_status open_split(struct un_job *job, struct un_split *split, con
                                  bool valid) {
     struct un_run_config *c = &job->config;
     struct un_data_keys data = c->data;
-    if (valid && job->evaluates) data.max_txt_len = 0;
+    if (valid && (job->evaluates || c->valid.retrieval)) data.max_txt_len = 0;
     split->keys = list->items;
     for (split->n = 0; split->n < list->n; ++split->n) {
         const struct un_dataset_keys *keys = &split->keys[split->n];

@@ -71,5 +71,9 @@ const struct un_key_table un_train_key_table = UN_KEY_TABLE("train", un_train_ke
 static const struct un_key valid_keys[] = {
     UN_KEY_INT(un_valid_keys, every, "5000", 0, 4e9, "steps",
                "a validation after so many updates and at the end; 0: only at the end"),
+    UN_KEY_BOOL(
+        un_valid_keys, retrieval, "false",
+        "a validation of itm_rank or itm_hard also scores every text against every image, texts whole; the "
+        "mean of the six recalls then says which checkpoint is the best"),
 };
 const struct un_key_table un_valid_key_table = UN_KEY_TABLE("valid", un_valid_keys, valid_keys);

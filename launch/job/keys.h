@@ -26,7 +26,8 @@ struct un_train_keys {
     double hard_ratio;                        /* of re_rank */
 };
 struct un_valid_keys {
-    int64_t every; /* steps */
+    int64_t every;  /* steps */
+    bool retrieval; /* every text against every image, too */
 };
 extern const struct un_key_table un_run_key_table, un_train_key_table, un_valid_key_table;
 

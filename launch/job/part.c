@@ -137,7 +137,8 @@ static enum un_status open_caches(struct un_job *job) {
 enum un_status un_job_keep_part(struct un_job *job) {
     if (job->comm->size > 1 && !job->evaluates) {
         UN_TRY(un_plan_keep(job->train.plan, job->lane_begin, job->lane_end));
-        if (job->valid.plan) UN_TRY(un_plan_keep(job->valid.plan, job->lane_begin, job->lane_end));
+        bool all = job->config.valid.retrieval; /* every rank scores against every image */
+        if (job->valid.plan && !all) UN_TRY(un_plan_keep(job->valid.plan, job->lane_begin, job->lane_end));
     }
     return job->cache.taken > 0 ? open_caches(job) : UN_OK;
 }

@@ -142,16 +142,14 @@ static enum un_status tell_task(struct un_results *r, const struct un_prediction
 
 static void put_recalls(struct un_results *r, const struct un_retrieval_score *score) {
     char name[48];
-    struct un_mean mean = {0, 1};
     for (int side = 0; side < 2; ++side) {
         const struct un_mean *recall = side ? score->image : score->text;
         for (int k = 0; k < UN_RECALLS; ++k) {
             snprintf(name, sizeof name, "%s_r%d", side ? "img" : "txt", un_recall_at[k]);
             put(r, name, recall[k]);
-            mean.sum += un_mean_of(recall[k]) / (2 * UN_RECALLS);
         }
     }
-    put(r, "r_mean", mean);
+    put(r, "r_mean", (struct un_mean){un_retrieval_mean(score), 1});
 }
 
 static enum un_status tell_retrieval(struct un_results *r, const float *score) {
@@ -173,10 +171,11 @@ static void say(const struct un_results *r) {
 }
 
 /* Rank 0: all of one set. */
-static enum un_status tell_set(struct un_job *job, int64_t set, const struct un_stats *total,
-                               const struct un_predictions *predictions, const float *score) {
+static enum un_status tell_set(struct un_job *job, int64_t set, const struct un_validated *v,
+                               const float *score) {
+    const struct un_predictions *predictions = &v->predictions;
     struct un_results r = {.job = job, .d = job->valid.sets[set]};
-    put_stats(&r, total, set);
+    put_stats(&r, &v->total, set);
     enum un_status status = score ? tell_retrieval(&r, score) : UN_OK;
     for (int64_t i = 0, end; i < predictions->n && status == UN_OK; i = end) {
         end = un_predictions_end(predictions, i, true);
@@ -195,17 +194,15 @@ static void say_memory(void) {
            (double)usage.ru_maxrss / 1024, (double)un_memory_counts().peak_bytes / (1 << 20));
 }
 
-static enum un_status evaluate(struct un_job *job, bool quiet, struct un_stats *total,
-                               struct un_predictions *predictions) {
+static enum un_status evaluate(struct un_job *job, bool quiet, struct un_validated *v) {
     bool ranks = un_retrieval_head(job) != UN_OBJECTIVE_COUNT;
-    *total = (struct un_stats){0};
     un_watchdog_phase(job->watchdog, "evaluation", job->step);
-    if (!ranks) UN_TRY(un_validate_run(job, total, predictions));
+    if (!ranks) UN_TRY(un_validate_run(job, v));
     for (int64_t i = 0; i < job->valid.n; ++i) {
         struct un_retrieval retrieval = {.partial.fd = -1};
         if (ranks) UN_TRY(un_retrieval_matrix(job, i, quiet, &retrieval));
         enum un_status status = UN_OK;
-        if (job->comm->rank == 0) status = tell_set(job, i, total, predictions, retrieval.score);
+        if (job->comm->rank == 0) status = tell_set(job, i, v, retrieval.score);
         un_retrieval_close(&retrieval, status == UN_OK);
         UN_TRY(un_comm_agree(job->comm, status));
     }
@@ -218,12 +215,11 @@ enum un_status un_evaluate_find(struct un_job *job, const char *how) {
 }
 
 enum un_status un_evaluate_run(struct un_job *job, bool quiet) {
-    struct un_stats total;
-    struct un_predictions predictions = {0};
+    struct un_validated v = {0};
     UN_TRY(un_init_weights_start(job));
     un_job_lower(job);
-    enum un_status status = evaluate(job, quiet, &total, &predictions);
-    un_predictions_free(&predictions);
+    enum un_status status = evaluate(job, quiet, &v);
+    un_validate_free(&v);
     if (status == UN_OK) say_memory();
     return status;
 }

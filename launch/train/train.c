@@ -163,9 +163,9 @@ static enum un_status log_step(struct run *r, const struct un_step_result *resul
 }
 
 /* Remembers that the checkpoint to come is the best so far; all ranks come to the same answer. */
-static void judge(struct run *r, const struct un_stats *total, const struct un_predictions *predictions) {
+static void judge(struct run *r, const struct un_validated *v) {
     const char *name;
-    double measure = un_validate_best(r->job, total, predictions, &name);
+    double measure = un_validate_best(r->job, v, &name);
     if (!r->job->config.checkpoint.best || !un_saver_improves(&r->saver, measure)) return;
     un_saver_best(&r->saver, measure);
     un_log(UN_LOG_INFO, "best so far: %s %.6g after update %lld", name, measure, (long long)r->job->step);
@@ -176,20 +176,19 @@ static enum un_status validate(struct run *r) {
     if (!job->valid.plan) return UN_OK;
     un_watchdog_phase(job->watchdog, "validation", job->step);
     double start = un_clock();
-    struct un_stats total;
-    struct un_predictions predictions;
+    struct un_validated v;
     UN_TRY(un_exchange_settle(&job->exchange));
-    enum un_status status = un_validate_run(job, &total, &predictions);
+    enum un_status status = un_validate_run(job, &v);
     if (status == UN_OK && leads(r)) {
         char text[768];
         un_metrics_begin(r->metrics, job->step);
-        un_validate_report(job, &total, &predictions, r->metrics, text, sizeof text);
+        un_validate_report(job, &v, r->metrics, text, sizeof text);
         end_line(r);
         un_progress_clear(&r->progress);
         un_log(UN_LOG_INFO, "validation after update %lld: %s", (long long)job->step, text);
     }
-    if (status == UN_OK) judge(r, &total, &predictions);
-    un_predictions_free(&predictions);
+    if (status == UN_OK) judge(r, &v);
+    un_validate_free(&v);
     r->interval.valid += un_clock() - start;
     return status;
 }

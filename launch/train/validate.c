@@ -2,6 +2,8 @@
 #include "launch/train/validate.h"
 
 #include "launch/job/sizes.h"
+#include "launch/train/results.h"
+#include "launch/train/retrieval.h"
 #include "launch/train/scorer.h"
 #include "model/net/network.h"
 #include "runtime/memory.h"
@@ -83,14 +85,44 @@ bool un_validate_tasks(const struct un_job *job) {
     return false;
 }
 
-enum un_status un_validate_run(struct un_job *job, struct un_stats *total,
-                               struct un_predictions *predictions) {
+static void add_recalls(struct un_retrieval_score *sum, const struct un_retrieval_score *of) {
+    for (int k = 0; k < UN_RECALLS; ++k) {
+        sum->image[k].sum += of->image[k].sum;
+        sum->image[k].n += of->image[k].n;
+        sum->text[k].sum += of->text[k].sum;
+        sum->text[k].n += of->text[k].n;
+    }
+}
+
+/* Rank 0 has the matrices, so it counts for all. */
+static enum un_status validate_retrieval(struct un_job *job, struct un_retrieval_score *recalls) {
+    struct un_comm *comm = job->comm;
+    for (int64_t i = 0; i < job->valid.n; ++i) {
+        struct un_retrieval retrieval;
+        UN_TRY(un_retrieval_matrix(job, i, true, &retrieval));
+        struct un_results of = {.job = job, .d = job->valid.sets[i]};
+        struct un_retrieval_score one = {0};
+        enum un_status status = comm->rank == 0 ? un_results_recalls_of(&of, retrieval.score, &one) : UN_OK;
+        un_retrieval_close(&retrieval, status == UN_OK);
+        UN_TRY(un_comm_agree(comm, status));
+        add_recalls(recalls, &one);
+    }
+    return comm->ops->broadcast(comm, recalls, sizeof *recalls, 0);
+}
+
+enum un_status un_validate_run(struct un_job *job, struct un_validated *out) {
     const struct pass plain = {job, &job->outputs[0], NULL};
-    *predictions = (struct un_predictions){0};
+    *out = (struct un_validated){0};
     bool tasks = un_validate_tasks(job);
-    UN_TRY(un_comm_agree(job->comm, tasks ? validate_tasks(job, predictions) : validate_local(&plain)));
-    if (tasks) UN_TRY(un_predictions_gather(predictions, job->comm));
-    return un_job_gather_stats(job, total);
+    UN_TRY(un_comm_agree(job->comm, tasks ? validate_tasks(job, &out->predictions) : validate_local(&plain)));
+    if (tasks) UN_TRY(un_predictions_gather(&out->predictions, job->comm));
+    UN_TRY(un_job_gather_stats(job, &out->total));
+    bool retrieval = job->config.valid.retrieval && !job->evaluates;
+    return retrieval ? validate_retrieval(job, &out->recalls) : UN_OK;
+}
+
+void un_validate_free(struct un_validated *v) {
+    un_predictions_free(&v->predictions);
 }
 
 static void put(struct un_metrics *metrics, char *text, size_t size, const char *key, double value) {
@@ -113,15 +145,15 @@ static struct un_measured measures_of(const struct un_predictions *predictions, 
     return m;
 }
 
-static void put_objective(const struct un_stats *total, const struct un_predictions *predictions, int t,
-                          struct un_metrics *metrics, char *text, size_t size) {
+static void put_objective(const struct un_validated *v, int t, struct un_metrics *metrics, char *text,
+                          size_t size) {
     char key[64];
-    struct un_tally tally = un_stats_total(total, (enum un_objective)t);
+    struct un_tally tally = un_stats_total(&v->total, (enum un_objective)t);
     if (tally.rows <= 0) return;
     snprintf(key, sizeof key, "%s_loss", un_objective_names[t]);
     put(metrics, text, size, key, tally.loss / tally.units);
     if (un_objectives[t].task) {
-        struct un_measured m = measures_of(predictions, t);
+        struct un_measured m = measures_of(&v->predictions, t);
         for (int i = 0; i < m.n; ++i) {
             if (m.value[i].n == 0) continue;
             snprintf(key, sizeof key, "%s_acc", un_objective_names[t]);
@@ -133,30 +165,44 @@ static void put_objective(const struct un_stats *total, const struct un_predicti
     }
 }
 
-double un_validate_best(const struct un_job *job, const struct un_stats *total,
-                        const struct un_predictions *predictions, const char **name) {
+static void put_recalls(const struct un_retrieval_score *s, struct un_metrics *metrics, char *text,
+                        size_t size) {
+    char key[16];
+    if (s->image[0].n == 0) return;
+    for (int side = 0; side < 2; ++side)
+        for (int k = 0; k < UN_RECALLS; ++k) {
+            snprintf(key, sizeof key, "%s_r%d", side ? "img" : "txt", un_recall_at[k]);
+            put(metrics, text, size, key, un_mean_of(side ? s->image[k] : s->text[k]));
+        }
+    put(metrics, text, size, "r_mean", un_retrieval_mean(s));
+}
+
+double un_validate_best(const struct un_job *job, const struct un_validated *v, const char **name) {
     double sum = 0;
     int n = 0;
+    *name = "r_mean";
+    if (v->recalls.image[0].n > 0) return un_retrieval_mean(&v->recalls);
     *name = "valid/loss, negative";
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
-        struct un_measured m = measures_of(predictions, t);
+        struct un_measured m = measures_of(&v->predictions, t);
         if (m.n == 0 || m.value[0].n == 0) continue;
         sum += un_mean_of(m.value[0]);
         ++n;
         *name = un_objective_names[t];
     }
     if (n > 0) return sum / n;
-    if (predictions->n > 0) return NAN; /* a task, but nothing that is right is known */
-    return -un_stats_loss(total, job->weight, job->summed, job->config.train.itm_ot_lambda);
+    if (v->predictions.n > 0) return NAN; /* a task, but nothing that is right is known */
+    return -un_stats_loss(&v->total, job->weight, job->summed, job->config.train.itm_ot_lambda);
 }
 
-void un_validate_report(const struct un_job *job, const struct un_stats *total,
-                        const struct un_predictions *predictions, struct un_metrics *metrics, char *text,
-                        size_t size) {
+void un_validate_report(const struct un_job *job, const struct un_validated *v, struct un_metrics *metrics,
+                        char *text, size_t size) {
+    const struct un_stats *total = &v->total;
     text[0] = '\0';
     put(metrics, text, size, "loss",
         un_stats_loss(total, job->weight, job->summed, job->config.train.itm_ot_lambda));
-    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) put_objective(total, predictions, t, metrics, text, size);
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) put_objective(v, t, metrics, text, size);
+    put_recalls(&v->recalls, metrics, text, size);
     if (total->pairs_pos > 0) put(metrics, text, size, "itm_ot_pos", total->ot_pos / total->pairs_pos);
     if (total->pairs_neg > 0) put(metrics, text, size, "itm_ot_neg", total->ot_neg / total->pairs_neg);
     if (total->align_words <= 0) return;

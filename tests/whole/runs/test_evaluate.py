@@ -182,12 +182,36 @@ def retrieval_goes_on(folder, data):
     R.expect(not part.exists(), "retrieval: rows on the way are gone")
 
 
+def best_by_retrieval(folder, data):
+    """valid.retrieval: every validation tells the recalls that --eval tells, on any number of ranks; they choose the best."""
+    (folder / "whole").mkdir()
+    cfg, seen = config(folder / "whole", data, "retrieval", extra="", lanes=4), {}
+    cfg.write_text(cfg.read_text().replace("valid: {every: 1}", "valid: {every: 2, retrieval: true}"))
+    run = folder / "whole/retrieval"
+    for ranks in (4, 2, 1) if R.has_mpi() else (1,):
+        shutil.rmtree(run, ignore_errors=True)
+        R.run_ok(R.command(ranks, "--cfg", cfg))
+        seen[ranks] = [{k: x[k] for k in x if k.startswith("valid/")} for x in R.metrics(run, "valid")]
+        R.expect(seen[ranks] == seen[max(seen)], f"retrieval while training: {ranks} ranks, {len(seen[ranks])} validations")
+    mean = {x["step"]: x["valid/r_mean"] for x in R.metrics(run, "valid")}
+    best = json.loads((run / "ckpt/best.json").read_text())
+    R.expect(max(mean, key=mean.get) == best["step"] and abs(mean[best["step"]] - best["measure"]) < 1e-8,
+             f"retrieval while training: best is update {best['step']} of {mean}")
+    for step in {best["step"], max(mean)}:
+        R.run_ok(R.command(1, "--cfg", cfg, "--resume", run / f"ckpt/step_{step:08d}", "--eval"))
+        told = json.loads((run / "eval_dev.json").read_text())["measures"]
+        valid = next(x for x in R.metrics(run, "valid") if x["step"] == step)
+        R.expect(len(told) == 7 and all(abs(valid[f"valid/{k}"] - told[k]) < 1e-6 for k in told),
+                 f"retrieval while training: update {step} as --eval tells it")
+
+
 def refusals(folder, data, cfg):
     def refused(words, *parts):
         code, out = R.run(R.command(1, *words))
         R.expect(code == 64 and all(part in out for part in parts), f"refused: {' '.join(map(str, words[2:]))}")
     refused(["--cfg", cfg, "--eval", "dve"], "no set dve", "did you mean dev")
     refused(["--cfg", cfg, "--eval", "--check"], "one at a time")
+    refused(["--cfg", cfg, "valid.retrieval=true"], "valid.retrieval", "only itm_rank and itm_hard")
     refused(["--cfg", cfg, f"run.dir={folder}/empty", "--eval"], "train first")
     broken = folder / "vqa" / "ckpt" / "best.json"
     broken.write_text("{")
@@ -204,6 +228,7 @@ def main():
                 first = cfg
         goes_on(folder, first)
         retrieval_goes_on(folder, data)
+        best_by_retrieval(folder, data)
         best_is_last(folder, data)
         told_by_weights(folder, data)
         refusals(folder, data, first)

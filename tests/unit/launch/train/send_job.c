@@ -101,10 +101,10 @@ void send_steps(struct un_job *job, const struct send_how *how, struct send_resu
         r->loss[at] = un_stats_loss(total, job->weight, job->summed, job->config.train.itm_ot_lambda);
         if (job->step != how->validate) continue;
         world_check(un_exchange_settle(&job->exchange));
-        struct un_predictions predictions;
-        world_check(un_validate_run(job, total, &predictions));
-        un_predictions_free(&predictions);
-        r->valid = un_stats_loss(total, job->weight, job->summed, job->config.train.itm_ot_lambda);
+        struct un_validated valid;
+        world_check(un_validate_run(job, &valid));
+        r->valid = un_stats_loss(&valid.total, job->weight, job->summed, job->config.train.itm_ot_lambda);
+        un_validate_free(&valid);
     }
     world_check(un_exchange_settle(&job->exchange));
     un_free(total);
