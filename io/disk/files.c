@@ -166,6 +166,20 @@ enum un_status un_files_sync_folder_of(const char *path) {
     return un_files_sync_folder(folder);
 }
 
+enum un_status un_files_append(int fd, const char *path, const void *data, size_t bytes) {
+    struct stat before;
+    if (fstat(fd, &before) != 0) return un_fail(UN_IO, "%s: %s", path, strerror(errno));
+    ssize_t wrote;
+    do wrote = write(fd, data, bytes);
+    while (wrote < 0 && errno == EINTR);
+    if (wrote == (ssize_t)bytes) return UN_OK;
+    int failed = wrote < 0 ? errno : ENOSPC;
+    if (wrote > 0 && ftruncate(fd, before.st_size) != 0)
+        return un_fail(UN_IO, "%s: a part was written (%s) and cannot be removed: %s", path, strerror(failed),
+                       strerror(errno));
+    return un_fail(UN_IO, "%s: cannot write: %s", path, strerror(failed));
+}
+
 enum un_status un_files_replace(const char *path, const void *data, size_t bytes) {
     char *temporary = un_format("%s.tmp", path);
     if (!temporary) return UN_MEMORY;

@@ -13,7 +13,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 struct un_metrics {
@@ -84,21 +83,6 @@ void un_metrics_put_i64(struct un_metrics *m, const char *key, int64_t value) {
     append_format(m, "%" PRId64, value);
 }
 
-/* All of the line or nothing: what a full disk took of it is cut off again. */
-static enum un_status append_line(const struct un_metrics *m) {
-    struct stat before;
-    if (fstat(m->fd, &before) != 0) return un_fail(UN_IO, "%s: %s", m->path, strerror(errno));
-    ssize_t wrote;
-    do wrote = write(m->fd, m->line, m->used);
-    while (wrote < 0 && errno == EINTR);
-    if (wrote == (ssize_t)m->used) return UN_OK;
-    int failed = wrote < 0 ? errno : ENOSPC;
-    if (wrote > 0 && ftruncate(m->fd, before.st_size) != 0)
-        return un_fail(UN_IO, "%s: a line was cut short (%s) and cannot be removed: %s", m->path,
-                       strerror(failed), strerror(errno));
-    return un_fail(UN_IO, "%s: cannot write: %s", m->path, strerror(failed));
-}
-
 enum un_status un_metrics_end(struct un_metrics *m) {
     if (!m) return UN_OK;
     if (!m->begun) return un_fail(UN_INTERNAL, "%s: a line ends that was not begun", m->path);
@@ -107,7 +91,7 @@ enum un_status un_metrics_end(struct un_metrics *m) {
     if (m->overflow)
         return un_fail(UN_INTERNAL, "%s: a line of more than %d bytes", m->path, UN_METRICS_LINE);
     UN_TRY(un_owner_check(m->owner));
-    return append_line(m);
+    return un_files_append(m->fd, m->path, m->line, m->used);
 }
 
 void un_metrics_guard(struct un_metrics *m, const struct un_owner *owner) {
