@@ -35,6 +35,12 @@ endif()
 un_package(yaml libyaml-dev yaml-0.1)
 un_package(json libjansson-dev jansson)
 un_package(xxhash libxxhash-dev libxxhash)
+# TensorBoard's event files
+un_package(protobuf libprotobuf-c-dev libprotobuf-c)
+find_program(UN_PROTOC_C protoc-c)
+if(NOT UN_PROTOC_C)
+    un_missing("protoc-c" protobuf-c-compiler)
+endif()
 # for `uniter`: the formats that data come in, and Unicode
 un_package(lmdb liblmdb-dev lmdb)
 un_package(lz4 liblz4-dev liblz4)

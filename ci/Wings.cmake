@@ -14,3 +14,18 @@ function(un_wing name)
     add_library(un_${name} STATIC ${W_SOURCES})
     target_link_libraries(un_${name} PUBLIC un_flags ${W_USES} PRIVATE ${W_LIBS})
 endfunction()
+
+# un_protobuf(TARGET folder/name.proto): C for the messages of a .proto beside the sources, included as the .proto's path with
+# .pb-c.h; warnings of what protoc-c writes are its own.
+function(un_protobuf target file)
+    cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE room)
+    cmake_path(REMOVE_EXTENSION file OUTPUT_VARIABLE stem)
+    set(root ${CMAKE_CURRENT_BINARY_DIR}/protobuf)
+    set(made ${root}/${room}/${stem}.pb-c)
+    add_custom_command(OUTPUT ${made}.c ${made}.h DEPENDS ${file} VERBATIM
+        COMMAND ${CMAKE_COMMAND} -E make_directory ${root}
+        COMMAND ${UN_PROTOC_C} --proto_path=${PROJECT_SOURCE_DIR} --c_out=${root} ${room}/${file})
+    target_sources(${target} PRIVATE ${made}.c ${made}.h)
+    set_source_files_properties(${made}.c PROPERTIES COMPILE_OPTIONS -w SKIP_LINTING ON)
+    target_include_directories(${target} PRIVATE ${root})
+endfunction()

@@ -99,6 +99,13 @@ unpack() {
     : >"$tree/complete"
 }
 
+# LIB PROGRAM: a program of the unpacked packages, with their libraries
+with_libs() {
+    mkdir -p "$build/with_libs"
+    printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" "$@"\n' "$1" "$build/libs/usr/bin/$2" >"$build/with_libs/$2"
+    chmod +x "$build/with_libs/$2"
+}
+
 # Unpacked packages are found through pkg-config; the run path holds for what the libraries themselves need.
 configure() {
     local arch=x86_64-linux-gnu flags=() generator=() cuda=ON
@@ -108,10 +115,11 @@ configure() {
         export PKG_CONFIG_SYSROOT_DIR="$build/libs"
         export PKG_CONFIG_LIBDIR="$lib/pkgconfig:$lib/openblas-pthread/pkgconfig:$build/libs/usr/share/pkgconfig"
         if ! command -v pkg-config >/dev/null; then
-            printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" "$@"\n' "$lib" "$build/libs/usr/bin/pkgconf" >"$build/pkg-config"
-            chmod +x "$build/pkg-config"
-            export PKG_CONFIG="$build/pkg-config"
+            with_libs "$lib" pkgconf
+            export PKG_CONFIG="$build/with_libs/pkgconf"
         fi
+        with_libs "$lib" protoc-c
+        flags+=("-DUN_PROTOC_C=$build/with_libs/protoc-c")
         flags+=("-DCMAKE_BUILD_RPATH=$lib;$lib/openblas-pthread;$lib/hdf5/serial;$build/libs/lib/$arch"
             "-DCMAKE_EXE_LINKER_FLAGS=-Wl,--disable-new-dtags -Wl,--allow-shlib-undefined -Wl,-rpath-link,$lib")
     fi
@@ -277,7 +285,7 @@ peer() {
 }
 
 # What `timeout bash -c` is to find.
-export -f unpack configure build_all card_tests sanitize_one sanitize parity world train fresh metrics trainings digest repeat bench_data \
+export -f unpack with_libs configure build_all card_tests sanitize_one sanitize parity world train fresh metrics trainings digest repeat bench_data \
     bench kernels peer
 
 nvidia-smi >"$logs/nvidia-smi.log" 2>&1

@@ -58,8 +58,21 @@ tests() {
         --test-output-size-passed 1000000 "${@:3}" || failed=1
 }
 
+# The real reader of event files, from where a network reaches; the test has a reader of its own beside it.
+tensorboard() {
+    local folder=$PWD/build-tensorboard
+    if ! "$folder/bin/python" -c "import tensorboard" 2>/dev/null; then
+        { python3 -m venv "$folder" && timeout 200 "$folder/bin/pip" install -q tensorboard; } >/dev/null 2>&1 || {
+            echo "no tensorboard (PyPI): event files are read by our own reader alone"
+            return 0
+        }
+    fi
+    export UN_TENSORBOARD_PYTHON=$folder/bin/python
+}
+
 stage "packages"
 ./ci/packages.sh test
+tensorboard
 
 stage "rules and format"
 python3 ci/rooms.py --self-test

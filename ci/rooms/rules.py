@@ -97,6 +97,7 @@ HEADERS = [
     ("png", r"png\w*\.h", r"io/convert/pixels/.*\.c", "io/convert/pixels/*.c"),
     ("utf8proc", r"utf8proc\.h", UTF8, "io/convert/{format,task,token,world}"),
     ("json", r"jansson\.h", JSON, "io/{run,checkpoint,safetensors,convert/format,convert/image,convert/task}"),
+    ("protobuf", r".*pb-c\.h|protobuf-c.*", r"io/run/events\w*\.c", "io/run/events*.c"),
     ("xxhash", r"xxhash\.h", r"io/.*", "io"),
     ("yaml", r"yaml\.h", r"runtime/config/yaml\w*\.c", "runtime/config/yaml*.c"),
     ("blas", r"cblas.*|openblas.*|omp\.h", r"runtime/cpu/.*", "runtime/cpu"),

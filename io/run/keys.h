@@ -5,7 +5,8 @@
 #include "runtime/config/config.h"
 
 struct un_log_keys {
-    int64_t every; /* steps */
+    int64_t every;    /* steps */
+    bool tensorboard; /* event files, too */
 };
 extern const struct un_key_table un_log_key_table;
 

@@ -18,6 +18,7 @@
 struct un_metrics {
     char *path;
     const struct un_owner *owner; /* NULL: anybody may write */
+    struct un_events *events;     /* NULL: none */
     int fd;
     bool begun, overflow;
     size_t used;
@@ -58,12 +59,48 @@ static void append_key(struct un_metrics *m, const char *key) {
     append(m, "\":", 2);
 }
 
+/* The authors' tags: loss, loss/.., lr and grad_norm as they are, valid_mlm/mlm_acc, perf/.. of what remains. */
+static void tag_of(const char *key, char *tag, size_t size) {
+    static const char *const own[] = {"loss", "loss/", "lr", "grad_norm", "valid/"}, *const of_one[] = {
+                                                                                         "_loss", "_acc",
+                                                                                         "_ot_pos",
+                                                                                         "_ot_neg"};
+    size_t length = strlen(key), front = strlen("valid/");
+    bool known = false;
+    for (size_t i = 0; i < sizeof own / sizeof *own; ++i) {
+        size_t n = strlen(own[i]);
+        known = known || (own[i][n - 1] == '/' ? strncmp(key, own[i], n) == 0 : strcmp(key, own[i]) == 0);
+    }
+    snprintf(tag, size, "%s%s", known ? "" : "perf/", key);
+    if (!known)
+        for (char *c = tag + strlen("perf/"); *c; ++c) *c = *c == '/' ? '_' : *c;
+    if (strncmp(key, "valid/", front) != 0) return;
+    for (size_t i = 0; i < sizeof of_one / sizeof *of_one; ++i) {
+        size_t n = strlen(of_one[i]);
+        if (length <= front + n || strcmp(key + length - n, of_one[i]) != 0) continue;
+        snprintf(tag, size, "valid_%.*s/%s", (int)(length - n - front), key + front, key + front);
+        return;
+    }
+}
+
+static void put_event(struct un_metrics *m, const char *key, double value) {
+    char tag[400];
+    if (!m->events) return;
+    tag_of(key, tag, sizeof tag);
+    un_events_scalar(m->events, tag, value);
+}
+
+void un_metrics_events(struct un_metrics *m, struct un_events *events) {
+    if (m) m->events = events;
+}
+
 void un_metrics_begin(struct un_metrics *m, int64_t step) {
     if (!m) return;
     m->used = 0;
     m->begun = true;
     m->overflow = false;
     append_format(m, "{\"step\":%" PRId64, step);
+    un_events_begin(m->events, step);
 }
 
 void un_metrics_put(struct un_metrics *m, const char *key, double value) {
@@ -74,6 +111,7 @@ void un_metrics_put(struct un_metrics *m, const char *key, double value) {
         append_format(m, "%.9g", value);
     else
         append(m, "null", 4);
+    put_event(m, key, value);
 }
 
 void un_metrics_put_i64(struct un_metrics *m, const char *key, int64_t value) {
@@ -81,6 +119,7 @@ void un_metrics_put_i64(struct un_metrics *m, const char *key, int64_t value) {
     append(m, ",", 1);
     append_key(m, key);
     append_format(m, "%" PRId64, value);
+    put_event(m, key, (double)value);
 }
 
 enum un_status un_metrics_end(struct un_metrics *m) {
@@ -91,7 +130,8 @@ enum un_status un_metrics_end(struct un_metrics *m) {
     if (m->overflow)
         return un_fail(UN_INTERNAL, "%s: a line of more than %d bytes", m->path, UN_METRICS_LINE);
     UN_TRY(un_owner_check(m->owner));
-    return un_files_append(m->fd, m->path, m->line, m->used);
+    UN_TRY(un_files_append(m->fd, m->path, m->line, m->used));
+    return un_events_end(m->events);
 }
 
 void un_metrics_guard(struct un_metrics *m, const struct un_owner *owner) {

@@ -2,7 +2,7 @@
 #ifndef UN_IO_RUN_METRICS_H
 #define UN_IO_RUN_METRICS_H
 
-#include "io/run/owner.h"
+#include "io/run/events.h"
 
 enum { UN_METRICS_LINE = 1 << 16 }; /* bytes of the longest line */
 
@@ -13,6 +13,9 @@ struct un_metrics; /* NULL is allowed everywhere and does nothing (ranks > 0) */
 enum un_status un_metrics_open(struct un_metrics **metrics, const char *path, int64_t last_step);
 /* From here on a line is written only while the folder is owner's (borrowed). */
 void un_metrics_guard(struct un_metrics *m, const struct un_owner *owner);
+/* Every line also becomes an event (borrowed; NULL: no more): loss, loss/.., lr and grad_norm under these names,
+ * valid/mlm_acc as valid_mlm/mlm_acc, what measures speed as perf/... */
+void un_metrics_events(struct un_metrics *m, struct un_events *events);
 void un_metrics_begin(struct un_metrics *m, int64_t step);
 void un_metrics_put(struct un_metrics *m, const char *key, double value); /* NaN, inf -> null */
 void un_metrics_put_i64(struct un_metrics *m, const char *key, int64_t value);

@@ -38,6 +38,19 @@ static enum un_status write_config(const struct un_job *job, const char *path) {
     return status;
 }
 
+enum un_status un_folder_open_events(const struct un_job *job, struct un_events **events) {
+    char folder[UN_PATH_MAX], path[UN_PATH_MAX], *text = NULL;
+    size_t bytes;
+    UN_TRY(un_files_join(folder, job->config.run.dir, "log"));
+    UN_TRY(un_files_join(path, job->config.run.dir, "config.yaml"));
+    UN_TRY(un_events_open(events, folder, job->step));
+    un_events_guard(*events, &job->owner);
+    UN_TRY(un_files_read(path, SIZE_MAX, &text, &bytes));
+    enum un_status status = un_events_text(*events, "configuration", text);
+    un_free(text);
+    return status;
+}
+
 enum un_status un_folder_write_config(const struct un_job *job) {
     char path[UN_PATH_MAX], temporary[UN_PATH_MAX];
     UN_TRY(un_files_join(path, job->config.run.dir, "config.yaml"));

@@ -2,6 +2,7 @@
 #ifndef UN_LAUNCH_JOB_FOLDER_H
 #define UN_LAUNCH_JOB_FOLDER_H
 
+#include "io/run/events.h"
 #include "launch/job/job.h"
 
 /* Rank 0 takes the folder (io/run/owner.h) and all ranks learn of it; from here on each keeps its line in
@@ -9,6 +10,8 @@
 enum un_status un_folder_open(struct un_job *job);
 /* Gives it back: only after this may another run of another host start at once. */
 void un_folder_close(struct un_job *job);
+/* Event files beside metrics.jsonl, for a run that goes on behind job->step, with config.yaml as text. */
+enum un_status un_folder_open_events(const struct un_job *job, struct un_events **events);
 /* config.yaml: the configuration in force with the origin of every value. */
 enum un_status un_folder_write_config(const struct un_job *job);
 

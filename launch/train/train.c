@@ -8,6 +8,7 @@
 #include "launch/job/part.h"
 #include "launch/job/sizes.h"
 #include "launch/process/signals.h"
+#include "launch/train/line.h"
 #include "launch/train/mine.h"
 #include "launch/train/saver.h"
 #include "launch/train/step.h"
@@ -18,18 +19,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Sums over the steps since the last line of the log. */
-struct interval {
-    double seconds[UN_PHASE_COUNT], comm, valid, since;
-    double tokens;
-    int64_t steps;
-};
-
 struct run {
     struct un_job *job;
-    struct un_metrics *metrics; /* rank 0 only */
+    struct un_metrics *metrics; /* rank 0 only, as the next */
+    struct un_events *events;   /* NULL: log.tensorboard is off */
     struct un_progress progress;
-    struct interval interval;
+    struct un_interval interval;
     enum un_status trouble; /* of the log; told to all ranks in a later step */
     int64_t skipped_in_row, skipped_loss, skipped_gradient; /* updates, of this start */
     struct un_saver saver;
@@ -64,44 +59,6 @@ static enum un_status save(struct run *r, bool finish) {
 
 /* ---- the log ---- */
 
-static void put_losses(struct un_metrics *m, const struct un_job *job, const struct un_stats *total) {
-    char key[400];
-    un_metrics_put(m, "loss",
-                   un_stats_loss(total, job->weight, job->summed, job->config.train.itm_ot_lambda));
-    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
-        struct un_tally all = un_stats_total(total, (enum un_objective)t);
-        if (all.rows <= 0) continue;
-        snprintf(key, sizeof key, "loss/%s", un_objective_names[t]);
-        un_metrics_put(m, key, all.loss / all.units);
-        for (int64_t i = 0; i < job->train.n; ++i) {
-            const struct un_tally *one = &total->by[t][i];
-            if (one->rows <= 0) continue;
-            snprintf(key, sizeof key, "loss/%s_%s", un_objective_names[t],
-                     un_dataset_name(job->train.sets[i]));
-            un_metrics_put(m, key, one->loss / one->units);
-        }
-    }
-    if (total->pairs_pos > 0) un_metrics_put(m, "loss/itm_ot_pos", total->ot_pos / total->pairs_pos);
-    if (total->pairs_neg > 0) un_metrics_put(m, "loss/itm_ot_neg", total->ot_neg / total->pairs_neg);
-}
-
-/* exposed_known: the host waits for communication, so it knows how long. */
-static void put_times(struct un_metrics *m, const struct interval *v, double now, bool exposed_known) {
-    double steps = (double)v->steps;
-    un_metrics_put(m, "tokens_per_s", v->tokens / (now - v->since));
-    un_metrics_put(m, "ms/step", (now - v->since) / steps * 1e3);
-    char key[40];
-    for (int p = 0; p < UN_PHASE_COUNT; ++p) {
-        snprintf(key, sizeof key, "ms/%s", un_phase_names[p]);
-        un_metrics_put(m, key, v->seconds[p] / steps * 1e3);
-    }
-    if (v->comm > 0) {
-        un_metrics_put(m, "ms/comm", v->comm / steps * 1e3);
-        if (exposed_known) un_metrics_put(m, "comm_exposed", fmin(1, v->seconds[UN_PHASE_REDUCE] / v->comm));
-    }
-    un_metrics_put(m, "ms/valid", v->valid / steps * 1e3);
-}
-
 static void put_skips(const struct run *r) {
     if (r->skipped_loss) un_metrics_put_i64(r->metrics, "skipped/loss", r->skipped_loss);
     if (r->skipped_gradient) un_metrics_put_i64(r->metrics, "skipped/gradient", r->skipped_gradient);
@@ -113,20 +70,6 @@ static void put_saves(struct run *r) {
     un_metrics_put(r->metrics, "ms/checkpoint", r->saver.stall / (double)r->interval.steps * 1e3);
     if (took > 0) un_metrics_put(r->metrics, "ms/save", took * 1e3);
     r->saver.stall = 0;
-}
-
-static void progress_text(const struct un_job *job, const struct un_stats *total, double tokens_per_s,
-                          char *text, size_t size) {
-    snprintf(text, size, "loss %.4f",
-             un_stats_loss(total, job->weight, job->summed, job->config.train.itm_ot_lambda));
-    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
-        struct un_tally all = un_stats_total(total, (enum un_objective)t);
-        size_t used = strlen(text);
-        if (all.rows > 0)
-            snprintf(text + used, size - used, " %s %.3f", un_objective_names[t], all.loss / all.units);
-    }
-    size_t used = strlen(text);
-    snprintf(text + used, size - used, " | %.0f tokens/s", tokens_per_s);
 }
 
 /* Only rank 0 writes; a failure is kept until all ranks meet. The first one counts. */
@@ -141,24 +84,24 @@ static enum un_status log_step(struct run *r, const struct un_step_result *resul
     struct un_stats total;
     UN_TRY(un_job_gather_stats(job, &total));
     double now = un_clock();
-    struct interval *v = &r->interval;
+    struct un_interval *v = &r->interval;
     if (leads(r)) {
         char text[512];
         un_metrics_begin(r->metrics, job->step);
-        put_losses(r->metrics, job, &total);
+        un_line_losses(r->metrics, job, &total);
         un_metrics_put(r->metrics, "lr", un_optim_lr(&job->config.optim, job->step, job->config.train.steps));
         un_metrics_put(r->metrics, "grad_norm", result->grad_norm);
         un_metrics_put(r->metrics, "tokens", total.tokens);
         un_metrics_put(r->metrics, "samples", total.samples);
         un_metrics_put(r->metrics, "sequences", total.sequences);
         put_skips(r);
-        put_times(r->metrics, v, now, un_exchange_times(&job->exchange).waited >= 0);
+        un_line_times(r->metrics, v, now, un_exchange_times(&job->exchange).waited >= 0);
         put_saves(r);
         end_line(r);
-        progress_text(job, &total, v->tokens / (now - v->since), text, sizeof text);
+        un_line_text(job, &total, v->tokens / (now - v->since), text, sizeof text);
         un_progress_step(&r->progress, job->step, text, false);
     }
-    *v = (struct interval){.since = now};
+    *v = (struct un_interval){.since = now};
     return UN_OK;
 }
 
@@ -304,6 +247,8 @@ static enum un_status open_log(struct run *r) {
     UN_TRY(un_owner_check(&r->job->owner));
     UN_TRY(un_metrics_open(&r->metrics, path, r->job->step));
     un_metrics_guard(r->metrics, &r->job->owner);
+    if (r->job->config.log.tensorboard) UN_TRY(un_folder_open_events(r->job, &r->events));
+    un_metrics_events(r->metrics, r->events);
     return UN_OK;
 }
 
@@ -343,6 +288,7 @@ out:
     un_mine_close(&job->mine);
     if (status == UN_OK && leads(&r)) finish(&r);
     un_metrics_close(r.metrics);
+    un_events_close(r.events);
     bool together = status == UN_OK || un_comm_agreed(job->comm);
     un_saver_close(&r.saver, together);
     return together ? un_comm_alike(job->comm, status) : status; /* closing has agreed on things of its own */

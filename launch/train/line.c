@@ -1,0 +1,57 @@
+/* Numbers of a line of the log (line.h). */
+#include "launch/train/line.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+void un_line_losses(struct un_metrics *m, const struct un_job *job, const struct un_stats *total) {
+    char key[400];
+    un_metrics_put(m, "loss",
+                   un_stats_loss(total, job->weight, job->summed, job->config.train.itm_ot_lambda));
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        struct un_tally all = un_stats_total(total, (enum un_objective)t);
+        if (all.rows <= 0) continue;
+        snprintf(key, sizeof key, "loss/%s", un_objective_names[t]);
+        un_metrics_put(m, key, all.loss / all.units);
+        for (int64_t i = 0; i < job->train.n; ++i) {
+            const struct un_tally *one = &total->by[t][i];
+            if (one->rows <= 0) continue;
+            snprintf(key, sizeof key, "loss/%s_%s", un_objective_names[t],
+                     un_dataset_name(job->train.sets[i]));
+            un_metrics_put(m, key, one->loss / one->units);
+        }
+    }
+    if (total->pairs_pos > 0) un_metrics_put(m, "loss/itm_ot_pos", total->ot_pos / total->pairs_pos);
+    if (total->pairs_neg > 0) un_metrics_put(m, "loss/itm_ot_neg", total->ot_neg / total->pairs_neg);
+}
+
+void un_line_times(struct un_metrics *m, const struct un_interval *v, double now, bool exposed_known) {
+    double steps = (double)v->steps;
+    un_metrics_put(m, "tokens_per_s", v->tokens / (now - v->since));
+    un_metrics_put(m, "ms/step", (now - v->since) / steps * 1e3);
+    char key[40];
+    for (int p = 0; p < UN_PHASE_COUNT; ++p) {
+        snprintf(key, sizeof key, "ms/%s", un_phase_names[p]);
+        un_metrics_put(m, key, v->seconds[p] / steps * 1e3);
+    }
+    if (v->comm > 0) {
+        un_metrics_put(m, "ms/comm", v->comm / steps * 1e3);
+        if (exposed_known) un_metrics_put(m, "comm_exposed", fmin(1, v->seconds[UN_PHASE_REDUCE] / v->comm));
+    }
+    un_metrics_put(m, "ms/valid", v->valid / steps * 1e3);
+}
+
+void un_line_text(const struct un_job *job, const struct un_stats *total, double tokens_per_s, char *text,
+                  size_t size) {
+    snprintf(text, size, "loss %.4f",
+             un_stats_loss(total, job->weight, job->summed, job->config.train.itm_ot_lambda));
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        struct un_tally all = un_stats_total(total, (enum un_objective)t);
+        size_t used = strlen(text);
+        if (all.rows > 0)
+            snprintf(text + used, size - used, " %s %.3f", un_objective_names[t], all.loss / all.units);
+    }
+    size_t used = strlen(text);
+    snprintf(text + used, size - used, " | %.0f tokens/s", tokens_per_s);
+}
