@@ -1,6 +1,6 @@
 /* Files of results (results.h). */
 #include "io/score/results.h"
-#include "io/score/text.h"
+#include "io/disk/text.h"
 #include "runtime/memory.h"
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* See text.h. */
-#include "io/score/text.h"
+#include "io/disk/text.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"
 #include <math.h>
@@ -17,7 +17,7 @@ static bool room(struct un_text_out *out, size_t bytes) {
     return !out->failed;
 }
 
-static void put_bytes(struct un_text_out *out, const char *bytes, size_t n) {
+void un_text_put_bytes(struct un_text_out *out, const char *bytes, size_t n) {
     if (!room(out, n)) return;
     memcpy(out->text + out->used, bytes, n);
     out->used += n;
@@ -51,7 +51,7 @@ static size_t character(const unsigned char *c) {
 }
 
 void un_text_put_string(struct un_text_out *out, const char *text) {
-    put_bytes(out, "\"", 1);
+    un_text_put_bytes(out, "\"", 1);
     for (const unsigned char *c = (const unsigned char *)text; *c;) {
         size_t bytes = character(c);
         if (*c == '"' || *c == '\\')
@@ -59,12 +59,12 @@ void un_text_put_string(struct un_text_out *out, const char *text) {
         else if (*c < 0x20 || *c == 0x7F)
             un_text_put(out, "\\u%04x", (unsigned)*c);
         else if (bytes == 0)
-            put_bytes(out, "\xEF\xBF\xBD", 3);
+            un_text_put_bytes(out, "\xEF\xBF\xBD", 3);
         else
-            put_bytes(out, (const char *)c, bytes);
+            un_text_put_bytes(out, (const char *)c, bytes);
         c += bytes ? bytes : 1;
     }
-    put_bytes(out, "\"", 1);
+    un_text_put_bytes(out, "\"", 1);
 }
 
 void un_text_put_number(struct un_text_out *out, double value) {

@@ -1,6 +1,6 @@
 /* A growing text for files that are written at once. What fails sticks, and comes out when it is written. */
-#ifndef UN_IO_SCORE_TEXT_H
-#define UN_IO_SCORE_TEXT_H
+#ifndef UN_IO_DISK_TEXT_H
+#define UN_IO_DISK_TEXT_H
 
 #include "runtime/status.h"
 
@@ -10,6 +10,7 @@ struct un_text_out {
     bool failed;
 };
 void un_text_put(struct un_text_out *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void un_text_put_bytes(struct un_text_out *out, const char *bytes, size_t n);
 /* As a JSON string, with its quotes. */
 void un_text_put_string(struct un_text_out *out, const char *text);
 /* A number with nine digits; null when it is none. */
