@@ -29,3 +29,13 @@ function(un_protobuf target file)
     set_source_files_properties(${made}.c PROPERTIES COMPILE_OPTIONS -w SKIP_LINTING ON)
     target_include_directories(${target} PRIVATE ${root})
 endfunction()
+
+# un_embed(TARGET symbol file): a text file beside the sources as `const char symbol[]`, ended by a zero byte.
+function(un_embed target symbol file)
+    set(made ${CMAKE_CURRENT_BINARY_DIR}/${symbol}.c)
+    set(from ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+    add_custom_command(OUTPUT ${made} DEPENDS ${from} ${PROJECT_SOURCE_DIR}/ci/Embed.cmake VERBATIM
+        COMMAND ${CMAKE_COMMAND} -DIN=${from} -DOUT=${made} -DNAME=${symbol} -P ${PROJECT_SOURCE_DIR}/ci/Embed.cmake)
+    target_sources(${target} PRIVATE ${made})
+    set_source_files_properties(${made} PROPERTIES COMPILE_OPTIONS -w SKIP_LINTING ON)
+endfunction()

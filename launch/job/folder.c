@@ -1,6 +1,8 @@
 /* The run's folder (folder.h). */
 #include "launch/job/folder.h"
 
+#include "io/run/starts.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,6 +51,17 @@ enum un_status un_folder_open_events(const struct un_job *job, struct un_events 
     enum un_status status = un_events_text(*events, "configuration", text);
     un_free(text);
     return status;
+}
+
+enum un_status un_folder_add_start(const struct un_job *job) {
+    const struct un_start start = {.start = job->owner.start,
+                                   .step = job->step,
+                                   .ranks = job->comm->size,
+                                   .lanes = job->config.train.lanes,
+                                   .parameters = job->table->trained,
+                                   .device = job->device->name,
+                                   .version = UN_VERSION};
+    return un_starts_add(&job->owner, &start);
 }
 
 enum un_status un_folder_write_config(const struct un_job *job) {

@@ -12,6 +12,8 @@ enum un_status un_folder_open(struct un_job *job);
 void un_folder_close(struct un_job *job);
 /* Event files beside metrics.jsonl, for a run that goes on behind job->step, with config.yaml as text. */
 enum un_status un_folder_open_events(const struct un_job *job, struct un_events **events);
+/* A line in log/starts.jsonl, of a start behind job->step. */
+enum un_status un_folder_add_start(const struct un_job *job);
 /* config.yaml: the configuration in force with the origin of every value. */
 enum un_status un_folder_write_config(const struct un_job *job);
 

@@ -244,7 +244,7 @@ static enum un_status open_log(struct run *r) {
     UN_TRY(un_folder_write_config(r->job));
     char path[512];
     snprintf(path, sizeof path, "%s/log/metrics.jsonl", r->job->config.run.dir);
-    UN_TRY(un_owner_check(&r->job->owner));
+    UN_TRY(un_folder_add_start(r->job));
     UN_TRY(un_metrics_open(&r->metrics, path, r->job->step));
     un_metrics_guard(r->metrics, &r->job->owner);
     if (r->job->config.log.tensorboard) UN_TRY(un_folder_open_events(r->job, &r->events));
