@@ -146,7 +146,9 @@ static enum un_status run(struct un_job *job, struct un_comm *comm, const struct
     if (!c->eval) UN_TRY(un_job_choose_route(job));
     UN_TRY(un_comm_agree(comm, un_job_place_cache(job)));
     if (c->check) return comm->rank == 0 ? un_plan_print(job, stdout) : UN_OK;
-    UN_TRY(un_comm_agree(comm, un_job_keep_part(job)));
+    bool tells = comm->rank == 0 && !c->quiet && !c->eval && !c->bench;
+    if (tells) status = un_plan_print(job, stderr);
+    UN_TRY(un_comm_agree(comm, status != UN_OK ? status : un_job_keep_part(job)));
     UN_TRY(un_comm_agree(comm, un_job_open_device(job)));
     if (c->eval) return un_evaluate_run(job, c->quiet);
     UN_TRY(un_exchange_start(&job->exchange));

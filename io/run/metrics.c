@@ -19,6 +19,8 @@ struct un_metrics {
     char *path;
     const struct un_owner *owner; /* NULL: anybody may write */
     struct un_events *events;     /* NULL: none */
+    struct un_summary *summary;
+    int64_t step; /* of the line that was begun */
     int fd;
     bool begun, overflow;
     size_t used;
@@ -83,8 +85,9 @@ static void tag_of(const char *key, char *tag, size_t size) {
     }
 }
 
-static void put_event(struct un_metrics *m, const char *key, double value) {
+static void hand_on(struct un_metrics *m, const char *key, double value) {
     char tag[400];
+    if (m->summary) un_summary_note(m->summary, m->step, key, value);
     if (!m->events) return;
     tag_of(key, tag, sizeof tag);
     un_events_scalar(m->events, tag, value);
@@ -94,12 +97,17 @@ void un_metrics_events(struct un_metrics *m, struct un_events *events) {
     if (m) m->events = events;
 }
 
+void un_metrics_summary(struct un_metrics *m, struct un_summary *summary) {
+    if (m) m->summary = summary;
+}
+
 void un_metrics_begin(struct un_metrics *m, int64_t step) {
     if (!m) return;
     m->used = 0;
     m->begun = true;
     m->overflow = false;
     append_format(m, "{\"step\":%" PRId64, step);
+    m->step = step;
     un_events_begin(m->events, step);
 }
 
@@ -111,7 +119,7 @@ void un_metrics_put(struct un_metrics *m, const char *key, double value) {
         append_format(m, "%.9g", value);
     else
         append(m, "null", 4);
-    put_event(m, key, value);
+    hand_on(m, key, value);
 }
 
 void un_metrics_put_i64(struct un_metrics *m, const char *key, int64_t value) {
@@ -119,7 +127,7 @@ void un_metrics_put_i64(struct un_metrics *m, const char *key, int64_t value) {
     append(m, ",", 1);
     append_key(m, key);
     append_format(m, "%" PRId64, value);
-    put_event(m, key, (double)value);
+    hand_on(m, key, (double)value);
 }
 
 enum un_status un_metrics_end(struct un_metrics *m) {

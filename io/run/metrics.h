@@ -3,6 +3,7 @@
 #define UN_IO_RUN_METRICS_H
 
 #include "io/run/events.h"
+#include "io/run/summary.h"
 
 enum { UN_METRICS_LINE = 1 << 16 }; /* bytes of the longest line */
 
@@ -16,6 +17,8 @@ void un_metrics_guard(struct un_metrics *m, const struct un_owner *owner);
 /* Every line also becomes an event (borrowed; NULL: no more): loss, loss/.., lr and grad_norm under these names,
  * valid/mlm_acc as valid_mlm/mlm_acc, what measures speed as perf/... */
 void un_metrics_events(struct un_metrics *m, struct un_events *events);
+/* And is noted in *summary (borrowed; NULL: no more). */
+void un_metrics_summary(struct un_metrics *m, struct un_summary *summary);
 void un_metrics_begin(struct un_metrics *m, int64_t step);
 void un_metrics_put(struct un_metrics *m, const char *key, double value); /* NaN, inf -> null */
 void un_metrics_put_i64(struct un_metrics *m, const char *key, int64_t value);

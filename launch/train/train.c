@@ -23,6 +23,7 @@ struct run {
     struct un_job *job;
     struct un_metrics *metrics; /* rank 0 only, as the next */
     struct un_events *events;   /* NULL: log.tensorboard is off */
+    struct un_summary summary;
     struct un_progress progress;
     struct un_interval interval;
     enum un_status trouble; /* of the log; told to all ranks in a later step */
@@ -249,6 +250,7 @@ static enum un_status open_log(struct run *r) {
     un_metrics_guard(r->metrics, &r->job->owner);
     if (r->job->config.log.tensorboard) UN_TRY(un_folder_open_events(r->job, &r->events));
     un_metrics_events(r->metrics, r->events);
+    un_metrics_summary(r->metrics, &r->summary);
     return UN_OK;
 }
 
@@ -286,6 +288,8 @@ enum un_status un_train_run(struct un_job *job, const char *resume, bool quiet) 
 out:
     un_progress_close(&r.progress);
     un_mine_close(&job->mine);
+    bool told = status == UN_OK || status == UN_STOPPED;
+    if (told && leads(&r) && !quiet) un_summary_print(&r.summary, stderr);
     if (status == UN_OK && leads(&r)) finish(&r);
     un_metrics_close(r.metrics);
     un_events_close(r.events);
