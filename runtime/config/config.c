@@ -178,7 +178,9 @@ enum un_status un_config_parse(struct un_config **config, const char *name, cons
 enum un_status un_config_read(struct un_config **config, const char *path, const char *const *overrides,
                               int n) {
     *config = NULL;
-    FILE *file = fopen(path, "re");
+    bool input = strcmp(path, "-") == 0;
+    FILE *file = input ? stdin : fopen(path, "re");
+    if (input) path = "standard input";
     if (file == NULL)
         return un_fail(UN_USAGE, "%s: cannot open the configuration: %s", path, strerror(errno));
     size_t room = UN_YAML_MAX_BYTES + 1; /* one more than is allowed, so that too much is noticed */
@@ -187,7 +189,7 @@ enum un_status un_config_read(struct un_config **config, const char *path, const
     enum un_status status = text == NULL ? UN_MEMORY : UN_OK;
     if (text != NULL && ferror(file))
         status = un_fail(UN_USAGE, "%s: cannot read the configuration: %s", path, strerror(errno));
-    fclose(file);
+    if (!input) fclose(file);
     if (status == UN_OK) status = parse(config, path, text, length, overrides, n);
     un_free(text);
     return status;

@@ -22,6 +22,8 @@ enum un_key_type {
     UN_KEY_PART     /* no key: those of `sub` stand here, and their struct is a member of this one */
 };
 
+enum { UN_AUTO = -1 }; /* what a key with a word for it holds until the program has chosen */
+
 struct un_strings {
     char **list; /* owned by the configuration document */
     int64_t n;
@@ -45,6 +47,8 @@ struct un_key {
     const char *const *choices;     /* NULL-terminated; CHOICE and WEIGHTS */
     const struct un_key_table *sub; /* LIST, PART */
     int floats_count;               /* FLOATS */
+    bool path;             /* STRING, STRINGS: expanded (path.h); not empty where required or in a list */
+    const char *automatic; /* INT: this word stands for UN_AUTO; NULL: none does */
 };
 
 struct un_key_table {
@@ -56,7 +60,7 @@ struct un_key_table {
 
 struct un_config; /* a parsed document; owns all strings and lists bound from it */
 
-/* Reads FILE and applies n overrides "a.b.c=value" (value parsed as YAML; indices of lists as
+/* Reads FILE ("-": standard input) and applies n overrides "a.b.c=value" (value parsed as YAML; indices of lists as
  * "data.train.0.name"). */
 enum un_status un_config_read(struct un_config **config, const char *path, const char *const *overrides,
                               int n);

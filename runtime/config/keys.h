@@ -27,6 +27,17 @@
 #define UN_KEY_STRINGS(type, member, fallback, meaning)                                                      \
     UN_KEY_ROW(#member, UN_KEY_STRINGS, UN_KEY_AT(type, member, struct un_strings *), fallback, "", meaning, \
                .min = 0)
+/* The same of files, folders and patterns of files. */
+#define UN_KEY_PATH(type, member, fallback, unit, meaning)                                                   \
+    UN_KEY_ROW(#member, UN_KEY_STRING, UN_KEY_AT(type, member, char(*)[256]), fallback, unit, meaning,       \
+               .path = true)
+#define UN_KEY_PATHS(type, member, fallback, meaning)                                                        \
+    UN_KEY_ROW(#member, UN_KEY_STRINGS, UN_KEY_AT(type, member, struct un_strings *), fallback, "", meaning, \
+               .path = true)
+/* A whole number or `auto`, which is its default. */
+#define UN_KEY_INT_AUTO(type, member, low, high, unit, meaning)                                              \
+    UN_KEY_ROW(#member, UN_KEY_INT, UN_KEY_AT(type, member, int64_t *), "auto", unit, meaning, .min = low,   \
+               .max = high, .automatic = "auto")
 /* words: a NULL-terminated list of constants. */
 #define UN_KEY_CHOICE(type, member, fallback, words, meaning)                                                \
     UN_KEY_CHOICE_NAMED(#member, type, member, fallback, words, meaning)

@@ -3,7 +3,9 @@
  * Law: numbers are plain decimal words, read whole; text in quotes is never a number or a truth value. A
  * whole number may be written with an exponent (1e6) where that is exact. The decimal sign is a point: nobody
  * sets a locale. */
+#include "runtime/config/path.h"
 #include "runtime/config/private.h"
+#include "runtime/memory.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -61,7 +63,13 @@ static enum un_status check_range(const struct un_key *key, const struct un_yaml
 }
 
 static enum un_status store_int(const struct un_key *key, const struct un_yaml *node, int64_t *out) {
-    if (!read_whole(node, out)) return refuse(node, "is not a whole number");
+    if (key->automatic && node->kind == UN_YAML_SCALAR && node->text &&
+        strcmp(node->text, key->automatic) == 0) {
+        *out = UN_AUTO;
+        return UN_OK;
+    }
+    if (!read_whole(node, out))
+        return refuse(node, key->automatic ? "is neither a whole number nor auto" : "is not a whole number");
     return check_range(key, node, (double)*out);
 }
 
@@ -86,16 +94,29 @@ static bool is_text(const struct un_yaml *node) {
 
 enum { STRING_BYTES = 256 }; /* of UN_KEY_STRING, with the end */
 
-static enum un_status store_string(const struct un_yaml *node, char *out) {
+/* The text that a key holds; of a path, expanded. */
+static enum un_status read_text(const struct un_key *key, const struct un_yaml *node, bool required,
+                                char *out, size_t size) {
+    char where[UN_YAML_TEXT], path[UN_YAML_TEXT], place[2 * UN_YAML_TEXT + 4];
     if (!is_text(node)) return refuse(node, "is not a text");
-    char where[UN_YAML_TEXT], path[UN_YAML_TEXT];
+    un_yaml_where(node, where);
+    un_yaml_path(node, path);
+    if (key->path && required && node->text[0] == '\0')
+        return un_fail(UN_USAGE, "%s: %s: an empty path (a variable of the shell that was not set?)", where,
+                       path);
     size_t length = strlen(node->text);
-    if (length >= STRING_BYTES)
-        return un_fail(UN_USAGE, "%s: %s: a text of %zu bytes; at most %d fit", un_yaml_where(node, where),
-                       un_yaml_path(node, path), length, STRING_BYTES - 1);
-    memset(out, 0, STRING_BYTES);
+    if (length >= size)
+        return un_fail(UN_USAGE, "%s: %s: a text of %zu bytes; at most %zu fit", where, path, length,
+                       size - 1);
+    memset(out, 0, size);
+    snprintf(place, sizeof place, "%s: %s", where, path);
+    if (key->path) return un_path_expand(out, size, node->text, place);
     memcpy(out, node->text, length);
     return UN_OK;
+}
+
+static enum un_status store_string(const struct un_key *key, const struct un_yaml *node, char *out) {
+    return read_text(key, node, key->fallback == NULL, out, STRING_BYTES);
 }
 
 static int64_t count_choices(const struct un_key *key) {
@@ -146,8 +167,23 @@ static enum un_status store_floats(const struct un_key *key, const struct un_yam
     return UN_OK;
 }
 
-static enum un_status store_strings(struct un_config *config, const struct un_yaml *node,
-                                    struct un_strings *out) {
+/* One text of a list into memory of the document. */
+static enum un_status own_text(struct un_config *config, const struct un_key *key, const struct un_yaml *node,
+                               char **out) {
+    enum { LONGEST = 8192 };
+    char *text = un_alloc(LONGEST, 1, "text of a configuration");
+    enum un_status status = text ? read_text(key, node, true, text, LONGEST) : UN_MEMORY;
+    if (status == UN_OK) {
+        *out = un_config_own(config, strlen(text) + 1, 1, "text of a configuration");
+        status = *out ? UN_OK : UN_MEMORY;
+    }
+    if (status == UN_OK) strcpy(*out, text);
+    un_free(text);
+    return status;
+}
+
+static enum un_status store_strings(struct un_config *config, const struct un_key *key,
+                                    const struct un_yaml *node, struct un_strings *out) {
     *out = (struct un_strings){0};
     if (node->kind == UN_YAML_MAPPING) return refuse(node, "is neither a text nor a list of texts");
     if (node->kind == UN_YAML_SEQUENCE && node->n == 0) return UN_OK;
@@ -155,13 +191,7 @@ static enum un_status store_strings(struct un_config *config, const struct un_ya
     int64_t n = node->kind == UN_YAML_SEQUENCE ? node->n : 1;
     char **list = un_config_own(config, (size_t)n, sizeof *list, "texts of a configuration");
     if (list == NULL) return UN_MEMORY;
-    for (int64_t i = 0; i < n; ++i, item = item->next) {
-        if (!is_text(item)) return refuse(item, "is not a text");
-        size_t length = strlen(item->text);
-        list[i] = un_config_own(config, length + 1, 1, "text of a configuration");
-        if (list[i] == NULL) return UN_MEMORY;
-        memcpy(list[i], item->text, length);
-    }
+    for (int64_t i = 0; i < n; ++i, item = item->next) UN_TRY(own_text(config, key, item, &list[i]));
     *out = (struct un_strings){list, n};
     return UN_OK;
 }
@@ -185,10 +215,10 @@ enum un_status un_config_store(struct un_config *config, const struct un_key *ke
     case UN_KEY_INT: return store_int(key, node, member);
     case UN_KEY_FLOAT: return store_float(key, node, member);
     case UN_KEY_BOOL: return store_bool(node, member);
-    case UN_KEY_STRING: return store_string(node, member);
+    case UN_KEY_STRING: return store_string(key, node, member);
     case UN_KEY_CHOICE: return store_choice(key, node, member);
     case UN_KEY_FLOATS: return store_floats(key, node, member);
-    case UN_KEY_STRINGS: return store_strings(config, node, member);
+    case UN_KEY_STRINGS: return store_strings(config, key, node, member);
     case UN_KEY_WEIGHTS: return store_weights(key, node, member);
     case UN_KEY_LIST:
     case UN_KEY_PART: break;

@@ -1,6 +1,7 @@
 /* YAML as a small tree: scalars, sequences and mappings, each with the place it was written at.
  *
- * Law: one document; no anchors, aliases or tags; keys are non-empty scalars and unique in their mapping;
+ * Law: one document; no tags; an alias (*name) is a copy of the value that is called &name above it, and "<<" merges
+ * mappings; keys are non-empty scalars and unique in their mapping;
  * size, depth and number of nodes are bounded. Anything else is UN_USAGE with source, line and column.
  * Scalars stay text: what they mean is decided by the key table they are bound to. Read by libyaml. */
 #ifndef UN_RUNTIME_CONFIG_YAML_H
@@ -36,6 +37,8 @@ struct un_yaml *un_yaml_child(const struct un_yaml *node, const char *key);
 struct un_yaml *un_yaml_item(const struct un_yaml *node, int64_t index);
 /* Appends an empty scalar; key NULL in a sequence. NULL: error recorded. */
 struct un_yaml *un_yaml_append(struct un_yaml *parent, const char *key);
+/* Takes a child out of its parent; it is a root then. */
+void un_yaml_take_out(struct un_yaml *parent, struct un_yaml *child);
 /* Makes `node` an empty one of `kind`; key, parent and place among its siblings stay. */
 void un_yaml_clear(struct un_yaml *node, enum un_yaml_kind kind);
 /* Makes the value of `node` a copy of that of `from`, places and sources included. */

@@ -65,6 +65,18 @@ struct un_yaml *un_yaml_append(struct un_yaml *parent, const char *key) {
     return node;
 }
 
+void un_yaml_take_out(struct un_yaml *parent, struct un_yaml *child) {
+    struct un_yaml *before = NULL;
+    for (struct un_yaml *item = parent->first; item != child; item = item->next) before = item;
+    if (before == NULL)
+        parent->first = child->next;
+    else
+        before->next = child->next;
+    if (parent->last == child) parent->last = before;
+    --parent->n;
+    child->parent = child->next = NULL;
+}
+
 enum un_status un_yaml_copy(struct un_yaml *node, const struct un_yaml *from) {
     un_yaml_clear(node, from->kind);
     node->quoted = from->quoted;
