@@ -60,6 +60,25 @@ static int words_called(const struct un_tool *tool, int argc, char **argv) {
     return n;
 }
 
+/* Do the words said begin a command, without naming one? Then all that begin so are listed. */
+static bool list_group(int argc, char **argv) {
+    bool any = false;
+    for (int t = 0; t < TOPICS; ++t)
+        for (int i = 0; i < topics[t]->n; ++i) {
+            const struct un_tool *tool = &topics[t]->list[i];
+            const char *words[] = {tool->group, tool->name, tool->form};
+            bool fits = argc - 1 < 3;
+            for (int k = 0; k < argc - 1 && fits; ++k) fits = words[k] && strcmp(words[k], argv[k + 1]) == 0;
+            if (!fits) continue;
+            if (!any) fputs("what can follow:\n", stderr);
+            any = true;
+            fputs("  ", stderr);
+            print_head(tool, stderr);
+            fprintf(stderr, "  %s\n", tool->meaning);
+        }
+    return any;
+}
+
 static enum un_status unknown(int argc, char **argv) {
     const char *near = NULL, *forms[64];
     char said[3][64] = {"", "", ""};
@@ -97,6 +116,9 @@ static enum un_status dispatch(int argc, char **argv) {
                 un_restart_prepare(argv);
             return tool->run(tool, argc - words, argv + words);
         }
+    if (list_group(argc, argv))
+        return un_fail(UN_USAGE, "uniter %s%s%s is the beginning of a command", argv[1], argc > 2 ? " " : "",
+                       argc > 2 ? argv[2] : "");
     return unknown(argc, argv);
 }
 

@@ -1,4 +1,5 @@
 /* uniter_dist: pretraining. Reads the command line, opens the job, runs what was asked. */
+#include "comm/launcher.h"
 #include "launch/job/folder.h"
 #include "launch/job/part.h"
 #include "launch/process/end.h"
@@ -6,6 +7,7 @@
 #include "launch/train/check.h"
 #include "launch/train/evaluate.h"
 #include "launch/train/train.h"
+#include "runtime/config/path.h"
 #include "runtime/restart.h"
 
 #include <stdlib.h>
@@ -19,7 +21,8 @@ static const char usage[] =
     "usage: uniter_dist --cfg FILE [options] [section.key=value ...]\n"
     "       mpirun -np N uniter_dist --cfg FILE ...\n"
     "\n"
-    "  --cfg FILE         configuration (YAML); dotted overrides follow, e.g. optim.lr=1e-4\n"
+    "  --cfg FILE         configuration (YAML; -: standard input); dotted overrides follow, e.g. "
+    "optim.lr=1e-4\n"
     "  --check            read configuration and data, print the plan, train nothing\n"
     "  --resume HOW       auto (default): from the newest complete checkpoint of run.dir, if any;\n"
     "                     none: from the start; or the folder of a checkpoint\n"
@@ -40,7 +43,8 @@ static const char usage[] =
     "75 stopped early by a signal after a checkpoint (start the same command again)\n";
 
 struct command {
-    const char *config, *resume, *set; /* set: of --eval; NULL: all */
+    char config[UN_PATH_MAX], resume[UN_PATH_MAX];
+    const char *set; /* of --eval; NULL: all */
     const char **overrides;
     int n_overrides;
     int64_t bench;
@@ -85,10 +89,40 @@ static bool parse_flag(const char *word, struct command *c) {
 
 /* --eval, and behind it perhaps the name of a set: a word that is no option and no override. */
 static bool parse_eval(int argc, char **argv, int *i, struct command *c) {
-    if (strcmp(argv[*i], "--eval") != 0) return false;
+    const char *set = strncmp(argv[*i], "--eval=", 7) == 0 ? argv[*i] + 7 : NULL;
+    if (!set && strcmp(argv[*i], "--eval") != 0) return false;
     c->eval = true;
-    if (*i + 1 < argc && argv[*i + 1][0] != '-' && !strchr(argv[*i + 1], '=')) c->set = argv[++*i];
+    if (set)
+        c->set = set;
+    else if (*i + 1 < argc && argv[*i + 1][0] != '-' && !strchr(argv[*i + 1], '='))
+        c->set = argv[++*i];
     return true;
+}
+
+/* --NAME VALUE or --NAME=VALUE; *value NULL: the word is another one. */
+static enum un_status parse_valued(int argc, char **argv, int *i, const char *name, const char **value) {
+    size_t length = strlen(name);
+    const char *word = argv[*i];
+    *value = NULL;
+    if (strncmp(word, name, length) != 0 || (word[length] && word[length] != '=')) return UN_OK;
+    if (word[length])
+        *value = word + length + 1;
+    else if (*i + 1 < argc)
+        *value = argv[++*i];
+    if (*value && **value) return UN_OK;
+    return un_fail(UN_USAGE, "%s needs a value", name);
+}
+
+static enum un_status parse_options(int argc, char **argv, int *i, struct command *c, bool *taken) {
+    const char *config, *resume, *bench;
+    UN_TRY(parse_valued(argc, argv, i, "--cfg", &config));
+    UN_TRY(parse_valued(argc, argv, i, "--resume", &resume));
+    UN_TRY(parse_valued(argc, argv, i, "--bench", &bench));
+    if (config) UN_TRY(un_path_expand(c->config, sizeof c->config, config, "--cfg"));
+    if (resume) UN_TRY(un_path_expand(c->resume, sizeof c->resume, resume, "--resume"));
+    if (bench) UN_TRY(parse_steps(bench, &c->bench));
+    *taken = config || resume || bench;
+    return UN_OK;
 }
 
 static enum un_status parse(int argc, char **argv, struct command *c) {
@@ -97,23 +131,14 @@ static enum un_status parse(int argc, char **argv, struct command *c) {
     if (!c->overrides) return un_error_get()->status;
     for (int i = 1; i < argc; ++i) {
         const char *word = argv[i];
-        if (parse_flag(word, c)) continue;
-        if (parse_eval(argc, argv, &i, c)) continue;
-        bool valued =
-            strcmp(word, "--cfg") == 0 || strcmp(word, "--resume") == 0 || strcmp(word, "--bench") == 0;
-        if (valued && i + 1 >= argc) return un_fail(UN_USAGE, "%s needs a value", word);
-        if (strcmp(word, "--cfg") == 0)
-            c->config = argv[++i];
-        else if (strcmp(word, "--resume") == 0)
-            c->resume = argv[++i];
-        else if (strcmp(word, "--bench") == 0)
-            UN_TRY(parse_steps(argv[++i], &c->bench));
-        else if (word[0] != '-' && strchr(word, '='))
-            c->overrides[c->n_overrides++] = word;
-        else
-            return unknown_option(word);
+        bool taken;
+        if (parse_flag(word, c) || parse_eval(argc, argv, &i, c)) continue;
+        UN_TRY(parse_options(argc, argv, &i, c, &taken));
+        if (taken) continue;
+        if (word[0] == '-' || !strchr(word, '=')) return unknown_option(word);
+        c->overrides[c->n_overrides++] = word;
     }
-    if (!c->config && !c->help && !c->help_config && !c->version)
+    if (!c->config[0] && !c->help && !c->help_config && !c->version)
         return un_fail(UN_USAGE, "--cfg FILE is needed (see --help)");
     if (c->check + c->eval + (c->bench > 0) > 1)
         return un_fail(UN_USAGE, "--check, --bench and --eval go one at a time");
@@ -161,6 +186,9 @@ static enum un_status run(struct un_job *job, struct un_comm *comm, const struct
 static enum un_status open_all(struct un_job *job, int *argc, char ***argv, const struct command *c,
                                struct un_comm **comm, enum un_status *configured) {
     un_restart_prepare(*argv);
+    if (strcmp(c->config, "-") == 0 && un_launcher_find().size > 1)
+        return un_fail(UN_USAGE,
+                       "--cfg -: of several ranks only the first has the standard input; write a file");
     *configured = un_job_configure(job, c->config, c->overrides, c->n_overrides);
     if (*configured == UN_OK) UN_TRY(un_watchdog_open(&job->watchdog, job->config.run.timeout));
     UN_TRY(un_comm_open(argc, argv, comm));

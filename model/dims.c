@@ -39,9 +39,9 @@ static const struct un_key_table dims_table = UN_KEY_TABLE("", un_dims, dims_key
 static const struct un_key keys[] = {
     UN_KEY_CHOICE(un_model_keys, preset, "base", preset_names, "sizes that are not given by themselves"),
     UN_KEY_PART(un_model_keys, dims, dims_table),
-    UN_KEY_STRING(un_model_keys, init, "", "file",
-                  "initial weights of a fresh start: safetensors with names of UNITER or BERT, or a run's "
-                  "folder; what it does not hold, or empty: random"),
+    UN_KEY_PATH(un_model_keys, init, "", "file",
+                "initial weights of a fresh start: safetensors with names of UNITER or BERT, or a run's "
+                "folder; what it does not hold, or empty: random"),
 };
 const struct un_key_table un_model_key_table = UN_KEY_TABLE("model", un_model_keys, keys);
 

@@ -14,7 +14,8 @@ static const struct un_key keys[] = {
     UN_KEY_FLOAT(un_optim_keys, eps, "1.0e-6", 1e-12, 1, "", "added to the root of the second moment"),
     UN_KEY_FLOAT(un_optim_keys, weight_decay, "0.01", 0, 1, "",
                  "share of a weight taken off, times lr; biases and parameters named LayerNorm are spared"),
-    UN_KEY_INT(un_optim_keys, warmup_steps, "10000", 0, 1e12, "steps", "steps in which lr rises from 0"),
+    UN_KEY_INT_AUTO(un_optim_keys, warmup_steps, 0, 1e12, "steps",
+                    "steps in which lr rises from 0; auto: a tenth of train.steps, 10,000 at most"),
     UN_KEY_FLOAT(un_optim_keys, grad_norm, "5.0", 0, 1e9, "",
                  "the gradient is scaled down to this norm; 0: never"),
 };

@@ -7,10 +7,10 @@
 
 static const struct un_key dataset_keys[] = {
     UN_KEY_STRING(un_dataset_keys, name, UN_REQUIRED, "", "name of the data set, for the log"),
-    UN_KEY_STRINGS(un_dataset_keys, text, UN_REQUIRED,
-                   "text files (*.txt.h5): a path, a pattern, or a list of both"),
-    UN_KEY_STRINGS(un_dataset_keys, images, UN_REQUIRED,
-                   "image files (*.img.h5): a path, a pattern, or a list of both"),
+    UN_KEY_PATHS(un_dataset_keys, text, UN_REQUIRED,
+                 "text files (*.txt.h5): a path, a pattern, or a list of both"),
+    UN_KEY_PATHS(un_dataset_keys, images, UN_REQUIRED,
+                 "image files (*.img.h5): a path, a pattern, or a list of both"),
     UN_KEY_WEIGHTS(
         un_dataset_keys, mix, "{}", 0, 1e9, "ratio", un_objective_names,
         "share of samples of each objective of this data set; for data.valid, nothing means all objectives"),

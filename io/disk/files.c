@@ -20,7 +20,11 @@ static enum un_status make_one(const char *path) {
     if (mkdir(path, 0777) == 0) return UN_OK;
     int failed = errno;
     if (failed == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return UN_OK;
-    return un_fail(UN_IO, "%s: cannot make the folder: %s", path, strerror(failed));
+    if (failed == EEXIST && stat(path, &st) != 0 && errno == ENOENT)
+        return un_fail(UN_IO, "%s: cannot make the folder: a link of this name leads to what is not there",
+                       path);
+    return un_fail(UN_IO, "%s: cannot make the folder: %s", path,
+                   failed == EEXIST ? "a file has this name" : strerror(failed));
 }
 
 enum un_status un_files_make_folder(const char *path) {

@@ -83,6 +83,14 @@ static enum un_status check_complete(struct un_h5 *f) {
     int64_t complete = 0;
     bool has;
     UN_TRY(un_h5_has_attr(f, "", "complete", &has));
+    bool ours;
+    if (!has) UN_TRY(un_h5_has_attr(f, "", "format", &ours));
+    if (!has && !ours)
+        return un_fail(
+            UN_DATA,
+            "%s: an HDF5 file, but none of uniter's (no attribute format); features and texts of others are "
+            "brought over by `uniter data import`",
+            f->path);
     if (!has)
         return un_fail(UN_DATA, "%s: attribute complete is missing: its writer did not finish", f->path);
     UN_TRY(un_h5_attr_i64(f, "", "complete", &complete));

@@ -124,7 +124,7 @@ static void print(const char *before, const char *line, size_t bytes, const char
 }
 
 void un_progress_step(struct un_progress *p, int64_t step, const char *text, bool force) {
-    if (!p->enabled) return;
+    if (!p->enabled || p->total <= 0) return;
     double now = un_clock();
     note_time(p, step, now);
     bool last = step >= p->total;

@@ -36,7 +36,7 @@ static const struct un_key keys_of_synth[] = {
         un_synth_keys, noise, "0.5", 0, 10, "",
         "standard deviation of the feature noise (prototypes: 1); also how far classes are confused"),
     UN_KEY_STRING(un_synth_keys, sets, "coco,vg,cc,sbu", "", "data sets to make, separated by commas"),
-    UN_KEY_STRING(un_synth_keys, vocab, "\"\"", "", "WordPiece vocabulary file instead of the world's own"),
+    UN_KEY_PATH(un_synth_keys, vocab, "\"\"", "", "WordPiece vocabulary file instead of the world's own"),
     UN_KEY_INT(un_synth_keys, vocab_size, "0", 0, 1e6, "pieces",
                "fill the own vocabulary up to this size with unused entries; 0: as it is"),
     UN_KEY_STRING(un_synth_keys, tasks, "\"\"", "",

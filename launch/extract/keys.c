@@ -8,10 +8,10 @@ const char *const un_extract_devices[] = {"auto", "cpu", "cuda", NULL};
 static const char *const profiles[] = {"caffe", "port", NULL};
 
 static const struct un_key keys[] = {
-    UN_KEY_STRING(un_extract_keys, weights, UN_REQUIRED, "",
-                  "the detector: safetensors with the names of the public PyTorch copies, or the original's "
-                  ".caffemodel; "
-                  "with --bench also random"),
+    UN_KEY_PATH(un_extract_keys, weights, UN_REQUIRED, "",
+                "the detector: safetensors with the names of the public PyTorch copies, or the original's "
+                ".caffemodel; "
+                "with --bench also random"),
     UN_KEY_CHOICE(un_extract_keys, profile, "caffe", profiles,
                   "caffe: as UNITER's authors ran it; port: as the PyTorch copies for LXMERT do"),
     UN_KEY_INT_NAMED("short", un_extract_keys, shorter, "0", 0, 8192, "pixels",
@@ -32,12 +32,12 @@ static const struct un_key keys[] = {
                "of a photo, at least, where so many are left"),
     UN_KEY_INT(un_extract_keys, max_bb, "0", 0, 65536, "regions", "of a photo, at most"),
     UN_KEY_BOOL(un_extract_keys, orient, "true", "photos are turned upright by their EXIF orientation"),
-    UN_KEY_STRING(
+    UN_KEY_PATH(
         un_extract_keys, boxes, "", "",
         "boxes in place of proposals, all kept in their order: lines image_id x1 y1 x2 y2 with TABs between, "
         "pixels; or a feature file, *.h5"),
-    UN_KEY_STRING(un_extract_keys, classes, "", "", "names of the classes for --json, one a line"),
-    UN_KEY_STRING(un_extract_keys, attributes, "", "", "names of the attributes for --json, one a line"),
+    UN_KEY_PATH(un_extract_keys, classes, "", "", "names of the classes for --json, one a line"),
+    UN_KEY_PATH(un_extract_keys, attributes, "", "", "names of the attributes for --json, one a line"),
     UN_KEY_CHOICE(un_extract_keys, device, "auto", un_extract_devices, "auto: a card where one answers"),
     UN_KEY_BOOL(un_extract_keys, tf32, "false",
                 "products of a card round to 11 bits: features differ by about 1e-3, and some regions"),

@@ -64,8 +64,36 @@ static enum un_status settle_heads(struct un_run_config *c) {
     return UN_OK;
 }
 
+/* What auto stands for, so that config.yaml and the log tell it. */
+static enum un_status settle_warmup(struct un_run_config *c) {
+    enum { MOST = 10000 };
+    char text[32];
+    if (c->optim.warmup_steps != UN_AUTO) return UN_OK;
+    c->optim.warmup_steps = c->train.steps / 10 < MOST ? c->train.steps / 10 : MOST;
+    snprintf(text, sizeof text, "%lld", (long long)c->optim.warmup_steps);
+    return un_config_note(c->document, "optim.warmup_steps", text,
+                          "auto: a tenth of train.steps, 10000 at most");
+}
+
+/* Losses are told by the names of the data sets. */
+static enum un_status check_names(const struct un_config *d, const struct un_list *list, const char *which) {
+    const struct un_dataset_keys *keys = list->items;
+    char where[64];
+    for (int64_t i = 0; i < list->n; ++i)
+        for (int64_t k = 0; k < i; ++k) {
+            if (strcmp(keys[i].name, keys[k].name) != 0) continue;
+            snprintf(where, sizeof where, "%s.%lld.name", which, (long long)i);
+            return un_fail(UN_USAGE,
+                           "%s: %s: two data sets are called %s; their losses could not be told apart",
+                           un_config_where(d, where), which, keys[i].name);
+        }
+    return UN_OK;
+}
+
 static enum un_status check(const struct un_run_config *c) {
     const struct un_config *d = c->document;
+    UN_TRY(check_names(d, &c->data.train, "data.train"));
+    UN_TRY(check_names(d, &c->data.valid, "data.valid"));
     if (c->data.train.n == 0)
         return un_fail(UN_USAGE, "%s: data.train: at least one data set is needed",
                        un_config_where(d, "data.train"));
@@ -96,6 +124,7 @@ enum un_status un_run_config_read(struct un_run_config *config, const char *path
     UN_TRY(bind_all(config));
     UN_TRY(settle_heads(config));
     UN_TRY(un_dims_resolve(&config->model.dims, config->model.preset));
+    UN_TRY(settle_warmup(config));
     return check(config);
 }
 

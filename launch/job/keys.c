@@ -6,7 +6,7 @@ static const char *const mask_names[] = {"one", "both", NULL};
 static const char *const precision_names[] = {"auto", "fp32", "tf32", "bf16", NULL};
 
 static const struct un_key run_keys[] = {
-    UN_KEY_STRING(un_run_keys, dir, UN_REQUIRED, "folder", "the run's folder: config.yaml, log/, ckpt/"),
+    UN_KEY_PATH(un_run_keys, dir, UN_REQUIRED, "folder", "the run's folder: config.yaml, log/, ckpt/"),
     UN_KEY_INT(un_run_keys, seed, "42", 0, 9e15, "", "key of every random number of the run"),
     UN_KEY_PART(un_run_keys, cores, un_cores_key_table),
     UN_KEY_FLOAT(un_run_keys, timeout, "1800", 0, 1e7, "seconds",

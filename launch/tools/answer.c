@@ -19,9 +19,9 @@ struct answer_keys {
 };
 static const struct un_key keys[] = {
     UN_KEY_PART(answer_keys, use, un_use_key_table),
-    UN_KEY_STRING(answer_keys, answers, "", "file",
-                  "what the labels are called: the table of answers (JSON), or a text file of the task "
-                  "(*.txt.h5); nothing: as `text` says, else numbers"),
+    UN_KEY_PATH(answer_keys, answers, "", "file",
+                "what the labels are called: the table of answers (JSON), or a text file of the task "
+                "(*.txt.h5); nothing: as `text` says, else numbers"),
     UN_KEY_INT(answer_keys, top, "5", 1, TOP_MAX, "answers", "so many of the best ones"),
 };
 static const struct un_key_table table = UN_KEY_TABLE("", answer_keys, keys);

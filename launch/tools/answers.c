@@ -11,7 +11,7 @@ struct answers_keys {
     bool quiet;
 };
 static const struct un_key keys[] = {
-    UN_KEY_STRINGS(
+    UN_KEY_PATHS(
         answers_keys, annotations, UN_REQUIRED,
         "annotations of VQA, or patterns; labels are numbered in their order: train first, then val"),
     UN_KEY_INT(answers_keys, min_count, "9", 1, 1e9, "times", "answers that occur less often are left out"),

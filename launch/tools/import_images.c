@@ -20,13 +20,12 @@ static const struct un_key plain_keys[] = {
 };
 static const struct un_key h5_keys[] = {
     UN_KEY_PART(keys, run, un_tool_run_table),
-    UN_KEY_STRING(keys, ids, "", "", "file with an image id a line, for arrays without a dataset of ids"),
+    UN_KEY_PATH(keys, ids, "", "", "file with an image id a line, for arrays without a dataset of ids"),
 };
 static const struct un_key grid_keys[] = {
     UN_KEY_PART(keys, run, un_tool_run_table),
-    UN_KEY_STRING(
-        keys, ids, "", "",
-        "file with an image id a line, for all files in their order; none given: X.ids beside X.npy"),
+    UN_KEY_PATH(keys, ids, "", "",
+                "file with an image id a line, for all files in their order; none given: X.ids beside X.npy"),
     UN_KEY_STRING(keys, tensor, "", "", "its name in a .safetensors that holds several"),
     UN_KEY_INT(keys, rows, "0", 0, UN_IMAGE_REGIONS_MAX, "", "rows of cells; with cols 0: a square"),
     UN_KEY_INT(keys, cols, "0", 0, UN_IMAGE_REGIONS_MAX, "", "cells in a row"),

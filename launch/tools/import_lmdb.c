@@ -17,10 +17,9 @@ static const struct un_key key_list[] = {
         lmdb_keys, task, "auto", tasks,
         "of a txt_db: what its texts are asked; auto: what the fields of the first record tell, which is "
         "nothing for captions and for retrieval"),
-    UN_KEY_STRING(
-        lmdb_keys, answers, "", "",
-        "vqa, ve: the table of answers, JSON {answer: label}; none given: the three of SNLI-VE, 3129 "
-        "without names for VQA"),
+    UN_KEY_PATH(lmdb_keys, answers, "", "",
+                "vqa, ve: the table of answers, JSON {answer: label}; none given: the three of SNLI-VE, 3129 "
+                "without names for VQA"),
     UN_KEY_BOOL(
         lmdb_keys, detected, "false",
         "re: the regions will be detected ones, not those of images.json in their order: no label is known"),

@@ -16,7 +16,7 @@ struct task_keys {
 };
 static const struct un_key common_keys[] = {
     UN_KEY_PART(task_keys, wordpiece, un_tool_wordpiece_table),
-    UN_KEY_STRINGS(
+    UN_KEY_PATHS(
         task_keys, images, "[]",
         "feature files (*.img.h5) or patterns whose images the texts are matched with; texts without "
         "one are left out and listed; none given: image ids are written by the pattern"),
@@ -29,26 +29,26 @@ static const struct un_key_table common = UN_KEY_TABLE("", task_keys, common_key
 
 static const struct un_key vqa_keys[] = {
     UN_KEY_PART(task_keys, wordpiece, common),
-    UN_KEY_STRING(task_keys, answers, UN_REQUIRED, "",
-                  "table of answers: JSON {answer: label} or a list (uniter data answers makes one)"),
-    UN_KEY_STRING(task_keys, annotations, "", "", "annotations of these questions; none: without answers"),
+    UN_KEY_PATH(task_keys, answers, UN_REQUIRED, "",
+                "table of answers: JSON {answer: label} or a list (uniter data answers makes one)"),
+    UN_KEY_PATH(task_keys, annotations, "", "", "annotations of these questions; none: without answers"),
     UN_KEY_STRING(task_keys, split, "", "", "SPLIT of the pattern; none: the file's data_subtype (val2014)"),
 };
 static const struct un_key nlvr2_keys[] = {
     UN_KEY_PART(task_keys, wordpiece, common),
-    UN_KEY_STRING(
+    UN_KEY_PATH(
         task_keys, missing, "", "",
         "JSON list of images without good features (missing_nlvr2_imgs.json); their texts are left out"),
 };
 static const struct un_key vcr_keys[] = {
     UN_KEY_PART(task_keys, wordpiece, common),
     UN_KEY_STRING(task_keys, second_image, "", "", "pattern of the ids of images with detected boxes"),
-    UN_KEY_STRING(task_keys, metadata, "", "",
-                  "folder of the metadata (vcr1images): its names are compared with the objects"),
+    UN_KEY_PATH(task_keys, metadata, "", "",
+                "folder of the metadata (vcr1images): its names are compared with the objects"),
 };
 static const struct un_key refcoco_keys[] = {
     UN_KEY_PART(task_keys, wordpiece, common),
-    UN_KEY_STRING(
+    UN_KEY_PATH(
         task_keys, ann_ids, "", "",
         "iid_to_ann_ids.json, the order of annotated regions; none: regions are detected, no label is known"),
     UN_KEY_STRING(task_keys, split, "", "", "only expressions of this one (train, val, testA, testB, test)"),

@@ -16,8 +16,8 @@ static const char *const image_ids[] = {"source", "url", NULL};
 static const struct un_key keys[] = {
     UN_KEY_PART(text_keys, text, un_tool_text_table),
     UN_KEY_PART(text_keys, wordpiece, un_tool_wordpiece_table),
-    UN_KEY_STRING(text_keys, ids, "", "",
-                  "file with an image id a line, one for every text of the source, in its order"),
+    UN_KEY_PATH(text_keys, ids, "", "",
+                "file with an image id a line, one for every text of the source, in its order"),
     UN_KEY_CHOICE(text_keys, image_id, "source", image_ids,
                   "source: as the file says, of cc, sbu and captions without ids the line's number from 1; "
                   "url: the last part of the image's URL (b.jpg of http://a/b.jpg?w=3)"),

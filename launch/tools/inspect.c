@@ -11,10 +11,10 @@ struct inspect_keys {
     int64_t samples, regions;
 };
 static const struct un_key keys[] = {
-    UN_KEY_STRING(inspect_keys, images, "", "",
-                  "the feature file of a text file: shows some captions with their regions"),
-    UN_KEY_STRING(inspect_keys, classes, "", "",
-                  "file with a class name a line, with the background or without"),
+    UN_KEY_PATH(inspect_keys, images, "", "",
+                "the feature file of a text file: shows some captions with their regions"),
+    UN_KEY_PATH(inspect_keys, classes, "", "",
+                "file with a class name a line, with the background or without"),
     UN_KEY_INT(inspect_keys, samples, "3", 0, 1e6, "texts", "captions shown with their regions"),
     UN_KEY_INT(inspect_keys, regions, "8", 0, 65536, "regions", "shown of an image"),
 };

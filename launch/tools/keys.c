@@ -7,7 +7,7 @@ static const struct un_key run_keys[] = {
 const struct un_key_table un_tool_run_table = UN_KEY_TABLE("", un_tool_run_keys, run_keys);
 
 static const struct un_key text_keys[] = {
-    UN_KEY_STRINGS(
+    UN_KEY_PATHS(
         un_tool_text_keys, images, "[]",
         "feature files (*.img.h5) or patterns whose images the texts are matched with; texts without one are "
         "left out and listed; none given: image ids are written as the source has them"),
@@ -19,8 +19,8 @@ const struct un_key_table un_tool_text_table = UN_KEY_TABLE("", un_tool_text_key
 
 static const char *const cases[] = {"auto", "cased", "uncased", NULL};
 static const struct un_key wordpiece_keys[] = {
-    UN_KEY_STRING(un_tool_wordpiece_keys, vocab, UN_REQUIRED, "",
-                  "WordPiece vocabulary, a piece a line (vocab.txt of BERT)"),
+    UN_KEY_PATH(un_tool_wordpiece_keys, vocab, UN_REQUIRED, "",
+                "WordPiece vocabulary, a piece a line (vocab.txt of BERT)"),
     UN_KEY_CHOICE_NAMED("case", un_tool_wordpiece_keys, letter_case, "auto", cases,
                         "auto: uncased when the vocabulary has no capital letter"),
 };

@@ -17,8 +17,8 @@ struct report_keys {
     bool quiet;
 };
 static const struct un_key keys[] = {
-    UN_KEY_STRING(report_keys, out, "", "file",
-                  "the page; also as -o FILE; of one run RUN/report.html, of several report.html"),
+    UN_KEY_PATH(report_keys, out, "", "file",
+                "the page; also as -o FILE; of one run RUN/report.html, of several report.html"),
     UN_KEY_FLOAT(report_keys, every, "0", 0, 1e6, "seconds",
                  "written anew after so long while a run is under way; 0: once"),
     UN_KEY_BOOL(report_keys, quiet, "false", "does not say what was written"),

@@ -33,17 +33,17 @@ static const struct un_key subset_keys[] = {
     UN_KEY_FLOAT(select_keys, fraction, "0", 0, 1, "of the images",
                  "a random part of the images, the same in every file"),
     UN_KEY_INT(select_keys, first, "0", 0, 1e15, "images", "the first images that the files name"),
-    UN_KEY_STRING(select_keys, ids, "", "",
-                  "file with an image id a line, or a feature or text file whose images are meant"),
+    UN_KEY_PATH(select_keys, ids, "", "",
+                "file with an image id a line, or a feature or text file whose images are meant"),
 };
 static const struct un_key split_keys[] = {
     UN_KEY_PART(select_keys, run, un_tool_run_table),
     UN_KEY_PART(select_keys, draw, draw_table),
-    UN_KEY_STRING(select_keys, out, UN_REQUIRED, "", "folder of the new files"),
+    UN_KEY_PATH(select_keys, out, UN_REQUIRED, "", "folder of the new files"),
     UN_KEY_FLOAT(select_keys, valid, "0", 0, 1, "of the images",
                  "a random part of the images, the same in every file"),
-    UN_KEY_STRING(select_keys, ids, "", "",
-                  "the images of the validation part: an id a line, or a feature or text file"),
+    UN_KEY_PATH(select_keys, ids, "", "",
+                "the images of the validation part: an id a line, or a feature or text file"),
 };
 static const struct un_key_table merge_table = UN_KEY_TABLE("", select_keys, merge_keys),
                                  subset_table = UN_KEY_TABLE("", select_keys, subset_keys),

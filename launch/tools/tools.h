@@ -33,6 +33,8 @@ extern const struct un_tools un_tools_score, un_tools_embed, un_tools_answer;
 struct un_arguments {
     const char **names; /* [n] */
     int n;
+    char **made; /* [n_made] texts made of words; owned */
+    int n_made;
     struct un_config *document;
 };
 /* least..most names are wanted (most < 0: any number); UN_USAGE shows the tool's arguments otherwise. */

@@ -14,13 +14,13 @@
 #include <xxhash.h>
 
 static const struct un_key keys_of_captions[] = {
-    UN_KEY_STRING(un_captions_keys, captions, UN_REQUIRED, "",
-                  "captions: one a line, or image id, tab, caption; or a *.txt.h5 with sentences"),
-    UN_KEY_STRING(un_captions_keys, classes, UN_REQUIRED, "",
-                  "names of the detector's classes: line n is class n, synonyms by commas"),
-    UN_KEY_STRING(un_captions_keys, attributes, "\"\"", "",
-                  "names of attributes, in the same form; none: no attributes"),
-    UN_KEY_STRING(un_captions_keys, vocab, UN_REQUIRED, "", "WordPiece vocabulary file"),
+    UN_KEY_PATH(un_captions_keys, captions, UN_REQUIRED, "",
+                "captions: one a line, or image id, tab, caption; or a *.txt.h5 with sentences"),
+    UN_KEY_PATH(un_captions_keys, classes, UN_REQUIRED, "",
+                "names of the detector's classes: line n is class n, synonyms by commas"),
+    UN_KEY_PATH(un_captions_keys, attributes, "\"\"", "",
+                "names of attributes, in the same form; none: no attributes"),
+    UN_KEY_PATH(un_captions_keys, vocab, UN_REQUIRED, "", "WordPiece vocabulary file"),
     UN_KEY_BOOL(un_captions_keys, own_scenes, "false",
                 "a scene for every caption, even where captions share an image"),
     UN_KEY_FLOAT(un_captions_keys, valid, "0.05", 0, 0.9, "",

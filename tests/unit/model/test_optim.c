@@ -52,7 +52,7 @@ static void binds(void **state) {
     assert_int_equal(un_config_bind(config, &un_optim_key_table, &k), UN_OK);
     un_config_free(config);
     assert_true(k.lr == 3e-4 && k.lr_mul == 10 && k.betas[0] == 0.8 && k.betas[1] == 0.9 && k.eps == 1e-6);
-    assert_true(k.weight_decay == 0.01 && k.grad_norm == 5.0 && k.warmup_steps == 10000);
+    assert_true(k.weight_decay == 0.01 && k.grad_norm == 5.0 && k.warmup_steps == UN_AUTO);
 }
 
 /* ---- updates ---- */

@@ -1,8 +1,60 @@
 """What a user types: --help, --version, --check, --help-config, wrong options, overrides, configs/full.yaml, the tools."""
 import json
+import os
 import re
+import subprocess
 
 import runlib as R
+
+
+def configurations(folder, data, cfg, program):
+    """Ways to name and to write a configuration, and what is refused in one."""
+    def refused(*words, code=64, env={}, parts=()):
+        got, out = R.run([program, *words], **env)
+        R.expect(got == code and all(p in out for p in parts), f"refused with {code}: {' '.join(map(str, words))}")
+    text, wanted = cfg.read_text(), R.digests(folder / "run", 6)
+    R.run_ok([program, f"--cfg={cfg}", "--resume=none", f"run.dir={folder}/equals", "optim.lr=5e-4", "data.train.0.mix={mlm: 1, itm: 1}"])
+    R.expect(R.digests(folder / "equals", 6) == wanted, "--cfg=FILE, --resume=HOW")
+    R.run_ok([program, "--cfg", "~/c.yaml", "--quiet", "run.dir=$HOME/home", "data.train.0.text=${HOME}/data/coco_train.txt.h5",
+              "optim.lr=5e-4", "data.train.0.mix={mlm: 1, itm: 1}"], HOME=str(folder))
+    R.expect(R.digests(folder / "home", 6) == wanted and not (R.ROOT / "~").exists(), "~, $HOME and ${HOME} are the home folder")
+    p = subprocess.run([program, "--cfg", "-", "--quiet", f"run.dir={folder}/input", "optim.lr=5e-4", "data.train.0.mix={mlm: 1, itm: 1}"],
+                       input=text, text=True, env=R.ENV, cwd=R.ROOT, capture_output=True, timeout=200)
+    R.expect(p.returncode == 0 and R.digests(folder / "input", 6) == wanted, "--cfg -: from the standard input")
+    if R.has_mpi():
+        code, out = R.run(R.command(2, "--cfg", "-"))
+        R.expect(code == 64 and "standard input" in out, "--cfg - of two ranks: refused")
+    first = f"{{name: coco, text: {data}/coco_train.txt.h5, images: {data}/coco_train.img.h5, mix: &mix {{mlm: 1, itm: 1}}}}"
+    second = f"{{<<: *one, name: vg, text: {data}/vg_train.txt.h5, images: {data}/vg_train.img.h5}}"
+    head, tail = text.split("  train:\n", 1)
+    tail = tail[tail.index("  valid:"):]
+    named, plain = folder / "named.yaml", folder / "plain.yaml"
+    named.write_text(head + f"  train:\n    - &one {first}\n    - {second}\n" + tail)
+    plain.write_text(head + f"  train:\n    - {first.replace('&mix ', '')}\n    - "
+                     + second.replace("<<: *one, ", "").replace("}", ", mix: {mlm: 1, itm: 1}}") + "\n" + tail)
+    for path in (named, plain):
+        R.run_ok([program, "--cfg", path, "--quiet", f"run.dir={folder}/{path.stem}"])
+    R.expect(R.digests(folder / "named", 6) == R.digests(folder / "plain", 6), "names of values and merge keys")
+    out = R.run_ok([program, "--cfg", cfg, "optim.warmup_steps=auto", f"run.dir={folder}/auto", "train.steps=20"])
+    rates = {x["step"]: x["lr"] for x in R.metrics(folder / "auto")}
+    R.expect(abs(rates[1] / max(rates.values()) - 0.5) < 0.06 and "warmup_steps: 2  # auto: a tenth" in (folder / "auto/config.yaml").read_text(),
+             "optim.warmup_steps: auto, a tenth of 20 steps, and config.yaml says so")
+
+    refused("--cfg", cfg, "run.dir=", parts=("run.dir: an empty path",))
+    refused("--cfg", cfg, "run.dir=''", parts=("run.dir: an empty path",))
+    refused("--cfg", cfg, "data.train.0.text=['']", parts=("text[0]: an empty path",))
+    refused("--cfg=", parts=("--cfg needs a value",))
+    refused("--cfg", cfg, "run.dir=$UN_NO_SUCH/x", parts=("$UN_NO_SUCH is not set",))
+    refused("--cfg", cfg, "run.dir=~nobody/x", parts=("home folder of somebody else",))
+    refused("--cfg", cfg, "data.train.1.name=coco", parts=("two data sets are called coco", "data.train"))
+    os.symlink(folder / "nowhere", folder / "dangling")
+    refused("--cfg", cfg, f"run.dir={folder}/dangling", code=74, parts=("leads to what is not there",))
+
+
+def groups(tool):
+    for words, wanted in ((["data"], "uniter data synth"), (["data", "import"], "uniter data import coco"), (["ckpt"], "uniter ckpt list")):
+        code, out = R.run([tool, *words])
+        R.expect(code == 64 and wanted in out and "unknown" not in out, f"uniter {' '.join(words)}: what can follow")
 
 
 def main():
@@ -38,6 +90,8 @@ def main():
         lines = (again / "log/metrics.jsonl").read_text().splitlines()
         R.expect(all(isinstance(json.loads(x), dict) for x in lines), "metrics.jsonl: one object a line")
 
+        configurations(folder, data, cfg, program)
+        groups(R.BUILD / "uniter")
         out = R.run_ok([program, "--cfg", cfg, "--bench", "2"])
         R.expect(all(w in out for w in ("tokens/s", "TFLOP/s", "ratio", "memory")), "--bench")
 
