@@ -11,6 +11,7 @@ struct text_keys {
     struct un_tool_wordpiece_keys wordpiece;
     char ids[256], split[256];
     int image_id;
+    char caption[256], image[256]; /* of text */
 };
 static const char *const image_ids[] = {"source", "url", NULL};
 static const struct un_key keys[] = {
@@ -25,13 +26,29 @@ static const struct un_key keys[] = {
                   "of Karpathy's file: only texts of this split (train, restval, val, test)"),
 };
 static const struct un_key_table key_table = UN_KEY_TABLE("", text_keys, keys);
+/* And of `text` */
+static const struct un_key named_keys[] = {
+    UN_KEY_PART(text_keys, text, un_tool_text_table),
+    UN_KEY_PART(text_keys, wordpiece, un_tool_wordpiece_table),
+    UN_KEY_PATH(text_keys, ids, "", "",
+                "file with an image id a line, one for every text of the source, in its order"),
+    UN_KEY_CHOICE(text_keys, image_id, "source", image_ids,
+                  "source: as the file says, of captions without ids the line's number from 1; url: the last "
+                  "part of the image's URL"),
+    UN_KEY_STRING(text_keys, caption, "", "",
+                  "key of JSON lines, or column of a table, that holds the caption (a.b: b in a); none: "
+                  "found by its name"),
+    UN_KEY_STRING(text_keys, image, "", "", "and the image's id"),
+};
+static const struct un_key_table named_table = UN_KEY_TABLE("", text_keys, named_keys);
 
 static enum un_status open_form(struct un_text_source **source, const struct un_tool *tool,
-                                const struct un_arguments *a) {
+                                const struct un_arguments *a, const struct text_keys *k) {
+    const struct un_text_names names = {k->caption, k->image};
     if (strcmp(tool->form, "coco") == 0) return un_text_source_coco(source, a->names[0]);
     if (strcmp(tool->form, "vg") == 0) return un_text_source_vg(source, a->names[0]);
     if (strcmp(tool->form, "cc") == 0) return un_text_source_cc(source, a->names[0]);
-    if (strcmp(tool->form, "text") == 0) return un_text_source_lines(source, a->names[0]);
+    if (strcmp(tool->form, "text") == 0) return un_text_source_lines(source, a->names[0], &names);
     return un_text_source_sbu(source, a->names[0], a->n == 3 ? a->names[1] : NULL);
 }
 
@@ -57,7 +74,7 @@ static enum un_status run_import(const struct un_tool *tool, int n, char **words
     const struct un_text_import how = manner(&k);
     enum un_status status =
         un_wordpiece_open(&wordpiece, k.wordpiece.vocab, (enum un_wordpiece_case)k.wordpiece.letter_case);
-    if (status == UN_OK) status = open_form(&source, tool, &a);
+    if (status == UN_OK) status = open_form(&source, tool, &a, &k);
     if (status == UN_OK) status = un_text_import(source, wordpiece, a.names[a.n - 1], &how);
     un_text_source_close(source);
     un_wordpiece_close(wordpiece);
@@ -71,10 +88,14 @@ static enum un_status run_import(const struct un_tool *tool, int n, char **words
             run_import                                                                                       \
     }
 static const struct un_tool list[] = {
-    IMPORT("coco", "FILE.json", "captions of COCO, of Karpathy's split, or of a JSON list of images"),
+    IMPORT("coco", "FILE.json",
+           "captions of COCO, nocaps, TextCaps, of Karpathy's split, or of a JSON list of images"),
     IMPORT("vg", "FILE.json", "region descriptions of Visual Genome"),
-    IMPORT("cc", "FILE.tsv", "Conceptual Captions: caption TAB url"),
+    IMPORT("cc", "FILE.tsv", "Conceptual Captions: caption TAB url, or url TAB caption (CC12M)"),
     IMPORT("sbu", "URLS CAPTIONS|FILE.json", "SBU captions: two files of lines, or its JSON"),
-    IMPORT("text", "FILE.txt", "image id TAB caption a line, name#0 TAB caption, or captions alone"),
+    {"data", "import", "text", "FILE OUT.txt.h5 vocab=VOCAB.txt [key=value ...]",
+     "image id TAB caption a line, name#0 TAB caption, tables with a head (TAB, comma, |), JSON lines, or "
+     "captions alone",
+     &named_table, run_import},
 };
 const struct un_tools un_tools_import_texts = {list, sizeof list / sizeof *list};

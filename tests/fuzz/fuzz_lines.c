@@ -24,6 +24,7 @@ static int memory_file(char path[64], const uint8_t *data, size_t size) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static const struct un_text_names names = {"", ""};
     char first[64], second[64];
     struct un_text_source *source = NULL;
     if (size < 1) return 0;
@@ -33,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     int a = memory_file(first, data + 1, front), b = memory_file(second, data + size - back, back);
     if (a >= 0 && b >= 0) {
         enum un_status status = data[0] % 3 == 0   ? un_text_source_cc(&source, first)
-                                : data[0] % 3 == 1 ? un_text_source_lines(&source, first)
+                                : data[0] % 3 == 1 ? un_text_source_lines(&source, first, &names)
                                                    : un_text_source_sbu(&source, first, second);
         if (status == UN_OK) read_all(source);
         un_text_source_close(source);

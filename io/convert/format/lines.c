@@ -14,9 +14,12 @@ enum { BLOCK = 1 << 16, ROOM = 2 * UN_LINE_BYTES_MAX };
 static enum un_status open_file(struct un_caption_lines *l, const char *path) {
     struct stat info;
     if (!(l->path = un_strdup(path))) return UN_MEMORY;
-    l->fd = open(path, O_RDONLY | O_CLOEXEC);
+    l->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (l->fd < 0 || fstat(l->fd, &info) != 0) return un_fail(UN_IO, "%s: %s", path, strerror(errno));
     if (S_ISDIR(info.st_mode)) return un_fail(UN_DATA, "%s: is a folder, a file is wanted", path);
+    if (!S_ISREG(info.st_mode))
+        return un_fail(UN_USAGE,
+                       "%s: a pipe or a device, which is read only once: write it into a file first", path);
     if (S_ISREG(info.st_mode) && info.st_size == 0) return un_fail(UN_DATA, "%s: is empty", path);
     l->size = S_ISREG(info.st_mode) ? (int64_t)info.st_size : 0;
     l->buffer = un_alloc(BLOCK + 1, 1, "lines of a file");
@@ -45,6 +48,9 @@ enum un_status un_caption_lines_open(struct un_caption_lines *lines, const char 
     *lines = (struct un_caption_lines){.fd = -1};
     enum un_status status = open_file(lines, path);
     while (status == UN_OK && lines->after < 3 && !lines->at_end) status = fill(lines);
+    if (status == UN_OK && lines->after >= 2 &&
+        (memcmp(lines->buffer, "\xff\xfe", 2) == 0 || memcmp(lines->buffer, "\xfe\xff", 2) == 0))
+        status = un_fail(UN_DATA, "%s: UTF-16; UTF-8 is wanted: `iconv -f UTF-16 -t UTF-8`", path);
     if (status == UN_OK && lines->after >= 3 && memcmp(lines->buffer, "\xef\xbb\xbf", 3) == 0)
         lines->first = lines->taken = 3;
     if (status != UN_OK) un_caption_lines_close(lines);

@@ -33,13 +33,13 @@ struct import {
 static void match_images(const struct import *m, struct un_task_text *text) {
     const char **ids[] = {&text->image_id, &text->targets.second_image};
     for (int i = 0; i < 2 && m->images && !text->why; ++i) {
-        bool ambiguous = false;
+        enum un_image_match how;
         if (!*ids[i]) continue;
-        const char *found = un_image_names_find(m->images, *ids[i], &ambiguous);
+        const char *found = un_image_names_find(m->images, *ids[i], &how);
         if (found)
             *ids[i] = found;
         else
-            text->why = ambiguous ? "several images fit" : "no such image";
+            text->why = how == UN_MATCH_SEVERAL ? "several images fit" : "no such image";
     }
 }
 

@@ -56,13 +56,13 @@ static bool make_stem(char stem[STEM_MAX], const char *id) {
     return true;
 }
 
-/* The number a stem ends in; false: none, or too long to be one. */
+/* The number a stem ends in; false: none, too long to be one, or the end of a word. */
 static bool make_number(const char *stem, int64_t *number, int *prefix) {
     size_t n = strlen(stem), first = n;
     while (first > 0 && stem[first - 1] >= '0' && stem[first - 1] <= '9') --first;
     *prefix = (int)first;
     *number = 0;
-    if (first == n) return false;
+    if (first == n || (first > 0 && stem[first - 1] != '_' && stem[first - 1] != '-')) return false;
     while (first < n && stem[first] == '0') ++first;
     if (n - first > DIGITS_MAX) return false;
     for (; first < n; ++first) *number = *number * 10 + (stem[first] - '0');
@@ -208,31 +208,33 @@ static int64_t lower_bound(const struct entry *list, int64_t n, const struct ent
     return lo;
 }
 
-static const char *find_number(const struct un_image_names *m, const struct entry *key, bool *ambiguous) {
+static const char *find_number(const struct un_image_names *m, const struct entry *key,
+                               enum un_image_match *how) {
     const char *found = NULL;
     int64_t at = lower_bound(m->by_number, m->numbers, key, compare_numbers);
     for (; at < m->numbers && m->by_number[at].number == key->number; ++at) {
         const struct entry *e = &m->by_number[at];
         bool same = e->prefix == key->prefix && memcmp(e->stem, key->stem, (size_t)key->prefix) == 0;
         if (key->prefix > 0 && e->prefix > 0 && !same) continue;
-        *ambiguous = found != NULL;
-        if (*ambiguous) return NULL;
+        *how = found ? UN_MATCH_SEVERAL : UN_MATCH_NUMBER;
+        if (found) return NULL;
         found = m->id[e->index];
     }
     return found;
 }
 
-const char *un_image_names_find(const struct un_image_names *m, const char *id, bool *ambiguous) {
+const char *un_image_names_find(const struct un_image_names *m, const char *id, enum un_image_match *how) {
     char stem[STEM_MAX];
     int64_t exact = un_idmap_find(&m->by_id, id);
-    *ambiguous = false;
+    *how = exact >= 0 ? UN_MATCH_WRITTEN : UN_MATCH_NONE;
     if (exact >= 0) return m->id[exact];
     if (!make_stem(stem, id)) return NULL;
     struct entry key = {.stem = stem, .index = -1};
     int64_t at = lower_bound(m->by_stem, m->n, &key, compare_stems);
     if (at < m->n && strcmp(m->by_stem[at].stem, stem) == 0) {
-        *ambiguous = at + 1 < m->n && strcmp(m->by_stem[at + 1].stem, stem) == 0;
-        return *ambiguous ? NULL : m->id[m->by_stem[at].index];
+        bool several = at + 1 < m->n && strcmp(m->by_stem[at + 1].stem, stem) == 0;
+        *how = several ? UN_MATCH_SEVERAL : UN_MATCH_STEM;
+        return several ? NULL : m->id[m->by_stem[at].index];
     }
-    return make_number(stem, &key.number, &key.prefix) ? find_number(m, &key, ambiguous) : NULL;
+    return make_number(stem, &key.number, &key.prefix) ? find_number(m, &key, how) : NULL;
 }

@@ -30,6 +30,7 @@ struct import {
     struct un_image_names *images; /* NULL: image ids are written as they are */
     struct un_caption_lines ids;   /* with path: of how->ids */
     int64_t read, other_split;     /* texts of the source; of them, of other splits */
+    int64_t matches[UN_MATCHES];   /* how images were found */
     char id[UN_ID_MAX + 1];        /* made for a text without one, or out of a URL */
     char a_split[64];              /* one that is there */
     int threads;
@@ -87,12 +88,22 @@ static bool is_other_split(struct import *m, const struct un_caption *caption) {
     return strcmp(caption->split, m->how->split) != 0;
 }
 
-/* The id of the feature files that is meant; the same again with *why where there is none. */
-static const char *match(struct import *m, const char *image, const char **why) {
-    bool ambiguous;
-    const char *found = un_image_names_find(m->images, image, &ambiguous);
-    if (!found) *why = ambiguous ? "several images fit" : "no such image";
+/* The id of the feature files that is meant; the same again with *why where there is none. A made id fits only as written. */
+static const char *match(struct import *m, const char *image, bool invented, const char **why) {
+    enum un_image_match how;
+    const char *found = un_image_names_find(m->images, image, &how);
+    if (invented && how != UN_MATCH_WRITTEN) found = NULL, how = UN_MATCH_NONE;
+    ++m->matches[how];
+    if (!found) *why = how == UN_MATCH_SEVERAL ? "several images fit" : "no such image";
     return found ? found : image;
+}
+
+/* Of a caption whose image the source, a file of ids or a URL names: in this order from the last to the first. */
+static const char *match_caption(struct import *m, const struct un_caption *caption, const char *image,
+                                 const char **why) {
+    bool own = !m->ids.path && !m->how->by_url;
+    if (own && caption->image_name) image = caption->image_name;
+    return match(m, image, own && caption->invented, why);
 }
 
 static enum un_status take(struct import *m, const struct un_caption *caption) {
@@ -108,11 +119,12 @@ static enum un_status take(struct import *m, const struct un_caption *caption) {
     }
     if (caption->why) why = caption->why;
     struct un_targets targets, *asked = NULL;
-    if (!why && m->images) image = match(m, image, &why);
+    if (!why && m->images) image = match_caption(m, caption, image, &why);
     if (!why && caption->targets) {
         targets = *caption->targets;
         asked = &targets;
-        if (m->images && targets.second_image) targets.second_image = match(m, targets.second_image, &why);
+        if (m->images && targets.second_image)
+            targets.second_image = match(m, targets.second_image, false, &why);
     }
     if (!text_id) {
         snprintf(made, sizeof made, "%lld", (long long)m->read);
@@ -227,6 +239,11 @@ static enum un_status import_all(struct import *m) {
     UN_TRY(un_skipped_flush(&m->skipped)); /* a full disk must show before OUT stands */
     UN_TRY(un_text_sink_commit(m->sink));
     UN_TRY(un_skipped_commit(&m->skipped));
+    if (!m->how->quiet && m->images)
+        printf("%s: images found as written %lld times, by name without folder, ending and case %lld, by "
+               "number %lld\n",
+               m->out, (long long)m->matches[UN_MATCH_WRITTEN], (long long)m->matches[UN_MATCH_STEM],
+               (long long)m->matches[UN_MATCH_NUMBER]);
     if (!m->how->quiet)
         un_text_summary(m->out, m->source->name, m->sink, &m->skipped, m->read, m->other_split, m->start);
     return UN_OK;

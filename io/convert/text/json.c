@@ -4,6 +4,7 @@
  * owner (an image) or is a member of its own. What lacks its caption or its image is an error that names
  * file, line and item; only the text itself may be bad. */
 #include "io/convert/format/json_items.h"
+#include "io/convert/text/image_files.h"
 #include "io/convert/text/private.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"
@@ -11,13 +12,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum form { COCO, KARPATHY, VG_IMAGES, VG_ONE, RECORDS, SMALL, FORMS };
+enum form { COCO, KARPATHY, VG_IMAGES, VG_ONE, RECORDS, SMALL, DATA, FORMS };
 /* where the records stand, and the list of captions in each (NULL: it is one itself) */
 static const struct {
     const char *key, *list;
 } forms[FORMS] = {
     [COCO] = {"annotations", NULL}, [KARPATHY] = {"images", "sentences"}, [VG_IMAGES] = {"", "regions"},
     [VG_ONE] = {"regions", NULL},   [RECORDS] = {"", "captions"},         [SMALL] = {"", "captions"},
+    [DATA] = {"data", NULL},
 };
 
 struct source_json {
@@ -25,6 +27,7 @@ struct source_json {
     enum form form;
     struct un_json_items *items, *urls; /* urls: of SBU */
     char *name;                         /* of the file */
+    struct un_image_files *files;       /* of COCO; NULL: none are named */
     json_t *whole;                      /* of SMALL */
     json_t *owner, *list;               /* borrowed; list NULL: the owner is the caption, once */
     size_t next;
@@ -55,7 +58,7 @@ static enum un_status lacks(const struct source_json *s, const char *what) {
 }
 
 static const json_t *sentence_of(const json_t *entry) {
-    static const char *const keys[] = {"caption", "raw", "phrase", "sentence"};
+    static const char *const keys[] = {"caption", "raw", "phrase", "sentence", "caption_str"};
     if (json_is_string(entry)) return entry;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; ++i) {
         const json_t *found = json_object_get(entry, keys[i]);
@@ -74,13 +77,14 @@ static bool find_image(struct source_json *s, const json_t *entry, const json_t 
 }
 
 static enum un_status give(struct source_json *s, const json_t *entry, struct un_caption *caption) {
-    static const char *const text_keys[] = {"text_id", "sentid", "region_id", "id"};
+    static const char *const text_keys[] = {"text_id", "sentid", "region_id", "caption_id", "id"};
     const json_t *sentence = sentence_of(entry);
     caption->line = ++s->count;
     if (!sentence) return lacks(s, "no caption in it");
     if (!find_image(s, entry, s->owner)) return lacks(s, "no image in it");
-    if (json_is_object(entry) && find_id(s->text_id, entry, text_keys, 4)) caption->text_id = s->text_id;
+    if (json_is_object(entry) && find_id(s->text_id, entry, text_keys, 5)) caption->text_id = s->text_id;
     caption->image_id = s->image_id;
+    caption->image_name = un_image_files_find(s->files, s->image_id);
     caption->split = json_string_value(json_object_get(s->owner, "split"));
     caption->sentence = json_string_value(sentence);
     caption->sentence_bytes = json_string_length(sentence);
@@ -160,6 +164,7 @@ static enum un_status next_sbu(struct un_text_source *source, struct un_caption 
         return lacks(s, "captions and image_urls must be lists of strings");
     snprintf(s->image_id, sizeof s->image_id, "%lld", (long long)s->count);
     caption->image_id = s->image_id;
+    caption->invented = true;
     caption->url = json_string_value(url.value);
     caption->sentence = json_string_value(text.value);
     caption->sentence_bytes = json_string_length(text.value);
@@ -171,6 +176,7 @@ static void close_json(struct un_text_source *source) {
     un_json_items_close(s->items);
     un_json_items_close(s->urls);
     json_decref(s->whole);
+    un_image_files_close(s->files);
     un_free(s->name);
     un_free(s);
 }
@@ -185,13 +191,14 @@ static enum un_status look_coco(struct source_json *s, struct un_json_items *ite
         s->form = strcmp(item.key, "annotations") == 0 ? COCO
                   : strcmp(item.key, "captions") == 0  ? SMALL
                   : strcmp(item.key, "images") == 0    ? KARPATHY
+                  : strcmp(item.key, "data") == 0      ? DATA
                                                        : RECORDS;
-        if (s->form == COCO && !item.element) continue;
+        if ((s->form == COCO || s->form == DATA) && !item.element) continue;
         if (s->form != KARPATHY || json_object_get(item.value, "sentences")) return UN_OK;
     }
     return un_fail(UN_DATA,
                    "%s: no captions: \"annotations\" (COCO), \"images\" with \"sentences\" (Karpathy), "
-                   "\"captions\" or a list of objects are wanted at the top",
+                   "\"captions\", \"data\" (TextCaps) or a list of objects are wanted at the top",
                    s->name);
 }
 /* And one for `vg`; of a single image its id, wherever it stands. */
@@ -217,11 +224,10 @@ static enum un_status look_vg(struct source_json *s, struct un_json_items *items
 }
 
 static enum un_status look(struct source_json *s, bool vg) {
-    static const char *const coco_keys[] = {"", "annotations", "images", "captions"}, *const vg_keys[] = {
-                                                                                          "", "regions", "id",
-                                                                                          "image_id"};
+    static const char *const coco_keys[] = {"", "annotations", "images", "captions", "data"},
+                             *const vg_keys[] = {"", "regions", "id", "image_id"};
     struct un_json_items *items;
-    UN_TRY(un_json_items_open(&items, s->name, vg ? vg_keys : coco_keys, 4));
+    UN_TRY(un_json_items_open(&items, s->name, vg ? vg_keys : coco_keys, vg ? 4 : 5));
     enum un_status status = vg ? look_vg(s, items) : look_coco(s, items);
     un_json_items_close(items);
     return status;
@@ -267,6 +273,7 @@ static enum un_status open_records(struct un_text_source **source, const char *k
     struct source_json *s;
     enum un_status status = make(&s, kind, path, &ops);
     if (status == UN_OK) status = look(s, vg);
+    if (status == UN_OK && s->form == COCO) status = un_image_files_open(&s->files, path);
     if (status == UN_OK)
         status =
             s->form == SMALL ? read_whole(s) : un_json_items_open(&s->items, path, &forms[s->form].key, 1);

@@ -9,11 +9,13 @@
 struct un_caption {
     const char *why; /* not NULL: no text to be used ("not UTF-8"): to be counted and listed; the ids may be
                         missing then */
-    const char *text_id;  /* NULL: the source numbers none; the importer makes one of the running number */
-    const char *image_id; /* as the source writes it: "42", "COCO_val2014_000000000042.jpg"; of cc, sbu and
+    const char *text_id;    /* NULL: the source numbers none; the importer makes one of the running number */
+    const char *image_id;   /* as the source writes it: "42", "COCO_val2014_000000000042.jpg"; of cc, sbu and
                              lines without ids the line's number, from 1 */
-    const char *url;      /* the image's, or NULL */
-    const char *sentence; /* UTF-8; NULL when only tokens are known */
+    const char *image_name; /* of the image's file, where a table of the source tells it; else NULL */
+    bool invented;          /* the image's id is the line's number, which no file of features knows */
+    const char *url;        /* the image's, or NULL */
+    const char *sentence;   /* UTF-8; NULL when only tokens are known */
     size_t sentence_bytes;
     const int32_t *token; /* already tokenised (LMDB), or NULL */
     int64_t tokens;
@@ -56,13 +58,21 @@ enum un_status un_text_source_lmdb(struct un_text_source **source, const char *p
 enum un_status un_text_source_coco(struct un_text_source **source, const char *path);
 /* Visual Genome's region_descriptions.json: an array of images, or one of them. */
 enum un_status un_text_source_vg(struct un_text_source **source, const char *path);
-/* Conceptual Captions: caption TAB url a line. */
+/* Conceptual Captions: caption TAB url a line, or url TAB caption (CC12M); with or without a head. */
 enum un_status un_text_source_cc(struct un_text_source **source, const char *path);
 /* SBU: two parallel files (urls, captions, in any order), or its JSON (image_urls, captions) with second
  * NULL. */
 enum un_status un_text_source_sbu(struct un_text_source **source, const char *path, const char *second);
-/* image id TAB caption a line; "name#0 TAB caption" (Flickr30k) names the text too; without a TAB in the
- * first line every line is a caption and no line may have one. */
-enum un_status un_text_source_lines(struct un_text_source **source, const char *path);
+/* What holds the caption and the image's id: keys of JSON lines ("en.caption" goes into objects), names of columns; "": found
+ * by the names that people use, and said. */
+struct un_text_names {
+    const char *caption, *image;
+};
+/* image id TAB caption a line; "name#0 TAB caption" (Flickr30k) names the text too, as does image id TAB number TAB caption.
+ * Tables with a head (TAB, comma, |), an object of JSON a line (its caption a string or a list of them; Localized Narratives,
+ * Crossmodal-3600). Without a TAB in the first line, and without a head, every line is a caption and no line may have one.
+ * UN_DATA: other files, by name as far as they are known. */
+enum un_status un_text_source_lines(struct un_text_source **source, const char *path,
+                                    const struct un_text_names *names);
 
 #endif

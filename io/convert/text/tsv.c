@@ -1,22 +1,21 @@
-/* Captions in text files, one a line: Conceptual Captions, SBU's two files, image id TAB caption
+/* Captions in text files, one a line: Conceptual Captions, SBU's two files, image id TAB caption, tables with a head
  * (source.h).
  *
- * What breaks the form of the file (a field missing, files of different length) is an error with file and
+ * What breaks the form of the file (a column missing, files of different length) is an error with file and
  * line; a line whose text cannot be used (not UTF-8, an id too long) is handed on as such. */
 #include "io/convert/format/lines.h"
+#include "io/convert/text/columns.h"
 #include "io/convert/text/private.h"
 #include "runtime/memory.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum line_form { CAPTION_URL, PARALLEL, ID_CAPTION, CAPTION };
-
 struct source_lines {
-    struct un_text_source source; /* first */
-    enum line_form form;
-    struct un_caption_lines lines, urls; /* urls: of PARALLEL */
-    char id[UN_ID_MAX + 1];
+    struct un_text_source source;        /* first */
+    struct un_columns columns;           /* n 0: the two files of SBU */
+    struct un_caption_lines lines, urls; /* urls: of SBU */
+    char id[UN_ID_MAX + 1], text_id[UN_ID_MAX + 32];
 };
 
 static void set_sentence(struct un_caption *caption, const char *text, size_t bytes) {
@@ -29,9 +28,10 @@ static void set_sentence(struct un_caption *caption, const char *text, size_t by
 static void number_id(struct source_lines *s, struct un_caption *caption) {
     snprintf(s->id, sizeof s->id, "%lld", (long long)caption->line);
     caption->image_id = s->id;
+    caption->invented = true;
 }
 
-/* The front of the line up to a TAB, cut there, is the image's id or "name#0". */
+/* The image's id or "name#0". */
 static void set_id(struct source_lines *s, struct un_caption *caption, char *id, size_t bytes) {
     if (bytes == 0 || bytes > UN_ID_MAX || un_caption_text_fault(id, bytes)) {
         un_caption_reject(caption, bytes == 0          ? "no image id"
@@ -49,33 +49,35 @@ static void set_id(struct source_lines *s, struct un_caption *caption, char *id,
     caption->image_id = s->id;
 }
 
-static enum un_status no_tab(const struct un_caption_lines *l, const char *form) {
-    return un_fail(UN_DATA, "%s: line %lld has no TAB: %s is wanted", l->path, (long long)l->number, form);
-}
-
 static enum un_status next_plain(struct source_lines *s, struct un_caption *caption, bool *more) {
+    struct un_field field[UN_COLUMNS_MAX];
+    const int *at = s->columns.at;
     char *text;
     size_t bytes;
     UN_TRY(un_caption_lines_next(&s->lines, &text, &bytes, more));
     if (!*more) return UN_OK;
     caption->line = s->lines.number;
-    char *tab = memchr(text, '\t', bytes);
-    size_t front = tab ? (size_t)(tab - text) : bytes;
-    if (s->form == CAPTION) {
-        if (tab)
-            return un_fail(UN_DATA, "%s: line %lld has a TAB and line 1 has none: image ids or no image ids?",
-                           s->lines.path, (long long)caption->line);
+    if (s->columns.n == 1 && memchr(text, '\t', bytes))
+        return un_fail(UN_DATA, "%s: line %lld has a TAB and line 1 has none: image ids or no image ids?",
+                       s->lines.path, (long long)caption->line);
+    UN_TRY(un_columns_split(&s->columns, s->lines.path, s->lines.number, text, bytes, field));
+    set_sentence(caption, field[at[UN_COLUMN_CAPTION]].text, field[at[UN_COLUMN_CAPTION]].bytes);
+    if (at[UN_COLUMN_URL] >= 0) caption->url = field[at[UN_COLUMN_URL]].text;
+    if (at[UN_COLUMN_IMAGE] >= 0)
+        set_id(s, caption, field[at[UN_COLUMN_IMAGE]].text, field[at[UN_COLUMN_IMAGE]].bytes);
+    else
         number_id(s, caption);
-        set_sentence(caption, text, bytes);
-    } else if (s->form == ID_CAPTION) {
-        if (!tab) return no_tab(&s->lines, "image id TAB caption");
-        set_sentence(caption, tab + 1, bytes - front - 1);
-        set_id(s, caption, text, front);
-    } else {
-        if (!tab) return no_tab(&s->lines, "caption TAB url");
-        number_id(s, caption);
-        set_sentence(caption, text, front);
-        caption->url = tab + 1;
+    if (at[UN_COLUMN_TEXT_ID] >= 0 && field[at[UN_COLUMN_TEXT_ID]].bytes > 0)
+        caption->text_id = field[at[UN_COLUMN_TEXT_ID]].text;
+    else if (at[UN_COLUMN_NUMBER] >= 0 && caption->image_id && at[UN_COLUMN_IMAGE] >= 0) {
+        snprintf(s->text_id, sizeof s->text_id, "%s#%.20s", caption->image_id,
+                 field[at[UN_COLUMN_NUMBER]].text);
+        caption->text_id = s->text_id;
+    }
+    if (caption->text_id && (strlen(caption->text_id) > UN_ID_MAX ||
+                             un_caption_text_fault(caption->text_id, strlen(caption->text_id)))) {
+        caption->text_id = NULL;
+        un_caption_reject(caption, "a text id longer than 255 bytes, or not UTF-8");
     }
     return UN_OK;
 }
@@ -102,7 +104,7 @@ static enum un_status next_parallel(struct source_lines *s, struct un_caption *c
 static enum un_status next_line(struct un_text_source *source, struct un_caption *caption, bool *more) {
     struct source_lines *s = (struct source_lines *)source;
     *caption = (struct un_caption){0};
-    UN_TRY(s->form == PARALLEL ? next_parallel(s, caption, more) : next_plain(s, caption, more));
+    UN_TRY(s->columns.n == 0 ? next_parallel(s, caption, more) : next_plain(s, caption, more));
     source->bytes_done = s->lines.taken + s->urls.taken;
     return UN_OK;
 }
@@ -114,33 +116,50 @@ static void close_lines(struct un_text_source *source) {
     un_free(s);
 }
 
-/* The first line of a file. */
-static enum un_status look(const char *path, bool *has_tab, bool *is_url) {
+/* The first line of a file that is one of lines at all. Owner of *line: caller, un_free. */
+static enum un_status look(const char *path, char **line) {
     struct un_caption_lines lines;
     char *text = NULL;
     size_t bytes = 0;
     bool more;
+    *line = NULL;
     UN_TRY(un_caption_lines_open(&lines, path));
     enum un_status status = un_caption_lines_next(&lines, &text, &bytes, &more);
-    *has_tab = status == UN_OK && more && memchr(text, '\t', bytes);
-    *is_url =
-        status == UN_OK && more && (strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0);
+    if (status == UN_OK && more && memchr(text, '\0', bytes))
+        status = un_fail(
+            UN_DATA, "%s: zero bytes in line 1: a binary file or UTF-16; lines of UTF-8 are wanted", path);
+    if (status == UN_OK && more && memchr(text, '\r', bytes))
+        status = un_fail(
+            UN_DATA,
+            "%s: line 1 holds carriage returns: lines end as on an old Mac; `tr '\\r' '\\n'` mends that",
+            path);
+    if (status == UN_OK && !(*line = un_strdup(more ? text : ""))) status = UN_MEMORY;
     un_caption_lines_close(&lines);
     return status;
 }
 
+static bool is_url(const char *line) {
+    return strncmp(line, "http://", 7) == 0 || strncmp(line, "https://", 8) == 0;
+}
+
 static enum un_status open_lines(struct un_text_source **source, const char *kind, const char *path,
-                                 const char *urls, enum line_form form) {
+                                 const char *urls, const struct un_columns *columns) {
     static const struct un_text_source_ops ops = {next_line, close_lines};
     struct source_lines *s = un_alloc(1, sizeof *s, "a source of captions");
     *source = NULL;
     if (!s) return UN_MEMORY;
     s->source.ops = &ops;
     s->source.sentences = true;
-    s->form = form;
+    if (columns) s->columns = *columns;
     un_text_source_name(&s->source, kind, path);
     enum un_status status = un_caption_lines_open(&s->lines, path);
     if (status == UN_OK && urls) status = un_caption_lines_open(&s->urls, urls);
+    if (status == UN_OK && columns && columns->head) {
+        char *head;
+        size_t bytes;
+        bool more;
+        status = un_caption_lines_next(&s->lines, &head, &bytes, &more);
+    }
     if (status != UN_OK) {
         close_lines(&s->source);
         return status;
@@ -150,25 +169,67 @@ static enum un_status open_lines(struct un_text_source **source, const char *kin
     return UN_OK;
 }
 
-enum un_status un_text_source_cc(struct un_text_source **source, const char *path) {
-    return open_lines(source, "cc", path, NULL, CAPTION_URL);
+static enum un_status open_columns(struct un_text_source **source, const char *kind, const char *path,
+                                   const char *line, const struct un_text_names *names, bool urls) {
+    struct un_columns columns;
+    *source = NULL;
+    UN_TRY(un_columns_find(&columns, path, line, names->caption, names->image, urls));
+    return open_lines(source, kind, path, NULL, &columns);
 }
 
-enum un_status un_text_source_lines(struct un_text_source **source, const char *path) {
-    bool tab, url;
+enum un_status un_text_source_cc(struct un_text_source **source, const char *path) {
+    static const struct un_text_names none = {"", ""};
+    char *line;
     *source = NULL;
-    UN_TRY(look(path, &tab, &url));
-    return open_lines(source, "text", path, NULL, tab ? ID_CAPTION : CAPTION);
+    UN_TRY(look(path, &line));
+    enum un_status status = open_columns(source, "cc", path, line, &none, true);
+    un_free(line);
+    return status;
+}
+
+/* What is one document, and no lines, by its first bytes. */
+static enum un_status refuse_documents(const char *path, const char *line) {
+    static const char *const binary[] = {"\x80\x02", "\x80\x03",   "\x80\x04", "\x80\x05",  "\x89HDF",
+                                         "\x89PNG",  "PK\x03\x04", "\x1f\x8b", "\x93NUMPY", "\xff\xd8\xff"};
+    for (size_t i = 0; i < sizeof binary / sizeof *binary; ++i)
+        if (strncmp(line, binary[i], strlen(binary[i])) == 0)
+            return un_fail(
+                UN_DATA,
+                "%s: a pickle, an archive, a picture or another binary file; lines of UTF-8 are wanted",
+                path);
+    if (line[0] == '[' || strcmp(line, "{") == 0)
+        return un_fail(UN_DATA,
+                       "%s: a JSON document, not an object a line: `import coco` reads lists of captions, "
+                       "`import vg` regions",
+                       path);
+    return UN_OK;
+}
+
+enum un_status un_text_source_lines(struct un_text_source **source, const char *path,
+                                    const struct un_text_names *names) {
+    char *line;
+    *source = NULL;
+    UN_TRY(look(path, &line));
+    enum un_status status = refuse_documents(path, line);
+    if (status == UN_OK)
+        status = line[0] == '{' ? un_text_source_jsonl(source, path, line, names)
+                                : open_columns(source, "text", path, line, names, false);
+    un_free(line);
+    return status;
 }
 
 enum un_status un_text_source_parallel(struct un_text_source **source, const char *path, const char *second) {
-    bool tab, first_is, second_is;
+    char *line, *other;
     *source = NULL;
-    UN_TRY(look(path, &tab, &first_is));
-    UN_TRY(look(second, &tab, &second_is));
+    UN_TRY(look(path, &line));
+    bool first_is = is_url(line);
+    un_free(line);
+    UN_TRY(look(second, &other));
+    bool second_is = is_url(other);
+    un_free(other);
     if (first_is == second_is)
         return un_fail(
             UN_DATA, "%s, %s: %s of them begins with a URL; one file of URLs and one of captions are wanted",
             path, second, first_is ? "each" : "neither");
-    return open_lines(source, "sbu", first_is ? second : path, first_is ? path : second, PARALLEL);
+    return open_lines(source, "sbu", first_is ? second : path, first_is ? path : second, NULL);
 }

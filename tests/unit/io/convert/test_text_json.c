@@ -127,10 +127,10 @@ static void test_json_large(void **state) {
 }
 
 static const char *found_in(const struct un_image_names *names, const char *id) {
-    bool ambiguous;
-    const char *found = un_image_names_find(names, id, &ambiguous);
-    assert_false(found && ambiguous);
-    return ambiguous ? "several" : found ? found : "none";
+    enum un_image_match how;
+    const char *found = un_image_names_find(names, id, &how);
+    assert_true((found != NULL) == (how >= UN_MATCH_WRITTEN));
+    return how == UN_MATCH_SEVERAL ? "several" : found ? found : "none";
 }
 
 static void test_image_names(void **state) {
@@ -165,6 +165,14 @@ static void test_image_names(void **state) {
     assert_string_equal(found_in(names, "7999"), "none");
     assert_string_equal(found_in(names, ""), "none");
     assert_string_equal(found_in(names, "/"), "none");
+    un_image_names_close(names);
+    static const char *const words[] = {"0123abc7.npz", "c0ffee0000abc003", "img9", "img-8"};
+    expect_ok(un_image_names_make(&names, "made", words, 4));
+    assert_string_equal(found_in(names, "7"), "none"); /* the end of a word, no number */
+    assert_string_equal(found_in(names, "3"), "none");
+    assert_string_equal(found_in(names, "9"), "none");
+    assert_string_equal(found_in(names, "8"), "img-8");
+    assert_string_equal(found_in(names, "0123ABC7.jpg"), "0123abc7.npz");
     un_image_names_close(names);
     static const char *const twice[] = {"a", "b", "a"};
     expect_error(un_image_names_make(&names, "made", twice, 3), UN_DATA, "made", "stands twice", "0", "2");

@@ -36,6 +36,8 @@ static enum un_status captions_of(enum un_status opened, struct un_text_source *
     un_text_source_close(source);
     return status;
 }
+static const struct un_text_names no_names = {"", ""};
+#define LINES(path, said)          captions_of(un_text_source_lines(&source, path, &no_names), &source, said)
 #define CAPTIONS(form, path, said) captions_of(un_text_source_##form(&source, path), &source, said)
 
 static void test_json_sources(void **state) {
@@ -119,13 +121,13 @@ static void test_line_sources(void **state) {
                        said));
     assert_string_equal(said, "|1|a cat|http://x/1.jpg;|2||http://e;|3||u!not UTF-8;|4|last|v;");
     expect_error(CAPTIONS(cc, FILE_OF("c.tsv", "a\tu\ncut shor"), said), UN_DATA, "c.tsv", "line 2", "TAB");
-    expect_ok(CAPTIONS(lines, FILE_OF("l.txt", "1.jpg#0\ta b\n1.jpg#1\tc\n2#x\td\n\te\n"), said));
+    expect_ok(LINES(FILE_OF("l.txt", "1.jpg#0\ta b\n1.jpg#1\tc\n2#x\td\n\te\n"), said));
     assert_string_equal(said, "1.jpg#0|1.jpg|a b;1.jpg#1|1.jpg|c;|2#x|d;||!no image id;");
-    expect_ok(CAPTIONS(lines, FILE_OF("l.txt", "one\n\nthree"), said));
+    expect_ok(LINES(FILE_OF("l.txt", "one\n\nthree"), said));
     assert_string_equal(said, "|1|one;|2|;|3|three;");
-    expect_error(CAPTIONS(lines, FILE_OF("l.txt", "one\nx\ttwo\n"), said), UN_DATA, "line 2", "TAB");
-    expect_error(CAPTIONS(lines, FILE_OF("l.txt", "x\tone\ntwo\n"), said), UN_DATA, "line 2", "TAB");
-    expect_error(CAPTIONS(lines, FILE_OF("l.txt", ""), said), UN_DATA, "is empty");
+    expect_error(LINES(FILE_OF("l.txt", "one\nx\ttwo\n"), said), UN_DATA, "line 2", "TAB");
+    expect_error(LINES(FILE_OF("l.txt", "x\tone\ntwo\n"), said), UN_DATA, "line 2", "TAB");
+    expect_error(LINES(FILE_OF("l.txt", ""), said), UN_DATA, "is empty");
     const char *urls = FILE_OF("u.txt", "http://a/1.jpg\nhttp://a/2.jpg\n"),
                *texts = FILE_OF("t.txt", "one\ntwo\n");
     for (int turned = 0; turned < 2; ++turned) {
@@ -139,8 +141,7 @@ static void test_line_sources(void **state) {
                  "t.txt ends after line 1");
     char *line = malloc(UN_LINE_BYTES_MAX + 2);
     memset(line, 'x', UN_LINE_BYTES_MAX + 2);
-    expect_error(CAPTIONS(lines, file_of("l.txt", line, UN_LINE_BYTES_MAX + 2), said), UN_DATA, "line 1",
-                 "longer");
+    expect_error(LINES(file_of("l.txt", line, UN_LINE_BYTES_MAX + 2), said), UN_DATA, "line 1", "longer");
     free(line);
 }
 
@@ -194,8 +195,120 @@ static void test_txt_value(void **state) {
     un_txt_reader_close(reader);
 }
 
+static void test_columns(void **state) {
+    static const struct un_text_names named = {"en.caption", "image/key"}, column = {"note", "file"};
+    struct un_text_source *source;
+    char said[4096];
+    (void)state;
+    expect_ok(CAPTIONS(cc, FILE_OF("c.tsv", "https://h/1.jpg\ta cat\nhttps://h/2.jpg\thttp is a word\n"),
+                       said)); /* CC12M */
+    assert_string_equal(said, "|1|a cat|https://h/1.jpg;|2|http is a word|https://h/2.jpg;");
+    expect_ok(CAPTIONS(cc, FILE_OF("c.tsv", "caption\turl\na cat\thttps://h/1.jpg\n"), said));
+    assert_string_equal(said, "|2|a cat|https://h/1.jpg;");
+    expect_ok(CAPTIONS(cc, FILE_OF("c.tsv", "\"url\"\t\"caption\"\nhttps://h/1.jpg\ta cat\n"), said));
+    assert_string_equal(said, "|2|a cat|https://h/1.jpg;");
+    expect_error(CAPTIONS(cc, FILE_OF("c.tsv", "a\tb\tc\n"), said), UN_DATA, "line 1 has 3 columns",
+                 "caption TAB url");
+    expect_error(CAPTIONS(cc, FILE_OF("c.tsv", "a cat\n"), said), UN_DATA, "no TAB");
+
+    expect_ok(LINES(FILE_OF("l.csv", "image,caption\n1.jpg,a cat\n2.jpg,\"one, \"\"two\"\"\"\n"), said));
+    assert_string_equal(said, "|1.jpg|a cat;|2.jpg|one, \"two\";");
+    expect_ok(LINES(FILE_OF("l.csv", "caption,split,Image_ID\na cat,train,9\n"), said));
+    assert_string_equal(said, "|9|a cat;");
+    expect_ok(
+        LINES(FILE_OF("l.csv", "image_name| comment_number| comment\n1.jpg| 0| a | b\n1.jpg| 1| c\n"), said));
+    assert_string_equal(said, "1.jpg#0|1.jpg|a | b;1.jpg#1|1.jpg|c;");
+    expect_ok(LINES(FILE_OF("l.txt", "image_id\tcaption\n7\ta cat\n"), said));
+    assert_string_equal(said, "|7|a cat;");
+    expect_ok(LINES(FILE_OF("l.txt", "7\t0\ta cat\n7\t1\ta dog\n"), said));
+    assert_string_equal(said, "7#0|7|a cat;7#1|7|a dog;");
+    expect_ok(LINES(FILE_OF("l.txt", "\"7\"\t\"a \"\"cat\"\"\"\n\"8\"\t\"b\"\n"), said));
+    assert_string_equal(said, "|7|a \"cat\";|8|b;");
+    expect_ok(LINES(FILE_OF("l.txt", "the cat, the dog\nimage, caption\n"), said)); /* commas of captions */
+    assert_string_equal(said, "|1|the cat, the dog;|2|image, caption;");
+    expect_ok(
+        captions_of(un_text_source_lines(&source, FILE_OF("l.csv", "file,caption,note\n1,x,y\n"), &column),
+                    &source, said));
+    assert_string_equal(said, "|1|y;");
+    expect_error(LINES(FILE_OF("l.txt", "7\ta cat\n8\ta\tb\n"), said), UN_DATA, "line 2 has more columns");
+    expect_error(LINES(FILE_OF("l.txt", "7\tx\ta cat\n"), said), UN_DATA, "line 1 has 3 columns");
+    expect_error(LINES(FILE_OF("l.csv", "1.jpg,a cat\n"), said), UN_DATA, "does not name the columns");
+    expect_error(LINES(FILE_OF("l.csv", "image,caption\n1.jpg,\"a cat\n"), said), UN_DATA, "line 2",
+                 "quote that does not end");
+    expect_error(LINES(FILE_OF("l.csv", "image,caption\n1.jpg\n"), said), UN_DATA,
+                 "line 2 has fewer columns");
+    expect_error(captions_of(un_text_source_lines(&source, FILE_OF("l.csv", "file,caption\n1,x\n"), &column),
+                             &source, said),
+                 UN_DATA, "does not name the columns note file");
+
+    expect_ok(LINES(FILE_OF("l.jsonl",
+                            "{\"image_id\": 3, \"caption\": \"a\", \"more\": [1]}\n\n{\"image_id\": \"x\", "
+                            "\"caption\": \"b\"}"),
+                    said));
+    assert_string_equal(said, "|3|a;|x|b;");
+    expect_ok(captions_of(
+        un_text_source_lines(
+            &source, FILE_OF("l.jsonl", "{\"image/key\": \"k\", \"en\": {\"caption\": [\"a\", \"b\"]}}\n"),
+            &named),
+        &source, said));
+    assert_string_equal(said, "|k|a;|k|b;");
+    expect_error(LINES(FILE_OF("l.jsonl", "{\"image/key\": \"k\", \"en\": {\"caption\": [\"a\"]}}\n"), said),
+                 UN_DATA, "which key holds the caption", "image/key, en", "caption=KEY");
+    expect_error(
+        LINES(FILE_OF("l.jsonl", "{\"image_id\": 3, \"caption\": \"a\"}\n{\"image_id\": 4}\n"), said),
+        UN_DATA, "line 2", "no text");
+    expect_error(LINES(FILE_OF("l.jsonl", "{\"image_id\": 3, \"caption\": \"a\"}\n{\"ima\n"), said), UN_DATA,
+                 "line 2");
+    expect_error(LINES(FILE_OF("l.json", "[{\"image_id\": 3, \"caption\": \"a\"}]\n"), said), UN_DATA,
+                 "import coco");
+    expect_error(LINES(file_of("l.pkl", "\x80\x04\x95\x10", 4), said), UN_DATA, "pickle");
+    expect_error(LINES(file_of("l.txt",
+                               "\xff\xfe"
+                               "a\0\n\0",
+                               6),
+                       said),
+                 UN_DATA, "UTF-16");
+    expect_error(LINES(file_of("l.bin", "a\0b\n", 4), said), UN_DATA, "zero bytes");
+    expect_error(LINES(FILE_OF("l.txt", "7\ta\r8\tb\r"), said), UN_DATA, "carriage returns");
+    expect_error(LINES("/dev/null", said), UN_USAGE, "/dev/null", "a pipe or a device");
+}
+
+static void test_image_files(void **state) {
+    struct un_text_source *source;
+    struct un_caption c;
+    bool more;
+    char said[1024];
+    (void)state;
+    expect_ok(un_text_source_coco(
+        &source,
+        FILE_OF("n.json", "{\"annotations\": [{\"id\": 0, \"image_id\": 1, \"caption\": \"a\"}, {\"id\": 1, "
+                          "\"image_id\": 2, \"caption\": \"b\"}], \"images\": [{\"id\": 1, \"file_name\": "
+                          "\"0123abc7.jpg\"}]}")));
+    expect_ok(source->ops->next(source, &c, &more));
+    assert_string_equal(c.image_id, "1");
+    assert_string_equal(c.image_name, "0123abc7.jpg");
+    expect_ok(source->ops->next(source, &c, &more));
+    assert_null(c.image_name);
+    un_text_source_close(source);
+    expect_error(
+        un_text_source_coco(
+            &source,
+            FILE_OF("n.json",
+                    "{\"annotations\": [{\"id\": 0, \"image_id\": 1, \"caption\": \"a\"}], \"images\": "
+                    "[{\"id\": 1, \"file_name\": \"a\"}, {\"id\": 1, \"file_name\": \"b\"}]}")),
+        UN_DATA, "id 1 stands twice", "a and b");
+    expect_ok(CAPTIONS(coco,
+                       FILE_OF("t.json", "{\"dataset_name\": \"textcaps\", \"data\": [{\"image_id\": "
+                                         "\"ab1\", \"caption_str\": \"a sign\", "
+                                         "\"caption_id\": 5}]}"),
+                       said));
+    assert_string_equal(said, "5|ab1|a sign;");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(test_columns, no_memory_held),
+        cmocka_unit_test_teardown(test_image_files, no_memory_held),
         cmocka_unit_test_teardown(test_json_sources, no_memory_held),
         cmocka_unit_test_teardown(test_json_sources_refused, no_memory_held),
         cmocka_unit_test_teardown(test_line_sources, no_memory_held),
