@@ -1,5 +1,6 @@
 /* The files a manifest speaks of, against what it says about them. */
 #include "io/checkpoint/manifest.h"
+#include "io/disk/calls.h"
 #include "runtime/memory.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +22,7 @@ enum un_status un_manifest_open_shard(const struct un_manifest *m, const char *f
     const struct un_shard_file *s = &m->shards[i];
     *fd = -1;
     UN_TRY(un_files_join(path, folder, s->file));
-    *fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a fifo in its place must not hang us */
+    *fd = un_calls_open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a fifo in its place must not hang us */
     if (*fd < 0 && errno == ENOENT)
         return un_fail(UN_DATA, "%s: missing, though %s lists it", path, UN_MANIFEST_NAME);
     if (*fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", path, strerror(errno));

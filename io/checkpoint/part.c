@@ -5,6 +5,7 @@
  * on. The record is written when the shard is durable. */
 #include "io/checkpoint/folder.h"
 #include "io/checkpoint/private.h"
+#include "io/disk/calls.h"
 #include "io/h5/h5.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -84,7 +85,7 @@ static enum un_status write_arrays(const struct un_checkpoint_part *s, int fd, c
     struct un_digest *digests = un_checkpoint_record_digests(s->record);
     for (int i = 0; i < UN_CKPT_ARRAYS; ++i)
         UN_TRY(write_array(s, fd, path, values[i], count, at[i], digests + i * un_param_blocks(count)));
-    return fdatasync(fd) == 0 ? UN_OK : un_fail(UN_IO, "%s: fdatasync: %s", path, strerror(errno));
+    return un_calls_fdatasync(fd) == 0 ? UN_OK : un_fail(UN_IO, "%s: fdatasync: %s", path, strerror(errno));
 }
 
 static enum un_status fill_file(const struct un_checkpoint_part *s, struct un_h5 *file, int64_t count,
@@ -93,7 +94,7 @@ static enum un_status fill_file(const struct un_checkpoint_part *s, struct un_h5
     UN_TRY(lay_out(file, s, count, at));
     if (snprintf(path, sizeof path, "%s.partial", un_h5_path(file)) >= (int)sizeof path)
         return un_fail(UN_USAGE, "%s: too long a path", un_h5_path(file));
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    int fd = un_calls_open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", path, strerror(errno));
     enum un_status status = write_arrays(s, fd, path, count, at);
     if (close(fd) != 0 && status == UN_OK) status = un_fail(UN_IO, "%s: close: %s", path, strerror(errno));
@@ -103,7 +104,7 @@ static enum un_status fill_file(const struct un_checkpoint_part *s, struct un_h5
 /* Length and head of the finished file. */
 static enum un_status describe(const char *path, int64_t count, struct un_record_head *head) {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = un_calls_open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) != 0) {
         int failed = errno;
         if (fd >= 0) close(fd);

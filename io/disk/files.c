@@ -1,5 +1,6 @@
 /* Plain files and folders. Law: errors are UN_IO with path and reason; nothing is left behind on failure. */
 #include "io/disk/files.h"
+#include "io/disk/calls.h"
 #include "runtime/memory.h"
 #include <dirent.h>
 #include <errno.h>
@@ -43,10 +44,10 @@ enum un_status un_files_make_folder(const char *path) {
 }
 
 enum un_status un_files_sync_folder(const char *path) {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = un_calls_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return un_fail(UN_IO, "%s: cannot open the folder: %s", path, strerror(errno));
-    int failed =
-        fsync(fd) != 0 && errno != EINVAL ? errno : 0; /* EINVAL: a file system without such a need */
+    int failed = un_calls_fsync(fd) != 0 ? errno : 0;
+    if (failed == EINVAL) failed = 0; /* a file system without such a need */
     close(fd);
     return failed ? un_fail(UN_IO, "%s: fsync: %s", path, strerror(failed)) : UN_OK;
 }
@@ -64,7 +65,7 @@ static enum un_status empty_folder(DIR *dir, const char *path, const char *first
 }
 
 enum un_status un_files_remove_folder(const char *path, const char *first) {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = un_calls_open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT) return UN_OK;
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     if (!dir) {
@@ -105,7 +106,7 @@ static enum un_status read_all(int fd, const char *path, size_t limit, char **te
 }
 
 enum un_status un_files_open(const char *path, int *fd) {
-    *fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    *fd = un_calls_open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     return *fd < 0 ? un_fail(UN_IO, "%s: cannot open: %s", path, strerror(errno)) : UN_OK;
 }
 
@@ -151,10 +152,11 @@ enum un_status un_files_write_all(int fd, const char *path, const void *data, si
 }
 
 static enum un_status write_synced(const char *path, const void *data, size_t bytes) {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd = un_calls_open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC);
     if (fd < 0) return un_fail(UN_IO, "%s: cannot create: %s", path, strerror(errno));
     enum un_status status = un_files_write_all(fd, path, data, bytes);
-    if (status == UN_OK && fsync(fd) != 0) status = un_fail(UN_IO, "%s: fsync: %s", path, strerror(errno));
+    if (status == UN_OK && un_calls_fsync(fd) != 0)
+        status = un_fail(UN_IO, "%s: fsync: %s", path, strerror(errno));
     if (close(fd) != 0 && status == UN_OK) status = un_fail(UN_IO, "%s: close: %s", path, strerror(errno));
     return status;
 }
@@ -173,15 +175,15 @@ enum un_status un_files_sync_folder_of(const char *path) {
 enum un_status un_files_append(int fd, const char *path, const void *data, size_t bytes) {
     struct stat before;
     if (fstat(fd, &before) != 0) return un_fail(UN_IO, "%s: %s", path, strerror(errno));
-    ssize_t wrote;
-    do wrote = write(fd, data, bytes);
-    while (wrote < 0 && errno == EINTR);
-    if (wrote == (ssize_t)bytes) return UN_OK;
-    int failed = wrote < 0 ? errno : ENOSPC;
-    if (wrote > 0 && ftruncate(fd, before.st_size) != 0)
-        return un_fail(UN_IO, "%s: a part was written (%s) and cannot be removed: %s", path, strerror(failed),
-                       strerror(errno));
-    return un_fail(UN_IO, "%s: cannot write: %s", path, strerror(failed));
+    enum un_status status = un_files_write_all(fd, path, data, bytes);
+    if (status == UN_OK) return UN_OK;
+    struct stat after;
+    if (fstat(fd, &after) == 0 && after.st_size == before.st_size) return status;
+    if (ftruncate(fd, before.st_size) == 0) return status;
+    struct un_error failed = *un_error_get();
+    un_error_clear();
+    return un_fail(UN_IO, "%s; a part of it was written and cannot be removed: %s", failed.text,
+                   strerror(errno));
 }
 
 enum un_status un_files_replace(const char *path, const void *data, size_t bytes) {

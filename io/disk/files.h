@@ -27,8 +27,8 @@ enum un_status un_files_read_at(int fd, const char *path, void *data, size_t byt
 /* All bytes, however many calls that takes. */
 enum un_status un_files_write_at(int fd, const char *path, const void *data, size_t bytes, int64_t at);
 enum un_status un_files_write_all(int fd, const char *path, const void *data, size_t bytes);
-/* Behind the end of the file, by one write(2), so that a kill leaves all of it or nothing; what a full disk took of it is
- * cut off again. For files that one process writes, opened with O_APPEND. */
+/* Behind the end of the file, by one write(2) unless the system takes only a part at once, so that a kill leaves all of it or
+ * nothing; what a full disk took of it is cut off again. For files that one process writes, opened with O_APPEND. */
 enum un_status un_files_append(int fd, const char *path, const void *data, size_t bytes);
 /* Durable and at once: PATH.tmp, fsync, rename, fsync of the folder. The temporary file is removed on
  * failure. */

@@ -1,5 +1,6 @@
 /* Bounded retries (patience.h). */
 #include "io/disk/patience.h"
+#include "io/disk/calls.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -41,7 +42,7 @@ static bool same_version(int old, int fresh) {
 
 enum un_status un_patience_reopen(const char *path, int fd) {
     enum un_status status = UN_OK;
-    int fresh = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    int fresh = un_calls_open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fresh < 0) return UN_OK; /* it may come back before the tries end */
     if (!same_version(fd, fresh))
         status = un_fail(UN_IO, "%s: has changed while it was read: size or time differ", path);

@@ -1,6 +1,7 @@
 /* The end of a new file: committed under its name, or set aside as PATH.partial to be taken up again.
  *
  * Law: PATH is complete or absent; what has the name was on the disk before. */
+#include "io/disk/calls.h"
 #include "io/disk/files.h"
 #include "io/h5/private.h"
 #include "runtime/memory.h"
@@ -15,7 +16,8 @@ enum un_status un_h5_written(const struct un_h5 *f, const char *object) {
 }
 
 static enum un_status sync_file(int fd, const char *path) {
-    if (fsync(fd) == 0 || errno == EINVAL) return UN_OK; /* EINVAL: what cannot be synced has no need of it */
+    if (un_calls_fsync(fd) == 0 || errno == EINVAL)
+        return UN_OK; /* EINVAL: what cannot be synced has no need of it */
     return un_fail(UN_IO, "%s: fsync: %s", path, strerror(errno));
 }
 
@@ -42,7 +44,7 @@ static enum un_status take_up(struct un_h5 *f) {
     UN_TRY(un_h5_open(&checked, f->partial, false));
     f->bytes = checked->bytes;
     un_h5_close(checked);
-    f->fd = open(f->partial, O_RDWR | O_CLOEXEC);
+    f->fd = un_calls_open(f->partial, O_RDWR | O_CLOEXEC);
     if (f->fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", f->partial, strerror(errno));
     hid_t fapl = un_h5_access_list(f);
     if (fapl >= 0) f->id = H5Fopen(f->partial, H5F_ACC_RDWR, fapl);

@@ -2,6 +2,7 @@
  *
  * Files are hostile and HDF5 1.10 trusts them: what can be known from the superblock and the file's length is
  * checked here before the library parses anything. Source: HDF5 File Format Specification 3.0, section II.A. */
+#include "io/disk/calls.h"
 #include "io/disk/patience.h"
 #include "io/h5/private.h"
 #include <errno.h>
@@ -68,7 +69,7 @@ static enum un_status check_superblock(struct un_h5 *f) {
 /* O_NONBLOCK: a fifo in the place of a file must not hang us. */
 static enum un_status open_for_reading(struct un_h5 *f) {
     struct stat st;
-    f->fd = open(f->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    f->fd = un_calls_open(f->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (f->fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", f->path, strerror(errno));
     if (fstat(f->fd, &st) != 0) return un_fail(UN_IO, "%s: %s", f->path, strerror(errno));
     if (!S_ISREG(st.st_mode))
@@ -120,7 +121,7 @@ enum un_status un_h5_open(struct un_h5 **file, const char *path, bool need_compl
 
 /* The root without its time of change: the same content makes the same bytes. */
 static enum un_status open_for_writing(struct un_h5 *f) {
-    f->fd = open(f->partial, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    f->fd = un_calls_open(f->partial, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC);
     if (f->fd < 0) return un_fail(UN_IO, "%s: cannot create: %s", f->partial, strerror(errno));
     hid_t fapl = un_h5_access_list(f), fcpl = H5Pcreate(H5P_FILE_CREATE);
     /* no times inside: equal content, equal bytes */

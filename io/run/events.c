@@ -1,5 +1,6 @@
 /* Events (events.h): gathered in place, packed once, written whole. */
 #include "io/run/events.h"
+#include "io/disk/calls.h"
 #include "io/run/events.pb-c.h"
 #include "io/run/events_private.h"
 #include "runtime/memory.h"
@@ -73,7 +74,7 @@ static enum un_status open_file(struct un_events *e, const char *folder) {
     if (gethostname(host, sizeof host - 1) != 0) strcpy(host, "host");
     snprintf(name, sizeof name, "events.out.tfevents.%010lld.%s.%ld", (long long)now(), host, (long)getpid());
     UN_TRY(un_files_join(e->path, folder, name));
-    e->fd = open(e->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    e->fd = un_calls_open(e->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC);
     if (e->fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", e->path, strerror(errno));
     e->room = FIRST_RECORD;
     e->record = un_alloc(e->room, 1, "an event");

@@ -3,6 +3,7 @@
  *
  * Law: put calls never fail and never allocate; what went wrong comes out of un_metrics_end. */
 #include "io/run/metrics.h"
+#include "io/disk/calls.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"
 #include <errno.h>
@@ -147,7 +148,7 @@ void un_metrics_guard(struct un_metrics *m, const struct un_owner *owner) {
 }
 
 enum un_status un_metrics_sync(struct un_metrics *m) {
-    if (!m || fsync(m->fd) == 0) return UN_OK;
+    if (!m || un_calls_fsync(m->fd) == 0) return UN_OK;
     return un_fail(UN_IO, "%s: fsync: %s", m->path, strerror(errno));
 }
 

@@ -5,6 +5,7 @@
  * a silent run still holds (stopped, or a lease of a lost host) is left to it, and a new file takes its
  * place. */
 #include "io/run/owner.h"
+#include "io/disk/calls.h"
 #include "io/disk/digest.h"
 #include "io/run/owner_record.h"
 #include "runtime/clock.h"
@@ -69,7 +70,7 @@ static bool same_file(int fd, const char *path) {
 /* Tries the lock once. File systems without locks count as free: the record alone decides there. */
 static enum un_status try_lock(struct siege *s) {
     if (s->lock >= 0) return UN_OK;
-    int fd = open(s->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    int fd = un_calls_open(s->lock_path, O_RDWR | O_CREAT | O_CLOEXEC);
     if (fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", s->lock_path, strerror(errno));
     int failed = flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
     bool none = failed == ENOLCK || failed == ENOSYS || failed == EOPNOTSUPP;
@@ -151,7 +152,7 @@ static enum un_status renew_lock(struct siege *s, const char *token) {
     if (s->lock >= 0 || !s->held) return UN_OK;
     if (snprintf(path, sizeof path, "%s.%s", s->lock_path, token) >= (int)sizeof path)
         return un_fail(UN_USAGE, "%s: a path of too many bytes", s->lock_path);
-    s->lock = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    s->lock = un_calls_open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC);
     if (s->lock < 0) return un_fail(UN_IO, "%s: cannot create: %s", path, strerror(errno));
     if (flock(s->lock, LOCK_EX | LOCK_NB) != 0 || rename(path, s->lock_path) != 0) {
         int failed = errno;

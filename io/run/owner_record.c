@@ -1,5 +1,6 @@
 /* Reading and writing owner.json (owner_record.h). */
 #include "io/run/owner_record.h"
+#include "io/disk/calls.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,7 +12,7 @@
 #include <unistd.h>
 
 int64_t un_owner_record_read(const char *path, char *text, size_t size) {
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    int fd = un_calls_open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) return -1;
     size_t used = 0;
     while (used < size) {

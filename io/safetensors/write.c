@@ -1,5 +1,6 @@
 /* Writing a safetensors file: header first, then the tensors in the order of their names, as the format's own
  * library does for one dtype. Nothing under the final name before all of it is on the disk. */
+#include "io/disk/calls.h"
 #include "io/disk/files.h"
 #include "io/safetensors/safetensors.h"
 #include "runtime/bfloat.h"
@@ -123,7 +124,7 @@ static enum un_status write_content(int fd, const char *path, const struct un_st
     UN_TRY_GOTO(write_header(fd, path, c), out);
     for (int64_t i = 0; i < c->n; ++i)
         UN_TRY_GOTO(write_tensor(fd, path, c, &c->list[i], values, narrowed), out);
-    if (fsync(fd) != 0) status = un_fail(UN_IO, "%s: fsync: %s", path, strerror(errno));
+    if (un_calls_fsync(fd) != 0) status = un_fail(UN_IO, "%s: fsync: %s", path, strerror(errno));
 out:
     un_free(values);
     un_free(narrowed);
@@ -131,7 +132,7 @@ out:
 }
 
 static enum un_status write_partial(const char *path, const struct un_st_content *c) {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd = un_calls_open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC);
     if (fd < 0) return un_fail(UN_IO, "%s: cannot create: %s", path, strerror(errno));
     enum un_status status = write_content(fd, path, c);
     if (close(fd) != 0 && status == UN_OK) status = un_fail(UN_IO, "%s: close: %s", path, strerror(errno));

@@ -1,5 +1,6 @@
 /* Records appended and found again (parts.h). Law: the first record of a file that is not what was written ends it. */
 #include "launch/extract/parts.h"
+#include "io/disk/calls.h"
 #include "launch/extract/record_private.h"
 #include "runtime/clock.h"
 #include "runtime/memory.h"
@@ -20,14 +21,15 @@ static const double sync_seconds = 3.0;
 enum un_status un_extract_part_open(struct un_extract_part *part, const char *folder, int session, int rank) {
     *part = (struct un_extract_part){.fd = -1, .synced = un_clock()};
     if (!(part->path = un_format("%s/part-%06d-%06d", folder, session, rank))) return UN_MEMORY;
-    part->fd = open(part->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    part->fd = un_calls_open(part->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC);
     if (part->fd < 0) return un_fail(UN_IO, "%s: cannot create: %s", part->path, strerror(errno));
     return un_files_sync_folder(folder);
 }
 
 enum un_status un_extract_part_sync(struct un_extract_part *part) {
     if (part->durable == part->at) return UN_OK;
-    if (fdatasync(part->fd) != 0) return un_fail(UN_IO, "%s: fsync: %s", part->path, strerror(errno));
+    if (un_calls_fdatasync(part->fd) != 0)
+        return un_fail(UN_IO, "%s: fsync: %s", part->path, strerror(errno));
     part->durable = part->at;
     part->synced = un_clock();
     return UN_OK;
@@ -125,7 +127,7 @@ static enum un_status read_part(struct un_extract_parts *parts, int32_t part) {
     struct walk w = {.path = parts->path[part], .photos = parts->photos};
     struct un_extract_record record = {0};
     struct stat st;
-    w.fd = open(w.path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    w.fd = un_calls_open(w.path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (w.fd < 0 || fstat(w.fd, &st) != 0) {
         enum un_status status = un_fail(UN_IO, "%s: cannot open: %s", w.path, strerror(errno));
         if (w.fd >= 0) close(w.fd);
@@ -201,7 +203,7 @@ enum un_status un_extract_parts_result(const struct un_extract_parts *parts, int
     const struct un_extract_place *place = parts->place + photo;
     const char *path = parts->path[place->part];
     struct un_extract_head head;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = un_calls_open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", path, strerror(errno));
     enum un_status status = un_files_read_at(fd, path, &head, sizeof head, place->at);
     if (status == UN_OK && (!un_extract_head_good(&head, parts->photos) || head.index != photo))

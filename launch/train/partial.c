@@ -2,6 +2,7 @@
  * written ends the file. */
 #include "launch/train/partial.h"
 
+#include "io/disk/calls.h"
 #include "io/disk/digest.h"
 
 #include <errno.h>
@@ -69,7 +70,7 @@ enum un_status un_partial_open(struct un_partial *p, const char *path, const str
     *p = (struct un_partial){.images = head->images};
     *done = 0;
     memcpy(p->path, path, strlen(path) + 1);
-    p->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+    p->fd = un_calls_open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK);
     if (p->fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", path, strerror(errno));
     enum un_status status = UN_OK;
     if (fstat(p->fd, &st) != 0 || !S_ISREG(st.st_mode))
@@ -85,7 +86,7 @@ enum un_status un_partial_add(const struct un_partial *p, int64_t first, int64_t
     const struct block block = {first, n, un_digest_of(rows, bytes)};
     UN_TRY(un_files_write_all(p->fd, p->path, &block, sizeof block));
     UN_TRY(un_files_write_all(p->fd, p->path, rows, bytes));
-    if (fdatasync(p->fd) == 0) return UN_OK;
+    if (un_calls_fdatasync(p->fd) == 0) return UN_OK;
     return un_fail(UN_IO, "%s: fdatasync: %s", p->path, strerror(errno));
 }
 

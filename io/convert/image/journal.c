@@ -5,6 +5,7 @@
  *   uniter-import 1 DIGEST
  *   done IMAGES sorted SORTED */
 #include "io/convert/image/private.h"
+#include "io/disk/calls.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"
 
@@ -31,7 +32,7 @@ static int head_of(char head[HEAD_BYTES], const struct un_digest *digest) {
 static enum un_status open_locked(struct un_image_journal *j, const char *out) {
     struct stat mine, named;
     for (int tries = 0; tries < 100; ++tries) {
-        j->fd = open(j->path, O_RDWR | O_CREAT | O_CLOEXEC | O_APPEND | O_NOFOLLOW, 0666);
+        j->fd = un_calls_open(j->path, O_RDWR | O_CREAT | O_CLOEXEC | O_APPEND | O_NOFOLLOW);
         if (j->fd < 0) return un_fail(UN_IO, "%s: cannot create: %s", j->path, strerror(errno));
         if (flock(j->fd, LOCK_EX | LOCK_NB) != 0) {
             if (errno == EWOULDBLOCK)
@@ -93,7 +94,7 @@ enum un_status un_image_journal_open(struct un_image_journal *j, const char *out
 
 static enum un_status put_line(struct un_image_journal *j, const char *line, int length) {
     UN_TRY(un_files_write_all(j->fd, j->path, line, (size_t)length));
-    return fdatasync(j->fd) == 0 ? UN_OK : un_fail(UN_IO, "%s: fsync: %s", j->path, strerror(errno));
+    return un_calls_fdatasync(j->fd) == 0 ? UN_OK : un_fail(UN_IO, "%s: fsync: %s", j->path, strerror(errno));
 }
 
 enum un_status un_image_journal_begin(struct un_image_journal *j, const struct un_digest *digest) {
@@ -119,7 +120,7 @@ void un_image_journal_close(struct un_image_journal *j, bool keep) {
 bool un_image_sink_stands(const char *out) {
     if (faccessat(AT_FDCWD, out, F_OK, AT_SYMLINK_NOFOLLOW) != 0) return false;
     char *path = un_format("%s.partial.done", out), *partial = un_format("%s.partial", out);
-    int fd = path && partial ? open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW) : -1;
+    int fd = path && partial ? un_calls_open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW) : -1;
     if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && access(partial, F_OK) != 0) unlink(path);
     if (fd >= 0) close(fd);
     un_free(path);

@@ -2,6 +2,7 @@
  *
  * Law: nothing here needs more memory than a block of the index, whatever the number of images. */
 #include "io/convert/image/private.h"
+#include "io/disk/calls.h"
 #include "io/h5/h5.h"
 #include "runtime/memory.h"
 
@@ -96,7 +97,7 @@ static enum un_status reserve(const char *out) {
     struct stat st;
     char *partial = un_format("%s.partial", out);
     if (!partial) return UN_MEMORY;
-    int fd = open(partial, O_WRONLY | O_CLOEXEC), failed = 0;
+    int fd = un_calls_open(partial, O_WRONLY | O_CLOEXEC), failed = 0;
     if (fd < 0 || fstat(fd, &st) != 0) failed = errno;
     if (!failed && st.st_size > 0 && fallocate(fd, 0, 0, st.st_size) != 0 && errno != EOPNOTSUPP &&
         errno != ENOSYS && errno != EINVAL && errno != EINTR)

@@ -4,6 +4,7 @@
  * there only when all before it do, so a later run needs one number. OUT.partial and its journal are removed
  * together, journal last, as the journal carries the lock. */
 #include "io/convert/image/private.h"
+#include "io/disk/calls.h"
 #include "io/h5/h5.h"
 #include "runtime/clock.h"
 #include "runtime/memory.h"
@@ -80,7 +81,7 @@ static enum un_status go_on_or_begin(struct un_image_sink *k, const struct un_di
     memset(k->state, PUT, (size_t)k->done.images);
     k->durable = k->done;
     k->synced = un_clock();
-    k->fd = open(k->partial, O_WRONLY | O_CLOEXEC);
+    k->fd = un_calls_open(k->partial, O_WRONLY | O_CLOEXEC);
     return k->fd >= 0 ? UN_OK : un_fail(UN_IO, "%s: cannot open: %s", k->partial, strerror(errno));
 }
 
@@ -197,7 +198,7 @@ static enum un_status sync_done(struct un_image_sink *k) {
     k->syncing = true;
     pthread_mutex_unlock(&k->lock);
     enum un_status status =
-        fdatasync(k->fd) == 0 ? UN_OK : un_fail(UN_IO, "%s: fsync: %s", k->partial, strerror(errno));
+        un_calls_fdatasync(k->fd) == 0 ? UN_OK : un_fail(UN_IO, "%s: fsync: %s", k->partial, strerror(errno));
     if (status == UN_OK && done.images > k->durable.images) status = un_image_journal_add(&k->journal, &done);
     pthread_mutex_lock(&k->lock);
     k->durable = done;
@@ -249,7 +250,7 @@ enum un_status un_image_sink_commit(struct un_image_sink *k) {
     if (k->done.images != k->list->n)
         return un_fail(UN_INTERNAL, "%s: %lld of %lld images were put", k->out, (long long)k->done.images,
                        (long long)k->list->n);
-    if (fdatasync(k->fd) != 0) return un_fail(UN_IO, "%s: fsync: %s", k->partial, strerror(errno));
+    if (un_calls_fdatasync(k->fd) != 0) return un_fail(UN_IO, "%s: fsync: %s", k->partial, strerror(errno));
     UN_TRY(un_image_layout_find(k->out, k->list, k->places));
     if (faccessat(AT_FDCWD, k->out, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
         return un_fail(UN_USAGE, "%s exists by now; it is not overwritten", k->out);

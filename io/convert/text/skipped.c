@@ -1,5 +1,6 @@
 /* The list of what is left out (skipped.h). */
 #include "io/convert/text/skipped.h"
+#include "io/disk/calls.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"
 
@@ -43,7 +44,7 @@ enum un_status un_skipped_add(struct un_skipped *s, int64_t line, const char *te
     errno = 0;
     if (!s->file) {
         unlink(s->partial); /* of an import that was killed; never through a link that stands there */
-        int fd = open(s->partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        int fd = un_calls_open(s->partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC);
         s->file = fd < 0 ? NULL : fdopen(fd, "w");
         if (!s->file && fd >= 0) close(fd);
         if (!s->file) return failed(s);
@@ -61,7 +62,8 @@ enum un_status un_skipped_add(struct un_skipped *s, int64_t line, const char *te
 enum un_status un_skipped_flush(struct un_skipped *s) {
     errno = 0;
     if (!s->file) return UN_OK;
-    return fflush(s->file) != 0 || ferror(s->file) || fsync(fileno(s->file)) != 0 ? failed(s) : UN_OK;
+    return fflush(s->file) != 0 || ferror(s->file) || un_calls_fsync(fileno(s->file)) != 0 ? failed(s)
+                                                                                           : UN_OK;
 }
 
 enum un_status un_skipped_commit(struct un_skipped *s) {

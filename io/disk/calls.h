@@ -1,0 +1,11 @@
+/* Calls of the system that a signal may interrupt on some file systems (NFS, FUSE) before they have done anything: made
+ * again. Their results and errno are those of the calls. */
+#ifndef UN_IO_DISK_CALLS_H
+#define UN_IO_DISK_CALLS_H
+
+/* flags may hold O_CREAT: mode 0666. Owner: caller, close. */
+int un_calls_open(const char *path, int flags);
+int un_calls_fsync(int fd);
+int un_calls_fdatasync(int fd);
+
+#endif
