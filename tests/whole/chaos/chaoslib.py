@@ -3,6 +3,7 @@
 A test `test_x.py BUILD_FOLDER` ends with one line a measure, `chaos: NAME: TRIED positions, SURVIVED survived`; CHAOS.md is filled
 from these. UN_CHAOS=hour tries everything; else a choice that fits into CI. UN_CHAOS_SEED repeats a choice.
 """
+import concurrent.futures
 import contextlib
 import os
 import pathlib
@@ -16,6 +17,7 @@ import runlib as R  # noqa: E402
 HOUR = os.environ.get("UN_CHAOS") == "hour"
 SHIM = R.BUILD / "tests" / "libchaos.so"
 STEPS = 4
+WORKERS = 2
 failures = []
 
 
@@ -38,12 +40,27 @@ def times(ci, factor=100):
     return ci * factor if HOUR else ci
 
 
+def each(work, items):
+    """work(item, number of the worker) for all of them, two at a time; how many it was true for."""
+    free = list(range(WORKERS))
+
+    def one(item):
+        worker = free.pop()
+        try:
+            return bool(work(item, worker))
+        finally:
+            free.append(worker)
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+        return sum(pool.map(one, items))
+
+
 def lost(what, out=""):
-    """A position that did not survive: said at once; the test goes on and fails at its end (tell)."""
+    """A position that did not survive: said at once; the test goes on and fails at its end (end). False, for `each`."""
     failures.append(what)
     print("LOST:", what, flush=True)
     if out:
         print("  | " + "\n  | ".join(out.strip().splitlines()[-12:]), flush=True)
+    return False
 
 
 def tell(name, tried, survived, least=1):
@@ -132,14 +149,16 @@ def attempt(cmd, root, at, do, seconds=60, **orders):
 class Small:
     """A micro-world and a network of a few thousand parameters: a run of four updates with two saves takes about 50 ms."""
 
-    def __init__(self, folder, ranks=1, lanes=1, steps=STEPS, every=2, extra="", **keys):
+    def __init__(self, folder, ranks=1, lanes=1, steps=STEPS, every=2, extra="", name="small", **keys):
         self.folder, self.ranks, self.steps = folder, ranks, steps
-        self.data = R.synth(folder / "data", train_images=8, valid_images=4, texts=2)
-        self.cfg = R.write_config(folder / "small.yaml", self.data, folder / "straight", steps=steps, lanes=lanes, tokens=48,
+        self.straight = folder / f"{name}_straight"
+        self.data = folder / f"{name}_data"
+        R.synth(self.data, train_images=8, valid_images=4, texts=2)
+        self.cfg = R.write_config(folder / f"{name}.yaml", self.data, self.straight, steps=steps, lanes=lanes, tokens=48,
                                   width=8, layers=1, heads=1, sets=("coco",), checkpoint=every, valid=False, extra=extra, **keys)
-        R.run_ok(self.command(folder / "straight", ranks=1))
-        self.losses = R.metrics(folder / "straight")
-        self.bits = R.digests(folder / "straight", steps)
+        R.run_ok(self.command(self.straight, ranks=1))
+        self.losses = R.metrics(self.straight)
+        self.bits = R.digests(self.straight, steps)
 
     def command(self, run_dir, *words, ranks=None):
         return R.command(ranks or self.ranks, "--cfg", self.cfg, f"run.dir={run_dir}", *words)
