@@ -28,16 +28,16 @@ static enum un_named_column kind_of(const char *name, const char *caption, const
 
 /* ---- a line into fields ---- */
 
-static void trim(struct un_field *f) {
+static void trim(struct un_text_field *f) {
     while (f->bytes > 0 && (f->text[0] == ' ')) ++f->text, --f->bytes;
     while (f->bytes > 0 && f->text[f->bytes - 1] == ' ') --f->bytes;
     f->text[f->bytes] = '\0';
 }
 
 /* A field that begins with a quote, unquoted in place; NULL: the quote does not end. Returns what follows its end. */
-static char *unquote(char *text, char *end, struct un_field *field) {
+static char *unquote(char *text, char *end, struct un_text_field *field) {
     char *to = text;
-    *field = (struct un_field){.text = text};
+    *field = (struct un_text_field){.text = text};
     for (char *c = text + 1; c < end; ++c) {
         if (*c == '"' && c + 1 < end && c[1] == '"')
             ++c;
@@ -52,7 +52,7 @@ static char *unquote(char *text, char *end, struct un_field *field) {
 }
 
 /* Returns the number of fields; -1: a quote does not end, or something stands behind one; most + 1: there are more. */
-static int cut(const struct un_columns *c, char *line, size_t bytes, struct un_field *field, int most) {
+static int cut(const struct un_columns *c, char *line, size_t bytes, struct un_text_field *field, int most) {
     char *at = line, *end = line + bytes;
     bool keeps =
         c->delimiter == '|' && c->at[UN_COLUMN_CAPTION] == c->n - 1; /* what is left is the caption */
@@ -67,7 +67,7 @@ static int cut(const struct un_columns *c, char *line, size_t bytes, struct un_f
             bool last = keeps && n == most - 1;
             next = c->delimiter && !last ? memchr(at, c->delimiter, (size_t)(end - at)) : NULL;
             if (!next) next = end;
-            field[n] = (struct un_field){at, (size_t)(next - at)};
+            field[n] = (struct un_text_field){at, (size_t)(next - at)};
         }
         bool more = next < end;
         *next = '\0';
@@ -78,7 +78,7 @@ static int cut(const struct un_columns *c, char *line, size_t bytes, struct un_f
 }
 
 enum un_status un_columns_split(const struct un_columns *c, const char *path, int64_t number, char *line,
-                                size_t bytes, struct un_field *field) {
+                                size_t bytes, struct un_text_field *field) {
     int n = cut(c, line, bytes, field, c->n);
     if (n == c->n) return UN_OK;
     const char *name = c->delimiter == ',' ? "a comma" : c->delimiter == '|' ? "|" : "a TAB";
@@ -101,13 +101,13 @@ static bool is_name(const char *text) {
 }
 
 /* Is column `kind` there, under the name that was asked for? */
-static bool has(const struct un_columns *c, const struct un_field *field, enum un_named_column kind,
+static bool has(const struct un_columns *c, const struct un_text_field *field, enum un_named_column kind,
                 const char *asked) {
     return c->at[kind] >= 0 && (!asked[0] || strcmp(field[c->at[kind]].text, asked) == 0);
 }
 
 /* Do the fields name columns: a caption and what it belongs to? */
-static bool read_head(struct un_columns *c, const struct un_field *field, int n, const char *caption,
+static bool read_head(struct un_columns *c, const struct un_text_field *field, int n, const char *caption,
                       const char *image) {
     for (int kind = 0; kind < UN_COLUMN_KINDS; ++kind) c->at[kind] = -1;
     for (int i = 0; i < n; ++i) {
@@ -127,7 +127,7 @@ static bool read_head(struct un_columns *c, const struct un_field *field, int n,
 /* "," and "|" separate columns only in files with a head. */
 static bool try_delimiter(struct un_columns *c, char delimiter, const char *line, const char *caption,
                           const char *image, enum un_status *status) {
-    struct un_field field[UN_COLUMNS_MAX];
+    struct un_text_field field[UN_COLUMNS_MAX];
     char *copy = un_strdup(line);
     *c = (struct un_columns){.delimiter = delimiter, .quoted = delimiter != '|'};
     *status = copy ? UN_OK : UN_MEMORY;
@@ -152,7 +152,7 @@ static enum un_status unnamed(const char *path, int n, bool urls) {
 
 /* Without a head: TABs alone separate, and the first line shows what stands where. */
 static enum un_status guess(struct un_columns *c, const char *path, char *copy, bool urls) {
-    struct un_field field[UN_COLUMNS_MAX];
+    struct un_text_field field[UN_COLUMNS_MAX];
     *c = (struct un_columns){.delimiter = '\t', .at = {-1, -1, -1, -1, -1}};
     size_t bytes = strlen(copy);
     const char *tab = strchr(copy, '\t');

@@ -27,13 +27,13 @@ struct un_columns {
  * UN_DATA: what the columns are cannot be told; the message says what is wanted. */
 enum un_status un_columns_find(struct un_columns *columns, const char *path, const char *line,
                                const char *caption, const char *image, bool urls);
-struct un_field {
+struct un_text_field {
     char *text; /* in the line, without quotes; ended by a zero byte */
     size_t bytes;
 };
 /* The fields [columns->n] of a line, which is cut up. UN_DATA with path and number: more or fewer columns, a quote that does
  * not end. A last column that is the caption keeps "|" in it. */
 enum un_status un_columns_split(const struct un_columns *columns, const char *path, int64_t number,
-                                char *line, size_t bytes, struct un_field *field);
+                                char *line, size_t bytes, struct un_text_field *field);
 
 #endif

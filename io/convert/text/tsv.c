@@ -50,7 +50,7 @@ static void set_id(struct source_lines *s, struct un_caption *caption, char *id,
 }
 
 static enum un_status next_plain(struct source_lines *s, struct un_caption *caption, bool *more) {
-    struct un_field field[UN_COLUMNS_MAX];
+    struct un_text_field field[UN_COLUMNS_MAX];
     const int *at = s->columns.at;
     char *text;
     size_t bytes;
