@@ -26,16 +26,26 @@ static const char *spin_remedy(void) {
     return chosen ? NULL : "3000";
 }
 
+/* Products run in the program's own threads, one each. OpenBLAS would start others when it is loaded, which take 128
+ * MiB of addresses each and, where a limit does not give them, spin and let no program end. */
+static const char *team_remedy(void) {
+    return getenv("OPENBLAS_NUM_THREADS") != NULL ? NULL : "1";
+}
+
+static bool set(const char *name, const char *value) {
+    return value == NULL || setenv(name, value, 1) == 0;
+}
+
 void un_restart_prepare(char **argv) {
     static const char guard[] = "UN_RESTARTED"; /* a restart that did not help is never tried again */
     if (getenv(guard) != NULL) {
         prctl(PR_SET_NAME, program_invocation_short_name); /* after /proc/self/exe it is called "exe" */
         return;
     }
-    const char *core = un_cpu_blas_remedy(), *spin = spin_remedy();
-    if (core == NULL && spin == NULL) return;
-    if ((core != NULL && setenv("OPENBLAS_CORETYPE", core, 1) != 0) ||
-        (spin != NULL && setenv("GOMP_SPINCOUNT", spin, 1) != 0) || setenv(guard, "1", 1) != 0)
+    const char *core = un_cpu_blas_remedy(), *spin = spin_remedy(), *team = team_remedy();
+    if (core == NULL && spin == NULL && team == NULL) return;
+    if (!set("OPENBLAS_CORETYPE", core) || !set("GOMP_SPINCOUNT", spin) ||
+        !set("OPENBLAS_NUM_THREADS", team) || !set(guard, "1"))
         return;
     if (core != NULL && speaks_for_all())
         un_log(UN_LOG_INFO,

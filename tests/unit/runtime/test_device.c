@@ -68,9 +68,11 @@ static void say_of_child(const char *environment, const char *arguments, char *l
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     assert_true(length > 0);
     self[length] = '\0';
-    snprintf(command, sizeof command,
-             "env -u OPENBLAS_CORETYPE -u UN_RESTARTED OMP_WAIT_POLICY=passive %s %s %s 2>/dev/null",
-             environment, self, arguments);
+    snprintf(
+        command, sizeof command,
+        "env -u OPENBLAS_CORETYPE -u UN_RESTARTED OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1 %s %s %s "
+        "2>/dev/null",
+        environment, self, arguments);
     FILE *pipe = popen(command, "r");
     assert_non_null(pipe);
     assert_non_null(fgets(line, size, pipe));

@@ -53,8 +53,9 @@ static void check_name(void) {
 static int child(int argc, char **argv) {
     un_restart_prepare(argv);
     check_name();
-    static const char *const variable[] = {"UN_RESTARTED", "OPENBLAS_CORETYPE", "GOMP_SPINCOUNT"};
-    for (int i = 0; i < 3; ++i) printf("%s ", getenv(variable[i]) == NULL ? "-" : getenv(variable[i]));
+    static const char *const variable[] = {"UN_RESTARTED", "OPENBLAS_CORETYPE", "GOMP_SPINCOUNT",
+                                           "OPENBLAS_NUM_THREADS"};
+    for (int i = 0; i < 4; ++i) printf("%s ", getenv(variable[i]) == NULL ? "-" : getenv(variable[i]));
     printf("%d %s\n", argc, argv[2]);
     return 0;
 }
@@ -67,6 +68,7 @@ static void check_child(const char *environment, const char *expected) {
     self[length] = '\0';
     snprintf(command, sizeof command,
              "env -u OPENBLAS_CORETYPE -u GOMP_SPINCOUNT -u OMP_WAIT_POLICY -u UN_RESTARTED -u "
+             "OPENBLAS_NUM_THREADS -u "
              "OMPI_COMM_WORLD_RANK "
              "-u PMIX_RANK -u PMI_RANK -u SLURM_PROCID %s %s --child 'x y' 2>&1",
              environment, self);
@@ -83,21 +85,24 @@ static void check_child(const char *environment, const char *expected) {
 
 static void starts_anew_once(void **state) {
     (void)state;
-    check_child("TEST_BLAS=content OMP_WAIT_POLICY=passive", "- - - 3 x y\n");
-    check_child("TEST_BLAS=content", "1 - 3000 3 x y\n");
-    check_child("TEST_BLAS=slow", LOG_LINE "1 TESTCORE 3000 3 x y\n");
-    check_child("TEST_BLAS=slow GOMP_SPINCOUNT=7", LOG_LINE "1 TESTCORE 7 3 x y\n");
-    check_child("TEST_BLAS=hopeless", LOG_LINE "1 TESTCORE 3000 3 x y\n");
-    check_child("TEST_BLAS=hopeless UN_RESTARTED=1", "1 - - 3 x y\n");
-    check_child("TEST_BLAS=slow OPENBLAS_CORETYPE=Mine GOMP_SPINCOUNT=7", "- Mine 7 3 x y\n");
+    check_child("TEST_BLAS=content OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=3", "- - - 3 3 x y\n");
+    check_child("TEST_BLAS=content OMP_WAIT_POLICY=passive", "1 - - 1 3 x y\n");
+    check_child("TEST_BLAS=content", "1 - 3000 1 3 x y\n");
+    check_child("TEST_BLAS=content OPENBLAS_NUM_THREADS=3", "1 - 3000 3 3 x y\n");
+    check_child("TEST_BLAS=slow", LOG_LINE "1 TESTCORE 3000 1 3 x y\n");
+    check_child("TEST_BLAS=slow GOMP_SPINCOUNT=7", LOG_LINE "1 TESTCORE 7 1 3 x y\n");
+    check_child("TEST_BLAS=hopeless", LOG_LINE "1 TESTCORE 3000 1 3 x y\n");
+    check_child("TEST_BLAS=hopeless UN_RESTARTED=1", "1 - - - 3 x y\n");
+    check_child("TEST_BLAS=slow OPENBLAS_CORETYPE=Mine GOMP_SPINCOUNT=7 OPENBLAS_NUM_THREADS=1",
+                "- Mine 7 1 3 x y\n");
 }
 
 /* Of many ranks one speaks, before any of them knows its rank from MPI. */
 static void one_rank_speaks(void **state) {
     (void)state;
-    check_child("TEST_BLAS=slow OMPI_COMM_WORLD_RANK=0", LOG_LINE "1 TESTCORE 3000 3 x y\n");
-    check_child("TEST_BLAS=slow OMPI_COMM_WORLD_RANK=5", "1 TESTCORE 3000 3 x y\n");
-    check_child("TEST_BLAS=slow SLURM_PROCID=1", "1 TESTCORE 3000 3 x y\n");
+    check_child("TEST_BLAS=slow OMPI_COMM_WORLD_RANK=0", LOG_LINE "1 TESTCORE 3000 1 3 x y\n");
+    check_child("TEST_BLAS=slow OMPI_COMM_WORLD_RANK=5", "1 TESTCORE 3000 1 3 x y\n");
+    check_child("TEST_BLAS=slow SLURM_PROCID=1", "1 TESTCORE 3000 1 3 x y\n");
 }
 
 static void check_open(const char *name, int threads, int ordinal, const char *expected) {
