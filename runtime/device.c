@@ -23,6 +23,14 @@ int un_device_count(enum un_device_kind kind) {
     return kind == UN_DEVICE_CUDA ? un_cuda_count() : 1;
 }
 
+size_t un_device_library_bytes(const struct un_device *device) {
+    return device->mem->library_bytes ? device->mem->library_bytes(device) : 0;
+}
+
+enum un_status un_device_take_libraries(struct un_device *device) {
+    return device->mem->take_libraries ? device->mem->take_libraries(device) : UN_OK;
+}
+
 void un_device_close(struct un_device *device) {
     if (device != NULL) device->mem->close(device);
 }

@@ -66,6 +66,11 @@ struct un_device_ops {
     void (*range_pop)(void);
     /* The threads of the ops, one to a core; cores [d->threads]. NULL: the backend has none on the host. */
     void (*place_threads)(const struct un_device *d, const int *cores);
+    /* Addresses that the backend's libraries want on the host for its threads, in bytes, and taking them: to be
+     * called before the first op and where nothing else of OpenMP runs yet. UN_MEMORY says what was wanted; left
+     * out, the libraries end the program or hang where a limit is met. NULL: they want nothing to speak of. */
+    size_t (*library_bytes)(const struct un_device *d);
+    enum un_status (*take_libraries)(struct un_device *d);
     /* Between begin and end, what is queued on q is recorded, not run; every shape in it must have been
      * seen by the queue before. Events recorded or waited for meanwhile are so at each launch. On failure
      * no graph is made and the error is that of graph_end, not of the queue: the work may be queued anew.
@@ -97,6 +102,9 @@ struct un_device {
  * un_device_close. */
 enum un_status un_device_open(const char *name, int threads, int ordinal, struct un_device **device);
 void un_device_close(struct un_device *device);
+/* library_bytes and take_libraries of the backend; 0 and UN_OK where it has none. */
+size_t un_device_library_bytes(const struct un_device *device);
+enum un_status un_device_take_libraries(struct un_device *device);
 /* Devices of a kind that this process sees; cards: 0 when none answers, -1 when this build has no CUDA. */
 int un_device_count(enum un_device_kind kind);
 

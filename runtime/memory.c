@@ -10,6 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 struct header {
     size_t bytes;
@@ -68,6 +71,29 @@ void un_free(void *ptr) {
 
 void un_memory_trim(void) {
     malloc_trim(0);
+}
+
+bool un_memory_room(size_t bytes) {
+    /* Not reserved: a machine that overcommits is asked for addresses, not for pages. */
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    void *at = bytes > 0 ? mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0) : NULL;
+    if (at == MAP_FAILED) return false;
+    if (at) munmap(at, bytes);
+    return true;
+}
+
+void un_memory_limit(char *text, size_t size) {
+    struct rlimit limit;
+    unsigned long long pages = 0;
+    text[0] = '\0';
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (!f) return;
+    if (fscanf(f, "%llu", &pages) == 1)
+        snprintf(text, size, "; ulimit -v is %llu MiB, %llu of them taken",
+                 (unsigned long long)limit.rlim_cur >> 20,
+                 pages * (unsigned long long)sysconf(_SC_PAGESIZE) >> 20);
+    fclose(f);
 }
 
 enum un_status un_grow(void **ptr, size_t old_count, size_t count, size_t size, const char *what) {

@@ -22,6 +22,12 @@ enum un_status un_grow(void **ptr, size_t old_count, size_t count, size_t size, 
 void un_free(void *ptr);
 /* Gives freed pages back to the system: after much was freed that will not be taken again. */
 void un_memory_trim(void);
+/* Would the system give so many bytes of addresses now? Asks for them and gives them back; what limits of the
+ * process (ulimit -v) and strict overcommitment leave. Libraries that end the program, or hang, without them are
+ * asked for only after this. */
+bool un_memory_room(size_t bytes);
+/* "; ulimit -v is 400 MiB, 231 of them taken", or "" where there is no such limit. */
+void un_memory_limit(char *text, size_t size);
 char *un_strdup(const char *text);
 /* printf into fresh memory, owned by the caller. */
 char *un_format(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -51,6 +51,9 @@ void un_cpu_blas_single(void);
 
 /* Of the table of the device. */
 void un_cpu_place_threads(const struct un_device *d, const int *cores);
+/* Entries of the device's table (reserve.c). */
+size_t un_cpu_library_bytes(const struct un_device *d);
+enum un_status un_cpu_take_libraries(struct un_device *d);
 
 static inline float *un_cpu_row(struct un_mat m, int64_t row) {
     return (float *)m.data + row * m.stride;

@@ -148,6 +148,8 @@ static const struct un_device_ops cpu_device_ops = {
     .range_push = cpu_range_push,
     .range_pop = cpu_range_pop,
     .place_threads = un_cpu_place_threads,
+    .library_bytes = un_cpu_library_bytes,
+    .take_libraries = un_cpu_take_libraries,
     .close = cpu_close,
 };
 

@@ -285,6 +285,8 @@ static void fill_tables(struct fake_state *s) {
     s->mem.copy_in = s->mem.copy_out = s->mem.copy = copy;
     s->mem.scratch_bytes = scratch_bytes;
     s->mem.place_threads = NULL;
+    s->mem.library_bytes = NULL;
+    s->mem.take_libraries = NULL;
     s->mem.close = card_close;
     s->ops = *s->inner->ops;
     s->ops.add = add;

@@ -253,6 +253,8 @@ void pretend_card(struct un_device *cpu, size_t free_bytes) {
     card.mem.copy_out = card_copy_out;
     card.mem.copy = NULL; /* nothing that is tested with this card uses it, and it would not be seen */
     card.mem.place_threads = NULL; /* its ops run on the card */
+    card.mem.library_bytes = NULL;
+    card.mem.take_libraries = NULL;
     card.free_bytes = free_bytes;
     card.taken = 0;
     card.refused = NULL;
