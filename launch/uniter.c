@@ -102,6 +102,13 @@ static enum un_status unknown(int argc, char **argv) {
                    said[2]);
 }
 
+/* OpenBLAS, which every command loads, may then spin beside the work and at its end (restart.c). */
+static bool short_of_memory(void) {
+    char limit[96];
+    un_memory_limit(limit, sizeof limit);
+    return limit[0] != '\0';
+}
+
 static enum un_status dispatch(int argc, char **argv) {
     if (argc < 2) return un_fail(UN_USAGE, "a command is needed (see uniter --help)");
     for (int t = 0; t < TOPICS; ++t)
@@ -111,9 +118,8 @@ static enum un_status dispatch(int argc, char **argv) {
             if (words == 1) continue;
             if (argc == words + 1 && (strcmp(argv[words], "--help") == 0 || strcmp(argv[words], "-h") == 0))
                 return help(tool);
-            if (!tool->name ||
-                topics[t] == &un_tools_extract) /* a network runs: with the settings of a training */
-                un_restart_prepare(argv);
+            if (!tool->name || topics[t] == &un_tools_extract || short_of_memory())
+                un_restart_prepare(argv); /* a network runs: with the settings of a training */
             return tool->run(tool, argc - words, argv + words);
         }
     if (list_group(argc, argv))

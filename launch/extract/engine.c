@@ -12,6 +12,7 @@ enum un_status un_extract_engine_open(struct un_extract_engine *e, const struct 
     const struct un_detector_limits limits = {un_extract_pixels(&e->how), setup->regions};
     e->how.post_nms = setup->regions;
     UN_TRY(un_device_open(setup->device, setup->threads, setup->ordinal, &e->device));
+    UN_TRY(un_device_take_libraries(e->device));
     e->device->tf32 = setup->tf32;
     UN_TRY(un_detector_open(&e->detector, e->device, file, &e->sizes, &limits));
     UN_TRY(un_detector_room_open(&e->room, &e->sizes, &e->how));

@@ -112,7 +112,6 @@ enum un_status un_job_find_device(struct un_job *job) {
     if (threads == 0) threads = un_topology_threads(&job->topology, job->comm);
     UN_TRY(un_device_open(un_device_names[c->device.device], threads, job->comm->local_rank, &job->device));
     job->device->tf32 = c->train.precision == UN_PRECISION_TF32;
-    un_topology_place_threads(&job->topology, job->device);
     return UN_OK;
 }
 
@@ -142,6 +141,8 @@ enum un_status un_job_choose_route(struct un_job *job) {
 
 enum un_status un_job_open_device(struct un_job *job) {
     UN_TRY(un_job_check_room(job));
+    UN_TRY(un_job_take_libraries(job));
+    un_topology_place_threads(&job->topology, job->device);
     UN_TRY(open_network(job));
     if (!job->evaluates) UN_TRY(open_exchange(job));
     UN_TRY(open_buffers(job));

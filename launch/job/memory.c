@@ -75,6 +75,7 @@ enum un_status un_job_memory(const struct un_job *job, struct un_memory_plan *pl
         struct un_limits limits;
         un_model_limits(&setup, &limits);
         plan->scratch = job->device->mem->scratch_bytes(job->device, &limits);
+        plan->libraries = un_device_library_bytes(job->device);
     }
     for (int i = 0; i < UN_MEMORY_PARTS_COUNT; ++i)
         *(on_card(job) && un_memory_parts[i].device ? &plan->card : &plan->host) +=
@@ -143,4 +144,19 @@ enum un_status un_job_check_room(const struct un_job *job) {
         snprintf(remedy, sizeof remedy, "no train.tokens_per_lane would: more ranks or a smaller network");
     return un_fail(UN_MEMORY, "the run needs %zu MiB on the card, where %zu MiB are free; %s",
                    plan.card >> 20, room >> 20, remedy);
+}
+
+enum un_status un_job_take_libraries(const struct un_job *job) {
+    struct un_memory_plan plan;
+    char limit[96];
+    UN_TRY(un_job_memory(job, &plan));
+    size_t wanted = plan.host - plan.index; /* which is taken */
+    if (un_memory_room(wanted)) return un_device_take_libraries(job->device);
+    un_memory_limit(limit, sizeof limit);
+    return un_fail(
+        UN_MEMORY,
+        "the run wants %zu MiB more on this host for rank %d, %zu of them addresses for OpenBLAS and OpenMP "
+        "(threads: %d), which the system does not give%s; take fewer run.threads, a smaller "
+        "loader.cache_mb, or raise the limit",
+        wanted >> 20, job->comm->rank, plan.libraries >> 20, job->device->threads, limit);
 }

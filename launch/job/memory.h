@@ -18,7 +18,8 @@
     X(batches, "micro-batches", false)                                                                       \
     X(index, "index of the data", false)                                                                     \
     X(cache, "cache", false)                                                                                 \
-    X(checkpoint, "copy for checkpoints", false)
+    X(checkpoint, "copy for checkpoints", false)                                                             \
+    X(libraries, "addresses of libraries", false)
 
 /* Bytes. card, host: sums; a device that reads host memory has no card. */
 struct un_memory_plan {
@@ -48,5 +49,8 @@ size_t un_job_room(const struct un_job *job);
 enum un_status un_job_fitting_tokens(const struct un_job *job, size_t room, int64_t *tokens);
 /* UN_MEMORY and what would fit, if job->cache.room, measured before any rank took memory, is too small. */
 enum un_status un_job_check_room(const struct un_job *job);
+/* Takes what the device's libraries want on the host, after a look whether all that the rank still wants there can
+ * be had; UN_MEMORY with the sum otherwise. Before the first op. */
+enum un_status un_job_take_libraries(const struct un_job *job);
 
 #endif

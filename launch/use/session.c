@@ -7,7 +7,8 @@ enum un_status un_use_session_open(struct un_use_session *s, const struct un_use
                                    const char *weights) {
     *s = (struct un_use_session){.keys = keys};
     UN_TRY(un_use_weights_open(&s->weights, weights, keys->num_attention_heads));
-    return un_device_open(un_device_names[keys->device], (int)keys->threads, 0, &s->device);
+    UN_TRY(un_device_open(un_device_names[keys->device], (int)keys->threads, 0, &s->device));
+    return un_device_take_libraries(s->device);
 }
 
 enum un_status un_use_session_pairs(struct un_use_session *s, const char *const *names, int n, int task) {
