@@ -112,8 +112,11 @@ static enum un_status start_workers(struct un_loader *loader) {
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error == 0) return UN_OK;
-    return un_fail(UN_INTERNAL, "loader: %d threads could not be started: %s", loader->setup.threads,
-                   strerror(error));
+    return un_fail(
+        UN_MEMORY,
+        "loader: %d threads could not be started (%s): a limit of memory (ulimit -v) or of processes "
+        "(ulimit -u) is too low",
+        loader->setup.threads, strerror(error));
 }
 
 static enum un_status allocate(struct un_loader *loader) {
