@@ -14,6 +14,8 @@ void un_watchdog_wait(struct un_watchdog *w, double seconds) {
     pthread_cond_timedwait(&w->changed, &w->lock, &until);
 }
 
+enum { STACK = 512 << 10 }; /* with much to spare; the default is 8 MiB, which a memory limit may not leave */
+
 /* Signals are the main thread's business. */
 enum un_status un_watchdog_thread(pthread_t *thread, void *(*run)(void *), struct un_watchdog *w) {
     sigset_t all, before;
@@ -21,7 +23,16 @@ enum un_status un_watchdog_thread(pthread_t *thread, void *(*run)(void *), struc
     const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
     for (size_t i = 0; i < sizeof own / sizeof *own; ++i) sigdelset(&all, own[i]);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(thread, NULL, run, w);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK);
+    int failed = pthread_create(thread, &attributes, run, w);
+    pthread_attr_destroy(&attributes);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed ? un_fail(UN_INTERNAL, "watchdog: no thread: %s", strerror(failed)) : UN_OK;
+    if (!failed) return UN_OK;
+    return un_fail(
+        UN_MEMORY,
+        "watchdog: no thread, without which no run starts (%s): a limit of memory (ulimit -v) or of "
+        "processes (ulimit -u) is too low",
+        strerror(failed));
 }
