@@ -62,6 +62,8 @@ enum un_status un_comm_open_self(struct un_comm **comm);
  * process and others, else the one-process table. UN_USAGE when the launcher tells of more processes than
  * this build or its MPI can see. Once per process. */
 enum un_status un_comm_open(int *argc, char ***argv, struct un_comm **comm);
+/* The same for what writes nothing: where the numbers of processes differ it warns and goes on with those it sees. */
+enum un_status un_comm_open_any(int *argc, char ***argv, struct un_comm **comm);
 void un_comm_close(struct un_comm *comm);
 
 /* All ranks get the largest of their statuses; ranks that had none record "rank R: <its message>". */

@@ -262,13 +262,21 @@ static const struct un_comm_ops mpi_ops = {
     .close = mpi_close,
 };
 
-static enum un_status enter(struct un_comm *c, struct mpi_state *s, const struct un_launcher *launcher) {
+/* Only who may refuse does. */
+static enum un_status check_size(const struct un_launcher *launcher, int size, bool refuse) {
+    if (refuse) return un_launcher_check(launcher, size);
+    un_launcher_warn(launcher, size);
+    return UN_OK;
+}
+
+static enum un_status enter(struct un_comm *c, struct mpi_state *s, const struct un_launcher *launcher,
+                            bool refuse) {
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     UN_TRY(mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &s->world), "start", 0)); /* inherits the error handler */
     MPI_Comm_rank(s->world, &c->rank);
     MPI_Comm_size(s->world, &c->size);
     UN_TRY(lists_open(s, c->size));
-    enum un_status status = un_launcher_check(launcher, c->size);
+    enum un_status status = check_size(launcher, c->size, refuse);
     int refused = status != UN_OK; /* not all ranks need to know what Slurm was asked for, but all end */
     UN_TRY(mpi_check(MPI_Allreduce(MPI_IN_PLACE, &refused, 1, MPI_INT, MPI_MAX, s->world), "start", 0));
     if (refused && status == UN_OK)
@@ -292,10 +300,10 @@ static enum un_status start(int *argc, char ***argv, const struct un_launcher *l
                    provided, MPI_THREAD_FUNNELED);
 }
 
-enum un_status un_comm_open(int *argc, char ***argv, struct un_comm **comm) {
+static enum un_status open_world(int *argc, char ***argv, bool refuse, struct un_comm **comm) {
     struct un_launcher launcher = un_launcher_find();
     /* Alone under a launcher, as in an interactive Slurm step, MPI may even refuse to start. */
-    if (launcher.size == 1) UN_TRY(un_launcher_check(&launcher, 1));
+    if (launcher.size == 1) UN_TRY(check_size(&launcher, 1, refuse));
     if (!launcher.name || launcher.size == 1) return un_comm_open_self(comm);
     enum un_status status = UN_MEMORY;
     struct un_comm *c = un_alloc(1, sizeof *c, "communicator");
@@ -303,7 +311,7 @@ enum un_status un_comm_open(int *argc, char ***argv, struct un_comm **comm) {
     if (!c || !s) goto fail;
     UN_TRY_GOTO(start(argc, argv, &launcher, &s->threads), fail);
     *c = (struct un_comm){.ops = &mpi_ops, .name = "mpi", .state = s, .piece_bytes = UN_COMM_PIECE};
-    status = enter(c, s, &launcher);
+    status = enter(c, s, &launcher, refuse);
     if (status == UN_OK) {
         *comm = c;
         return UN_OK;
@@ -313,4 +321,12 @@ fail:
     state_free(s);
     un_free(c);
     return status;
+}
+
+enum un_status un_comm_open(int *argc, char ***argv, struct un_comm **comm) {
+    return open_world(argc, argv, true, comm);
+}
+
+enum un_status un_comm_open_any(int *argc, char ***argv, struct un_comm **comm) {
+    return open_world(argc, argv, false, comm);
 }

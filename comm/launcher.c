@@ -22,11 +22,13 @@ static int rank_of(const char *name) {
     return text && strcmp(text, "0") == 0 ? 0 : count_of(name) > 0 ? count_of(name) : -1;
 }
 
-/* What Slurm was asked for. mpirun starts its helper on the other nodes as a step of one task a node, and the
- * ranks there inherit that step's numbers, which say nothing about the job. */
+/* What Slurm was asked for, where nothing nearer is known. In a step its own number counts: an interactive step is
+ * one task in a job of many, whose number is what SLURM_NTASKS holds there. mpirun starts its helper on the other
+ * nodes as a step of one task a node, and the ranks there inherit that step's numbers, which say nothing about the
+ * job. */
 static int tasks_of(const char *mark) {
     bool of_helper = strcmp(mark, "SLURM_STEP_ID") != 0 && getenv("SLURM_STEP_ID");
-    return of_helper ? 0 : count_of("SLURM_NTASKS");
+    return of_helper || count_of("SLURM_STEP_NUM_TASKS") > 0 ? 0 : count_of("SLURM_NTASKS");
 }
 
 struct un_launcher un_launcher_find(void) {
@@ -59,6 +61,12 @@ enum un_status un_launcher_check(const struct un_launcher *l, int size) {
                        "--mpi=pmix or mpirun -np $SLURM_NTASKS, or unset SLURM_NTASKS if it is meant so",
                        l->tasks, size, size > 1 ? "es were" : " was", l->name);
     return UN_OK;
+}
+
+void un_launcher_warn(const struct un_launcher *l, int size) {
+    if (un_launcher_check(l, size) == UN_OK) return;
+    un_log(UN_LOG_WARN, "%s", un_error_get()->text);
+    un_error_clear();
 }
 
 int un_launcher_cores(void) {

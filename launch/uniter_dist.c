@@ -191,7 +191,7 @@ static enum un_status open_all(struct un_job *job, int *argc, char ***argv, cons
                        "--cfg -: of several ranks only the first has the standard input; write a file");
     *configured = un_job_configure(job, c->config, c->overrides, c->n_overrides);
     if (*configured == UN_OK) UN_TRY(un_watchdog_open(&job->watchdog, job->config.run.timeout));
-    UN_TRY(un_comm_open(argc, argv, comm));
+    UN_TRY(c->check ? un_comm_open_any(argc, argv, comm) : un_comm_open(argc, argv, comm));
     un_watchdog_attach(job->watchdog, *comm);
     job->comm = *comm;
     return UN_OK;

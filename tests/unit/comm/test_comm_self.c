@@ -137,6 +137,24 @@ static void test_launchers(void **state) {
     assert_int_equal(un_launcher_check(&l, 1), UN_USAGE);
     assert_non_null(strstr(un_error_get()->text, "SLURM_NTASKS"));
     un_error_clear();
+    un_launcher_warn(&l, 1); /* goes on, and no error stays behind */
+    assert_int_equal(un_error_get()->status, UN_OK);
+    setenv("SLURM_STEP_ID", "4294967290", 1); /* an interactive step: one task in a job of eight */
+    setenv("SLURM_STEP_NUM_TASKS", "1", 1);
+    l = un_launcher_find();
+    assert_int_equal(l.size, 1);
+    assert_int_equal(l.tasks, 0);
+    assert_int_equal(un_launcher_check(&l, 1), UN_OK);
+    setenv("SLURM_STEP_NUM_TASKS", "8", 1); /* a step of eight that do not see each other */
+    l = un_launcher_find();
+    assert_int_equal(un_launcher_check(&l, 1), UN_USAGE);
+    un_error_clear();
+    unsetenv("SLURM_STEP_NUM_TASKS"); /* a step that does not tell */
+    l = un_launcher_find();
+    assert_int_equal(l.tasks, 8);
+    assert_int_equal(un_launcher_check(&l, 1), UN_USAGE);
+    un_error_clear();
+    unsetenv("SLURM_STEP_ID");
     unsetenv("PMIX_RANK");
     l = un_launcher_find(); /* a plain start in a batch script */
     assert_int_equal(un_launcher_check(&l, 1), UN_OK);
