@@ -102,6 +102,8 @@ trap 'pass_on USR1' USR1
 trap 'pass_on USR2' USR2
 trap 'pass_on TERM' TERM
 trap 'pass_on INT' INT
+trap 'pass_on HUP' HUP
+trap 'pass_on XCPU' XCPU
 
 started=$SECONDS
 say "job ${job:-(none)}, restart $restarts, ${SLURM_NTASKS:-1} ranks on ${SLURM_JOB_NODELIST:-$(hostname)}, by $launcher"

@@ -1,4 +1,5 @@
 /* uniter: the tools beside the training, one process, no MPI. Finds the command in the tables of tools.h. */
+#include "launch/process/begin.h"
 #include "launch/process/end.h"
 #include "launch/tools/tools.h"
 #include "runtime/memory.h"
@@ -129,6 +130,7 @@ static enum un_status dispatch(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+    un_begin();
     bool asked = argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
     if (asked || (argc == 2 && strcmp(argv[1], "--version") == 0)) {
         if (asked)

@@ -2,7 +2,9 @@
 #include "comm/launcher.h"
 #include "launch/job/folder.h"
 #include "launch/job/part.h"
+#include "launch/process/begin.h"
 #include "launch/process/end.h"
+#include "launch/process/signals.h"
 #include "launch/train/bench.h"
 #include "launch/train/check.h"
 #include "launch/train/evaluate.h"
@@ -189,6 +191,7 @@ static enum un_status open_all(struct un_job *job, int *argc, char ***argv, cons
     if (strcmp(c->config, "-") == 0 && un_launcher_find().size > 1)
         return un_fail(UN_USAGE,
                        "--cfg -: of several ranks only the first has the standard input; write a file");
+    if (!c->check && !c->bench && !c->eval) un_signals_install(); /* an early stop comes at the first step */
     *configured = un_job_configure(job, c->config, c->overrides, c->n_overrides);
     if (*configured == UN_OK) UN_TRY(un_watchdog_open(&job->watchdog, job->config.run.timeout));
     UN_TRY(c->check ? un_comm_open_any(argc, argv, comm) : un_comm_open(argc, argv, comm));
@@ -201,6 +204,7 @@ int main(int argc, char **argv) {
     static struct un_job job; /* large; one per process */
     struct command command;
     struct un_comm *comm = NULL;
+    un_begin();
     enum un_status status = parse(argc, argv, &command);
     if (status == UN_OK && answer(&command)) un_end(UN_OK);
     enum un_status configured = UN_OK;

@@ -2,6 +2,7 @@
 #include "launch/process/end.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -12,12 +13,30 @@ void un_say(enum un_status status) {
     un_log(status == UN_STOPPED ? UN_LOG_WARN : UN_LOG_ERROR, "%s", text[0] ? text : un_status_text(status));
 }
 
-_Noreturn void un_end(enum un_status status) {
+/* For the handler, so at file level. */
+static volatile sig_atomic_t last_status;
+
+static void leave(int number) {
+    (void)number;
+    _exit(last_status);
+}
+
+/* What libraries do at the end may hang: OpenBLAS joins threads that, short of memory, never answer. All that
+ * matters is written by now. */
+_Noreturn void un_end_within(enum un_status status, unsigned seconds) {
     if (fflush(NULL) != 0 && status == UN_OK) {
         status = UN_IO;
         un_log(UN_LOG_ERROR, "output could not be written: %m");
     }
+    last_status = (sig_atomic_t)status;
+    signal(SIGALRM, leave);
+    alarm(seconds);
     exit(status);
+}
+
+_Noreturn void un_end(enum un_status status) {
+    enum { CLEAN_UP_SECONDS = 20 };
+    un_end_within(status, CLEAN_UP_SECONDS);
 }
 
 _Noreturn void un_end_now(enum un_status status, int rank, const char *text) {

@@ -5,6 +5,13 @@
 #include <stddef.h>
 #include <unistd.h>
 
+static const struct {
+    int number;
+    bool may_be_ignored; /* by the starter, who then means it */
+} stops[] = {{SIGTERM, false}, {SIGINT, false}, {SIGUSR1, false},
+             {SIGUSR2, false}, {SIGHUP, true},  {SIGXCPU, true}};
+enum { STOPS = sizeof stops / sizeof *stops };
+
 /* Written by the handler, so it has to be at file level. */
 static volatile sig_atomic_t stop_wanted;
 
@@ -13,11 +20,24 @@ static void handle(int number) {
     stop_wanted = 1;
 }
 
+static bool ignored(int number) {
+    struct sigaction now;
+    return sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
+void un_signals_unblock(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < STOPS; ++i) sigaddset(&set, stops[i].number);
+    sigaddset(&set, SIGALRM); /* of un_end */
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 void un_signals_install(void) {
-    static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2};
     struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; ++i) sigaction(numbers[i], &action, NULL);
+    for (size_t i = 0; i < STOPS; ++i)
+        if (!stops[i].may_be_ignored || !ignored(stops[i].number)) sigaction(stops[i].number, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is then an error of write(2), not the end */
 }

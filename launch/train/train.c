@@ -7,7 +7,6 @@
 #include "launch/job/memory.h"
 #include "launch/job/part.h"
 #include "launch/job/sizes.h"
-#include "launch/process/signals.h"
 #include "launch/train/line.h"
 #include "launch/train/mine.h"
 #include "launch/train/saver.h"
@@ -276,7 +275,6 @@ static void finish(const struct run *r) {
 enum un_status un_train_run(struct un_job *job, const char *resume, bool quiet) {
     struct run r = {.job = job};
     enum un_status status;
-    un_signals_install(); /* a stop that is asked for early, while data are opened, comes at the first step */
     UN_TRY_GOTO(start(&r, resume), out);
     un_progress_open(&r.progress, job->step, job->config.train.steps, leads(&r) && !quiet);
     r.interval.since = un_clock();

@@ -1,0 +1,10 @@
+/* What a program may rely on before its first line, whoever started it and with what. */
+#ifndef UN_LAUNCH_PROCESS_BEGIN_H
+#define UN_LAUNCH_PROCESS_BEGIN_H
+
+/* Call first in main. Opens standard input, output and error on /dev/null where they are missing, because the
+ * first files to be opened would take their places, and messages would land in them. Unblocks the signals by which
+ * a program is stopped, which the starter may have left blocked. */
+void un_begin(void);
+
+#endif
