@@ -14,12 +14,9 @@ enum { BLOCK = 1 << 16, ROOM = 2 * UN_LINE_BYTES_MAX };
 static enum un_status open_file(struct un_caption_lines *l, const char *path) {
     struct stat info;
     if (!(l->path = un_strdup(path))) return UN_MEMORY;
-    l->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    l->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (l->fd < 0 || fstat(l->fd, &info) != 0) return un_fail(UN_IO, "%s: %s", path, strerror(errno));
     if (S_ISDIR(info.st_mode)) return un_fail(UN_DATA, "%s: is a folder, a file is wanted", path);
-    if (!S_ISREG(info.st_mode))
-        return un_fail(UN_USAGE,
-                       "%s: a pipe or a device, which is read only once: write it into a file first", path);
     if (S_ISREG(info.st_mode) && info.st_size == 0) return un_fail(UN_DATA, "%s: is empty", path);
     l->size = S_ISREG(info.st_mode) ? (int64_t)info.st_size : 0;
     l->buffer = un_alloc(BLOCK + 1, 1, "lines of a file");

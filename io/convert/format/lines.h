@@ -16,7 +16,7 @@ struct un_caption_lines {
     bool at_end;                 /* of the file */
     int64_t number, size, taken; /* of the last line, from 1; bytes of the file, bytes given out */
 };
-/* UN_IO; UN_DATA: the file is empty, or UTF-16; UN_USAGE: a pipe. */
+/* UN_IO; UN_DATA: the file is empty, or UTF-16. */
 enum un_status un_caption_lines_open(struct un_caption_lines *lines, const char *path);
 /* The next line, NUL-terminated, valid until the next call; *more false at the end. UN_DATA: longer than
  * UN_LINE_BYTES_MAX. */

@@ -124,7 +124,11 @@ static enum un_status look(const char *path, char **line) {
     bool more;
     *line = NULL;
     UN_TRY(un_caption_lines_open(&lines, path));
-    enum un_status status = un_caption_lines_next(&lines, &text, &bytes, &more);
+    enum un_status status = UN_OK;
+    if (lines.size == 0)
+        status = un_fail(UN_USAGE,
+                         "%s: a pipe or a device, which is read only once: write it into a file first", path);
+    if (status == UN_OK) status = un_caption_lines_next(&lines, &text, &bytes, &more);
     if (status == UN_OK && more && memchr(text, '\0', bytes))
         status = un_fail(
             UN_DATA, "%s: zero bytes in line 1: a binary file or UTF-16; lines of UTF-8 are wanted", path);
