@@ -79,6 +79,12 @@ enum un_status un_config_write(const struct un_config *config, FILE *out);
 /* A value worked out from the data ("model.vocab_size" = 28996): shown by un_config_write with origin `why`. */
 enum un_status un_config_note(struct un_config *config, const char *dotted, const char *value,
                               const char *why);
+/* Calls visit("optim.lr", "0.0001") for every key of a table whose struct `from` was bound, with the value as it stands
+ * in the struct now: two that mean the same look the same. Lists: an entry for each element; shares of 0 are left
+ * out. Ends with the first status that is not UN_OK. */
+typedef enum un_status un_config_visit(void *context, const char *key, const char *value);
+enum un_status un_config_each(const struct un_key_table *table, const void *from, un_config_visit *visit,
+                              void *context);
 void un_config_free(struct un_config *config);
 /* "file.yaml:12:5" of a bound key, for messages of later cross-checks; "default" if not given. Thread-local
  * buffer. */
