@@ -58,6 +58,12 @@ static size_t index_bytes(const struct un_dataset *d, int64_t images, int64_t te
            un_dataset_target_bytes(d, images, texts);
 }
 
+const char *un_dataset_file(const struct un_dataset *d, int64_t i) {
+    if (i < d->n_image_files) return d->image_files[i].path;
+    i -= d->n_image_files;
+    return i < d->n_text_files ? d->text_files[i].path : NULL;
+}
+
 size_t un_dataset_bytes(const struct un_dataset *d) {
     return index_bytes(d, d->kept_images, d->kept_texts);
 }

@@ -76,6 +76,8 @@ struct un_cache_counts un_dataset_cache_counts(const struct un_dataset *d); /* z
 void un_dataset_expect(const struct un_dataset *d, int64_t image);
 const struct un_dataset_info *un_dataset_info(const struct un_dataset *dataset);
 const char *un_dataset_name(const struct un_dataset *dataset);
+/* Path of file i, those of images first; NULL behind the last. */
+const char *un_dataset_file(const struct un_dataset *dataset, int64_t i);
 /* Host memory held by the indices. */
 size_t un_dataset_bytes(const struct un_dataset *dataset);
 

@@ -19,6 +19,9 @@ bool un_digest_parse(const char *text, struct un_digest *digest);
 bool un_digest_equal(const struct un_digest *a, const struct un_digest *b);
 /* Length and digest of a regular file's content. */
 enum un_status un_digest_file(const char *path, int64_t *bytes, struct un_digest *digest);
+/* Length and digest of pieces of a regular file: its beginning, its end, and some between, 184 KiB at most, so that a
+ * large file is told from another of its length in a moment. What differs in other places is not seen. */
+enum un_status un_digest_sample(const char *path, int64_t *bytes, struct un_digest *digest);
 /* Of an open file of `bytes` all that stands outside of n spans of `length` bytes, which begin at at[0] <
  * at[1] < ... and lie inside it. UN_DATA: it is shorter. */
 enum un_status un_digest_outside(int fd, const char *path, int64_t bytes, const int64_t *at, int n,
