@@ -1,5 +1,6 @@
 /* uniter_dist: pretraining. Reads the command line, opens the job, runs what was asked. */
 #include "comm/launcher.h"
+#include "launch/job/agree.h"
 #include "launch/job/folder.h"
 #include "launch/job/part.h"
 #include "launch/process/begin.h"
@@ -159,10 +160,24 @@ static bool answer(const struct command *c) {
     return true;
 }
 
+/* What the command line asks for beyond the configuration is the same on all ranks, too. */
+static enum un_status agree_on_start(struct un_job *job, const struct command *c) {
+    struct un_facts facts = {0};
+    const char *set = c->set ? c->set : "all sets";
+    un_facts_add(&facts, "--check", "%s", c->check ? "given" : "not given");
+    un_facts_add(&facts, "--resume", "%s", c->resume);
+    un_facts_add(&facts, "--bench", "%lld", (long long)c->bench);
+    un_facts_add(&facts, "--eval", "%s", c->eval ? set : "not given");
+    enum un_status status = un_agree_start(job, &facts);
+    un_facts_free(&facts);
+    return status;
+}
+
 /* After a stage that has no collectives inside everybody learns whether anybody failed. The folder comes
  * before the data: a start that is refused, or a rank that hangs, shows at once. */
 static enum un_status run(struct un_job *job, struct un_comm *comm, const struct command *c) {
     bool writes = !c->check && !c->bench;
+    UN_TRY(agree_on_start(job, c));
     if (c->eval) UN_TRY(un_comm_alike(comm, un_evaluate_choose(job, c->set)));
     if (writes) UN_TRY(un_comm_alike(comm, un_folder_open(job)));
     if (c->eval) UN_TRY(un_evaluate_find(job, c->resume));
@@ -170,12 +185,15 @@ static enum un_status run(struct un_job *job, struct un_comm *comm, const struct
     enum un_status status = un_job_open_data(job, comm);
     if (status == UN_OK) status = un_job_find_device(job);
     UN_TRY(un_comm_agree(comm, status));
+    UN_TRY(un_agree_machines(job));
     if (!c->eval) UN_TRY(un_job_choose_route(job));
     UN_TRY(un_comm_agree(comm, un_job_place_cache(job)));
+    if (c->check) UN_TRY(un_agree_data(job));
     if (c->check) return comm->rank == 0 ? un_plan_print(job, stdout) : UN_OK;
     bool tells = comm->rank == 0 && !c->quiet && !c->eval && !c->bench;
     if (tells) status = un_plan_print(job, stderr);
     UN_TRY(un_comm_agree(comm, status != UN_OK ? status : un_job_keep_part(job)));
+    UN_TRY(un_agree_data(job));
     UN_TRY(un_comm_agree(comm, un_job_open_device(job)));
     if (c->eval) return un_evaluate_run(job, c->quiet);
     UN_TRY(un_exchange_start(&job->exchange));

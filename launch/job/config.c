@@ -133,6 +133,12 @@ void un_run_config_free(struct un_run_config *config) {
     config->document = NULL;
 }
 
+enum un_status un_run_config_each(const struct un_run_config *config, un_config_visit *visit, void *context) {
+    for (int i = 0; i < PARTS; ++i)
+        UN_TRY(un_config_each(parts[i].table, (const char *)config + parts[i].offset, visit, context));
+    return UN_OK;
+}
+
 struct un_plan_keys un_run_config_plan(const struct un_run_config *c) {
     return (struct un_plan_keys){
         .lanes = c->train.lanes,

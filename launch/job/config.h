@@ -33,6 +33,8 @@ struct un_run_config {
 enum un_status un_run_config_read(struct un_run_config *config, const char *path,
                                   const char *const *overrides, int n);
 void un_run_config_free(struct un_run_config *config);
+/* Every key with its value (un_config_each). */
+enum un_status un_run_config_each(const struct un_run_config *config, un_config_visit *visit, void *context);
 /* The part of the keys that decides the plan. */
 struct un_plan_keys un_run_config_plan(const struct un_run_config *config);
 /* Prints the tables of all rooms (--help-config). */

@@ -15,6 +15,10 @@ static const struct un_key run_keys[] = {
     UN_KEY_FLOAT(un_run_keys, patience, "30", 5, 1e5, "seconds",
                  "a start waits so long for another run to leave the folder; one without a sign of life for "
                  "so long is taken over"),
+    UN_KEY_BOOL(
+        un_run_keys, mixed_machines, "false",
+        "ranks may run on processors, cards and builds of different kinds, whose sums differ in the last "
+        "digits, and have threads and loaders of their own; false: an error under train.exact"),
 };
 const struct un_key_table un_run_key_table = UN_KEY_TABLE("run", un_run_keys, run_keys);
 

@@ -11,6 +11,7 @@ struct un_run_keys {
     int64_t seed;
     struct un_cores_keys cores;
     double timeout, patience; /* seconds */
+    bool mixed_machines;
 };
 struct un_train_keys {
     int64_t steps, lanes, tokens_per_lane;
