@@ -19,9 +19,14 @@ static enum un_status share_text(struct un_comm *comm, const char *path, char **
     return comm->ops->broadcast(comm, *text, *bytes, 0);
 }
 
+#define UN_OTHERWISE                                                                                         \
+    "or begin another run in a run.dir of its own (model.init: this run's folder takes its parameters)"
+
 static enum un_status differ(const char *path, const char *what, int64_t theirs, int64_t ours) {
-    return un_fail(UN_USAGE, "%s: saved with %s %" PRId64 ", this run has %" PRId64, path, what, theirs,
-                   ours);
+    return un_fail(UN_USAGE,
+                   "%s: saved with %s %" PRId64 ", this run has %" PRId64
+                   "; set it back to go on, " UN_OTHERWISE,
+                   path, what, theirs, ours);
 }
 
 static enum un_status compare_param(const char *path, int64_t i, const struct un_param *theirs,
@@ -48,13 +53,16 @@ static enum un_status compare(const char *path, const struct un_manifest *m, con
     if (m->n_streams != c->n_streams)
         return differ(path, "a number of (data set, objective) streams of", m->n_streams, c->n_streams);
     if (m->seed != c->seed)
-        return un_fail(UN_USAGE, "%s: saved with run.seed %" PRIu64 ", this run has %" PRIu64, path, m->seed,
-                       c->seed);
+        return un_fail(UN_USAGE,
+                       "%s: saved with run.seed %" PRIu64 ", this run has %" PRIu64
+                       "; set it back to go on, " UN_OTHERWISE,
+                       path, m->seed, c->seed);
     if (m->plan_digest != c->plan_digest)
         return un_fail(
             UN_USAGE,
             "%s: saved with other data or another plan (digest %016" PRIx64 ", this run's is %016" PRIx64
-            "): the files of data.train, their mix, tokens_per_lane, mixing, mask or a probability changed",
+            "): the files of data.train, their mix, tokens_per_lane, mixing, mask or a probability changed; "
+            "set them back to go on, " UN_OTHERWISE,
             path, m->plan_digest, c->plan_digest);
     return UN_OK;
 }
@@ -176,12 +184,22 @@ static enum un_status verify_old(const char *path, const struct un_manifest *m,
     return check_digest(path, "state_digest", &found, &m->state);
 }
 
+static void warn_of_kind(const char *path, const struct un_manifest *m, const struct un_checkpoint *c) {
+    if (!c->kind || !m->kind[0] || strcmp(m->kind, c->kind) == 0) return;
+    un_log(UN_LOG_WARN,
+           "%s: made on another kind of machine (%s; here %s): from here on the losses differ in their last "
+           "digits from those "
+           "that it would have gone on with",
+           path, m->kind, c->kind);
+}
+
 static enum un_status read_all(struct un_comm *comm, const char *path, const struct un_manifest *m,
                                struct un_checkpoint *c) {
     UN_TRY(un_comm_agree(comm, check_old_files(comm, path, m)));
     UN_TRY(un_comm_agree(comm, un_checkpoint_read_own(m, path, comm->rank, c)));
     UN_TRY(m->version == UN_MANIFEST_OLD ? un_comm_agree(comm, verify_old(path, m, c))
                                          : verify(comm, path, m, c));
+    if (comm->rank == 0) warn_of_kind(path, m, c);
     c->step = m->step;
     memcpy(c->states, m->states, (size_t)m->lanes * sizeof *m->states);
     un_digest_print(&m->param, c->param_digest);

@@ -123,6 +123,7 @@ static int print(struct text *t, const struct un_manifest *m) {
     failed |= member(t, "lanes", json_integer(m->lanes));
     failed |= member(t, "streams", json_integer(m->n_streams));
     failed |= member_u64(t, "plan_digest", "%016" PRIx64, m->plan_digest);
+    if (m->kind[0]) failed |= member(t, "kind", json_string(m->kind));
     failed |= member_list(t, "states", m, m->lanes, state_json);
     failed |= member(t, "total", json_integer(m->total));
     failed |= member_list(t, "params", m, m->n_params, param_json);

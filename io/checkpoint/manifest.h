@@ -3,6 +3,7 @@
  * found.
  *
  *   step, seed, lanes, streams, plan_digest   who this training is and how far it came
+ *   kind         on which kind of machine it was made, in words; may be missing
  *   states       one array a lane: pending, then epoch and position of each stream
  *   total        elements P of the flat buffers
  *   params       name, shape, offset of each tensor
@@ -31,6 +32,8 @@
 enum { UN_MANIFEST_OLD = 1, UN_MANIFEST_VERSION = 2 };
 enum { UN_CKPT_ARRAYS = 3, UN_CKPT_OLD_BLOCK = 65536 }; /* p, m, v; elements of a block in version 1 */
 
+enum { UN_CKPT_KIND = 256 };
+
 /* Elements [begin, end) of the flat buffers, and where they stand: after `local` elements of the shard's
  * arrays. */
 struct un_run {
@@ -52,6 +55,7 @@ struct un_manifest {
     int64_t version;
     int64_t step, lanes, n_streams, total;
     uint64_t seed, plan_digest;
+    char kind[UN_CKPT_KIND];      /* "": not told */
     struct un_lane_state *states; /* [lanes] */
     struct un_param *params;      /* [n_params]; of each only name, offset, count, shape, ndim */
     int64_t n_params;

@@ -290,6 +290,14 @@ static enum un_status parse_shards(const struct place *root, struct un_manifest 
     return check_cover(root, m);
 }
 
+/* For people and a warning: may be missing. */
+static enum un_status parse_kind(const struct place *root, struct un_manifest *m) {
+    const char *kind = "";
+    if (json_object_get(root->object, "kind")) UN_TRY(take_text(root, "kind", &kind));
+    if (strlen(kind) >= sizeof m->kind) return broken(root, "kind", "too long");
+    return strcpy(m->kind, kind), UN_OK;
+}
+
 static enum un_status parse_all(const struct place *root, struct un_manifest *m) {
     const char *format;
     UN_TRY(take_text(root, "format", &format));
@@ -300,6 +308,7 @@ static enum un_status parse_all(const struct place *root, struct un_manifest *m)
     UN_TRY(take_i64(root, "lanes", 1, LANES_MAX, &m->lanes));
     UN_TRY(take_i64(root, "streams", 1, UN_MAX_STREAMS, &m->n_streams));
     UN_TRY(take_u64(root, "plan_digest", 16, "%016" PRIx64, &m->plan_digest));
+    UN_TRY(parse_kind(root, m));
     UN_TRY(parse_states(root, m));
     UN_TRY(take_i64(root, "total", 1, total_max, &m->total));
     UN_TRY(parse_params(root, m));

@@ -195,6 +195,7 @@ static enum un_status show_one(const struct un_manifest *m, const char *folder, 
     fprintf(out, "plan_digest   %016" PRIx64 "\n", m->plan_digest);
     fprintf(out, "param_digest  %s\n", param);
     fprintf(out, "state_digest  %s\n", state);
+    if (m->kind[0]) fprintf(out, "made on       %s\n", m->kind);
     print_shards(m, out);
     print_streams(m, out);
     print_params(m, out);

@@ -25,8 +25,10 @@ static enum un_status take_copy(struct un_saver *s) {
 enum un_status un_saver_open(struct un_saver *s, struct un_job *job) {
     const struct un_run_config *config = &job->config;
     *s = (struct un_saver){.job = job, .step = -1, .best = -INFINITY};
+    un_machine_kind(s->kind, job->device);
     s->checkpoint = (struct un_checkpoint){.lanes = config->train.lanes,
                                            .states = job->states,
+                                           .kind = s->kind,
                                            .seed = (uint64_t)config->run.seed,
                                            .plan_digest = un_plan_digest(job->train.plan),
                                            .owner = &job->owner,

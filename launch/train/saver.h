@@ -6,10 +6,12 @@
 
 #include "io/checkpoint/writer.h"
 #include "launch/job/job.h"
+#include "launch/job/machine.h"
 
 struct un_saver {
     struct un_job *job;
     struct un_checkpoint checkpoint; /* p, m, v: the copy */
+    char kind[UN_MACHINE_TEXT];      /* of machine */
     struct un_checkpoint_writer *writer;
     int64_t step;  /* of the newest checkpoint that is there or under way; -1: none */
     double stall;  /* seconds the training stood still for saves, since the last look */
