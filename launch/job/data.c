@@ -7,8 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Validation entries without a mix are asked everything that training is taught. */
-static void default_valid_mix(struct un_run_config *config) {
+void un_job_default_valid_mix(struct un_run_config *config) {
     double taught[UN_OBJECTIVE_COUNT] = {0};
     const struct un_dataset_keys *train = config->data.train.items;
     for (int64_t i = 0; i < config->data.train.n; ++i)
@@ -154,7 +153,7 @@ enum un_status un_job_configure(struct un_job *job, const char *path, const char
 
 static enum un_status open_splits(struct un_job *job) {
     struct un_run_config *c = &job->config;
-    default_valid_mix(c);
+    un_job_default_valid_mix(c);
     job->dims = c->model.dims;
     if (!job->evaluates) UN_TRY(open_split(job, &job->train, &c->data.train, false));
     UN_TRY(open_split(job, &job->valid, &c->data.valid, true));

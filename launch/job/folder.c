@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum un_status un_folder_open(struct un_job *job) {
     struct un_comm *comm = job->comm;
@@ -64,12 +65,31 @@ enum un_status un_folder_add_start(const struct un_job *job) {
     return un_starts_add(&job->owner, &start);
 }
 
+enum { CONFIG_MAX = 16 << 20 };
+
+/* What an earlier start was told, unless this one is told the very same. Whatever it is, it is copied as bytes. */
+static enum un_status keep_earlier(const struct un_job *job, const char *path, const char *fresh) {
+    char name[64], kept[UN_PATH_MAX], *old = NULL, *now = NULL;
+    size_t old_bytes = 0, now_bytes = 0;
+    if (access(path, F_OK) != 0) return UN_OK;
+    snprintf(name, sizeof name, "config_before_start_%lld.yaml", (long long)job->owner.start);
+    UN_TRY(un_files_join(kept, job->config.run.dir, name));
+    enum un_status status = un_files_read(path, CONFIG_MAX, &old, &old_bytes);
+    if (status == UN_OK) status = un_files_read(fresh, CONFIG_MAX, &now, &now_bytes);
+    bool same = status == UN_OK && old_bytes == now_bytes && memcmp(old, now, now_bytes) == 0;
+    if (status == UN_OK && !same) status = un_files_replace(kept, old, old_bytes);
+    un_free(old);
+    un_free(now);
+    return status;
+}
+
 enum un_status un_folder_write_config(const struct un_job *job) {
     char path[UN_PATH_MAX], temporary[UN_PATH_MAX];
     UN_TRY(un_files_join(path, job->config.run.dir, "config.yaml"));
     UN_TRY(un_files_join(temporary, job->config.run.dir, "config.yaml.tmp"));
     UN_TRY(un_owner_check(&job->owner));
     UN_TRY(write_config(job, temporary));
+    UN_TRY(keep_earlier(job, path, temporary));
     if (rename(temporary, path) == 0) return UN_OK;
     return un_fail(UN_IO, "%s: cannot rename to %s: %s", temporary, path, strerror(errno));
 }

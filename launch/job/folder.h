@@ -14,7 +14,8 @@ void un_folder_close(struct un_job *job);
 enum un_status un_folder_open_events(const struct un_job *job, struct un_events **events);
 /* A line in log/starts.jsonl, of a start behind job->step. */
 enum un_status un_folder_add_start(const struct un_job *job);
-/* config.yaml: the configuration in force with the origin of every value. */
+/* config.yaml: the configuration in force with the origin of every value. Another one that is there stays beside it, as
+ * config_before_start_N.yaml, N the number of this start. */
 enum un_status un_folder_write_config(const struct un_job *job);
 
 #endif

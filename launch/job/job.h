@@ -99,6 +99,8 @@ struct un_job {
 /* First: empties *job and reads the configuration, so that the watchdog knows its time. */
 enum un_status un_job_configure(struct un_job *job, const char *path, const char *const *overrides, int n);
 enum un_status un_job_open_data(struct un_job *job, struct un_comm *comm);
+/* Validation entries without a mix are asked everything that training is taught. */
+void un_job_default_valid_mix(struct un_run_config *config);
 /* The device alone, without taking memory on it: enough to say what a run will need. */
 enum un_status un_job_find_device(struct un_job *job);
 /* comm.backend: how gradients and parameters will travel. Collective; all ranks end alike. */

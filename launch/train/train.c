@@ -2,6 +2,7 @@
 #include "launch/train/train.h"
 
 #include "io/run/progress.h"
+#include "launch/job/changes.h"
 #include "launch/job/folder.h"
 #include "launch/job/init_weights.h"
 #include "launch/job/memory.h"
@@ -46,7 +47,12 @@ static enum un_status alike(struct run *r, enum un_status status) {
 
 static enum un_status resume_from(struct run *r, const char *how) {
     bool found = false;
-    UN_TRY(alike(r, un_saver_resume(&r->saver, how, &found)));
+    struct un_changes changes = {0};
+    if (leads(r)) un_changes_find(&changes, r->job, how);
+    enum un_status status = alike(r, un_saver_resume(&r->saver, how, &found));
+    if (found || status == UN_USAGE) un_changes_say(&changes, r->job, found);
+    un_changes_free(&changes);
+    UN_TRY(status);
     return found ? UN_OK : alike(r, un_init_weights_start(r->job));
 }
 
