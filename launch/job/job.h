@@ -48,7 +48,8 @@ struct un_next_step {
     enum un_status trouble;    /* of this rank */
 };
 
-struct un_mine; /* launch/train/mine.h */
+struct un_mine;  /* launch/train/mine.h */
+struct un_watch; /* launch/train/guard.h */
 
 struct un_job {
     struct un_comm *comm; /* borrowed */
@@ -93,7 +94,8 @@ struct un_job {
     struct un_lane_state *states; /* [lanes] */
     struct un_loader *loader;
     struct un_mine *mine; /* of hard negatives, while a step is run; NULL: none. Owner: who runs the steps */
-    int64_t step;         /* updates done */
+    struct un_watch *guard; /* run.check_every, while a step is run; NULL: never. Owner: who runs the steps */
+    int64_t step;           /* updates done */
 };
 
 /* First: empties *job and reads the configuration, so that the watchdog knows its time. */

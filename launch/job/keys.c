@@ -19,6 +19,10 @@ static const struct un_key run_keys[] = {
         un_run_keys, mixed_machines, "false",
         "ranks may run on processors, cards and builds of different kinds, whose sums differ in the last "
         "digits, and have threads and loaders of their own; false: an error under train.exact"),
+    UN_KEY_INT(
+        un_run_keys, check_every, "1000", 0, 4e9, "steps",
+        "after so many updates, and before every save, ranks compare their parameters; a micro-batch is "
+        "computed twice, and memory looked at again a step later; 0: never"),
 };
 const struct un_key_table un_run_key_table = UN_KEY_TABLE("run", un_run_keys, run_keys);
 

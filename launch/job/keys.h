@@ -12,6 +12,7 @@ struct un_run_keys {
     struct un_cores_keys cores;
     double timeout, patience; /* seconds */
     bool mixed_machines;
+    int64_t check_every; /* steps; 0: never */
 };
 struct un_train_keys {
     int64_t steps, lanes, tokens_per_lane;

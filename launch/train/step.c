@@ -2,6 +2,7 @@
 #include "launch/train/step.h"
 
 #include "launch/process/signals.h"
+#include "launch/train/guard.h"
 #include "launch/train/mine.h"
 #include "model/net/replay.h"
 #include "runtime/clock.h"
@@ -173,6 +174,17 @@ static enum un_status run_pass(struct un_job *job, const struct un_batch *batch,
     return un_model_pass(job->model, job->queue, batch, job->params, job->low, grads, true, out, &hooks);
 }
 
+/* run.check_every: the same pass again has the same gradients. Nothing leaves before. */
+static enum un_status run_twice(struct un_job *job, const struct un_batch *batch, float *grads, bool last,
+                                struct un_outputs *out) {
+    UN_TRY(run_pass(job, batch, grads, false, out));
+    un_guard_pass(job->guard, grads, false);
+    UN_TRY(run_pass(job, batch, grads, false, out));
+    un_guard_pass(job->guard, grads, true);
+    if (last) merge_span(job, 0, job->table->total);
+    return UN_OK;
+}
+
 /* A loss that is not finite spoils the update of all ranks; found on the device, which nobody waits for. */
 static void check_losses(struct un_job *job, const struct un_outputs *out, const struct un_batch *batch) {
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t)
@@ -194,7 +206,11 @@ static enum un_status start_lane(struct un_job *job, const int64_t counts[UN_COU
     un_send_take(&job->sender, host, &batch);
     if (i + 1 < lane_count(job) && !job->mine) un_send_ahead(&job->sender, job->held[i + 1].batch);
     struct un_outputs out;
-    UN_TRY(run_pass(job, &batch, grads, i + 1 == lane_count(job), &out));
+    bool last = i + 1 == lane_count(job);
+    if (un_guard_repeats(job->guard, i))
+        UN_TRY(run_twice(job, &batch, grads, last, &out));
+    else
+        UN_TRY(run_pass(job, &batch, grads, last, &out));
     check_losses(job, &out, &batch);
     un_send_used(&job->sender, &batch);
     un_host_outputs_fetch(&job->outputs[i % 2], &out, host, d, job->queue);
@@ -235,6 +251,7 @@ static enum un_status reduce(struct un_job *job) {
 
 /* From the beginning of the buffer on, because the next forward needs the parameters in this order. */
 static enum un_status update(struct un_job *job) {
+    un_guard_rest(job->guard);
     un_optim_clip(&job->optim, job->device, job->queue, &job->config.optim);
     for (int64_t b = job->exchange.shard.buckets - 1; b >= 0; --b) {
         struct un_optim_part part = un_exchange_part(&job->exchange, b);

@@ -8,6 +8,7 @@
 #include "launch/job/memory.h"
 #include "launch/job/part.h"
 #include "launch/job/sizes.h"
+#include "launch/train/guard.h"
 #include "launch/train/line.h"
 #include "launch/train/mine.h"
 #include "launch/train/saver.h"
@@ -58,6 +59,7 @@ static enum un_status resume_from(struct run *r, const char *how) {
 
 /* The log is on the disk before a checkpoint that will be resumed from its lines. */
 static enum un_status save(struct run *r, bool finish) {
+    UN_TRY(un_guard_compare(r->job->guard));
     enum un_status status = un_metrics_sync(r->metrics);
     if (r->trouble == UN_OK) r->trouble = status;
     return finish ? un_saver_finish(&r->saver) : un_saver_begin(&r->saver);
@@ -196,6 +198,7 @@ static enum un_status one_step(struct run *r, bool *stop) {
     r->interval.comm += result.comm;
     r->interval.tokens += (double)result.tokens;
     ++r->interval.steps;
+    UN_TRY(un_guard_step(job->guard));
     UN_TRY(count_skip(r, result.skip));
     if (line_due(job)) UN_TRY(log_step(r, &result));
     return UN_OK;
@@ -265,6 +268,8 @@ static enum un_status start(struct run *r, const char *resume) {
     UN_TRY(agree(r, un_saver_open(&r->saver, r->job)));
     UN_TRY(resume_from(r, resume));
     un_job_lower(r->job);
+    UN_TRY(un_guard_open(&r->job->guard, r->job));
+    UN_TRY(un_guard_compare(r->job->guard));
     enum un_status status = open_log(r);
     if (status == UN_OK) status = un_mine_open(&r->job->mine, r->job);
     if (status == UN_OK) status = un_job_start_loader(r->job);
@@ -292,6 +297,8 @@ enum un_status un_train_run(struct un_job *job, const char *resume, bool quiet) 
 out:
     un_progress_close(&r.progress);
     un_mine_close(&job->mine);
+    un_guard_close(job->guard);
+    job->guard = NULL;
     bool told = status == UN_OK || status == UN_STOPPED;
     if (told && leads(&r) && !quiet) un_summary_print(&r.summary, stderr);
     if (status == UN_OK && leads(&r)) finish(&r);
