@@ -105,18 +105,25 @@ static enum un_status tell(struct un_watch *g) {
     return un_comm_agree(g->job->comm, g->trouble);
 }
 
+/* Compared already, and armed: only that nothing has changed since. */
+static enum un_status rest_again(struct un_watch *g) {
+    un_guard_rest(g);
+    return tell(g);
+}
+
 enum un_status un_guard_compare(struct un_watch *g) {
-    if (!g || g->compared == g->job->step) return UN_OK;
+    if (!g) return UN_OK;
+    if (g->compared == g->job->step) return rest_again(g);
     struct un_comm *comm = g->job->comm;
     UN_TRY(un_exchange_settle(&g->job->exchange));
+    un_guard_look(g, g->rest); /* at once: what changes later is seen */
+    g->armed = true;
     un_guard_show(g);
     UN_TRY(tell(g));
     UN_TRY(comm->ops->all_gather(comm, g->all, g->mine, (size_t)g->items * sizeof *g->mine));
     UN_TRY(un_comm_alike(comm, un_guard_judge(g)));
-    un_guard_look(g, g->rest);
-    g->armed = true;
     g->compared = g->job->step;
-    return tell(g);
+    return UN_OK;
 }
 
 enum un_status un_guard_step(struct un_watch *g) {
