@@ -29,7 +29,7 @@ static enum un_status pread_rows(const struct un_column *c, int64_t first, int64
         un_log(UN_LOG_WARN, "%s: %s: row %lld: cannot read: %s; trying again", c->path, c->name, row, why);
         UN_TRY(un_patience_reopen(c->path, c->fd));
     }
-    return UN_OK;
+    return un_version_check(&c->version, c->path, c->fd);
 }
 
 enum un_status un_column_read(const struct un_column *c, int64_t first, int64_t count, void *out) {
@@ -91,6 +91,7 @@ enum un_status un_column_open(struct un_column *c, const struct un_column_source
     struct un_h5_shape shape;
     *c =
         (struct un_column){.path = source->path, .name = field->name, .fd = source->fd, .tries = 3, .at = -1};
+    c->version = *un_h5_version(source->h5);
     UN_TRY(un_h5_data_open(source->h5, field->name, &c->data, &shape));
     UN_TRY(check_field(c->path, field, &shape));
     if (type == UN_AS_STORED && shape.element_bytes != 2 && shape.element_bytes != 4)

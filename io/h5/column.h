@@ -25,12 +25,13 @@ struct un_field {
 struct un_column {
     const char *path, *name; /* borrowed */
     bool present;
-    enum un_type type;       /* in memory */
-    int64_t rows, width;     /* elements of a row */
-    int fd;                  /* borrowed */
-    int tries;               /* of a read that fails; 3 when opened */
-    int64_t at;              /* byte offset of row 0, -1: through HDF5 */
-    struct un_h5_data *data; /* NULL when `at` serves */
+    enum un_type type;         /* in memory */
+    int64_t rows, width;       /* elements of a row */
+    int fd;                    /* borrowed */
+    struct un_version version; /* of the file, which every read must find */
+    int tries;                 /* of a read that fails; 3 when opened */
+    int64_t at;                /* byte offset of row 0, -1: through HDF5 */
+    struct un_h5_data *data;   /* NULL when `at` serves */
 };
 
 /* type: enum un_type, or UN_AS_STORED for a 16- or 32-bit float as it is. Before anything relies on it, pread
@@ -39,7 +40,7 @@ enum un_status un_column_open(struct un_column *column, const struct un_column_s
                               const struct un_field *field, int type);
 void un_column_close(struct un_column *column);
 /* Rows [first, first + count). Thread-safe. UN_IO with file and row when the system fails or the file ends,
- * after column->tries attempts. */
+ * after column->tries attempts; UN_IO when somebody has written to the file since it was opened. */
 enum un_status un_column_read(const struct un_column *column, int64_t first, int64_t count, void *out);
 
 /* Tells the system that these rows will soon be read; never fails. */

@@ -92,6 +92,10 @@ static herr_t driver_read(H5FD_t *driver, H5FD_mem_t type, hid_t transfer, haddr
         f->io_errno = got < 0 ? errno : EIO; /* the file has become shorter since it was opened */
         return -1;
     }
+    if (un_version_check(&f->version, f->path, f->fd) != UN_OK) {
+        f->changed = true;
+        return -1;
+    }
     return heaps_fit(f, type, address, size, buffer) ? 0 : -1;
 }
 

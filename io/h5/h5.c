@@ -38,6 +38,9 @@ enum un_status un_h5_error_at(const char *source, int line, const struct un_h5 *
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_innermost, reason);
     H5Eclear2(H5E_DEFAULT);
     if (un_error_get()->status == UN_MEMORY) return UN_MEMORY; /* of a callback of ours, inside HDF5 */
+    if (file->changed && un_version_check(&file->version, file->path, file->fd) != UN_OK) return UN_IO;
+    if (file->changed)
+        return un_fail_at(source, line, UN_IO, "%s: has changed while it was read", file->path);
     const char *path = file->partial ? file->partial : file->path, *colon = object[0] ? ": " : "";
     if (file->io_errno)
         return un_fail_at(source, line, UN_IO, "%s: %s%s%s: %s", path, object, colon, what,
@@ -74,4 +77,8 @@ void un_h5_set_tries(struct un_h5 *file, int tries) {
 
 const char *un_h5_path(const struct un_h5 *file) {
     return file->path;
+}
+
+const struct un_version *un_h5_version(const struct un_h5 *file) {
+    return &file->version;
 }

@@ -5,6 +5,7 @@
 #ifndef UN_IO_H5_H5_H
 #define UN_IO_H5_H5_H
 
+#include "io/disk/version.h"
 #include "runtime/status.h"
 #include "runtime/tensor.h"
 
@@ -28,6 +29,8 @@ enum un_status un_h5_take_up(struct un_h5 **file, const char *path);
 /* Closes; an uncommitted new file is removed. */
 void un_h5_close(struct un_h5 *file);
 const char *un_h5_path(const struct un_h5 *file);
+/* The file as it was opened for reading. What is read of another version is UN_IO, here and in io/h5/column.h. */
+const struct un_version *un_h5_version(const struct un_h5 *file);
 
 /* Attributes of the root (object "" or "/") or of a group or dataset. */
 enum un_status un_h5_attr_i64(struct un_h5 *f, const char *object, const char *name, int64_t *value);

@@ -75,7 +75,8 @@ static enum un_status open_for_reading(struct un_h5 *f) {
     if (!S_ISREG(st.st_mode))
         return un_fail(UN_IO, "%s: is %s", f->path,
                        S_ISDIR(st.st_mode) ? "a folder, not a file" : "not a regular file");
-    f->bytes = (int64_t)st.st_size;
+    UN_TRY(un_version_of(&f->version, f->path, f->fd));
+    f->bytes = f->version.bytes;
     un_h5_refill(f);
     return check_superblock(f);
 }

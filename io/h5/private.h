@@ -6,16 +6,18 @@
 #include <hdf5.h>
 
 struct un_h5 {
-    hid_t id;              /* -1 once committed */
-    int fd;                /* the one descriptor, of the driver too */
-    char *path;            /* the final name */
-    char *partial;         /* written under this name until committed; NULL for reading */
-    int64_t bytes;         /* the file's length */
-    int64_t metadata_left; /* bytes of metadata that the present call may still read */
-    int io_errno;          /* first failure of the system, 0: none */
-    int tries;             /* of a read that fails */
-    bool texts;            /* variable-length texts are being read */
-    bool dropped;          /* nothing more is written: the file will be removed */
+    hid_t id;                  /* -1 once committed */
+    int fd;                    /* the one descriptor, of the driver too */
+    char *path;                /* the final name */
+    char *partial;             /* written under this name until committed; NULL for reading */
+    int64_t bytes;             /* the file's length */
+    int64_t metadata_left;     /* bytes of metadata that the present call may still read */
+    int io_errno;              /* first failure of the system, 0: none */
+    bool changed;              /* somebody writes over what is read */
+    struct un_version version; /* for reading */
+    int tries;                 /* of a read that fails */
+    bool texts;                /* variable-length texts are being read */
+    bool dropped;              /* nothing more is written: the file will be removed */
 };
 
 struct un_h5_data {

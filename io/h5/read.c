@@ -245,6 +245,8 @@ hid_t un_h5_strict_transfer(void) {
 
 static enum un_status read_as(const struct un_h5_data *d, int64_t first, int64_t count, hid_t type,
                               void *out) {
+    /* what HDF5 could not read it takes for read */
+    if (d->file->changed) return un_h5_error(d->file, d->name, "cannot read");
     hid_t from, to, plist = un_h5_strict_transfer();
     un_h5_refill(d->file);
     enum un_status status = un_h5_select(d, first, count, &from, &to);
