@@ -42,7 +42,13 @@ class Tally:
 
     def end(self):
         print(f"chaos: {self.name}: {self.tried} positions, {self.survived} survived", flush=True)
-        R.expect(not self.lost and self.tried > 0, f"{self.name}: all survived")
+        return self
+
+
+def conclude(tallies):
+    """After all of them, so that one loss hides no other."""
+    for t in tallies:
+        R.expect(not t.lost and t.tried > 0, f"{t.name}: all survived")
 
 
 def members(p):

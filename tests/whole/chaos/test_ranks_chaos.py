@@ -75,12 +75,14 @@ def main():
     with R.Folder() as folder:
         world = A.World(pathlib.Path(folder), STEPS, checkpoint=2, every=5)
         places = ["start", "step", "save", "validation", "end"]
+        tallies = []
         for wound in WOUNDS:
             tally = A.Tally(f"a rank, {wound}")
             rng.shuffle(places)
-            for i in range(A.rounds(3 if wound != "stop" else 2, 100)):
+            for i in range(A.rounds(3 if wound != "stop" else 1, 100)):
                 print(attempt(world, tally, rng, i, wound, places[i % len(places)]), flush=True)
-            tally.end()
+            tallies.append(tally.end())
+        A.conclude(tallies)
 
 
 main()

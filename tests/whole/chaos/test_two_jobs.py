@@ -55,11 +55,13 @@ def main():
     rng = A.generator()
     with R.Folder() as folder:
         world = A.World(pathlib.Path(folder), STEPS, checkpoint=2, valid=False)
+        tallies = []
         for name, act, few in (("jobs at once on one folder", together, 5), ("a folder moved", moved, 4)):
             tally = A.Tally(name)
             for i in range(A.rounds(few, 100)):
                 act(world, tally, rng, i)
-            tally.end()
+            tallies.append(tally.end())
+        A.conclude(tallies)
 
 
 main()
