@@ -79,10 +79,12 @@ static struct un_text_record make_text(struct text *t, const struct make_files *
 }
 
 static enum un_status write_all(const struct make_files *m) {
-    char names[8][MAKE_ID];
-    const char *name[8];
+    enum { MOST = 8 };
+    char names[MOST][MAKE_ID];
+    const char *name[MOST];
     struct un_text_sink *sink;
-    for (int64_t i = 0; i < m->num_answers; ++i) {
+    assert_true(m->num_answers <= MOST);
+    for (int64_t i = 0; i < m->num_answers && i < MOST; ++i) {
         make_answer_name(i, names[i]);
         name[i] = names[i];
     }
