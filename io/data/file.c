@@ -129,6 +129,9 @@ static enum un_status read_vocab(struct un_h5 *h5, struct un_vocab *v) {
     } ids[] = {
         {"unk_id", &v->unk_id}, {"cls_id", &v->cls_id}, {"sep_id", &v->sep_id}, {"mask_id", &v->mask_id}};
     const char *path = un_h5_path(h5);
+    bool letters;
+    UN_TRY(un_h5_has_attr(h5, "", "letters", &letters));
+    if (letters) UN_TRY(un_h5_attr_text(h5, "", "letters", v->letters, sizeof v->letters));
     UN_TRY(un_h5_attr_i64(h5, "", "vocab_size", &v->vocab_size));
     UN_TRY(un_h5_attr_i64(h5, "", "random_lo", &v->random_lo));
     UN_TRY(un_h5_attr_i64(h5, "", "random_hi", &v->random_hi));

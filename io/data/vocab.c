@@ -17,6 +17,8 @@ enum un_status un_vocab_agree(const struct un_vocab *a, const char *name, const 
     UN_TRY(agree("mask_id", name, a->mask_id, first, b->mask_id));
     UN_TRY(agree("random_lo", name, a->random_lo, first, b->random_lo));
     UN_TRY(agree("random_hi", name, a->random_hi, first, b->random_hi));
+    if (a->letters[0] && b->letters[0] && strcmp(a->letters, b->letters) != 0)
+        return un_fail(UN_DATA, "%s: made %s, but %s is %s", name, a->letters, first, b->letters);
     if (strcmp(a->tokenizer, b->tokenizer) == 0) return UN_OK;
     return un_fail(UN_DATA, "%s: tokenizer is \"%s\", but \"%s\" in %s", name, a->tokenizer, b->tokenizer,
                    first);

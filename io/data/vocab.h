@@ -8,6 +8,8 @@
 struct un_vocab {
     int64_t vocab_size, unk_id, cls_id, sep_id, mask_id, random_lo, random_hi;
     char tokenizer[64];
+    char
+        letters[8]; /* "cased", "uncased"; "": not told, as in files of earlier versions and of the authors */
 };
 
 /* Are two files or data sets tokenised alike? UN_DATA names both and the first attribute that differs. */

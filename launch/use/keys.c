@@ -7,13 +7,15 @@ static const char *const cases[] = {"auto", "cased", "uncased", NULL};
 static const struct un_key keys[] = {
     UN_KEY_PATHS(un_use_keys, images, UN_REQUIRED, "feature files (*.img.h5) or patterns"),
     UN_KEY_PATHS(un_use_keys, text, "[]",
-                 "text files (*.txt.h5) or patterns: every text with its image, or those that are named"),
+                   "text files (*.txt.h5) or patterns: every text with its image, or those that are named"),
     UN_KEY_PATH(un_use_keys, pairs, "", "file",
-                "image id TAB text id a line, with `text`; image id TAB sentence with `vocab`"),
-    UN_KEY_PATH(un_use_keys, vocab, "", "file",
-                "WordPiece vocabulary for sentences (vocab.txt), that of the network's training"),
-    UN_KEY_CHOICE_NAMED("case", un_use_keys, letter_case, "auto", cases,
-                        "auto: uncased when the vocabulary has no capital letter"),
+                  "image id TAB text id a line, with `text`; image id TAB sentence with `vocab`"),
+    UN_KEY_PATH(
+        un_use_keys, vocab, "", "file",
+        "WordPiece vocabulary for sentences (vocab.txt, tokenizer.json), that of the network's training"),
+    UN_KEY_CHOICE_NAMED(
+        "case", un_use_keys, letter_case, "auto", cases,
+        "auto: as tokenizer.json says, or cased where one piece in fifty has a capital letter"),
     UN_KEY_CHOICE(un_use_keys, device, "auto", un_device_names, "where the network runs"),
     UN_KEY_CHOICE(un_use_keys, precision, "auto", precisions,
                   "auto: bf16 on a card; the CPU computes in fp32 always"),

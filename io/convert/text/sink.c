@@ -144,6 +144,7 @@ static enum un_status write_head(const struct un_text_sink *k, struct un_h5 *fil
     for (size_t i = 0; i < sizeof number / sizeof *number; ++i)
         UN_TRY(un_h5_put_attr_i64(file, "", number[i].name, number[i].value));
     UN_TRY(un_h5_put_attr_text(file, "", "tokenizer", v->tokenizer));
+    if (v->letters[0]) UN_TRY(un_h5_put_attr_text(file, "", "letters", v->letters));
     return un_h5_put_attr_text(file, "", "source", k->setup.source);
 }
 

@@ -11,9 +11,10 @@ struct un_wordpiece;
 
 enum un_wordpiece_case { UN_WORDPIECE_AUTO, UN_WORDPIECE_CASED, UN_WORDPIECE_UNCASED };
 
-/* vocab.txt, one piece a line, id = line number. AUTO: uncased when no piece has an upper-case letter
- * (special tokens in brackets aside). UN_IO; UN_DATA: [UNK] [CLS] [SEP] [MASK] missing, a piece twice, not
- * UTF-8. */
+/* vocab.txt, one piece a line, id = line number; or tokenizer.json, or {piece: id}. A byte order mark is dropped.
+ * AUTO: as tokenizer.json's normalizer says; without one, cased when at least one in fifty of the pieces with
+ * letters has a capital, those in brackets aside. The decision is logged by open. UN_IO; UN_DATA: [UNK] [CLS] [SEP]
+ * [MASK] missing, a piece twice, not UTF-8, another kind of tokenizer. */
 enum un_status un_wordpiece_open(struct un_wordpiece **wordpiece, const char *path,
                                  enum un_wordpiece_case how);
 /* The same from memory; `name` stands for the file. */
@@ -30,9 +31,10 @@ int64_t un_wordpiece_encode(const struct un_wordpiece *wordpiece, const char *te
 void un_wordpiece_words(bool cased, const char *text, size_t bytes,
                         void (*each)(void *context, const char *word, int bytes), void *context);
 const char *un_wordpiece_piece(const struct un_wordpiece *wordpiece, int32_t id);
-/* Attributes of a text file made with it: tokenizer = the vocabulary file's name without folder, ".txt" and
- * "-vocab" (bert-base-cased); random_lo = the first id after the last reserved piece ("[" letters or digits
- * "]"), random_hi = the size. That gives the authors' v_range: 106..28996 cased, 999..30522 uncased. */
+/* Attributes of a text file made with it: tokenizer = the vocabulary file's name without folder, ".txt", ".json" and
+ * "-vocab" (bert-base-cased), or the folder's name of a tokenizer.json; letters = cased or uncased; [random_lo,
+ * random_hi) = the longest range without a reserved piece ("[" letters or digits "]"), which may stand anywhere. That
+ * gives the authors' v_range: 106..28996 cased, 999..30522 uncased. */
 struct un_vocab un_wordpiece_vocab(const struct un_wordpiece *wordpiece);
 bool un_wordpiece_cased(const struct un_wordpiece *wordpiece);
 

@@ -1,10 +1,11 @@
 /* Reading a vocabulary and building its trie (wordpiece_private.h). */
+#include "io/convert/format/vocab_json.h"
 #include "io/convert/token/private.h"
 #include "io/convert/token/wordpiece.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"
 
-#include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 #include <utf8proc.h>
 
@@ -44,6 +45,30 @@ static enum un_status build_trie(struct un_wordpiece *w, const char *name, size_
     return UN_OK;
 }
 
+/* A line as a piece: something, UTF-8, no zero byte, no second column. */
+static enum un_status check_line(const char *line, size_t length, const char *name, long long number) {
+    if (length == 0)
+        return un_fail(UN_DATA, "%s: line %lld is empty: a vocabulary has a piece a line", name, number);
+    if (memchr(line, '\0', length)) return un_fail(UN_DATA, "%s: line %lld holds a zero byte", name, number);
+    if (memchr(line, '\t', length))
+        return un_fail(UN_DATA,
+                       "%s: line %lld: a tab and more behind the piece: a vocabulary has a piece a line and "
+                       "nothing else (cut -f1 takes the first column)",
+                       name, number);
+    for (size_t i = 0; i < length;) {
+        utf8proc_int32_t c;
+        utf8proc_ssize_t n =
+            utf8proc_iterate((const utf8proc_uint8_t *)line + i, (utf8proc_ssize_t)(length - i), &c);
+        if (n <= 0) return un_fail(UN_DATA, "%s: line %lld is not UTF-8", name, number);
+        i += (size_t)n;
+    }
+    return UN_OK;
+}
+
+static bool is_blank(char c) {
+    return c == '\r' || c == ' ' || c == '\t';
+}
+
 /* Cuts the text into lines; a last empty one is none. */
 static enum un_status cut_lines(struct un_wordpiece *w, const char *name, size_t bytes) {
     int64_t lines = 0;
@@ -54,35 +79,13 @@ static enum un_status cut_lines(struct un_wordpiece *w, const char *name, size_t
     for (size_t at = 0; at < bytes;) {
         char *line = w->text + at, *end = memchr(line, '\n', bytes - at);
         size_t length = end ? (size_t)(end - line) : bytes - at;
-        long long number = (long long)w->vocab.vocab_size + 1;
         at += length + 1;
-        while (length > 0 &&
-               (line[length - 1] == '\r' || line[length - 1] == ' ' || line[length - 1] == '\t'))
-            --length;
-        if (length == 0)
-            return un_fail(UN_DATA, "%s: line %lld is empty: a vocabulary has a piece a line", name, number);
-        if (memchr(line, '\0', length))
-            return un_fail(UN_DATA, "%s: line %lld holds a zero byte", name, number);
-        for (size_t i = 0; i < length;) {
-            utf8proc_int32_t c;
-            utf8proc_ssize_t n =
-                utf8proc_iterate((const utf8proc_uint8_t *)line + i, (utf8proc_ssize_t)(length - i), &c);
-            if (n <= 0) return un_fail(UN_DATA, "%s: line %lld is not UTF-8", name, number);
-            i += (size_t)n;
-        }
+        while (length > 0 && is_blank(line[length - 1])) --length;
+        UN_TRY(check_line(line, length, name, (long long)w->vocab.vocab_size + 1));
         line[length] = '\0';
         w->piece[w->vocab.vocab_size++] = line;
     }
     return UN_OK;
-}
-
-/* [CLS], [unused7]: never a word of a text. */
-static bool is_reserved(const char *piece) {
-    size_t n = strlen(piece);
-    if (n < 3 || piece[0] != '[' || piece[n - 1] != ']') return false;
-    for (size_t i = 1; i + 1 < n; ++i)
-        if (!isalnum((unsigned char)piece[i])) return false;
-    return true;
 }
 
 static enum un_status find_special(struct un_wordpiece *w, const char *name) {
@@ -94,65 +97,113 @@ static enum un_status find_special(struct un_wordpiece *w, const char *name) {
         {"[UNK]", &v->unk_id}, {"[CLS]", &v->cls_id}, {"[SEP]", &v->sep_id}, {"[MASK]", &v->mask_id}};
     for (size_t k = 0; k < sizeof wanted / sizeof *wanted; ++k) *wanted[k].id = -1;
     for (int64_t i = 0; i < v->vocab_size; ++i) {
-        if (!is_reserved(w->piece[i])) continue;
-        v->random_lo = i + 1;
+        if (!un_wordpiece_is_reserved(w->piece[i])) continue;
         for (size_t k = 0; k < sizeof wanted / sizeof *wanted; ++k)
             if (strcmp(w->piece[i], wanted[k].piece) == 0) *wanted[k].id = i;
     }
     for (size_t k = 0; k < sizeof wanted / sizeof *wanted; ++k)
         if (*wanted[k].id < 0)
             return un_fail(UN_DATA, "%s: no line %s: not a BERT vocabulary", name, wanted[k].piece);
-    v->random_hi = v->vocab_size;
-    if (v->random_lo < v->random_hi) return UN_OK;
-    return un_fail(UN_DATA, "%s: no piece follows the reserved ones", name);
+    return UN_OK;
 }
 
-static bool has_upper_case(const struct un_wordpiece *w) {
-    for (int64_t i = 0; i < w->vocab.vocab_size; ++i) {
-        const char *p = w->piece[i];
-        if (is_reserved(p)) continue;
-        for (utf8proc_int32_t c; *p;) {
-            p += utf8proc_iterate((const utf8proc_uint8_t *)p, -1, &c);
-            if (utf8proc_tolower(c) != c) return true; /* not: capital letters that have no small one */
+/* Words that may stand in for a masked one are a range: the longest without a reserved piece, the first of equal
+ * ones. */
+static enum un_status find_range(struct un_vocab *v, char *const *piece, const char *name) {
+    v->random_lo = v->random_hi = 0;
+    for (int64_t begin = 0, i = 0; i <= v->vocab_size; ++i) {
+        if (i < v->vocab_size && !un_wordpiece_is_reserved(piece[i])) continue;
+        if (i - begin > v->random_hi - v->random_lo) {
+            v->random_lo = begin;
+            v->random_hi = i;
         }
+        begin = i + 1;
     }
-    return false;
+    if (v->random_lo < v->random_hi) return UN_OK;
+    return un_fail(UN_DATA, "%s: no piece but reserved ones", name);
 }
 
-/* "vocab/bert-base-cased-vocab.txt" -> "bert-base-cased" */
+static bool drop_tail(const char *text, size_t *n, const char *tail) {
+    size_t length = strlen(tail);
+    if (*n <= length || memcmp(text + *n - length, tail, length) != 0) return false;
+    *n -= length;
+    return true;
+}
+
+/* "vocab/bert-base-cased-vocab.txt" and "bert-base-cased/tokenizer.json" -> "bert-base-cased". */
 static void set_name(struct un_vocab *v, const char *path) {
-    const char *front = strrchr(path, '/');
-    front = front ? front + 1 : path;
+    const char *slash = strrchr(path, '/'), *front = slash ? slash + 1 : path;
     size_t n = strlen(front);
-    static const char *const tails[] = {".txt", "-vocab"};
-    for (size_t i = 0; i < 2; ++i) {
-        size_t tail = strlen(tails[i]);
-        if (n > tail && memcmp(front + n - tail, tails[i], tail) == 0) n -= tail;
+    if (!drop_tail(front, &n, ".txt") && drop_tail(front, &n, ".json") && slash && slash > path &&
+        ((n == 9 && memcmp(front, "tokenizer", n) == 0) || (n == 5 && memcmp(front, "vocab", n) == 0))) {
+        for (front = slash; front > path && front[-1] != '/';) --front;
+        n = (size_t)(slash - front);
     }
+    drop_tail(front, &n, "-vocab");
     if (n >= sizeof v->tokenizer) n = sizeof v->tokenizer - 1;
     memcpy(v->tokenizer, front, n);
     v->tokenizer[n] = '\0';
 }
 
+/* The text as lines, in w->text: without a byte order mark; JSON is turned into lines. */
+static enum un_status take_text(struct un_wordpiece *w, const char *name, const char *text, size_t *bytes,
+                                enum un_vocab_json_case *told) {
+    if (*bytes >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0))
+        return un_fail(UN_DATA, "%s: is UTF-16; a vocabulary is UTF-8 (iconv -f UTF-16 -t UTF-8 makes it so)",
+                       name);
+    if (*bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+        text += 3;
+        *bytes -= 3;
+    }
+    if (*bytes == 0) return un_fail(UN_DATA, "%s: is empty", name);
+    if (un_vocab_json_begins(text, *bytes))
+        return un_vocab_json_lines(name, text, *bytes, &w->text, bytes, told);
+    if (!(w->text = un_alloc(*bytes + 1, 1, "vocabulary"))) return UN_MEMORY;
+    memcpy(w->text, text, *bytes);
+    return UN_OK;
+}
+
+/* Asked for, told by the file, or by the share of capitals; the decision goes into text files. */
+static void decide_case(struct un_wordpiece *w, enum un_wordpiece_case how, enum un_vocab_json_case told) {
+    w->letters = un_wordpiece_count_letters(w);
+    w->why = how != UN_WORDPIECE_AUTO       ? UN_WORDPIECE_ASKED
+             : told != UN_VOCAB_JSON_UNTOLD ? UN_WORDPIECE_TOLD
+                                            : UN_WORDPIECE_COUNTED;
+    w->cased = w->why == UN_WORDPIECE_ASKED  ? how == UN_WORDPIECE_CASED
+               : w->why == UN_WORDPIECE_TOLD ? told == UN_VOCAB_JSON_KEPT
+                                             : w->letters.cased;
+    snprintf(w->vocab.letters, sizeof w->vocab.letters, "%s", w->cased ? "cased" : "uncased");
+}
+
 enum un_status un_wordpiece_parse(struct un_wordpiece **wordpiece, const char *name, const char *text,
                                   size_t bytes, enum un_wordpiece_case how) {
-    enum un_status status = UN_MEMORY;
+    enum un_status status;
+    enum un_vocab_json_case told = UN_VOCAB_JSON_UNTOLD;
     struct un_wordpiece *w = un_alloc(1, sizeof *w, "vocabulary");
     *wordpiece = NULL;
     if (!w) return UN_MEMORY;
-    if (bytes == 0) UN_TRY_GOTO(un_fail(UN_DATA, "%s: is empty", name), failed);
-    if (!(w->text = un_alloc(bytes + 1, 1, "vocabulary"))) goto failed;
-    memcpy(w->text, text, bytes);
+    UN_TRY_GOTO(take_text(w, name, text, &bytes, &told), failed);
     UN_TRY_GOTO(cut_lines(w, name, bytes), failed);
     UN_TRY_GOTO(find_special(w, name), failed);
+    UN_TRY_GOTO(find_range(&w->vocab, w->piece, name), failed);
     UN_TRY_GOTO(build_trie(w, name, bytes), failed);
     set_name(&w->vocab, name);
-    w->cased = how == UN_WORDPIECE_CASED || (how == UN_WORDPIECE_AUTO && has_upper_case(w));
+    decide_case(w, how, told);
     *wordpiece = w;
     return UN_OK;
 failed:
     un_wordpiece_close(w);
     return status;
+}
+
+/* What was decided where nobody said it: the wrong case makes most words unknown. */
+static void tell_case(const struct un_wordpiece *w, const char *path) {
+    const char *word = w->vocab.letters;
+    if (w->why == UN_WORDPIECE_TOLD) un_log(UN_LOG_INFO, "%s: %s, as its normalizer says", path, word);
+    if (w->why == UN_WORDPIECE_COUNTED)
+        un_log(UN_LOG_INFO,
+               "%s: %s: %lld of %lld pieces with letters have a capital (case= decides otherwise)", path,
+               word, (long long)w->letters.capital, (long long)w->letters.lettered);
 }
 
 enum un_status un_wordpiece_open(struct un_wordpiece **wordpiece, const char *path,
@@ -163,6 +214,7 @@ enum un_status un_wordpiece_open(struct un_wordpiece **wordpiece, const char *pa
     UN_TRY(un_files_read(path, FILE_BYTES_MAX, &text, &bytes));
     enum un_status status = un_wordpiece_parse(wordpiece, path, text, bytes, how);
     un_free(text);
+    if (status == UN_OK) tell_case(*wordpiece, path);
     return status;
 }
 

@@ -23,7 +23,7 @@
 enum { VOCABULARY = 1000, MOST = 40 };
 
 static struct un_text_sink_setup setup_of(bool sentences, bool aligned) {
-    return (struct un_text_sink_setup){.vocab = {VOCABULARY, 1, 2, 3, 4, 5, VOCABULARY, "made-up"},
+    return (struct un_text_sink_setup){.vocab = {VOCABULARY, 1, 2, 3, 4, 5, VOCABULARY, "made-up", "cased"},
                                        .source = "a test",
                                        .sentences = sentences,
                                        .aligned = aligned};
@@ -126,6 +126,7 @@ static void round_trip(bool sentences, bool aligned, int64_t n) {
     assert_int_equal(f.aligned, aligned);
     assert_int_equal(f.has_sentence, sentences);
     assert_string_equal(f.vocab.tokenizer, setup.vocab.tokenizer);
+    assert_string_equal(f.vocab.letters, "cased");
     expect_ok(un_vocab_agree(&f.vocab, "file", &setup.vocab, "setup"));
     for (int64_t i = 0; i < n; ++i) check_text(&f, i);
     un_text_file_close(&f);

@@ -126,7 +126,7 @@ static void test_refused(void **state) {
     struct un_wordpiece *w;
     expect_refused("", "empty", "");
     expect_refused("[UNK]\n[CLS]\n[SEP]\na\n", "[MASK]", "not a BERT vocabulary");
-    expect_refused("[UNK]\n[CLS]\n[SEP]\n[MASK]\n", "no piece follows", "");
+    expect_refused("[UNK]\n[CLS]\n[SEP]\n[MASK]\n", "no piece but reserved ones", "");
     expect_refused("[UNK]\n[CLS]\n\n[SEP]\n[MASK]\na\n", "line 3 is empty", "");
     expect_refused("[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\na\n", "line 7", "line 5");
     expect_refused("[UNK]\n[CLS]\n[SEP]\n[MASK]\na\xff\n", "line 5", "UTF-8");
