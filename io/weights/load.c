@@ -38,36 +38,46 @@ static enum un_status load_param(const struct un_weights_plan *plan, int64_t at,
     return UN_OK;
 }
 
-/* A tied copy that is not the same as what it repeats is told; the partner counts. */
-static enum un_status compare_copy(const struct un_weights_plan *plan, int64_t i, const float *values) {
-    int64_t param = plan->items[i].param, count = given(plan, param);
-    if (plan->view->list[i].count < count) count = plan->view->list[i].count; /* of fewer words */
-    const float *ours = values + plan->table->list[param].offset;
-    float *theirs = un_alloc(BLOCK, sizeof *theirs, "comparing a tied tensor");
-    if (!theirs) return UN_MEMORY;
-    int64_t differ = 0;
-    enum un_status status = UN_OK;
-    for (int64_t at = 0; at < count && status == UN_OK; at += BLOCK) {
+/* Elements in which tensors i and k of the view differ, of their first `count`; block [2][BLOCK]. */
+static enum un_status count_differing(const struct un_weights_view *view, int64_t i, int64_t k, int64_t count,
+                                      float *block, int64_t *differ) {
+    *differ = 0;
+    for (int64_t at = 0; at < count; at += BLOCK) {
         int64_t n = count - at < BLOCK ? count - at : BLOCK;
-        status = un_weights_view_read(plan->view, i, at, n, theirs);
-        for (int64_t k = 0; k < n && status == UN_OK; ++k)
-            differ += memcmp(&theirs[k], &ours[at + k], sizeof *ours) != 0;
+        UN_TRY(un_weights_view_read(view, i, at, n, block));
+        UN_TRY(un_weights_view_read(view, k, at, n, block + BLOCK));
+        for (int64_t e = 0; e < n; ++e) *differ += memcmp(&block[e], &block[BLOCK + e], sizeof *block) != 0;
     }
-    un_free(theirs);
-    if (status == UN_OK && differ)
+    return UN_OK;
+}
+
+static enum un_status compare_copy(const struct un_weights_plan *plan, int64_t i, float *block) {
+    const struct un_weights_view *view = plan->view;
+    int64_t partner = plan->from[plan->items[i].param], differ;
+    const struct un_st_tensor *copy = &view->list[i], *taken = &view->list[partner];
+    int64_t count =
+        copy->count < taken->count ? copy->count : taken->count; /* one may have words of padding */
+    UN_TRY(count_differing(view, i, partner, count, block, &differ));
+    if (differ)
         un_log(UN_LOG_WARN,
                "%s: %s is tied to %s but differs from it in %" PRId64 " of %" PRId64
                " elements; the latter is taken",
-               plan->view->path, plan->view->list[i].name, plan->view->list[plan->from[param]].name, differ,
-               count);
+               view->path, copy->name, taken->name, differ, count);
+    return UN_OK;
+}
+
+enum un_status un_weights_compare_copies(const struct un_weights_plan *plan) {
+    float *block = un_alloc(2 * BLOCK, sizeof *block, "comparing tied tensors");
+    enum un_status status = block ? UN_OK : UN_MEMORY;
+    for (int64_t i = 0; i < plan->view->n && status == UN_OK; ++i)
+        if (plan->items[i].kind == UN_WEIGHTS_COPY && plan->way[plan->items[i].param] != UN_WAY_ANEW)
+            status = compare_copy(plan, i, block);
+    un_free(block);
     return status;
 }
 
 enum un_status un_weights_load(const struct un_weights_plan *plan, float *values) {
     for (int64_t i = 0; i < plan->table->n; ++i)
         if (plan->way[i] != UN_WAY_DRAWN && plan->way[i] != UN_WAY_ANEW) UN_TRY(load_param(plan, i, values));
-    for (int64_t i = 0; i < plan->view->n; ++i)
-        if (plan->items[i].kind == UN_WEIGHTS_COPY && plan->way[plan->items[i].param] != UN_WAY_ANEW)
-            UN_TRY(compare_copy(plan, i, values));
-    return UN_OK;
+    return un_weights_compare_copies(plan);
 }

@@ -11,4 +11,9 @@ enum { UN_TYPES_PRETRAINED = 2, UN_TYPES_NLVR2 = 3, UN_TYPES_VCR = 4, UN_PERSONS
 /* The row of a pretrained table of token types that each of `rows` rows begins as; NULL: no task has so many. */
 const int64_t *un_weights_type_rows(int64_t rows);
 
+/* UN_DATA: embeddings or encoder have a hole, or another part of the network is there in part. */
+enum un_status un_weights_check_whole(const struct un_weights_plan *plan);
+/* Warns of tied copies that differ from what they repeat; the latter is taken. */
+enum un_status un_weights_compare_copies(const struct un_weights_plan *plan);
+
 #endif

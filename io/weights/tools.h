@@ -6,7 +6,8 @@
 #include <stdio.h>
 
 /* The planned tensors under our names, with the tied copies of a released checkpoint when `tied`, as a new
- * file (un_safetensors_write). */
+ * file (un_safetensors_write). Copies that differ from what they repeat are warned of. UN_DATA: a value of a file, not
+ * of a checkpoint, is not finite. */
 enum un_status un_weights_write(const struct un_weights_plan *plan, const char *path, enum un_st_type type,
                                 bool tied, const struct un_st_pair *metadata, int64_t n_metadata);
 

@@ -1,7 +1,9 @@
 /* Tensors by name from a file or a checkpoint. */
 #include "io/weights/view.h"
 #include "io/disk/files.h"
+#include "io/weights/weights.h"
 #include "runtime/memory.h"
+#include <ctype.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,13 +16,25 @@ static int by_name(const void *a, const void *b) {
     return strcmp(((const struct un_st_tensor *)a)->name, ((const struct un_st_tensor *)b)->name);
 }
 
-/* A parallel model of PyTorch has this in front of all names. */
-static void drop_module(struct un_weights_view *v) {
-    static const char front[] = "module.";
-    size_t length = sizeof front - 1;
+static bool drop_front(struct un_weights_view *v, const char *front) {
+    size_t length = strlen(front);
     for (int64_t i = 0; i < v->n; ++i)
-        if (strncmp(v->list[i].name, front, length) != 0 || !v->list[i].name[length]) return;
+        if (strncmp(v->list[i].name, front, length) != 0 || !v->list[i].name[length]) return false;
     for (int64_t i = 0; i < v->n; ++i) v->list[i].name += length;
+    return v->n > 0;
+}
+
+/* What parallel, compiled and wrapped models of PyTorch have in front of all names. "model." is dropped only where names
+ * that are known come out: other networks have it too. */
+static void drop_wrappers(struct un_weights_view *v) {
+    size_t models = 0;
+    for (;;) {
+        if (drop_front(v, "module.") || drop_front(v, "_orig_mod.")) continue;
+        if (!drop_front(v, "model.")) break;
+        ++models;
+    }
+    if (models == 0 || un_weights_names_of(v) != UN_NAMES_NONE) return;
+    for (int64_t i = 0; i < v->n; ++i) v->list[i].name -= models * (sizeof "model." - 1);
 }
 
 static enum un_status view_list(struct un_weights_view *v, const struct un_st_tensor *list, int64_t n) {
@@ -28,7 +42,7 @@ static enum un_status view_list(struct un_weights_view *v, const struct un_st_te
     v->list = un_alloc((size_t)n + 1, sizeof *v->list, "list of tensors");
     if (!v->list) return UN_MEMORY;
     if (n) memcpy(v->list, list, (size_t)n * sizeof *list);
-    drop_module(v);
+    drop_wrappers(v);
     return UN_OK;
 }
 
@@ -59,13 +73,49 @@ static bool is_torch(const unsigned char *bytes, size_t n) {
            (memcmp(bytes, "PK\3\4", 4) == 0 || (bytes[0] == 0x80 && bytes[1] >= 2 && bytes[1] <= 5));
 }
 
+/* "model-00001-of-00002.safetensors": a part, and whatever it lacks would be drawn at random. */
+static bool is_shard(const char *path) {
+    const char *slash = strrchr(path, '/'), *of = strstr(slash ? slash : path, "-of-");
+    const char *before = of;
+    if (!of) return false;
+    while (before > path && isdigit((unsigned char)before[-1])) --before;
+    return before < of && before > path && before[-1] == '-' && strspn(of + 4, "0123456789") > 0 &&
+           strcmp(of + 4 + strspn(of + 4, "0123456789"), ".safetensors") == 0 &&
+           strtoll(of + 4, NULL, 10) > 1;
+}
+
+static bool is_json(const unsigned char *bytes, size_t n) {
+    size_t at = 0;
+    while (at < n && isspace(bytes[at])) ++at;
+    return at < n && bytes[at] == '{';
+}
+
+static enum un_status view_index(struct un_weights_view *v, const char *path) {
+    UN_TRY(un_safetensors_index_open(&v->index, path));
+    if (v->index.n == 0) return un_fail(UN_DATA, "%s: weight_map: no tensor in it", path);
+    struct un_st_tensor *list = un_alloc((size_t)v->index.n, sizeof *list, "list of tensors");
+    if (!list) return UN_MEMORY;
+    for (int64_t i = 0; i < v->index.n; ++i) list[i] = v->index.list[i].tensor;
+    v->file = v->index.file[0];
+    enum un_status status = view_list(v, list, v->index.n);
+    un_free(list);
+    return status;
+}
+
 static enum un_status view_file(struct un_weights_view *v, const char *path) {
     unsigned char bytes[FIRST_BYTES];
     size_t n = first_bytes(path, bytes);
     bool safe = is_safetensors(bytes, n);
     if (!safe && is_torch(bytes, n))
         return un_fail(UN_DATA, "%s: a file of PyTorch: pt_safetensors.py turns it into safetensors", path);
-    if (!safe && un_caffe_begins(bytes, n)) {
+    if (is_shard(path))
+        return un_fail(UN_DATA,
+                       "%s: one shard of several: give the index that is beside them "
+                       "(model.safetensors.index.json)",
+                       path);
+    if (!safe && is_json(bytes, n)) {
+        UN_TRY(view_index(v, path));
+    } else if (!safe && un_caffe_begins(bytes, n)) {
         UN_TRY(un_caffe_detector_open(&v->caffe, path));
         UN_TRY(view_list(v, v->caffe.list, v->caffe.n));
     } else {
@@ -110,7 +160,8 @@ enum un_status un_weights_view_open(struct un_weights_view *view, const char *pa
 }
 
 void un_weights_view_close(struct un_weights_view *view) {
-    un_safetensors_close(view->file);
+    if (!view->index.file) un_safetensors_close(view->file);
+    un_safetensors_index_close(&view->index);
     un_caffe_detector_close(&view->caffe);
     un_checkpoint_params_free(&view->checkpoint);
     un_free(view->list);
@@ -124,6 +175,10 @@ int64_t un_weights_view_find(const struct un_weights_view *view, const char *nam
 
 enum un_status un_weights_view_read(const struct un_weights_view *view, int64_t i, int64_t first,
                                     int64_t count, float *out) {
+    if (view->index.list) {
+        const struct un_st_placed *p = &view->index.list[i];
+        return un_safetensors_read(view->index.file[p->file], p->at, first, count, out);
+    }
     if (view->file) return un_safetensors_read(view->file, i, first, count, out);
     if (view->caffe.file) return un_caffe_detector_read(&view->caffe, i, first, count, out);
     memcpy(out, view->checkpoint.values + view->list[i].at + first, (size_t)count * sizeof *out);

@@ -174,6 +174,7 @@ enum un_status un_weights_plan_open(struct un_weights_plan *plan, const struct u
     if (plan->names == UN_NAMES_DETECTOR)
         return un_fail(UN_DATA, "%s: the region detector's weights, not those of a network of UNITER",
                        view->path);
+    UN_TRY(un_weights_refuse_foreign(view, plan->names));
     if (plan->names == UN_NAMES_NONE)
         return un_fail(UN_DATA, "%s: no tensor has a name of UNITER or BERT; the first of %" PRId64 " is %s",
                        view->path, view->n, view->n ? view->list[0].name : "(none)");
@@ -184,7 +185,7 @@ enum un_status un_weights_plan_open(struct un_weights_plan *plan, const struct u
         for (int64_t i = 0; i < view->n; ++i) UN_TRY(place_one(plan, i, copies == 1));
     if (fit == UN_FIT_START) rank_by_match(plan);
     count(plan);
-    if (plan->taken) return UN_OK;
+    if (plan->taken) return un_weights_check_whole(plan);
     return un_fail(UN_DATA, "%s: none of its %" PRId64 " tensors is a parameter of the model", view->path,
                    view->n);
 }

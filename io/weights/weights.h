@@ -3,7 +3,10 @@
  * Two kinds of names are known. UNITER's are those of the released checkpoints, which are ours. BERT's are
  * those of Hugging Face, with or without "bert." in front: embeddings, encoder and pooler become uniter.*,
  * the MLM head (cls.predictions.*) keeps its name, and what BERT has beside it (next sentence, position_ids)
- * is ignored. gamma and beta of old files are weight and bias. What the file does not hold keeps its value.
+ * is ignored. gamma and beta of old files are weight and bias.
+ *
+ * A file must be whole: all embeddings and all layers, and of every other part (pooler, regions, each head) all or
+ * nothing. A part that the file does not hold keeps its value.
  *
  * Tied copies (cls.predictions.decoder.weight = word embeddings, feat_regress.weight = img_linear.weight,
  * cls.predictions.decoder.bias = cls.predictions.bias) stand in when their partner is missing; when both are
@@ -36,6 +39,8 @@ enum un_weights_kind { UN_WEIGHTS_TAKEN, UN_WEIGHTS_COPY, UN_WEIGHTS_IGNORED, UN
 
 /* Which kind of names a set of tensors has. */
 enum un_weights_names un_weights_names_of(const struct un_weights_view *view);
+/* UN_DATA names another network (RoBERTa's, ...), or an adapter over one, by a tensor that only it has. */
+enum un_status un_weights_refuse_foreign(const struct un_weights_view *view, enum un_weights_names names);
 /* Our name of a tensor. COPY: that of its partner; IGNORED and UNEXPECTED: to is "". */
 enum un_weights_kind un_weights_name(enum un_weights_names names, const char *from, char to[UN_WEIGHTS_NAME]);
 /* A count of batches beside a norm of PyTorch, which nothing needs. */
@@ -106,7 +111,8 @@ struct un_weights_plan {
     int64_t surplus;     /* words of the file's vocabulary that are dropped */
 };
 
-/* Reads no values. UN_DATA: no names that are known, or two for one parameter. UN_USAGE: a shape or the
+/* Reads no values. UN_DATA: no names that are known, another network's, two for one parameter, not a whole network.
+ * UN_USAGE: a shape or the
  * vocabulary is not the model's. Freed by the call below, also on failure. */
 enum un_status un_weights_plan_open(struct un_weights_plan *plan, const struct un_weights_view *view,
                                     const struct un_params *table, enum un_weights_fit fit);

@@ -1,11 +1,20 @@
 /* A new safetensors file from planned tensors. */
+#include "io/weights/private.h"
 #include "io/weights/tools.h"
 #include "runtime/memory.h"
+#include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 static enum un_status fill(void *context, int64_t source, int64_t first, int64_t count, float *out) {
     const struct un_weights_plan *plan = context;
-    return un_weights_view_read(plan->view, plan->from[source], first, count, out);
+    UN_TRY(un_weights_view_read(plan->view, plan->from[source], first, count, out));
+    if (un_weights_view_is_checkpoint(plan->view)) return UN_OK; /* given out as it is */
+    for (int64_t i = 0; i < count; ++i)
+        if (!isfinite(out[i]))
+            return un_fail(UN_DATA, "%s: tensor %s: element %" PRId64 " is %g", plan->view->path,
+                           plan->view->list[plan->from[source]].name, first + i, (double)out[i]);
+    return UN_OK;
 }
 
 static void add(struct un_st_content *c, const struct un_weights_plan *plan, const char *name, int64_t at) {
@@ -27,6 +36,7 @@ enum un_status un_weights_write(const struct un_weights_plan *plan, const char *
     struct un_st_content c = {
         .metadata = metadata, .n_metadata = n_metadata, .type = type, .fill = fill, .context = (void *)plan};
     const struct un_params *table = plan->table;
+    UN_TRY(un_weights_compare_copies(plan));
     c.list = un_alloc((size_t)table->n + 2, sizeof *c.list, "tensors of a safetensors file");
     if (!c.list) return UN_MEMORY;
     for (int64_t i = 0; i < table->n; ++i)

@@ -48,6 +48,7 @@ static enum un_status import_network(struct un_weights_view *view, const char *p
     enum un_status status = UN_OK;
     if (import_keys->anchor_scales[0])
         return un_fail(UN_USAGE, "anchor_scales: %s holds no region detector", view->path);
+    UN_TRY(un_weights_refuse_foreign(view, names));
     un_weights_sizes_of(&sizes, view);
     if (names != UN_NAMES_NONE) UN_TRY_GOTO(table_of(&table, view, &sizes), out);
     UN_TRY_GOTO(un_weights_plan_open(&plan, view, &table, UN_FIT_EXACT),
@@ -94,7 +95,7 @@ static const struct un_key import_keys[] = {
 static const struct un_key_table import_table = UN_KEY_TABLE("", un_tool_import_keys, import_keys);
 
 static const struct un_tool list[] = {
-    {"weights", "import", NULL, "IN.safetensors|IN.caffemodel OUT.safetensors [key=value ...]",
+    {"weights", "import", NULL, "IN.safetensors|INDEX.json|IN.caffemodel OUT.safetensors [key=value ...]",
      "BERT, released UNITER of any task, region detector: one form", &import_table, run_import},
 };
 const struct un_tools un_tools_weights_import = {list, sizeof list / sizeof *list};
