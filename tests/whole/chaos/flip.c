@@ -1,6 +1,7 @@
 /* Preloaded by test_bad_card.py: one rank's memory or arithmetic changes a bit. Counts the calls of cblas_sgemm; at call
  * FLIP_AT of the process (from 1; FLIP_EVERY N: and at each Nth after it) it flips bit FLIP_BIT of
- *   FLIP_WHAT=product     an element of the product just computed
+ *   FLIP_WHAT=product     an element of the product just computed, another one each time
+ *   FLIP_WHAT=corner      its first element
  *   FLIP_WHAT=block:K:E   element E of the Kth block (from 0) of FLIP_BYTES bytes that was allocated
  * FLIP_RANK: of this rank only. FLIP_COUNT=FILE: writes the number of calls there at the end. */
 #include <dlfcn.h>
@@ -10,7 +11,7 @@
 #include <string.h>
 
 static struct {
-    int ready, mine, product;
+    int ready, mine, product, corner;
     long at, every, calls, block, element, blocks;
     size_t bytes;
     uint32_t *target;
@@ -35,7 +36,8 @@ static void get_ready(void) {
     flip.count = getenv("FLIP_COUNT");
     flip.block = -1;
     if (what) flip.product = strcmp(what, "product") == 0;
-    if (what && !flip.product) sscanf(what, "block:%ld:%ld", &flip.block, &flip.element);
+    if (what) flip.corner = strcmp(what, "corner") == 0;
+    if (what) sscanf(what, "block:%ld:%ld", &flip.block, &flip.element);
 }
 
 int posix_memalign(void **out, size_t alignment, size_t size) {
@@ -65,6 +67,8 @@ void cblas_sgemm(int order, int ta, int tb, int m, int n, int k, float alpha, co
     if (!flip.mine || flip.at < 1 || since < 0 || (since > 0 && (!flip.every || since % flip.every))) return;
     if (flip.product)
         turn((uint32_t *)c + (size_t)(flip.calls % m) * (size_t)ldc + (size_t)(flip.calls % n));
+    else if (flip.corner)
+        turn((uint32_t *)c);
     else if (flip.target)
         turn(flip.target);
 }

@@ -17,13 +17,13 @@ def config(folder, name, data, lanes):
                           sets=("coco",), valid=False, checkpoint=2)
 
 
-def run(folder, name, data, ranks, look, **flips):
+def run(folder, name, data, ranks, look, *words, **flips):
     cfg = config(folder, name, data, ranks)
     env = {f"FLIP_{k.upper()}": str(v) for k, v in flips.items()}
     if flips:
         env["LD_PRELOAD"] = str(SHIM)
     env["ASAN_OPTIONS"] = R.ENV["ASAN_OPTIONS"] + ":verify_asan_link_order=0"
-    cmd = R.command(ranks, "--cfg", cfg, "run.threads=1", f"run.check_every={look}", "--quiet")
+    cmd = R.command(ranks, "--cfg", cfg, "run.threads=1", f"run.check_every={look}", "--quiet", *words)
     return (*C.run(cmd, 60, **env), folder / name)
 
 
@@ -44,7 +44,7 @@ def survived(what, code, out, run_dir, right, rank, tally):
     return 0
 
 
-def attempts(folder, data, rng, title, ranks, rank, look, counts, whats, number, stuck=False, least=1):
+def attempts(folder, data, rng, title, ranks, rank, look, counts, whats, number, *words, again=0, least=1):
     right = folder / f"right_{ranks}"
     tally = {"named": 0, "harmless": 0, "lost": 0}
     fine = 0
@@ -53,10 +53,10 @@ def attempts(folder, data, rng, title, ranks, rank, look, counts, whats, number,
         flips = dict(what=what, at=rng.randrange(1, counts[ranks] + 1), bit=rng.randrange(8, 31), rank=rank,
                      bytes=counts["bytes"] if not what.startswith("shard:") else counts["shard", ranks])
         flips["what"] = what.replace("shard:", "block:")
-        if stuck:
-            flips.update(every=3, at=1)
+        if again:
+            flips.update(every=again, at=1)
         name = re.sub(r"\W+", "_", title) + f"_{i}"
-        code, out, run_dir = run(folder, name, data, ranks, look, **flips)
+        code, out, run_dir = run(folder, name, data, ranks, look, *words, **flips)
         fine += survived(f"{title}: {flips}", code, out, run_dir, right, rank, tally)
     C.tell(f"bad card, {title} ({tally['named']} named, {tally['harmless']} harmless)", number, fine)
     R.expect(tally["named"] >= least, f"{title}: {tally['named']} of {number} are named")
@@ -95,7 +95,11 @@ def main():
         attempts(folder, data, rng, "parameters at rest", 2, 1, 1, counts, [params], C.times(3), least=C.times(3))
         attempts(folder, data, rng, "moments at rest", 2, 1, 1, counts, [first, second], C.times(4), least=C.times(4))
         attempts(folder, data, rng, "products", 2, 1, 1, counts, [product], C.times(4), least=0)
-        attempts(folder, data, rng, "products again and again, a look in 2", 3, 2, 2, counts, [product], C.times(2), stuck=True,
+        # each by one look alone: machines that may differ are not compared by a probe; the same wrong each time is computed twice
+        attempts(folder, data, rng, "products now and then, a look in 2", 2, 1, 2, counts, [product], C.times(2),
+                 "run.mixed_machines=true", again=3, least=C.times(2))
+        corner = lambda r: "corner"  # noqa: E731
+        attempts(folder, data, rng, "products always in the same place, a look in 2", 3, 2, 2, counts, [corner], C.times(2), again=1,
                  least=C.times(2))
     C.end()
 
