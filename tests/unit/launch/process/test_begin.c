@@ -24,8 +24,12 @@ static int in_child(int (*body)(int), int argument) {
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) _exit(body(argument));
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
+    int status = 0, left = 2000; /* 20 s: it may be deaf to all signals but one */
+    while (waitpid(pid, &status, WNOHANG) == 0 && left-- > 0) usleep(10000);
+    if (left < 0) {
+        kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+    }
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
