@@ -20,7 +20,7 @@ const struct un_key_table un_tool_text_table = UN_KEY_TABLE("", un_tool_text_key
 static const char *const cases[] = {"auto", "cased", "uncased", NULL};
 static const struct un_key wordpiece_keys[] = {
     UN_KEY_PATH(un_tool_wordpiece_keys, vocab, UN_REQUIRED, "",
-                  "WordPiece vocabulary: vocab.txt of BERT, a piece a line, or tokenizer.json"),
+                "WordPiece vocabulary: vocab.txt of BERT, a piece a line, or tokenizer.json"),
     UN_KEY_CHOICE_NAMED(
         "case", un_tool_wordpiece_keys, letter_case, "auto", cases,
         "auto: as tokenizer.json says, or cased where one piece in fifty has a capital letter"),

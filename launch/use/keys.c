@@ -7,9 +7,9 @@ static const char *const cases[] = {"auto", "cased", "uncased", NULL};
 static const struct un_key keys[] = {
     UN_KEY_PATHS(un_use_keys, images, UN_REQUIRED, "feature files (*.img.h5) or patterns"),
     UN_KEY_PATHS(un_use_keys, text, "[]",
-                   "text files (*.txt.h5) or patterns: every text with its image, or those that are named"),
+                 "text files (*.txt.h5) or patterns: every text with its image, or those that are named"),
     UN_KEY_PATH(un_use_keys, pairs, "", "file",
-                  "image id TAB text id a line, with `text`; image id TAB sentence with `vocab`"),
+                "image id TAB text id a line, with `text`; image id TAB sentence with `vocab`"),
     UN_KEY_PATH(
         un_use_keys, vocab, "", "file",
         "WordPiece vocabulary for sentences (vocab.txt, tokenizer.json), that of the network's training"),
