@@ -9,6 +9,7 @@
 
 struct keys {
     struct un_tool_run_keys run;
+    struct un_tool_bad_keys bad;
     char ids[256]; /* of h5, grid */
     char tensor[256];
     int64_t rows, cols;
@@ -17,13 +18,16 @@ struct keys {
 static const char *const class_token[] = {"drop", "keep", NULL};
 static const struct un_key plain_keys[] = {
     UN_KEY_PART(keys, run, un_tool_run_table),
+    UN_KEY_PART(keys, bad, un_tool_bad_table),
 };
 static const struct un_key h5_keys[] = {
     UN_KEY_PART(keys, run, un_tool_run_table),
+    UN_KEY_PART(keys, bad, un_tool_bad_table),
     UN_KEY_PATH(keys, ids, "", "", "file with an image id a line, for arrays without a dataset of ids"),
 };
 static const struct un_key grid_keys[] = {
     UN_KEY_PART(keys, run, un_tool_run_table),
+    UN_KEY_PART(keys, bad, un_tool_bad_table),
     UN_KEY_PATH(keys, ids, "", "",
                 "file with an image id a line, for all files in their order; none given: X.ids beside X.npy"),
     UN_KEY_STRING(keys, tensor, "", "", "its name in a .safetensors that holds several"),
@@ -73,8 +77,10 @@ static enum un_status open_form(struct un_image_source **source, const char *for
 /* names [n]: the source's files, then OUT. */
 static enum un_status import_form(const char *form, const char *const *names, int n, const struct keys *k) {
     struct un_image_source *source = NULL;
-    const struct un_image_import how = {
-        .threads = k->run.threads, .quiet = k->run.quiet, .stop = un_signals_stop_wanted};
+    const struct un_image_import how = {.threads = k->run.threads,
+                                        .quiet = k->run.quiet,
+                                        .skip = k->bad.bad == 1,
+                                        .stop = un_signals_stop_wanted};
     un_signals_install();
     enum un_status status = open_form(&source, form, names, n - 1, k);
     if (status == UN_OK) status = un_image_import(source, names[n - 1], &how);

@@ -9,6 +9,7 @@ struct lmdb_keys {
     int task; /* 0: told by the fields, then enum un_task */
     char answers[256];
     bool detected;
+    struct un_tool_bad_keys bad;
     struct un_tool_text_keys text;
 };
 static const char *const tasks[] = {"auto", "vqa", "ve", "nlvr2", "vcr", "re", "retrieval", "none", NULL};
@@ -23,6 +24,7 @@ static const struct un_key key_list[] = {
     UN_KEY_BOOL(
         lmdb_keys, detected, "false",
         "re: the regions will be detected ones, not those of images.json in their order: no label is known"),
+    UN_KEY_PART(lmdb_keys, bad, un_tool_bad_table),
     UN_KEY_PART(lmdb_keys, text, un_tool_text_table),
 };
 static const struct un_key_table table = UN_KEY_TABLE("", lmdb_keys, key_list);
@@ -51,10 +53,11 @@ static enum un_status import_texts(const struct un_arguments *a, const struct lm
     return status;
 }
 
-static enum un_status import_images(const struct un_arguments *a, const struct un_tool_run_keys *k) {
+static enum un_status import_images(const struct un_arguments *a, const struct lmdb_keys *keys) {
+    const struct un_tool_run_keys *k = &keys->text.run;
     struct un_image_source *source = NULL;
     const struct un_image_import how = {
-        .threads = k->threads, .quiet = k->quiet, .stop = un_signals_stop_wanted};
+        .threads = k->threads, .quiet = k->quiet, .skip = keys->bad.bad == 1, .stop = un_signals_stop_wanted};
     un_signals_install();
     enum un_status status = un_image_source_lmdb(&source, a->names, a->n - 1);
     if (status == UN_OK) status = un_image_import(source, a->names[a->n - 1], &how);
@@ -77,7 +80,7 @@ static enum un_status run_import(const struct un_tool *tool, int n, char **words
                     "meta.json)",
                     a.names[0]);
     else
-        status = import_images(&a, &k.text.run);
+        status = import_images(&a, &k);
     un_arguments_free(&a);
     return status;
 }

@@ -6,6 +6,14 @@ static const struct un_key run_keys[] = {
 };
 const struct un_key_table un_tool_run_table = UN_KEY_TABLE("", un_tool_run_keys, run_keys);
 
+static const char *const bads[] = {"stop", "skip", NULL};
+static const struct un_key bad_keys[] = {
+    UN_KEY_CHOICE(un_tool_bad_keys, bad, "stop", bads,
+                  "of features, an image that cannot be used: ends the import, or is left out and listed in "
+                  "OUT.skipped.tsv"),
+};
+const struct un_key_table un_tool_bad_table = UN_KEY_TABLE("", un_tool_bad_keys, bad_keys);
+
 static const struct un_key text_keys[] = {
     UN_KEY_PATHS(
         un_tool_text_keys, images, "[]",

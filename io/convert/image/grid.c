@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -21,6 +22,13 @@ struct un_image_reader {
 
 static enum un_status survey(struct un_image_source *source, struct un_image_list *list) {
     return un_grid_survey((struct un_source_grid *)source, list);
+}
+
+static void where_is(const struct un_image_source *source, const struct un_image_list *list, int64_t index,
+                     char *text, size_t size) {
+    const struct un_image_entry *entry = list->list + index;
+    snprintf(text, size, "%s: %s", ((const struct un_source_grid *)source)->files[entry->bytes].path,
+             entry->id);
 }
 
 static enum un_status reader_open(struct un_image_source *source, struct un_image_reader **reader) {
@@ -146,5 +154,6 @@ enum un_status un_image_source_grid(struct un_image_source **source, const char 
     *source = NULL;
     if (!s) return UN_MEMORY;
     s->source.ops = &ops;
+    s->source.where = where_is;
     return un_image_source_opened(&s->source, open_source(s, paths, n, grid), source);
 }

@@ -103,6 +103,13 @@ static enum un_status survey(struct un_image_source *source, struct un_image_lis
     return UN_OK;
 }
 
+static void where_is(const struct un_image_source *source, const struct un_image_list *list, int64_t index,
+                     char *text, size_t size) {
+    const struct un_image_entry *entry = list->list + index;
+    snprintf(text, size, "%s: %s", ((const struct un_source_h5 *)source)->files[entry->bytes].path,
+             entry->id);
+}
+
 static enum un_status reader_open(struct un_image_source *source, struct un_image_reader **reader) {
     struct un_image_reader *r = *reader = un_alloc(1, sizeof *r, "a reader");
     if (!r) return UN_MEMORY;
@@ -245,5 +252,6 @@ enum un_status un_image_source_h5(struct un_image_source **source, const char *c
     *source = NULL;
     if (!s) return UN_MEMORY;
     s->source.ops = &ops;
+    s->source.where = where_is;
     return un_image_source_opened(&s->source, open_source(s, paths, n, ids), source);
 }

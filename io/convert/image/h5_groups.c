@@ -86,12 +86,17 @@ static const char *image_of(const struct un_h5_file *file, char *name) {
 
 static enum un_status survey_children(struct un_source_h5 *source, struct un_h5_file *file,
                                       struct un_image_list *list, int64_t number, char **names, int64_t n) {
+    char where[1200];
     enum un_status status = UN_OK;
     for (int64_t i = 0; i < n && status == UN_OK; ++i) {
         struct un_h5_column columns[UN_H5_ROLES] = {{0}};
         const char *id = image_of(file, names[i]);
         if (!id) continue;
+        int64_t before = list->n;
         status = survey_image(source, file, list, id, number, columns);
+        snprintf(where, sizeof where, "%s: %s", file->path, id);
+        if (list->n == before || status == UN_OK)
+            status = un_image_source_listed(&source->source, where, status);
         for (int role = 0; role < UN_H5_ROLES; ++role) un_h5_column_close(columns + role);
     }
     return status;

@@ -36,7 +36,8 @@ static enum un_status find_image(const struct un_lmdb_item *item, const char *wh
     return status;
 }
 
-static enum un_status add_image(const char *path, const struct un_lmdb_item *item, struct un_image_room *room,
+static enum un_status add_image(struct un_image_source *source, const char *path,
+                                const struct un_lmdb_item *item, struct un_image_room *room,
                                 struct un_image_list *list, int number) {
     char id[UN_IMAGE_ID_MAX + 1], where[UN_PATH_MAX + UN_IMAGE_ID_MAX + 8];
     struct un_image_arrays arrays;
@@ -48,13 +49,15 @@ static enum un_status add_image(const char *path, const struct un_lmdb_item *ite
     memcpy(id, item->key, item->key_bytes);
     id[item->key_bytes] = '\0';
     snprintf(where, sizeof where, "%s: %s", path, id);
-    UN_TRY(find_image(item, where, true, room, &arrays));
-    UN_TRY(un_image_arrays_extent(&arrays, where, &e));
-    UN_TRY(un_image_arrays_agree(list, where, &e.shape));
-    return un_image_list_add(list, where, id, e.regions, number, 0);
+    enum un_status status = find_image(item, where, true, room, &arrays);
+    if (status == UN_OK) status = un_image_arrays_extent(&arrays, where, &e);
+    if (status == UN_OK) status = un_image_arrays_agree(list, where, &e.shape);
+    if (status == UN_OK) status = un_image_list_add(list, where, id, e.regions, number, 0);
+    return un_image_source_listed(source, where, status);
 }
 
-static enum un_status survey_one(struct un_lmdb *db, struct un_image_list *list, int number) {
+static enum un_status survey_one(struct source_lmdb *s, struct un_image_list *list, int number) {
+    struct un_lmdb *db = s->db[number];
     static const char keys[] = "__keys__";
     struct un_image_room room = {0};
     struct un_lmdb_cursor *cursor;
@@ -66,7 +69,7 @@ static enum un_status survey_one(struct un_lmdb *db, struct un_image_list *list,
         status = un_lmdb_cursor_next(cursor, &item, &more);
         if (status != UN_OK || !more) break;
         if (item.key_bytes == sizeof keys - 1 && memcmp(item.key, keys, sizeof keys - 1) == 0) continue;
-        status = add_image(un_lmdb_path(db), &item, &room, list, number);
+        status = add_image(&s->source, un_lmdb_path(db), &item, &room, list, number);
     }
     un_lmdb_cursor_close(cursor);
     un_image_room_free(&room);
@@ -77,10 +80,17 @@ static enum un_status survey(struct un_image_source *source, struct un_image_lis
     struct source_lmdb *s = (struct source_lmdb *)source;
     for (int i = 0; i < s->n; ++i) {
         int64_t first = list->n;
-        UN_TRY(survey_one(s->db[i], list, i));
+        UN_TRY(survey_one(s, list, i));
         UN_TRY(un_lmdb_nbb_check(s->folder[i], list, first));
     }
     return UN_OK;
+}
+
+static void where_is(const struct un_image_source *source, const struct un_image_list *list, int64_t index,
+                     char *text, size_t size) {
+    const struct un_image_entry *entry = list->list + index;
+    snprintf(text, size, "%s: %s", un_lmdb_path(((const struct source_lmdb *)source)->db[entry->at]),
+             entry->id);
 }
 
 static enum un_status reader_open(struct un_image_source *source, struct un_image_reader **reader) {
@@ -148,5 +158,6 @@ enum un_status un_image_source_lmdb(struct un_image_source **source, const char 
     *source = NULL;
     if (!s) return UN_MEMORY;
     s->source.ops = &ops;
+    s->source.where = where_is;
     return un_image_source_opened(&s->source, open_source(s, paths, n), source);
 }

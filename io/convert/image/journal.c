@@ -71,23 +71,22 @@ static struct un_image_done last_done(const char *text, int64_t n) {
     return last;
 }
 
-enum un_status un_image_journal_open(struct un_image_journal *j, const char *out,
-                                     const struct un_digest *digest, int64_t n, struct un_image_done *done) {
-    char head[HEAD_BYTES], *text;
-    size_t bytes;
-    *done = (struct un_image_done){0};
+enum un_status un_image_journal_open(struct un_image_journal *j, const char *out) {
     *j = (struct un_image_journal){un_format("%s.partial.done", out), -1};
     enum un_status status = j->path ? open_locked(j, out) : UN_MEMORY;
-    bool locked = status == UN_OK;
-    if (locked) status = un_files_read(j->path, JOURNAL_LIMIT, &text, &bytes);
-    if (status != UN_OK) { /* what another process holds, or has written, stays */
-        struct stat st;
-        bool empty = locked && fstat(j->fd, &st) == 0 && st.st_size == 0;
-        un_image_journal_close(j, !empty);
-        return status;
-    }
-    size_t length = (size_t)head_of(head, digest);
-    if (bytes >= length && memcmp(text, head, length) == 0) *done = last_done(text + length, n);
+    if (status != UN_OK) un_image_journal_close(j, true); /* what another process holds stays */
+    return status;
+}
+
+enum un_status un_image_journal_read(struct un_image_journal *j, const struct un_digest *digest, int64_t n,
+                                     struct un_image_done *done, bool *same) {
+    char head[HEAD_BYTES], *text;
+    size_t bytes, length = (size_t)head_of(head, digest);
+    *done = (struct un_image_done){0};
+    *same = false;
+    UN_TRY(un_files_read(j->path, JOURNAL_LIMIT, &text, &bytes));
+    *same = bytes >= length && memcmp(text, head, length) == 0;
+    if (*same) *done = last_done(text + length, n);
     un_free(text);
     return UN_OK;
 }
@@ -117,11 +116,21 @@ void un_image_journal_close(struct un_image_journal *j, bool keep) {
     *j = (struct un_image_journal){NULL, -1};
 }
 
+bool un_image_sink_begun(const char *out) {
+    char *path = un_format("%s.partial.done", out);
+    bool there = path && access(path, F_OK) == 0;
+    un_free(path);
+    return there;
+}
+
 bool un_image_sink_stands(const char *out) {
     if (faccessat(AT_FDCWD, out, F_OK, AT_SYMLINK_NOFOLLOW) != 0) return false;
     char *path = un_format("%s.partial.done", out), *partial = un_format("%s.partial", out);
     int fd = path && partial ? un_calls_open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW) : -1;
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && access(partial, F_OK) != 0) unlink(path);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && access(partial, F_OK) != 0) {
+        un_image_bad_forget(out);
+        unlink(path);
+    }
     if (fd >= 0) close(fd);
     un_free(path);
     un_free(partial);

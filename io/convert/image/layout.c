@@ -29,19 +29,19 @@ void un_image_places(struct un_image_place places[UN_IMAGE_COLUMNS], const struc
 static enum un_status write_ids(struct un_h5 *h5, const struct un_image_list *list) {
     int64_t stride = 1;
     for (int64_t i = 0; i < list->n; ++i) {
-        int64_t length = (int64_t)strlen(list->list[i].id);
+        int64_t length = list->list[i].regions ? (int64_t)strlen(list->list[i].id) : 0;
         stride = length > stride ? length : stride;
     }
     struct un_h5_data *data = NULL;
     char *cells = un_alloc(BLOCK, (size_t)stride, "image ids");
     if (!cells) return UN_MEMORY;
-    enum un_status status = un_h5_texts_create(h5, "image_id", list->n, stride, &data);
-    for (int64_t at = 0; at < list->n && status == UN_OK; at += BLOCK) {
-        int64_t n = list->n - at < BLOCK ? list->n - at : BLOCK;
-        memset(cells, 0, (size_t)(n * stride));
-        for (int64_t i = 0; i < n; ++i)
-            memcpy(cells + i * stride, list->list[at + i].id, strlen(list->list[at + i].id));
-        status = un_h5_texts_write(data, at, n, cells);
+    enum un_status status = un_h5_texts_create(h5, "image_id", list->n - list->left, stride, &data);
+    for (int64_t at = 0, i = 0, n; i < list->n && status == UN_OK; at += n) {
+        memset(cells, 0, (size_t)(BLOCK * stride));
+        for (n = 0; i < list->n && n < BLOCK; ++i)
+            if (list->list[i].regions)
+                memcpy(cells + n++ * stride, list->list[i].id, strlen(list->list[i].id));
+        if (n > 0) status = un_h5_texts_write(data, at, n, cells);
     }
     un_h5_data_close(data);
     un_free(cells);
@@ -51,13 +51,13 @@ static enum un_status write_ids(struct un_h5 *h5, const struct un_image_list *li
 static enum un_status write_offsets(struct un_h5 *h5, const struct un_image_list *list) {
     int64_t offset[BLOCK], sum = 0;
     struct un_h5_data *data;
-    UN_TRY(un_h5_data_create(h5, "region_offset", UN_I64, list->n + 1, 0, &data));
+    UN_TRY(un_h5_data_create(h5, "region_offset", UN_I64, list->n - list->left + 1, 0, &data));
     enum un_status status = UN_OK;
-    for (int64_t at = 0; at < list->n + 1 && status == UN_OK; at += BLOCK) {
-        int64_t n = list->n + 1 - at < BLOCK ? list->n + 1 - at : BLOCK;
-        for (int64_t i = 0; i < n; ++i) {
-            offset[i] = sum;
-            if (at + i < list->n) sum += list->list[at + i].regions;
+    for (int64_t at = 0, i = 0, n; i <= list->n && status == UN_OK; at += n) {
+        for (n = 0; i <= list->n && n < BLOCK; ++i) {
+            if (i < list->n && list->list[i].regions == 0) continue;
+            offset[n++] = sum;
+            if (i < list->n) sum += list->list[i].regions;
         }
         status = un_h5_write_rows(data, at, n, UN_I64, offset);
     }

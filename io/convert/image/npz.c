@@ -91,10 +91,16 @@ static enum un_status survey(struct un_image_source *source, struct un_image_lis
         if (status == UN_OK) status = look(s, npz, s->path[i], &c, &room, &e);
         if (status == UN_OK) status = add_image(list, s->path[i], i, &e);
         un_npz_close(npz);
+        status = un_image_source_listed(source, s->path[i], status);
     }
     s->noted = true; /* readers run in threads and say nothing */
     un_image_room_free(&room);
     return status;
+}
+
+static void where_is(const struct un_image_source *source, const struct un_image_list *list, int64_t index,
+                     char *text, size_t size) {
+    snprintf(text, size, "%s", ((const struct source_npz *)source)->path[list->list[index].at]);
 }
 
 static enum un_status reader_open(struct un_image_source *source, struct un_image_reader **reader) {
@@ -189,5 +195,6 @@ enum un_status un_image_source_npz(struct un_image_source **source, const char *
     *source = NULL;
     if (!s) return UN_MEMORY;
     s->source.ops = &ops;
+    s->source.where = where_is;
     return un_image_source_opened(&s->source, open_source(s, paths, n), source);
 }

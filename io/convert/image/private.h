@@ -2,8 +2,8 @@
 #ifndef UN_IO_CONVERT_IMAGE_PRIVATE_H
 #define UN_IO_CONVERT_IMAGE_PRIVATE_H
 
+#include "io/convert/image/bad.h"
 #include "io/convert/image/sink.h"
-#include "io/disk/digest.h"
 
 enum un_image_column { UN_IMAGE_FEATURE, UN_IMAGE_BOX, UN_IMAGE_CONFIDENCE, UN_IMAGE_SOFT, UN_IMAGE_COLUMNS };
 
@@ -33,10 +33,11 @@ struct un_image_journal {
 struct un_image_done {
     int64_t images, sorted; /* of the first `images` */
 };
-/* UN_USAGE: another process holds it. *done: what stands there under an equal digest, at most n images; else
- * 0. */
-enum un_status un_image_journal_open(struct un_image_journal *journal, const char *out,
-                                     const struct un_digest *digest, int64_t n, struct un_image_done *done);
+/* UN_USAGE: another process holds it. */
+enum un_status un_image_journal_open(struct un_image_journal *journal, const char *out);
+/* *same: an import with an equal digest began it; *done: what it says then, at most n images; else 0. */
+enum un_status un_image_journal_read(struct un_image_journal *journal, const struct un_digest *digest,
+                                     int64_t n, struct un_image_done *done, bool *same);
 /* Empties it and writes the head. */
 enum un_status un_image_journal_begin(struct un_image_journal *journal, const struct un_digest *digest);
 enum un_status un_image_journal_add(struct un_image_journal *journal, const struct un_image_done *done);
@@ -46,6 +47,11 @@ void un_image_journal_close(struct un_image_journal *journal, bool keep);
 /* Of everything that decides the file's bytes apart from the features: stamp, shape, list. */
 enum un_status un_image_digest(const struct un_image_source *source, const struct un_image_list *list,
                                struct un_digest *digest);
+
+/* In memory, and to the file as well (bad.h); both under the lock. */
+enum un_status un_image_bad_keep(struct un_image_bad *bad, int64_t index, const char *where,
+                                 const char *reason);
+enum un_status un_image_bad_note(struct un_image_bad *bad, const struct un_image_bad_one *one);
 
 /* UN_DATA with image, region and column when a value is not allowed. */
 enum un_status un_image_check(const struct un_image_source *source, const struct un_image_list *list,

@@ -21,7 +21,7 @@ static const double sync_seconds = 3.0;
 
 struct un_image_sink {
     const struct un_image_source *source; /* borrowed, like the list */
-    const struct un_image_list *list;
+    struct un_image_list *list;
     char *out, *partial;
     int fd; /* of OUT.partial */
     struct un_image_journal journal;
@@ -34,6 +34,7 @@ struct un_image_sink {
     int64_t bytes;
     double synced; /* time of the last sync */
     bool syncing;
+    bool spare; /* what stands there is not ours to remove */
 };
 enum { PUT = 1, SORTED = 2 };
 
@@ -57,14 +58,26 @@ static enum un_status check_shape(const struct un_image_source *source, const st
 }
 
 static enum un_status prepare(struct un_image_sink *k, const char *out) {
-    const struct un_image_list *list = k->list;
     k->out = un_strdup(out);
     k->partial = un_format("%s.partial", out);
-    k->row = un_alloc((size_t)list->n, sizeof *k->row, "first rows of images");
-    k->state = un_alloc((size_t)list->n, 1, "states of images");
-    if (!k->out || !k->partial || !k->row || !k->state) return UN_MEMORY;
-    for (int64_t i = 1; i < list->n; ++i) k->row[i] = k->row[i - 1] + list->list[i - 1].regions;
-    return UN_OK;
+    k->row = un_alloc((size_t)k->list->n, sizeof *k->row, "first rows of images");
+    k->state = un_alloc((size_t)k->list->n, 1, "states of images");
+    return k->out && k->partial && k->row && k->state ? UN_OK : UN_MEMORY;
+}
+
+/* Those of no regions count as put. */
+static void count_done(struct un_image_sink *k) {
+    for (; k->done.images < k->list->n && k->state[k->done.images]; ++k->done.images)
+        k->done.sorted += (k->state[k->done.images] & SORTED) != 0;
+}
+
+/* Where every image's rows begin. */
+static void place_rows(struct un_image_sink *k) {
+    const struct un_image_list *list = k->list;
+    for (int64_t i = 0; i < list->n; ++i) {
+        k->row[i] = i ? k->row[i - 1] + list->list[i - 1].regions : 0;
+        k->state[i] = list->list[i].regions == 0 ? PUT : 0;
+    }
 }
 
 /* Goes on with what stands there, or begins. The journal is emptied before the rows it speaks of are. */
@@ -80,27 +93,62 @@ static enum un_status go_on_or_begin(struct un_image_sink *k, const struct un_di
     }
     memset(k->state, PUT, (size_t)k->done.images);
     k->durable = k->done;
+    count_done(k);
     k->synced = un_clock();
     k->fd = un_calls_open(k->partial, O_WRONLY | O_CLOEXEC);
     return k->fd >= 0 ? UN_OK : un_fail(UN_IO, "%s: cannot open: %s", k->partial, strerror(errno));
 }
 
+/* What is known to be bad loses its regions. *digest: of what is left, so that a journal and the bad ones of its time go
+ * together. */
+static enum un_status take_known(struct un_image_sink *k, struct un_digest *digest) {
+    struct un_image_bad *bad = k->source->bad;
+    UN_TRY(un_image_digest(k->source, k->list, digest));
+    if (!bad) {
+        un_image_bad_forget(k->out);
+        return UN_OK;
+    }
+    UN_TRY(un_image_bad_load(bad, k->out, digest, k->list->n));
+    un_image_bad_apply(bad, k->list);
+    UN_TRY(un_image_bad_few(bad, k->list, k->source->name));
+    return un_image_digest(k->source, k->list, digest);
+}
+
 static enum un_status open_all(struct un_image_sink *k, const char *out) {
     struct un_digest digest;
+    bool same;
     un_image_places(k->places, &k->list->shape);
     UN_TRY(check_shape(k->source, k->list, k->places));
     UN_TRY(prepare(k, out));
-    UN_TRY(un_image_digest(k->source, k->list, &digest));
     if (faccessat(AT_FDCWD, out, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
         return un_fail(UN_USAGE, "%s exists; it is not overwritten", out);
-    UN_TRY(un_image_journal_open(&k->journal, out, &digest, k->list->n, &k->done));
+    UN_TRY(un_image_journal_open(&k->journal, out));
     if (faccessat(AT_FDCWD, out, F_OK, AT_SYMLINK_NOFOLLOW) == 0) /* finished by another meanwhile */
         return un_fail(UN_USAGE, "%s exists; it is not overwritten", out);
+    UN_TRY(take_known(k, &digest));
+    k->spare = true;
+    UN_TRY(un_image_journal_read(&k->journal, &digest, k->list->n, &k->done, &same));
+    if (k->source->bad && !same &&
+        un_image_bad_listed(out)) /* by another import: ours may have been killed behind it */
+        return un_fail(UN_USAGE, "%s.skipped.tsv exists; it is not overwritten", out);
+    k->spare = false;
+    place_rows(k);
+    return go_on_or_begin(k, &digest);
+}
+
+enum un_status un_image_sink_again(struct un_image_sink *k) {
+    struct un_digest digest;
+    close(k->fd);
+    k->fd = -1;
+    UN_TRY(un_image_digest(k->source, k->list, &digest));
+    k->done = (struct un_image_done){0};
+    k->bytes = 0;
+    place_rows(k);
     return go_on_or_begin(k, &digest);
 }
 
 enum un_status un_image_sink_open(struct un_image_sink **sink, const char *out,
-                                  const struct un_image_source *source, const struct un_image_list *list,
+                                  const struct un_image_source *source, struct un_image_list *list,
                                   int64_t *first) {
     struct un_image_sink *k = un_alloc(1, sizeof *k, "an image file in work");
     *sink = NULL;
@@ -111,7 +159,7 @@ enum un_status un_image_sink_open(struct un_image_sink **sink, const char *out,
     pthread_mutex_init(&k->lock, NULL);
     enum un_status status = open_all(k, out);
     if (status != UN_OK) {
-        un_image_sink_close(k, false);
+        un_image_sink_close(k, k->spare);
         return status;
     }
     *first = k->done.images;
@@ -214,8 +262,7 @@ static enum un_status note_put(struct un_image_sink *k, int64_t index, bool sort
     pthread_mutex_lock(&k->lock);
     k->bytes += k->list->list[index].regions * row_bytes;
     k->state[index] = (uint8_t)(PUT | (sorted ? SORTED : 0));
-    for (; k->done.images < k->list->n && k->state[k->done.images]; ++k->done.images)
-        k->done.sorted += (k->state[k->done.images] & SORTED) != 0;
+    count_done(k);
     if (!k->syncing && un_clock() - k->synced >= sync_seconds) status = sync_done(k);
     pthread_mutex_unlock(&k->lock);
     return status;
@@ -254,12 +301,14 @@ enum un_status un_image_sink_commit(struct un_image_sink *k) {
     UN_TRY(un_image_layout_find(k->out, k->list, k->places));
     if (faccessat(AT_FDCWD, k->out, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
         return un_fail(UN_USAGE, "%s exists by now; it is not overwritten", k->out);
+    if (k->source->bad) UN_TRY(un_image_bad_write(k->source->bad, k->out));
     UN_TRY(un_h5_take_up(&h5, k->out));
     enum un_status status = un_h5_commit(h5);
     un_h5_close(h5);
     if (status != UN_OK) return status;
     close(k->fd);
     k->fd = -1;
+    if (k->source->bad) un_image_bad_forget(k->out);
     un_image_journal_close(&k->journal, false);
     return UN_OK;
 }
@@ -272,7 +321,10 @@ void un_image_sink_close(struct un_image_sink *k, bool keep) {
         pthread_mutex_unlock(&k->lock);
     }
     if (k->fd >= 0) close(k->fd);
-    if (k->journal.fd >= 0 && !keep) unlink(k->partial);
+    if (k->journal.fd >= 0 && !keep) {
+        unlink(k->partial);
+        if (k->source->bad) un_image_bad_forget(k->out);
+    }
     if (k->journal.path) un_image_journal_close(&k->journal, keep);
     pthread_mutex_destroy(&k->lock);
     un_free(k->row);

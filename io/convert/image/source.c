@@ -1,7 +1,7 @@
 /* What every source of images shares: the list a survey makes, boxes from pixels (source.h).
  *
  * A list of ten million images must stay small, so ids lie one behind the other in large blocks. */
-#include "io/convert/image/source.h"
+#include "io/convert/image/bad.h"
 #include "io/disk/ids.h"
 #include "runtime/memory.h"
 
@@ -83,6 +83,22 @@ void un_image_list_free(struct un_image_list *list) {
     un_free(list->pool);
     un_free(list->list);
     *list = (struct un_image_list){0};
+}
+
+void un_image_source_where(const struct un_image_source *source, const struct un_image_list *list,
+                           int64_t index, char *text, size_t size) {
+    if (source->where)
+        source->where(source, list, index, text, size);
+    else
+        snprintf(text, size, "%s: %s", source->name, list->list[index].id);
+}
+
+enum un_status un_image_source_listed(struct un_image_source *source, const char *where,
+                                      enum un_status status) {
+    if (!source->bad) return status;
+    if (status != UN_OK) return un_image_bad_add(source->bad, -1, where, source->name, status);
+    un_image_bad_none(source->bad);
+    return UN_OK;
 }
 
 void un_image_source_close(struct un_image_source *source) {

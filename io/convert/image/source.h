@@ -12,7 +12,7 @@
 /* One image of the list a survey makes. */
 struct un_image_entry {
     char *id;          /* owned by the list */
-    int64_t regions;   /* >= 1 */
+    int64_t regions;   /* >= 1; 0: left out, its place is kept */
     int64_t at, bytes; /* the source's own: where the image stands, how long it is there (0: unknown) */
 };
 
@@ -30,7 +30,8 @@ struct un_image_list {
     struct un_image_shape shape;
     struct un_image_entry *list;
     int64_t n, capacity, regions;
-    char **pool; /* [pools] blocks that hold the ids */
+    int64_t left; /* of the n: left out */
+    char **pool;  /* [pools] blocks that hold the ids */
     int64_t pools, pool_used;
 };
 enum { UN_IMAGE_ID_MAX = 255, UN_IMAGE_REGIONS_MAX = 65536 };
@@ -53,6 +54,7 @@ struct un_image_record {
 
 struct un_image_source;
 struct un_image_reader;
+struct un_image_bad;
 
 struct un_image_source_ops {
     enum un_status (*survey)(struct un_image_source *source, struct un_image_list *list);
@@ -70,7 +72,18 @@ struct un_image_source {
     char name[256]; /* for messages and the attribute `source`: kind and path */
     uint64_t
         stamp; /* of the source's files: names, sizes, times; a half-done import goes on only when equal */
+    /* Where image `index` stands: a file, or FILE:LINE, or FILE: ID. NULL: NAME: ID. */
+    void (*where)(const struct un_image_source *source, const struct un_image_list *list, int64_t index,
+                  char *text, size_t size);
+    struct un_image_bad *bad; /* borrowed; NULL: a bad image ends the import. Set by it before the survey */
 };
+/* Calls it. */
+void un_image_source_where(const struct un_image_source *source, const struct un_image_list *list,
+                           int64_t index, char *text, size_t size);
+/* For surveys, what became of the image that stands at `where`: UN_OK also when it is bad and images may be left out, which
+ * is noted. */
+enum un_status un_image_source_listed(struct un_image_source *source, const char *where,
+                                      enum un_status status);
 
 /* paths: n files or folders of one form. */
 enum un_status un_image_source_npz(struct un_image_source **source, const char *const *paths, int n);

@@ -18,11 +18,14 @@ struct file {
     int fd;
     int64_t bytes;
     int64_t first, head; /* number of its first image; lines before it */
+    int64_t gap;         /* number of its first gap */
 };
 struct source_tsv {
     struct un_image_source source; /* first */
     struct file *file;
     int n;
+    int64_t *gap; /* [gaps] rising: numbers of images before which a line was left out */
+    int64_t gaps, gap_room;
 };
 struct un_image_reader {
     const struct source_tsv *source;
@@ -93,6 +96,40 @@ static size_t without_return(const char *text, size_t bytes) {
     return bytes > 0 && text[bytes - 1] == '\r' ? bytes - 1 : bytes;
 }
 
+/* How many of the gaps are at images below `index`. */
+static int64_t gaps_below(const struct source_tsv *s, int64_t index) {
+    int64_t low = 0, high = s->gaps;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (s->gap[middle] < index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static int64_t line_of(const struct source_tsv *s, const struct file *f, int64_t index) {
+    return index - f->first + f->head + 1 + gaps_below(s, index + 1) - f->gap;
+}
+
+/* What became of the line before which image `next` would stand. */
+static enum un_status settle_line(struct source_tsv *s, const char *where, int64_t next,
+                                  enum un_status status) {
+    bool bad = status != UN_OK;
+    UN_TRY(un_image_source_listed(&s->source, where, status));
+    if (!bad) return UN_OK;
+    if (s->gaps == s->gap_room) {
+        void *gap = s->gap;
+        int64_t more = 2 * s->gap_room + 16;
+        UN_TRY(un_grow(&gap, (size_t)s->gap_room, (size_t)more, sizeof *s->gap, "lines left out"));
+        s->gap = gap;
+        s->gap_room = more;
+    }
+    s->gap[s->gaps++] = next;
+    return UN_OK;
+}
+
 static enum un_status add_line(struct un_image_list *list, const char *where, const char *text, size_t bytes,
                                int64_t at) {
     struct un_tsv_line line;
@@ -103,7 +140,8 @@ static enum un_status add_line(struct un_image_list *list, const char *where, co
     return un_image_list_add(list, where, line.id, line.regions, at, (int64_t)bytes);
 }
 
-static enum un_status survey_lines(struct file *f, struct window *w, struct un_image_list *list) {
+static enum un_status survey_lines(struct source_tsv *s, struct file *f, struct window *w,
+                                   struct un_image_list *list) {
     char where[UN_PATH_MAX + 32];
     const char *text;
     size_t bytes;
@@ -120,7 +158,7 @@ static enum un_status survey_lines(struct file *f, struct window *w, struct un_i
         } else if (w->line == 1 && un_tsv_is_head(text, length)) {
             f->head = 1;
         } else {
-            UN_TRY(add_line(list, where, text, length, w->at));
+            UN_TRY(settle_line(s, where, list->n, add_line(list, where, text, length, w->at)));
         }
     }
 }
@@ -130,13 +168,28 @@ static enum un_status survey(struct un_image_source *source, struct un_image_lis
     for (int i = 0; i < s->n; ++i) {
         struct window w = {.line = 1};
         s->file[i].first = list->n;
+        s->file[i].gap = s->gaps;
         posix_fadvise(s->file[i].fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-        enum un_status status = survey_lines(s->file + i, &w, list);
+        enum un_status status = survey_lines(s, s->file + i, &w, list);
         un_free(w.text);
         UN_TRY(status);
         if (list->n == s->file[i].first) return un_fail(UN_DATA, "%s: no images in it", s->file[i].path);
     }
     return UN_OK;
+}
+
+static const struct file *file_of(const struct source_tsv *s, int64_t index) {
+    const struct file *f = s->file;
+    while (f + 1 < s->file + s->n && f[1].first <= index) ++f;
+    return f;
+}
+
+static void where_is(const struct un_image_source *source, const struct un_image_list *list, int64_t index,
+                     char *text, size_t size) {
+    const struct source_tsv *s = (const struct source_tsv *)source;
+    const struct file *f = file_of(s, index);
+    (void)list;
+    snprintf(text, size, "%s:%lld", f->path, (long long)line_of(s, f, index));
 }
 
 static enum un_status reader_open(struct un_image_source *source, struct un_image_reader **reader) {
@@ -174,12 +227,11 @@ static enum un_status read_line(struct un_image_reader *r, const struct file *f,
 static enum un_status read_image(struct un_image_reader *r, const struct un_image_list *list, int64_t index,
                                  struct un_image_record *record) {
     const struct un_image_entry *entry = list->list + index;
-    const struct file *f = r->source->file;
+    const struct file *f = file_of(r->source, index);
     char where[UN_PATH_MAX + 32];
     struct un_tsv_line line;
     struct un_image_arrays arrays;
-    while (f + 1 < r->source->file + r->source->n && f[1].first <= index) ++f;
-    snprintf(where, sizeof where, "%s:%lld", f->path, (long long)(index - f->first + f->head + 1));
+    where_is(&r->source->source, list, index, where, sizeof where);
     UN_TRY(read_line(r, f, where, entry));
     UN_TRY(un_tsv_parse(&line, where, r->line, (size_t)entry->bytes));
     UN_TRY(un_tsv_arrays(&line, where, &r->base64, &r->room, &arrays));
@@ -193,6 +245,7 @@ static void close_source(struct un_image_source *source) {
         un_free(s->file[i].path);
     }
     un_free(s->file);
+    un_free(s->gap);
     un_free(s);
 }
 
@@ -222,5 +275,6 @@ enum un_status un_image_source_tsv(struct un_image_source **source, const char *
     *source = NULL;
     if (!s) return UN_MEMORY;
     s->source.ops = &ops;
+    s->source.where = where_is;
     return un_image_source_opened(&s->source, open_source(s, paths, n), source);
 }
