@@ -312,7 +312,7 @@ enum un_status un_cuda_open(int ordinal, struct un_device **device) {
     d->host_readable = false;
     d->state = s;
     snprintf(d->id, sizeof d->id, "fake-%d", ordinal);
-    snprintf(d->name, sizeof d->name, "fake card %d", ordinal);
+    snprintf(d->name, sizeof d->name, "fake card %d: of host memory", ordinal);
     *device = d;
     return UN_OK;
 }
