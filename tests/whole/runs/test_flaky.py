@@ -33,7 +33,7 @@ def main():
                                   ("rows", f"coco_train.img.h5 60 2 {EIO}", "two reads fail a little later"),
                                   ("eio", f"coco_train.img.h5 120 3 {EIO}", "three reads in a row fail with EIO"),
                                   ("short", "vg_train.img.h5 120 2 0", "two reads find the file's end"),
-                                  ("text", f"coco_train.txt.h5 200 2 {EIO}", "two reads of words fail")):
+                                  ("text", f"coco_train.txt.h5 216 2 {EIO}", "two reads of words fail")):
             code, out = go(name, order)
             if name == "text":
                 R.expect(code == 0 and "coco_train.txt.h5: token: row" in out, what)

@@ -64,7 +64,11 @@ def bert(path):
     import struct
     width, rng = 32, np.random.default_rng(2)
     shapes = {"embeddings.word_embeddings.weight": (40, width), "embeddings.position_embeddings.weight": (16, width),
-              "embeddings.token_type_embeddings.weight": (2, width), "encoder.layer.0.intermediate.dense.weight": (64, width)}
+              "embeddings.token_type_embeddings.weight": (2, width)}
+    for name, *size in [("embeddings.LayerNorm", width)] + [(f"encoder.layer.0.{part}", *size) for part, *size in (
+            *((f"attention.self.{x}", width, width) for x in ("query", "key", "value")), ("attention.output.dense", width, width),
+            ("attention.output.LayerNorm", width), ("intermediate.dense", 64, width), ("output.dense", width, 64), ("output.LayerNorm", width))]:
+        shapes |= {f"{name}.weight": tuple(size), f"{name}.bias": (size[0],)}
     header, body = {}, b""
     for name, shape in shapes.items():
         value = rng.normal(size=shape).astype("<f4").tobytes()

@@ -86,17 +86,33 @@ def made_data(folder):
         (folder / "data" / f"{name}.h5").symlink_to(world / f"{of}.h5")
 
 
+def network(width, layers, types, vocabulary):
+    """Names and shapes of UNITER's embeddings of words and of its encoder."""
+    yield "embeddings.word_embeddings.weight", [vocabulary, width]
+    yield "embeddings.position_embeddings.weight", [512, width]
+    yield "embeddings.token_type_embeddings.weight", [types, width]
+    for name, out, of in [("embeddings.LayerNorm", width, None), *(
+            (f"encoder.layer.{i}.{part}", out, of) for i in range(layers) for part, out, of in (
+                ("attention.self.query", width, width), ("attention.self.key", width, width), ("attention.self.value", width, width),
+                ("attention.output.dense", width, width), ("attention.output.LayerNorm", width, None),
+                ("intermediate.dense", 4 * width, width), ("output.dense", width, 4 * width), ("output.LayerNorm", width, None)))]:
+        yield f"{name}.weight", [out] if of is None else [out, of]
+        yield f"{name}.bias", [out]
+
+
 def earlier_run(path, width, types):
-    """What stands for the weights that a configuration begins with: two small tensors by UNITER's names."""
-    shapes = {"uniter.embeddings.LayerNorm.weight": [width], "uniter.embeddings.token_type_embeddings.weight": [types, width]}
+    """What stands for the weights that a configuration begins with: a file with holes for their values, which --check does not read."""
     header, at = {}, 0
-    for name, shape in shapes.items():
+    for name, shape in network(width, 24 if width == WIDTH["large"] else 12, types, 258):
         end = at + 4 * math.prod(shape)
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, end]}
+        header[f"uniter.{name}"] = {"dtype": "F32", "shape": shape, "data_offsets": [at, end]}
         at = end
     text = json.dumps(header).encode()
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(at))
+    with path.open("wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text)
+        f.truncate(8 + len(text) + at)
+    return len(header)
 
 
 def value(text, section, key):
@@ -140,7 +156,7 @@ def planned(folder, name, text):
     second = init == f"runs/pretrain_{name}"
     R.expect(init == f"runs/{value(text, 'model', 'preset')}" or second, f"{name}: begins with {init}")
     width = WIDTH[value(text, "model", "preset")]
-    earlier_run(folder / init, width, 4 if second else 2)
+    there = earlier_run(folder / init, width, 4 if second else 2)
     cfg = folder / f"{name}.yaml"
     cfg.write_text(re.sub(r"\b(data|runs)/", lambda m: f"{folder}/{m.group(1)}/", text))
     before = sorted(folder.rglob("*"))
@@ -148,7 +164,7 @@ def planned(folder, name, text):
     lines = {}
     for line in out.splitlines():
         lines.setdefault(line.split(" ")[0], line)
-    parts = {"run": f", {value(text, 'train', 'steps')} updates,", "network": f" width {width},", "init": " 2 are there and ",
+    parts = {"run": f", {value(text, 'train', 'steps')} updates,", "network": f" width {width},", "init": f" {there} are there and ",
              "train": " texts ", "valid": " texts ", "step": f" in {value(text, 'train', 'lanes')} lanes,",
              "streams": " of samples,", "memory": " MiB a rank:"}
     cards, batch, unit, passes = TABLE[name][:4]
