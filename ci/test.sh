@@ -97,7 +97,7 @@ if [ $quick = 0 ]; then
     stage "build, sanitizers"
     build debug
     stage "tests, sanitizers"
-    tests build-debug junit.xml -LE 'cluster|long|release'
+    tests build-debug junit.xml -LE 'cluster|long|release|chaos'
 fi
 
 printf '\n== stages, seconds\n'

@@ -114,7 +114,7 @@ enum un_status un_comm_agree(struct un_comm *comm, enum un_status mine) {
 }
 
 enum un_status un_comm_alike(struct un_comm *comm, enum un_status status) {
-    comm->agreed = status != UN_OK;
+    comm->agreed = status != UN_OK && !comm->broken;
     return status;
 }
 

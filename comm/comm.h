@@ -50,6 +50,7 @@ struct un_comm {
     int node, nodes;            /* this host, numbered by its lowest rank; hosts */
     int twin, twins;            /* among the ranks of this host that may use the very same cores */
     bool agreed;                /* of un_comm_agreed */
+    bool broken;                /* a collective has failed: nothing is alike on all ranks any more */
     void *state;
     size_t piece_bytes;              /* UN_COMM_PIECE; tests make it small to see calls cut into pieces */
     struct un_pulse *pulses;         /* [UN_PULSE_COUNT] of un_pulse_watch; NULL: nobody watches */

@@ -37,6 +37,12 @@ static enum un_status mpi_check(int code, const char *what, int64_t call) {
     return un_fail(UN_IO, "MPI: %s (collective %lld of this run): %s", what, (long long)call, text);
 }
 
+/* Of a collective of this run: where one has failed, the ranks are anywhere. */
+static enum un_status check_call(struct un_comm *c, int code, const char *what) {
+    c->broken = c->broken || code != MPI_SUCCESS;
+    return mpi_check(code, what, state_of(c)->calls);
+}
+
 /* Tests until it is done, sleeping longer and longer between tests. The longest sleep stays far below a step,
  * and below the time in which a fast network drains what one test has handed to it. */
 static int wait_asleep(MPI_Request *request) {
@@ -70,7 +76,7 @@ static enum un_status mpi_barrier(struct un_comm *c) {
     struct mpi_state *s = begin(c);
     MPI_Request r;
     int code = s->patient ? rest(MPI_Ibarrier(s->world, &r), &r) : MPI_Barrier(s->world);
-    return mpi_check(code, "barrier", s->calls);
+    return check_call(c, code, "barrier");
 }
 
 /* `count` bytes as one element whose neighbour lies `stride` bytes further: how a piece of every rank's block
@@ -111,11 +117,11 @@ static enum un_status exchange(struct un_comm *c, void *recv, const void *send, 
     struct mpi_state *s = begin(c);
     const char *what = to_all ? "all-to-all" : "all-gather";
     if (bytes <= c->piece_bytes)
-        return mpi_check(exchange_now(s, recv, send, (int)bytes, MPI_BYTE, to_all), what, s->calls);
+        return check_call(c, exchange_now(s, recv, send, (int)bytes, MPI_BYTE, to_all), what);
     for (size_t at = 0; at < bytes; at += c->piece_bytes) {
         int n = (int)(bytes - at < c->piece_bytes ? bytes - at : c->piece_bytes);
         int code = exchange_piece(s, (char *)recv + at, (const char *)send + at, n, bytes, to_all);
-        UN_TRY(mpi_check(code, what, s->calls));
+        UN_TRY(check_call(c, code, what));
     }
     return UN_OK;
 }
@@ -135,7 +141,7 @@ static enum un_status mpi_broadcast(struct un_comm *c, void *data, size_t bytes,
         MPI_Request r;
         int code = s->patient ? rest(MPI_Ibcast((char *)data + at, n, MPI_BYTE, root, s->world, &r), &r)
                               : MPI_Bcast((char *)data + at, n, MPI_BYTE, root, s->world);
-        UN_TRY(mpi_check(code, "broadcast", s->calls));
+        UN_TRY(check_call(c, code, "broadcast"));
     }
     return UN_OK;
 }
@@ -150,7 +156,7 @@ static enum un_status reduce_i64(struct un_comm *c, int64_t *data, int64_t count
         int code = s->patient
                        ? rest(MPI_Iallreduce(MPI_IN_PLACE, data + at, n, MPI_INT64_T, op, s->world, &r), &r)
                        : MPI_Allreduce(MPI_IN_PLACE, data + at, n, MPI_INT64_T, op, s->world);
-        UN_TRY(mpi_check(code, what, s->calls));
+        UN_TRY(check_call(c, code, what));
     }
     return UN_OK;
 }
@@ -173,14 +179,14 @@ static enum un_status mpi_all_to_all_parts(struct un_comm *c, float *recv, const
     MPI_Request request;
     int code = MPI_Ialltoallv(send, counts, at, MPI_FLOAT, recv, s->recv_count, s->recv_at, MPI_FLOAT,
                               s->world, &request);
-    return mpi_check(rest(code, &request), "all-to-all of parts", s->calls);
+    return check_call(c, rest(code, &request), "all-to-all of parts");
 }
 
 static enum un_status mpi_all_gather_parts(struct un_comm *c, float *data, const int *counts, const int *at) {
     struct mpi_state *s = begin(c);
     MPI_Request request;
     int code = MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_FLOAT, data, counts, at, MPI_FLOAT, s->world, &request);
-    return mpi_check(rest(code, &request), "all-gather of parts", s->calls);
+    return check_call(c, rest(code, &request), "all-gather of parts");
 }
 
 static enum un_status mpi_reduce_scatter(struct un_comm *c, float *recv, const float *send,
@@ -188,7 +194,7 @@ static enum un_status mpi_reduce_scatter(struct un_comm *c, float *recv, const f
     struct mpi_state *s = begin(c);
     MPI_Request request;
     int code = MPI_Ireduce_scatter(send, recv, counts, MPI_FLOAT, MPI_SUM, s->world, &request);
-    return mpi_check(rest(code, &request), "reduce-scatter", s->calls);
+    return check_call(c, rest(code, &request), "reduce-scatter");
 }
 
 static void mpi_abort(struct un_comm *c, int code) {
@@ -226,7 +232,7 @@ static enum un_status mpi_duplicate(struct un_comm *c, struct un_comm **out) {
     enum un_status status = copy && own ? lists_open(own, c->size) : UN_MEMORY;
     UN_TRY_GOTO(un_comm_agree(c, status), fail);
     own->patient = own->is_copy = true;
-    UN_TRY_GOTO(mpi_check(MPI_Comm_dup(s->world, &own->world), "duplicate", s->calls), fail);
+    UN_TRY_GOTO(check_call(c, MPI_Comm_dup(s->world, &own->world), "duplicate"), fail);
     *copy = (struct un_comm){.ops = &mpi_ops,
                              .name = c->name,
                              .rank = c->rank,

@@ -24,3 +24,10 @@ int un_calls_fdatasync(int fd) {
     while (failed && errno == EINTR);
     return failed;
 }
+
+int un_calls_ftruncate(int fd, int64_t bytes) {
+    int failed;
+    do failed = ftruncate(fd, (off_t)bytes);
+    while (failed && errno == EINTR);
+    return failed;
+}

@@ -3,9 +3,12 @@
 #ifndef UN_IO_DISK_CALLS_H
 #define UN_IO_DISK_CALLS_H
 
+#include <stdint.h>
+
 /* flags may hold O_CREAT: mode 0666. Owner: caller, close. */
 int un_calls_open(const char *path, int flags);
 int un_calls_fsync(int fd);
 int un_calls_fdatasync(int fd);
+int un_calls_ftruncate(int fd, int64_t bytes);
 
 #endif

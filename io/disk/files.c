@@ -16,9 +16,17 @@ enum un_status un_files_join(char path[UN_PATH_MAX], const char *folder, const c
     return un_fail(UN_USAGE, "%s/%s: a path of more than %d bytes", folder, name, UN_PATH_MAX - 1);
 }
 
+/* A folder that may be entered but not listed cannot be opened, so nothing can be synced there. */
+static enum un_status sync_parent(const char *path) {
+    enum un_status status = un_files_sync_folder_of(path);
+    if (status != UN_IO || errno != EACCES) return status;
+    un_error_clear();
+    return UN_OK;
+}
+
 static enum un_status make_one(const char *path) {
     struct stat st;
-    if (mkdir(path, 0777) == 0) return UN_OK;
+    if (mkdir(path, 0777) == 0) return sync_parent(path);
     int failed = errno;
     if (failed == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return UN_OK;
     if (failed == EEXIST && stat(path, &st) != 0 && errno == ENOENT)
@@ -179,7 +187,7 @@ enum un_status un_files_append(int fd, const char *path, const void *data, size_
     if (status == UN_OK) return UN_OK;
     struct stat after;
     if (fstat(fd, &after) == 0 && after.st_size == before.st_size) return status;
-    if (ftruncate(fd, before.st_size) == 0) return status;
+    if (un_calls_ftruncate(fd, before.st_size) == 0) return status;
     struct un_error failed = *un_error_get();
     un_error_clear();
     return un_fail(UN_IO, "%s; a part of it was written and cannot be removed: %s", failed.text,

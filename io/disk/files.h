@@ -8,7 +8,7 @@ enum { UN_PATH_MAX = 1024 };
 
 /* FOLDER/NAME; UN_USAGE when it is too long. */
 enum un_status un_files_join(char path[UN_PATH_MAX], const char *folder, const char *name);
-/* With its parents; a folder that is there already is fine. */
+/* With its parents; what it makes is durable, a folder that is there already is fine. */
 enum un_status un_files_make_folder(const char *path);
 /* Makes what was created, renamed or removed in a folder survive a power failure. */
 enum un_status un_files_sync_folder(const char *path);

@@ -6,6 +6,7 @@
  * memory. A write never fails for HDF5: the first failure is kept in the file (io_errno), later writes are
  * dropped, and our functions report it; HDF5 1.10 crashes or hangs at the end of the process when it could
  * not write what it holds. Source: HDF5 Virtual File Layer, H5FDpublic.h. */
+#include "io/disk/calls.h"
 #include "io/disk/patience.h"
 #include "io/h5/private.h"
 #include "runtime/memory.h"
@@ -118,7 +119,7 @@ static herr_t driver_truncate(H5FD_t *driver, hid_t transfer, hbool_t closing) {
     const struct driver *d = (const struct driver *)driver;
     struct un_h5 *f = d->file;
     if (!f->partial || f->dropped || f->io_errno) return 0;
-    if (ftruncate(f->fd, (off_t)d->end) != 0) f->io_errno = errno;
+    if (un_calls_ftruncate(f->fd, (int64_t)d->end) != 0) f->io_errno = errno;
     f->bytes = (int64_t)d->end;
     return 0;
 }

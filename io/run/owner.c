@@ -54,6 +54,7 @@ static enum un_status siege_open(struct siege *s, const char *run_dir) {
     UN_TRY(un_files_make_folder(folder));
     UN_TRY(un_files_join(folder, run_dir, "log"));
     UN_TRY(un_files_make_folder(folder));
+    UN_TRY(un_files_sync_folder(run_dir)); /* a start that was killed may have made them */
     UN_TRY(un_files_join(s->record_path, run_dir, "log/owner.json"));
     UN_TRY(un_files_join(s->lock_path, run_dir, "log/lock"));
     UN_TRY(un_owner_beats_path(s->beats_path, run_dir));

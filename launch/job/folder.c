@@ -3,6 +3,8 @@
 
 #include "io/run/starts.h"
 
+#include "runtime/memory.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,13 +33,27 @@ void un_folder_close(struct un_job *job) {
     un_owner_release(&job->owner);
 }
 
-static enum un_status write_config(const struct un_job *job, const char *path) {
-    FILE *f = fopen(path, "we");
-    if (!f) return un_fail(UN_IO, "%s: %s", path, strerror(errno));
+static enum un_status print_config(const struct un_job *job, char *text, size_t size, size_t *bytes) {
+    FILE *f = fmemopen(text, size, "w");
+    if (!f) return un_fail(UN_MEMORY, "config.yaml: %s", strerror(errno));
     fprintf(f, "# The configuration in force, with the origin of every value. A run can be repeated from "
                "this file.\n");
     enum un_status status = un_config_write(job->config.document, f);
-    if (fclose(f) != 0 && status == UN_OK) status = un_fail(UN_IO, "%s: %s", path, strerror(errno));
+    long end = ftell(f);
+    if (fclose(f) != 0 && status == UN_OK) status = un_fail(UN_INTERNAL, "config.yaml: %s", strerror(errno));
+    *bytes = end > 0 ? (size_t)end : 0;
+    return status;
+}
+
+/* Durable before it gets its name. */
+static enum un_status write_config(const struct un_job *job, const char *path) {
+    enum { MOST = 1 << 22 };
+    size_t bytes = 0;
+    char *text = un_alloc(MOST, 1, "config.yaml");
+    if (!text) return UN_MEMORY;
+    enum un_status status = print_config(job, text, MOST, &bytes);
+    if (status == UN_OK) status = un_files_replace(path, text, bytes);
+    un_free(text);
     return status;
 }
 

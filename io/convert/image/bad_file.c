@@ -1,5 +1,6 @@
 /* What an import leaves out, on the disk: while it goes on, and at its end (bad.h). */
 #include "io/convert/image/private.h"
+#include "io/disk/calls.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"
 
@@ -83,7 +84,7 @@ static enum un_status go_on(struct un_image_bad *b, char *text, size_t head, int
     UN_TRY(read_lines(b, text + head, n, &good));
     b->fd = open(b->path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
     if (b->fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", b->path, strerror(errno));
-    if (ftruncate(b->fd, (off_t)(head + good)) != 0)
+    if (un_calls_ftruncate(b->fd, (int64_t)(head + good)) != 0)
         return un_fail(UN_IO, "%s: cannot shorten: %s", b->path, strerror(errno));
     return UN_OK;
 }

@@ -98,7 +98,8 @@ static enum un_status put_line(struct un_image_journal *j, const char *line, int
 
 enum un_status un_image_journal_begin(struct un_image_journal *j, const struct un_digest *digest) {
     char head[HEAD_BYTES];
-    if (ftruncate(j->fd, 0) != 0) return un_fail(UN_IO, "%s: cannot empty it: %s", j->path, strerror(errno));
+    if (un_calls_ftruncate(j->fd, 0) != 0)
+        return un_fail(UN_IO, "%s: cannot empty it: %s", j->path, strerror(errno));
     return put_line(j, head, head_of(head, digest));
 }
 
