@@ -27,7 +27,7 @@ function(un_protobuf target file)
         COMMAND ${UN_PROTOC_C} --proto_path=${PROJECT_SOURCE_DIR} --c_out=${root} ${room}/${file})
     target_sources(${target} PRIVATE ${made}.c ${made}.h)
     set_source_files_properties(${made}.c PROPERTIES COMPILE_OPTIONS -w SKIP_LINTING ON)
-    target_include_directories(${target} PRIVATE ${root})
+    target_include_directories(${target} SYSTEM PRIVATE ${root})
 endfunction()
 
 # un_embed(TARGET symbol file): a text file beside the sources as `const char symbol[]`, ended by a zero byte.

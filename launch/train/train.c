@@ -57,12 +57,12 @@ static enum un_status resume_from(struct run *r, const char *how) {
     return found ? UN_OK : alike(r, un_init_weights_start(r->job));
 }
 
-/* The log is on the disk before a checkpoint that will be resumed from its lines; one that lacks a line is not saved for. */
+/* The log is on the disk before a checkpoint that will be resumed from its lines. A line that cannot be written does not stop the
+ * save: parameters are worth more. */
 static enum un_status save(struct run *r, bool finish) {
     UN_TRY(un_guard_compare(r->job->guard));
     enum un_status status = un_metrics_sync(r->metrics);
     if (r->trouble == UN_OK) r->trouble = status;
-    UN_TRY(agree(r, r->trouble));
     return finish ? un_saver_finish(&r->saver) : un_saver_begin(&r->saver);
 }
 
@@ -173,6 +173,7 @@ static enum un_status count_skip(struct run *r, enum un_optim_skip skip) {
 
 static enum un_status stop_early(struct run *r) {
     UN_TRY(save(r, true));
+    UN_TRY(agree(r, r->trouble));
     return alike(
         r, un_fail(UN_STOPPED,
                    "stopped by a signal after update %lld of %lld; start the same command again to go on",
@@ -217,7 +218,8 @@ static enum un_status loop(struct run *r) {
             UN_TRY(save(r, false));
     }
     UN_TRY(validate(r));
-    return save(r, true);
+    UN_TRY(save(r, true));
+    return agree(r, r->trouble); /* no step follows that would tell the others */
 }
 
 static void say_start(const struct run *r) {
