@@ -1,5 +1,11 @@
 #include "io/data/values.h"
-#include <stdbool.h>
+#include "runtime/half.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Sums and differences of rounded values: 1,601 halves sum to one within this; so do box edges and widths. */
+static const double TOLERANCE = 5e-3;
 
 enum { SCAN = 1 << 14 };
 
@@ -30,6 +36,11 @@ int64_t un_find_not_finite(const void *values, enum un_type type, int64_t n) {
     return -1;
 }
 
+bool un_all_zero(const void *values, size_t bytes) {
+    const unsigned char *v = values;
+    return bytes == 0 || (v[0] == 0 && memcmp(v, v + 1, bytes - 1) == 0);
+}
+
 /* As integers, halves from +0 to 1 are the numbers up to 0x3C00; all others but -0 are larger. */
 int64_t un_find_not_probability(const uint16_t *values, int64_t n) {
     for (int64_t i = 0; i < n; ++i)
@@ -47,5 +58,25 @@ static bool box_good(const float *b) {
 int64_t un_find_bad_box(const float *box, int64_t n) {
     for (int64_t i = 0; i < n; ++i)
         if (!box_good(box + 6 * i)) return i;
+    return -1;
+}
+
+int64_t un_find_bad_extent(const float *box, int64_t n) {
+    for (int64_t i = 0; i < n; ++i, box += 6)
+        if (!(fabs((double)(box[2] - box[0] - box[4])) <= TOLERANCE &&
+              fabs((double)(box[3] - box[1] - box[5])) <= TOLERANCE))
+            return i;
+    return -1;
+}
+
+int64_t un_find_bad_sum(const void *soft, enum un_type type, int64_t n, int64_t width, double *sum) {
+    const uint16_t *half = soft;
+    const float *single = soft;
+    for (int64_t i = 0; i < n; ++i) {
+        *sum = 0;
+        for (int64_t k = i * width; k < (i + 1) * width; ++k)
+            *sum += (double)un_half_to(type == UN_F16 ? half[k] : un_half_from(single[k]));
+        if (!(fabs(*sum - 1) <= TOLERANCE)) return i;
+    }
     return -1;
 }

@@ -4,13 +4,9 @@
 #include "io/disk/ids.h"
 #include "io/inspect/inspect.h"
 #include "io/inspect/private.h"
-#include "runtime/half.h"
 #include "runtime/memory.h"
-#include <math.h>
 
 enum { BLOCK_BYTES = 1 << 20 };
-/* Sums and differences of rounded values: 1,601 halves sum to one within this; so do box edges and widths. */
-static const double TOLERANCE = 5e-3;
 
 static enum un_status check_unique(const char *path, const char *name, const char *ids, int64_t stride,
                                    int64_t n) {
@@ -61,11 +57,7 @@ static enum un_status check_boxes(const void *context, const struct un_column *c
     (void)context;
     const float *box = rows;
     int64_t bad = un_find_bad_box(box, n);
-    for (int64_t i = 0; i < n && bad < 0; ++i) {
-        const float *b = box + 6 * i;
-        if (fabs((double)(b[2] - b[0] - b[4])) > TOLERANCE || fabs((double)(b[3] - b[1] - b[5])) > TOLERANCE)
-            bad = i;
-    }
+    if (bad < 0) bad = un_find_bad_extent(box, n);
     if (bad < 0) return UN_OK;
     const float *b = box + 6 * bad;
     return un_fail(UN_DATA, "%s: box: row %lld: %g %g %g %g %g %g is no box x1 y1 x2 y2 w h inside [0, 1]",
@@ -90,12 +82,11 @@ static enum un_status check_soft_labels(const void *context, const struct un_col
     for (int64_t i = 0; i < n; ++i) {
         const uint16_t *soft = (const uint16_t *)rows + i * c->width;
         int64_t at = un_find_not_probability(soft, c->width);
-        double sum = 0;
+        double sum;
         if (at >= 0)
             return un_fail(UN_DATA, "%s: soft_label: row %lld, column %lld: not inside [0, 1]", c->path,
                            (long long)(first + i), (long long)at);
-        for (int64_t k = 0; k < c->width; ++k) sum += (double)un_half_to(soft[k]);
-        if (fabs(sum - 1) > TOLERANCE)
+        if (un_find_bad_sum(soft, UN_F16, 1, c->width, &sum) >= 0)
             return un_fail(UN_DATA, "%s: soft_label: row %lld: sums to %g, not 1", c->path,
                            (long long)(first + i), sum);
     }

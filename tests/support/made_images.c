@@ -39,7 +39,11 @@ double made_confidence(const struct made *m, int64_t image, int64_t region) {
     return 1.0 - (double)region / 64;
 }
 double made_soft(const struct made *m, int64_t image, int64_t region, int64_t class_) {
-    return mix(m, image, region, 100000 + class_) % 1025 / 1024.0;
+    const uint32_t most = 1024 / (uint32_t)m->shape.classes;
+    double rest = 1; /* for class 0: they sum to one, exactly, as halves too */
+    if (class_ > 0) return mix(m, image, region, 100000 + class_) % most / 1024.0;
+    for (int64_t k = 1; k < m->shape.classes; ++k) rest -= made_soft(m, image, region, k);
+    return rest;
 }
 
 static enum un_status survey(struct un_image_source *source, struct un_image_list *list) {

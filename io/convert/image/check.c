@@ -4,12 +4,8 @@
 #include "runtime/half.h"
 #include "runtime/memory.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-/* As in `uniter data verify`: w and h may differ from the corners' differences by the rounding of halves. */
-static const double box_tolerance = 5e-3;
 
 static double number_at(const void *values, enum un_type type, int64_t i) {
     uint16_t half;
@@ -39,17 +35,39 @@ static enum un_status bad_value(const char *where, const char *column, const voi
 
 static enum un_status check_boxes(const char *where, const float *box, int64_t n) {
     int64_t bad = un_find_bad_box(box, n);
-    for (int64_t i = 0; i < n && bad < 0; ++i) {
-        const float *b = box + 6 * i;
-        if (fabs((double)b[2] - (double)b[0] - (double)b[4]) > box_tolerance ||
-            fabs((double)b[3] - (double)b[1] - (double)b[5]) > box_tolerance)
-            bad = i;
-    }
+    if (bad < 0) bad = un_find_bad_extent(box, n);
     if (bad < 0) return UN_OK;
     const float *b = box + 6 * bad;
     return un_fail(UN_DATA, "%s, region %lld: %g %g %g %g %g %g is no box x1 y1 x2 y2 w h inside [0, 1]",
                    where, (long long)bad, (double)b[0], (double)b[1], (double)b[2], (double)b[3],
                    (double)b[4], (double)b[5]);
+}
+
+static enum un_status check_soft(const char *where, const void *soft, const struct un_image_shape *s,
+                                 int64_t n) {
+    double sum;
+    int64_t at = find_not_probability(soft, s->soft_type, n * s->classes);
+    if (at >= 0)
+        return bad_value(where, "soft label", soft, s->soft_type, s->classes, at, "is outside [0, 1]");
+    if ((at = un_find_bad_sum(soft, s->soft_type, n, s->classes, &sum)) < 0) return UN_OK;
+    return un_fail(UN_DATA, "%s, region %lld: its soft labels, %lld classes, sum to %g, not 1%s", where,
+                   (long long)at, (long long)s->classes, sum,
+                   s->classes <= 2 ? " (ids of classes are no soft labels)" : "");
+}
+
+/* Zeros and nothing else are what arrays of a fixed number of regions are filled up with. */
+static enum un_status check_padding(const char *where, const struct un_image_shape *s,
+                                    const struct un_image_record *r) {
+    int64_t n = r->regions, row = s->img_dim * un_type_bytes(s->feature_type);
+    while (n > 0 && un_all_zero(r->box + 6 * (n - 1), 6 * sizeof *r->box) &&
+           un_all_zero((const char *)r->feature + (n - 1) * row, (size_t)row))
+        --n;
+    if (n == r->regions) return UN_OK;
+    return un_fail(
+        UN_DATA,
+        "%s: its last %lld of %lld regions are zeros, box and features: padding? say how many count "
+        "(num_boxes)",
+        where, (long long)(r->regions - n), (long long)r->regions);
 }
 
 enum un_status un_image_check(const struct un_image_source *source, const struct un_image_list *list,
@@ -65,13 +83,11 @@ enum un_status un_image_check(const struct un_image_source *source, const struct
         return bad_value(where, "feature", record->feature, s->feature_type, s->img_dim, at,
                          "is not a finite number");
     UN_TRY(check_boxes(where, record->box, n));
+    UN_TRY(check_padding(where, s, record));
     if (s->has_confidence && (at = find_not_probability(record->confidence, s->confidence_type, n)) >= 0)
         return un_fail(UN_DATA, "%s, region %lld: confidence %g is outside [0, 1]", where, (long long)at,
                        number_at(record->confidence, s->confidence_type, at));
-    if (s->classes && (at = find_not_probability(record->soft, s->soft_type, n * s->classes)) >= 0)
-        return bad_value(where, "soft label", record->soft, s->soft_type, s->classes, at,
-                         "is outside [0, 1]");
-    return UN_OK;
+    return s->classes ? check_soft(where, record->soft, s, n) : UN_OK;
 }
 
 bool un_image_is_sorted(const struct un_image_record *record, enum un_type type) {

@@ -30,7 +30,7 @@ def draw(rng, width, regions=None, kind=np.float32):
     box = np.stack([x1, y1, x1 + w, y1 + h, w, h, w * h], axis=1)
     return {"features": rng.standard_normal((n, width), np.float32).astype(kind), "norm_bb": box.astype(kind),
             "conf": -np.sort(-rng.random(n, np.float32)).astype(kind),
-            "soft_labels": rng.random((n, CLASSES), np.float32).astype(kind)}
+            "soft_labels": rng.dirichlet(np.ones(CLASSES), n).astype(kind)}
 
 
 def made(n, width=24, kind=np.float32, seed=1):
@@ -321,6 +321,9 @@ def test_bad(folder):
         ("none", {"y": good["features"]}, ["no features"]),
         ("pickle", changed(good, features=np.array({"a": 1}, dtype=object)), ["no features"]),
         ("box", changed(good, norm_bb=good["norm_bb"] + 1), ["is no box"]),
+        ("sum", changed(good, soft_labels=good["soft_labels"] * np.float32(0.9)), ["sum", "soft labels", "not 1"]),
+        ("inside", changed(good, soft_labels=good["soft_labels"] - 1), ["soft label", "outside [0, 1]"]),
+        ("padded", {k: np.concatenate([v, np.zeros_like(v[:1])]) for k, v in good.items()}, ["last 1 of", "padding", "num_boxes"]),
         ("conf", changed(good, conf=good["conf"] + 2), ["confidence", "outside [0, 1]"]),
     ]
     for name, image, words in cases:
