@@ -16,13 +16,42 @@ struct un_npz {
     int64_t members;
 };
 
+#ifdef ZIP_ER_TRUNCATED_ZIP
+enum { TRUNCATED = ZIP_ER_TRUNCATED_ZIP };
+#else
+enum { TRUNCATED = -1 }; /* before libzip 1.11 there is none */
+#endif
+
+/* Our own words: those of the library change with its versions. */
+static const char *reason(int code) {
+    switch (code) {
+    case ZIP_ER_CRC: return "damaged: its checksum (CRC) does not match";
+    case ZIP_ER_ZLIB: return "damaged: it cannot be inflated";
+    case ZIP_ER_EOF: return "cut short";
+    case ZIP_ER_READ:
+    case ZIP_ER_SEEK: return "cannot be read";
+    case ZIP_ER_OPEN: return "cannot be opened";
+    case ZIP_ER_NOENT: return "there is no such file";
+    case ZIP_ER_MEMORY: return "no memory for it";
+    case ZIP_ER_COMPNOTSUPP: return "its compression is not known";
+    case ZIP_ER_ENCRNOTSUPP:
+    case ZIP_ER_NOPASSWD: return "it is encrypted";
+    case ZIP_ER_NOZIP:
+    case TRUNCATED: return "not an .npz (no zip archive, or cut short)";
+    case ZIP_ER_INCONS: return "damaged: its parts contradict each other, or cut short";
+    default: return "damaged";
+    }
+}
+
 static enum un_status refuse(const char *where, zip_error_t *error) {
     int code = zip_error_code_zip(error);
     enum un_status status = code == ZIP_ER_NOENT || code == ZIP_ER_OPEN || code == ZIP_ER_READ ? UN_IO
                             : code == ZIP_ER_MEMORY                                            ? UN_MEMORY
                                                                                                : UN_DATA;
-    if (code == ZIP_ER_NOZIP) return un_fail(status, "%s: not an .npz (no zip archive, or cut short)", where);
-    return un_fail(status, "%s: %s", where, zip_error_strerror(error));
+    int system = zip_error_code_system(error); /* an errno, where the library knows one */
+    bool known = status == UN_IO && system > 0;
+    return un_fail(status, "%s: %s%s%s", where, reason(code), known ? ": " : "",
+                   known ? strerror(system) : "");
 }
 
 /* Takes the source. */
@@ -91,7 +120,7 @@ static enum un_status open_member(struct un_npz *npz, const char *name, int64_t 
     *file = zip_fopen_index(npz->zip, (zip_uint64_t)i, 0);
     return *file ? UN_OK
                  : un_fail(UN_DATA, "%s: %s: %s", npz->where, name,
-                           zip_error_strerror(zip_get_error(npz->zip)));
+                           reason(zip_error_code_zip(zip_get_error(npz->zip))));
 }
 
 /* Exactly so many bytes. */
@@ -101,7 +130,7 @@ static enum un_status read_bytes(struct un_npz *npz, const char *name, zip_file_
         zip_int64_t got = zip_fread(file, (char *)out + done, (zip_uint64_t)(bytes - done));
         if (got < 0)
             return un_fail(UN_DATA, "%s: %s: %s", npz->where, name,
-                           zip_error_strerror(zip_file_get_error(file)));
+                           reason(zip_error_code_zip(zip_file_get_error(file))));
         if (got == 0)
             return un_fail(UN_DATA, "%s: %s: cut short after %lld bytes", npz->where, name, (long long)done);
         done += got;
@@ -169,8 +198,8 @@ enum un_status un_npz_read(struct un_npz *npz, const struct un_npz_member *m, vo
     if (status == UN_OK) status = read_bytes(npz, m->name, file, out, m->bytes - m->head);
     /* the checksum is looked at when the end is read */
     if (status == UN_OK && zip_fread(file, &end, 1) != 0)
-        status = un_fail(UN_DATA, "%s: %s: damaged (%s)", npz->where, m->name,
-                         zip_error_strerror(zip_file_get_error(file)));
+        status = un_fail(UN_DATA, "%s: %s: %s", npz->where, m->name,
+                         reason(zip_error_code_zip(zip_file_get_error(file))));
     zip_fclose(file);
     return status;
 }

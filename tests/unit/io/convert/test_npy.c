@@ -148,7 +148,7 @@ static void test_npz(void **state) {
     struct un_npz *npz;
     one_npz(false);
     one_npz(true);
-    expect_error(un_npz_open(&npz, "no/such.npz"), UN_IO, "no/such.npz");
+    expect_error(un_npz_open(&npz, "no/such.npz"), UN_IO, "no/such.npz: there is no such file");
 }
 
 /* The encoder of the test: bit by bit. */
