@@ -2,6 +2,7 @@
 #include "io/convert/image/arrays.h"
 #include "runtime/memory.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { NAMES_MOST = 8 };
@@ -10,7 +11,8 @@ static const char *const names[UN_ARRAY_ROLES][NAMES_MOST] = {
     [UN_ARRAY_FEATURE] = {"features", "image_features", "feature", "feats", "feat", "x"},
     [UN_ARRAY_UNIT_BOX] = {"norm_bb", "norm_boxes", "normalized_boxes", "spatial_features"},
     [UN_ARRAY_BOX] = {"boxes", "bbox", "bboxes", "box", "image_bb"},
-    [UN_ARRAY_CONFIDENCE] = {"conf", "confidence", "confidences", "scores", "objects_conf"},
+    [UN_ARRAY_CONFIDENCE] = {"conf", "confidence", "confidences", "scores", "objects_conf", "obj_conf",
+                             "object_conf"},
     [UN_ARRAY_SOFT] = {"soft_labels", "soft_label", "cls_prob"},
     [UN_ARRAY_WIDTH] = {"image_w", "img_w", "width"},
     [UN_ARRAY_HEIGHT] = {"image_h", "img_h", "height"},
@@ -25,6 +27,25 @@ enum un_array_role un_array_role(const char *name, size_t bytes, int *place) {
                 return (enum un_array_role)role;
             }
     return UN_ARRAY_ROLES;
+}
+
+void un_image_names_add(char *text, size_t size, const char *name, size_t bytes) {
+    size_t at = strlen(text), most = bytes < 40 ? bytes : 40;
+    const char *full = ", ...";
+    if (at >= strlen(full) && strcmp(text + at - strlen(full), full) == 0) return;
+    if (at + 2 + most + strlen(full) + 1 > size)
+        snprintf(text + at, size - at, "%s", full);
+    else
+        snprintf(text + at, size - at, "%s%.*s", at ? ", " : "", (int)most, name);
+}
+
+void un_image_arrays_other(struct un_image_arrays *arrays, const char *name, size_t bytes) {
+    un_image_names_add(arrays->others, sizeof arrays->others, name, bytes);
+}
+
+void un_image_arrays_say(const struct un_image_arrays *arrays, const char *where) {
+    if (arrays->others[0])
+        un_log(UN_LOG_INFO, "%s: not taken, here and in all images: %s", where, arrays->others);
 }
 
 struct un_image_array *un_image_arrays_add(struct un_image_arrays *arrays, const char *name, size_t bytes,
@@ -72,8 +93,10 @@ static const struct un_image_array *box_of(const struct un_image_arrays *arrays)
 
 static enum un_status check_there(const struct un_image_arrays *arrays, const char *where) {
     const struct un_image_array *f = arrays->role + UN_ARRAY_FEATURE, *b = box_of(arrays);
-    if (!f->there) return un_fail(UN_DATA, "%s: no features (features, x, ...) in it", where);
-    if (!b->there) return un_fail(UN_DATA, "%s: no boxes (norm_bb, boxes, bbox, ...) in it", where);
+    if (!f->there || !b->there)
+        return un_fail(UN_DATA, "%s: no %s in it%s%s", where,
+                       f->there ? "boxes (norm_bb, boxes, bbox, ...)" : "features (features, x, ...)",
+                       arrays->others[0] ? "; names there that are not known: " : "", arrays->others);
     for (int role = 0; role < UN_ARRAY_ROLES; ++role) {
         const struct un_image_array *a = arrays->role + role;
         if (a->there && !is_number(a->npy.type))

@@ -4,7 +4,7 @@
  *   boxes, unit   norm_bb norm_boxes normalized_boxes spatial_features   [n,4 to 7] x1 y1 x2 y2 (w h (area))
  *   boxes         boxes bbox bboxes box image_bb                     [n,4 to 7] in pixels
  *   image's size  image_w image_h | img_w img_h | width height       numbers
- *   confidence    conf confidence confidences scores objects_conf    [n] or [n,1]
+ *   confidence    conf confidence confidences scores objects_conf obj_conf object_conf    [n] or [n,1]
  *   soft labels   soft_labels soft_label cls_prob                    [n,C]
  *   regions       num_bbox num_boxes                                 a number: rows after it are left out
  *
@@ -40,8 +40,15 @@ struct un_image_array {
 };
 struct un_image_arrays {
     struct un_image_array role[UN_ARRAY_ROLES];
-    bool pixels; /* boxes are in pixels for certain */
+    bool pixels;      /* boxes are in pixels for certain */
+    char others[200]; /* names that stand for nothing, for messages: "a, b, ..." */
 };
+/* Notes a name that stands for nothing. */
+void un_image_arrays_other(struct un_image_arrays *arrays, const char *name, size_t bytes);
+/* Says which those are; for the first image of a source. */
+void un_image_arrays_say(const struct un_image_arrays *arrays, const char *where);
+/* ", NAME" or "NAME" behind a text, as long as there is room; once it is full, ", ...". */
+void un_image_names_add(char *text, size_t size, const char *name, size_t bytes);
 /* Keeps the array if its name stands for something and none further left is there. Returns where it was put,
  * or NULL. */
 struct un_image_array *un_image_arrays_add(struct un_image_arrays *arrays, const char *name, size_t bytes,

@@ -77,10 +77,12 @@ static enum un_status find_form(struct un_h5_file *file) {
         if (un_h5_column_has(file, prefix, UN_H5_FEATURE)) return UN_OK;
         if (snprintf(file->base, sizeof file->base, "%s", prefix) >= (int)sizeof file->base) break;
     }
+    char text[400];
+    UN_TRY(un_h5_others(file, "", "", true, text, sizeof text));
     return un_fail(UN_DATA,
                    "%s: none of the forms that are read: image_features with pos_boxes, [N,K,F] arrays, a "
-                   "group an image with features and boxes, ID_features with ID_boxes",
-                   file->path);
+                   "group an image with features and boxes, ID_features with ID_boxes; there are: %s",
+                   file->path, text[0] ? text : "none");
 }
 
 static enum un_status open_file(struct un_h5_file *file, const char *path) {

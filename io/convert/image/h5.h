@@ -51,6 +51,9 @@ enum un_status un_h5_column_read(const struct un_h5_column *column, const struct
                                  int64_t first, int64_t n, void *out);
 /* Does a link of that name, or of one of the role's names behind the prefix, stand there? */
 bool un_h5_column_has(const struct un_h5_file *file, const char *prefix, enum un_h5_role role);
+/* The names in GROUP that begin with `front` and stand for nothing, without it, as "a, b, ..."; all: those that do too. */
+enum un_status un_h5_others(const struct un_h5_file *file, const char *group, const char *front, bool all,
+                            char *text, size_t size);
 /* The widths and types of these columns must be those of the images before; the first ones set them. */
 enum un_status un_h5_shape_agree(struct un_source_h5 *source, struct un_image_list *list,
                                  const struct un_h5_file *file, const struct un_h5_column *column);

@@ -1,6 +1,7 @@
 /* The array forms of h5.c: all regions in one dataset, flat with first and last rows, or a fixed
  * number for every image. The index is read whole (about 40 bytes an image), the regions are not. */
 #include "io/convert/image/h5.h"
+#include "io/data/values.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"
 
@@ -34,6 +35,11 @@ static enum un_status read_ids(const struct un_h5_file *file, struct ids *ids) {
     un_h5_data_close(data);
     if (shape.rank != 1 && !(shape.rank == 2 && shape.dims[1] == 1))
         return un_fail(UN_DATA, "%s: %s has rank %d, not 1", file->path, name, shape.rank);
+    if (shape.class_ == UN_H5_FLOAT)
+        return un_fail(
+            UN_DATA,
+            "%s: %s holds floating-point numbers (42.0), not texts or whole numbers; or give ids=FILE",
+            file->path, name);
     if (shape.class_ == UN_H5_TEXT)
         return un_h5_read_texts(file->h5, name, &ids->n, &ids->stride, &ids->cells);
     UN_TRY(un_h5_read_all(file->h5, name, UN_I64, &shape, &numbers));
@@ -106,10 +112,11 @@ static enum un_status open_columns(struct un_h5_file *file) {
             return un_fail(UN_DATA, "%s: %s is of %lld regions, %s of %lld", file->path, c[role].name,
                            (long long)c[role].regions, c->name, (long long)c->regions);
     }
-    if (!c[UN_H5_UNIT_BOX].data && !c[UN_H5_BOX].data)
-        return un_fail(UN_DATA, "%s: no boxes (spatial_features, image_bb, boxes, ...) beside %s", file->path,
-                       c->name);
-    return UN_OK;
+    if (c[UN_H5_UNIT_BOX].data || c[UN_H5_BOX].data) return UN_OK;
+    char text[400];
+    UN_TRY(un_h5_others(file, "", "", true, text, sizeof text));
+    return un_fail(UN_DATA, "%s: no boxes (spatial_features, image_bb, boxes, ...) beside %s; there are: %s",
+                   file->path, c->name, text);
 }
 
 /* first and count of every image's regions; [2n] from pos_boxes, or n counts within a fixed number. */
@@ -118,6 +125,49 @@ struct extents {
     int64_t n;
 };
 
+/* How many of the image's regions count: without those at its end whose box and features are all zeros. `row`: room for
+ * its boxes, then for its features. */
+static enum un_status count_one(const struct un_h5_file *file, const struct un_h5_column *box, int64_t i,
+                                char *room, int64_t *count) {
+    const struct un_h5_column *f = file->column + UN_H5_FEATURE;
+    const int64_t box_bytes = box->width * (int64_t)sizeof(float), row = f->width * un_type_bytes(f->type);
+    UN_TRY(un_h5_column_read(box, file, i * f->per, f->per, room));
+    *count = f->per;
+    while (*count > 0 && un_all_zero(room + (*count - 1) * box_bytes, (size_t)box_bytes)) --*count;
+    if (*count == f->per) return UN_OK;
+    UN_TRY(un_h5_column_read(f, file, i * f->per, f->per, room));
+    int64_t full = f->per;
+    while (full > *count && un_all_zero(room + (full - 1) * row, (size_t)row)) --full;
+    *count = full;
+    if (full > 0) return UN_OK;
+    return un_fail(UN_DATA, "%s: image %lld: all its %lld regions are zeros", file->path, (long long)i,
+                   (long long)f->per);
+}
+
+/* A fixed number of regions without counts: what fills them up is left out, and said. */
+static enum un_status count_regions(const struct un_h5_file *file, struct extents *e) {
+    const struct un_h5_column *f = file->column + UN_H5_FEATURE,
+                              *box = file->column +
+                                     (file->column[UN_H5_UNIT_BOX].data ? UN_H5_UNIT_BOX : UN_H5_BOX);
+    const int64_t widest = f->width > box->width ? f->width : box->width;
+    int64_t padded = 0, left = 0;
+    char *room = un_alloc((size_t)(f->per * widest), sizeof(float), "an image");
+    e->count = un_alloc((size_t)(e->n > 0 ? e->n : 1), sizeof *e->count, "numbers of regions");
+    enum un_status status = room && e->count ? UN_OK : UN_MEMORY;
+    for (int64_t i = 0; i < e->n && status == UN_OK; ++i) {
+        status = count_one(file, box, i, room, e->count + i);
+        padded += e->count[i] < f->per;
+        left += f->per - e->count[i];
+    }
+    un_free(room);
+    if (status == UN_OK && left > 0)
+        un_log(UN_LOG_INFO,
+               "%s: no num_boxes; %lld regions of zeros at the ends of %lld of %lld images are padding and "
+               "left out",
+               file->path, (long long)left, (long long)padded, (long long)e->n);
+    return status;
+}
+
 static enum un_status read_extents(const struct un_h5_file *file, struct extents *e) {
     static const char *const counts[] = {"num_boxes", "num_bbox", "nbb", NULL};
     struct un_h5_shape shape;
@@ -125,7 +175,7 @@ static enum un_status read_extents(const struct un_h5_file *file, struct extents
     const struct un_h5_column *f = file->column + UN_H5_FEATURE;
     void *values;
     e->n = f->regions / f->per;
-    if (!name) return UN_OK;
+    if (!name) return count_regions(file, e);
     UN_TRY(un_h5_read_all(file->h5, name, UN_I64, &shape, &values));
     if (file->form == UN_H5_FLAT)
         e->pos = values;
@@ -172,6 +222,13 @@ static enum un_status list_images(const struct un_h5_file *file, struct un_image
     return UN_OK;
 }
 
+static enum un_status say_others(const struct un_h5_file *file) {
+    char text[400];
+    UN_TRY(un_h5_others(file, "", "", false, text, sizeof text));
+    if (text[0]) un_log(UN_LOG_INFO, "%s: not taken: %s", file->path, text);
+    return UN_OK;
+}
+
 static enum un_status survey(struct un_source_h5 *source, struct un_h5_file *file, struct un_image_list *list,
                              int64_t number, struct ids *ids, struct extents *e) {
     static const char *const widths[] = {"image_w", "img_w", "width", "image_width", NULL};
@@ -188,6 +245,7 @@ static enum un_status survey(struct un_source_h5 *source, struct un_h5_file *fil
     UN_TRY(list_images(file, list, ids, e, number));
     UN_TRY(read_sizes(file, widths, &file->width));
     UN_TRY(read_sizes(file, heights, &file->height));
+    if (!source->shape_set) UN_TRY(say_others(file));
     UN_TRY(un_h5_shape_agree(source, list, file, file->column));
     const struct un_h5_column *box = file->column + UN_H5_BOX;
     return box->data ? un_h5_scale_look(source, file, box, 0, box->regions) : UN_OK;

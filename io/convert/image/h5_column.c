@@ -4,8 +4,9 @@
  *   features     image_features features feature feats feat x
  *   boxes, unit  spatial_features norm_bb norm_boxes normalized_boxes
  *   boxes        image_bb boxes bbox bboxes box           (pixels, or unit when no value exceeds 1.5)
- *   confidence   conf confidence confidences scores objects_conf
+ *   confidence   conf confidence confidences scores objects_conf obj_conf object_conf
  *   soft labels  soft_labels soft_label cls_prob */
+#include "io/convert/image/arrays.h"
 #include "io/convert/image/h5.h"
 #include "runtime/memory.h"
 
@@ -19,7 +20,8 @@ static const char *const names[UN_H5_ROLES][NAMES_MOST] = {
     [UN_H5_FEATURE] = {"image_features", "features", "feature", "feats", "feat", "x"},
     [UN_H5_UNIT_BOX] = {"spatial_features", "norm_bb", "norm_boxes", "normalized_boxes"},
     [UN_H5_BOX] = {"image_bb", "boxes", "bbox", "bboxes", "box"},
-    [UN_H5_CONFIDENCE] = {"conf", "confidence", "confidences", "scores", "objects_conf"},
+    [UN_H5_CONFIDENCE] = {"conf", "confidence", "confidences", "scores", "objects_conf", "obj_conf",
+                          "object_conf"},
     [UN_H5_SOFT] = {"soft_labels", "soft_label", "cls_prob"},
 };
 
@@ -90,6 +92,34 @@ enum un_status un_h5_column_open(struct un_h5_column *c, const struct un_h5_file
     enum un_status status = take(c, file, role, &shape, inner, per);
     if (status != UN_OK) un_h5_column_close(c);
     return status;
+}
+
+static bool is_known(const char *name) {
+    static const char *const beside[] = {"image_id", "image_ids", "ids",          "img_id",      "img_ids",
+                                         "image_w",  "img_w",     "width",        "image_width", "image_h",
+                                         "img_h",    "height",    "image_height", "num_boxes",   "num_bbox",
+                                         "nbb",      "pos_boxes"};
+    for (size_t i = 0; i < sizeof beside / sizeof *beside; ++i)
+        if (strcmp(name, beside[i]) == 0) return true;
+    for (int role = 0; role < UN_H5_ROLES; ++role)
+        for (int i = 0; i < NAMES_MOST && names[role][i]; ++i)
+            if (strcmp(name, names[role][i]) == 0) return true;
+    return false;
+}
+
+enum un_status un_h5_others(const struct un_h5_file *file, const char *group, const char *front, bool all,
+                            char *text, size_t size) {
+    char **list;
+    int64_t n;
+    text[0] = '\0';
+    UN_TRY(un_h5_names(file->h5, group, &list, &n));
+    for (int64_t i = 0; i < n; ++i) {
+        const char *name = list[i] + strlen(front);
+        if (strncmp(list[i], front, strlen(front)) == 0 && (all || !is_known(name)))
+            un_image_names_add(text, size, name, strlen(name));
+    }
+    un_h5_names_free(list, n);
+    return UN_OK;
 }
 
 void un_h5_column_close(struct un_h5_column *c) {

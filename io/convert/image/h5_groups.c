@@ -54,6 +54,30 @@ enum un_status un_h5_groups_size(const struct un_h5_file *file, const char *pref
     return UN_OK;
 }
 
+/* Members of an image under `prefix` that stand for nothing; all: every one. */
+static enum un_status others_of(const struct un_h5_file *file, const char *id, const char *prefix, bool all,
+                                char text[400]) {
+    char front[UN_IMAGE_ID_MAX + 2];
+    bool groups = file->form == UN_H5_GROUPS;
+    snprintf(front, sizeof front, "%s_", id);
+    return un_h5_others(file, groups ? prefix : file->base, groups ? "" : front, all, text, 400);
+}
+
+static enum un_status miss(const struct un_h5_file *file, const char *id, const char *prefix,
+                           const char *what) {
+    char text[400];
+    UN_TRY(others_of(file, id, prefix, true, text));
+    return un_fail(UN_DATA, "%s: %s has no %s; there are: %s", file->path, prefix, what, text);
+}
+
+static enum un_status say_others(const struct un_h5_file *file, const char *id, const char *prefix) {
+    char text[400];
+    UN_TRY(others_of(file, id, prefix, false, text));
+    if (text[0])
+        un_log(UN_LOG_INFO, "%s: %s: not taken, here and in all images: %s", file->path, prefix, text);
+    return UN_OK;
+}
+
 static enum un_status survey_image(struct un_source_h5 *source, struct un_h5_file *file,
                                    struct un_image_list *list, const char *id, int64_t number,
                                    struct un_h5_column *c) {
@@ -66,9 +90,10 @@ static enum un_status survey_image(struct un_source_h5 *source, struct un_h5_fil
             return un_fail(UN_DATA, "%s: %s is of %lld regions, %s of %lld", file->path, c[role].name,
                            (long long)c[role].regions, c->name, (long long)c->regions);
     }
-    if (!c->data) return un_fail(UN_DATA, "%s: %s has no features", file->path, prefix);
+    if (!c->data) return miss(file, id, prefix, "features");
     const struct un_h5_column *box = c[UN_H5_UNIT_BOX].data ? c + UN_H5_UNIT_BOX : c + UN_H5_BOX;
-    if (!box->data) return un_fail(UN_DATA, "%s: %s has no boxes", file->path, prefix);
+    if (!box->data) return miss(file, id, prefix, "boxes");
+    if (!source->shape_set) UN_TRY(say_others(file, id, prefix));
     UN_TRY(un_h5_shape_agree(source, list, file, c));
     snprintf(where, sizeof where, "%s: %s", file->path, prefix);
     UN_TRY(un_image_list_add(list, where, id, c->regions, 0, number));

@@ -51,6 +51,7 @@ static enum un_status add_image(struct un_image_source *source, const char *path
     snprintf(where, sizeof where, "%s: %s", path, id);
     enum un_status status = find_image(item, where, true, room, &arrays);
     if (status == UN_OK) status = un_image_arrays_extent(&arrays, where, &e);
+    if (status == UN_OK && list->n == 0) un_image_arrays_say(&arrays, where);
     if (status == UN_OK) status = un_image_arrays_agree(list, where, &e.shape);
     if (status == UN_OK) status = un_image_list_add(list, where, id, e.regions, number, 0);
     return un_image_source_listed(source, where, status);

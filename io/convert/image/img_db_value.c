@@ -55,8 +55,10 @@ static enum un_status take_array(struct un_msgpack *in, const char *where, const
     int name = (int)(key->bytes < 40 ? key->bytes : 40);
     const char *text = (const char *)key->data;
     int place;
-    if (un_array_role(text, key->bytes, &place) == UN_ARRAY_ROLES)
+    if (un_array_role(text, key->bytes, &place) == UN_ARRAY_ROLES) {
+        un_image_arrays_other(arrays, text, key->bytes);
         return un_msgpack_skip(in) ? UN_OK : un_fail(UN_DATA, "%s: %.*s: bad msgpack", where, name, text);
+    }
     bool good = un_msgpack_next(in, &value) && value.kind == UN_MSGPACK_MAP;
     for (int64_t i = 0; good && i < value.count; ++i) good = take_part(in, &p);
     if (!good || !p.nd || !p.type || !p.shape || !p.data.data || !un_npy_count(&p.npy))
@@ -94,7 +96,10 @@ static enum un_status find_npz(struct un_npz *npz, struct un_image_arrays *array
         int place;
         if (!un_npz_name(npz, i, name)) continue;
         enum un_array_role role = un_array_role(name, strlen(name), &place);
-        if (role == UN_ARRAY_ROLES) continue;
+        if (role == UN_ARRAY_ROLES) {
+            un_image_arrays_other(arrays, name, strlen(name));
+            continue;
+        }
         UN_TRY(un_npz_member(npz, i, &m));
         if (m.npy.type != UN_NPY_OBJECT && un_image_arrays_add(arrays, name, strlen(name), &m.npy, NULL))
             member[role] = m;
@@ -102,11 +107,21 @@ static enum un_status find_npz(struct un_npz *npz, struct un_image_arrays *array
     return UN_OK;
 }
 
+/* Of protocol 2 on: the number of the protocol first, STOP last. */
+static bool is_pickle(const unsigned char *value, size_t bytes) {
+    return bytes > 3 && value[0] == 0x80 && value[1] >= 2 && value[1] <= 5 && value[bytes - 1] == '.';
+}
+
 enum un_status un_lmdb_image_find(const void *value, size_t bytes, const char *where,
                                   struct un_image_arrays *arrays, struct un_npz **npz,
                                   struct un_npz_member member[UN_ARRAY_ROLES]) {
     *npz = NULL;
     memset(arrays, 0, sizeof *arrays);
+    if (is_pickle(value, bytes))
+        return un_fail(UN_DATA,
+                       "%s: a pickle of Python, which is not read; values must be msgpack-numpy or .npz "
+                       "(numpy.savez), with features and norm_bb or boxes",
+                       where);
     if (bytes < 4 || memcmp(value, "PK\3\4", 4) != 0) return find_msgpack(value, bytes, where, arrays);
     UN_TRY(un_npz_open_memory(npz, where, value, bytes));
     return find_npz(*npz, arrays, member);

@@ -35,6 +35,7 @@ static enum un_status choose(struct source_npz *s, struct un_npz *npz, const cha
         int place;
         if (!un_npz_name(npz, i, name)) continue;
         enum un_array_role role = un_array_role(name, strlen(name), &place);
+        if (role == UN_ARRAY_ROLES) un_image_arrays_other(&c->arrays, name, strlen(name));
         if (role == UN_ARRAY_ROLES && s->noted) continue;
         UN_TRY(un_npz_member(npz, i, &m));
         if (m.npy.type == UN_NPY_OBJECT && !s->noted) {
@@ -89,6 +90,7 @@ static enum un_status survey(struct un_image_source *source, struct un_image_lis
         struct chosen c;
         status = un_npz_open(&npz, s->path[i]);
         if (status == UN_OK) status = look(s, npz, s->path[i], &c, &room, &e);
+        if (status == UN_OK && list->n == 0) un_image_arrays_say(&c.arrays, s->path[i]);
         if (status == UN_OK) status = add_image(list, s->path[i], i, &e);
         un_npz_close(npz);
         status = un_image_source_listed(source, s->path[i], status);

@@ -198,9 +198,70 @@ def ids_file(folder):
     check(folder / "noid.img.h5", m, [f"COCO_val2014_{i:012d}.jpg" for i in range(IMAGES)], "ids=FILE", soft=False)
 
 
+def padded(folder):
+    """A fixed number of regions, filled up with zeros, and nothing that says how many count."""
+    m, ids = Made(8, True), np.arange(IMAGES)
+    k = int(m.n.max()) + 2
+    feature, box = np.zeros((IMAGES, k, WIDTH), "<f4"), np.zeros((IMAGES, k, 4), "<f4")
+    for i in range(IMAGES):
+        feature[i, :m.n[i]], box[i, :m.n[i]] = m.feature[m.rows(i)], m.box[m.rows(i)]
+    m.feature[m.first[1] - 1] = feature[0, m.n[0] - 1] = 0  # a box without features is a region
+    m.box[m.first[2] - 1] = box[1, m.n[1] - 1] = 0  # and so are features without a box
+
+    def write(path, feature, box):
+        with h5py.File(path, "w") as f:
+            f["features"], f["boxes"], f["image_id"] = feature, box, ids
+            f["image_w"], f["image_h"] = m.size[:, 0], m.size[:, 1]
+
+    write(folder / "padded.h5", feature, box)
+    out = R.run_ok([TOOL, "data", "import", "h5", folder / "padded.h5", folder / "padded.img.h5"])
+    left = IMAGES * k - int(m.first[-1])
+    R.expect(f"{left} regions of zeros at the ends of {IMAGES} of {IMAGES} images" in out, f"padding is told: {out[:200]}")
+    check(folder / "padded.img.h5", m, list(ids), "padded", confidence=False, soft=False)
+    feature[3], box[3] = 0, 0
+    write(folder / "zeros.h5", feature, box)
+    code, out = R.run([TOOL, "data", "import", "h5", folder / "zeros.h5", folder / "zeros.img.h5"])
+    R.expect(code == 65 and f"image 3: all its {k} regions are zeros" in out, f"nothing but zeros: {out[:200]}")
+    with h5py.File(folder / "padded.h5", "r+") as f:
+        f["num_boxes"] = np.full(IMAGES, k)
+    code, out = R.run([TOOL, "data", "import", "h5", folder / "padded.h5", folder / "wrong.img.h5"])
+    R.expect(code == 65 and "padding?" in out, f"counts that count the padding: {out[:200]}")
+
+
+def other_names(folder):
+    """The names of VL-T5's files; what is not taken is told once; what is missing is told with what is there."""
+    m = Made(9, True)
+    ids = [f"image_{i:03d}" for i in range(IMAGES)]
+    with h5py.File(folder / "vlt5.h5", "w") as f:
+        for i, name in enumerate(ids):
+            g = f.create_group(name)
+            g["features"], g["boxes"], g["obj_conf"] = m.feature[m.rows(i)], m.box[m.rows(i)], m.confidence[m.rows(i)]
+            g["obj_id"] = g["attr_id"] = np.arange(m.n[i])
+            g["img_w"], g["img_h"] = m.size[i].astype("<i8")
+    out = R.run_ok([TOOL, "data", "import", "h5", folder / "vlt5.h5", folder / "vlt5.img.h5"])
+    R.expect(out.count("attr_id, obj_id") == 1 and "no confidences" not in out, f"not taken: told once: {out[:300]}")
+    check(folder / "vlt5.img.h5", m, ids, "obj_conf", soft=False)
+    with h5py.File(folder / "vlt5.h5", "r+") as f:
+        f.move("image_000/boxes", "image_000/rois")
+    code, out = R.run([TOOL, "data", "import", "h5", folder / "vlt5.h5", folder / "no.img.h5"])
+    R.expect(code == 65 and "image_000/ has no boxes" in out and "img_w, obj_conf, obj_id, rois" in out, f"missing: {out[:300]}")
+    with h5py.File(folder / "odd.h5", "w") as f:
+        f["vectors"], f["rois"] = m.feature, m.box
+    code, out = R.run([TOOL, "data", "import", "h5", folder / "odd.h5", folder / "no.img.h5"])
+    R.expect(code == 65 and "there are: rois, vectors" in out, f"no form: {out[:300]}")
+    fixed(folder / "real.h5", Made(3, False), np.arange(IMAGES).astype("S4"))
+    with h5py.File(folder / "real.h5", "r+") as f:
+        del f["ids"]
+        f["image_id"] = np.arange(IMAGES) + 42.0
+    code, out = R.run([TOOL, "data", "import", "h5", folder / "real.h5", folder / "no.img.h5"])
+    R.expect(code == 65 and "image_id holds floating-point numbers" in out, f"ids like 42.0: {out[:300]}")
+
+
 def main():
     with R.Folder() as folder:
         forms(folder)
+        padded(folder)
+        other_names(folder)
         ids_file(folder)
         refused(folder)
 

@@ -3,6 +3,7 @@ the source; then a kill, signals, a full disk and bad input: exit code, message,
 import base64
 import io
 import os
+import pickle
 import resource
 import signal
 import subprocess
@@ -138,6 +139,7 @@ def test_npz(folder):
             save(folder / name / key, note=np.array({"a": 1}, dtype=object), **image)
         text = importing("npz", [folder / name], folder / f"{name}.img.h5")
         R.expect(text.count("pickled") == 1, "a pickled member is told once")
+        R.expect(text.count("not taken, here and in all images: note") == 1, "members not taken are told once")
         compare(folder / f"{name}.img.h5", {k: record(v) for k, v in images.items()}, f"npz, {name}")
     halves = made(7, kind=np.float16)
     (folder / "half").mkdir()
@@ -318,7 +320,7 @@ def test_bad(folder):
         ("wide", changed(good, norm_bb=good["norm_bb"][:, :3]), ["norm_bb", "4 to 7"]),
         ("short", changed(good, conf=np.ones(len(good["conf"]) + 1, np.float32)), ["conf", "one number a region"]),
         ("size", {"x": good["features"], "boxes": pixels(good)[0] + 2}, ["image_w", "not known"]),
-        ("none", {"y": good["features"]}, ["no features"]),
+        ("none", {"y": good["features"], "rois": good["norm_bb"]}, ["no features", "not known: y, rois"]),
         ("pickle", changed(good, features=np.array({"a": 1}, dtype=object)), ["no features"]),
         ("box", changed(good, norm_bb=good["norm_bb"] + 1), ["is no box"]),
         ("sum", changed(good, soft_labels=good["soft_labels"] * np.float32(0.9)), ["sum", "soft labels", "not 1"]),
@@ -372,7 +374,8 @@ def bad_tsv(folder, out):
 def bad_lmdb(folder, out):
     good = msgpacked(next(iter(made(1).values())))
     for name, value, words in (("cut", good[:-3], ["cut", "cut short"]), ("text", b"hello", ["text", "neither"]),
-                               ("more", good + b"x", ["1 bytes behind"]), ("zip", b"PK\3\4", ["zip"])):
+                               ("more", good + b"x", ["1 bytes behind"]),
+                               ("pickle", pickle.dumps({"features": b"x" * 99}), ["pickle.npz: a pickle of Python"]), ("zip", b"PK\3\4", ["zip"])):
         write_lmdb(folder / name, {f"{name}.npz": value})
         importing("lmdb", [folder / name], out, code=65, words=words)
     whole = (folder / "text" / "data.mdb").read_bytes()
