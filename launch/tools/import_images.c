@@ -14,11 +14,19 @@ struct keys {
     char tensor[256];
     int64_t rows, cols;
     int class_token;
+    int dtype; /* of tsv */
 };
 static const char *const class_token[] = {"drop", "keep", NULL};
 static const struct un_key plain_keys[] = {
     UN_KEY_PART(keys, run, un_tool_run_table),
     UN_KEY_PART(keys, bad, un_tool_bad_table),
+};
+static const char *const dtype[] = {"f32", "f16", NULL};
+static const struct un_key tsv_keys[] = {
+    UN_KEY_PART(keys, run, un_tool_run_table),
+    UN_KEY_PART(keys, bad, un_tool_bad_table),
+    UN_KEY_CHOICE(keys, dtype, "f32", dtype,
+                  "what the features (and cls_prob) are; of boxes and scores their size tells"),
 };
 static const struct un_key h5_keys[] = {
     UN_KEY_PART(keys, run, un_tool_run_table),
@@ -38,12 +46,19 @@ static const struct un_key grid_keys[] = {
         "what stands before the cells: left out, or kept as a region whose box is the whole picture"),
 };
 static const struct un_key_table plain_table = UN_KEY_TABLE("", keys, plain_keys),
+                                 tsv_table = UN_KEY_TABLE("", keys, tsv_keys),
                                  h5_table = UN_KEY_TABLE("", keys, h5_keys),
                                  grid_table = UN_KEY_TABLE("", keys, grid_keys);
 
 static enum un_status open_h5(struct un_image_source **source, const char *const *paths, int n,
                               const struct keys *k) {
     return un_image_source_h5(source, paths, n, k->ids);
+}
+static enum un_status open_tsv(struct un_image_source **source, const char *const *paths, int n,
+                               const struct keys *k) {
+    UN_TRY(un_image_source_tsv(source, paths, n));
+    un_image_source_tsv_type(*source, k->dtype == 1 ? UN_F16 : UN_F32);
+    return UN_OK;
 }
 static enum un_status open_grid(struct un_image_source **source, const char *const *paths, int n,
                                 const struct keys *k) {
@@ -62,7 +77,7 @@ static const struct form {
     {"grid", NULL, open_grid}, /* patches of a ViT, many images a file */
     {"h5", NULL, open_h5},
     {"npz", un_image_source_npz, NULL}, /* an image a file */
-    {"tsv", un_image_source_tsv, NULL}, /* an image a line, base64 */
+    {"tsv", NULL, open_tsv},            /* an image a line, base64 */
 };
 
 static enum un_status open_form(struct un_image_source **source, const char *form, const char *const *paths,
@@ -105,6 +120,6 @@ static const struct un_tool list[] = {
     {"data", "import", "npz", "FOLDER|FILE.npz ... OUT.img.h5 [key=value ...]",
      "features, an .npz an image, as detectors write them", &plain_table, run_import},
     {"data", "import", "tsv", "FILE ... OUT.img.h5 [key=value ...]",
-     "features in TSV, base64: bottom-up-attention, LXMERT", &plain_table, run_import},
+     "features in TSV, base64: bottom-up-attention, LXMERT", &tsv_table, run_import},
 };
 const struct un_tools un_tools_import_images = {list, sizeof list / sizeof *list};

@@ -88,6 +88,8 @@ enum un_status un_image_source_listed(struct un_image_source *source, const char
 /* paths: n files or folders of one form. */
 enum un_status un_image_source_npz(struct un_image_source **source, const char *const *paths, int n);
 enum un_status un_image_source_tsv(struct un_image_source **source, const char *const *paths, int n);
+/* Before the survey: what the features and soft labels of a TSV are, UN_F32 (unless it is said) or UN_F16. */
+void un_image_source_tsv_type(struct un_image_source *source, enum un_type type);
 enum un_status un_image_source_lmdb(struct un_image_source **source, const char *const *paths, int n);
 /* ids: a file with an id a line, for array forms without a dataset of ids; NULL: none. */
 enum un_status un_image_source_h5(struct un_image_source **source, const char *const *paths, int n,

@@ -1,5 +1,6 @@
 /* TSV files of features, base64 (tsv_line.h), an image a line. The survey reads a file once from front to
- * back and keeps where each line is; readers fetch lines by pread. A first line of column names is allowed. */
+ * back and keeps where each line is; readers fetch lines by pread. A first line may
+ * name the columns. */
 #include "io/convert/image/tsv_line.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"
@@ -17,14 +18,16 @@ struct file {
     char *path;
     int fd;
     int64_t bytes;
-    int64_t first, head; /* number of its first image; lines before it */
-    int64_t gap;         /* number of its first gap */
+    int64_t first, head;     /* number of its first image; lines before it */
+    int64_t gap;             /* number of its first gap */
+    struct un_tsv_form form; /* of its head */
 };
 struct source_tsv {
     struct un_image_source source; /* first */
     struct file *file;
     int n;
-    int64_t *gap; /* [gaps] rising: numbers of images before which a line was left out */
+    enum un_type type; /* of features and soft labels */
+    int64_t *gap;      /* [gaps] rising: numbers of images before which a line was left out */
     int64_t gaps, gap_room;
 };
 struct un_image_reader {
@@ -130,12 +133,13 @@ static enum un_status settle_line(struct source_tsv *s, const char *where, int64
     return UN_OK;
 }
 
-static enum un_status add_line(struct un_image_list *list, const char *where, const char *text, size_t bytes,
-                               int64_t at) {
+static enum un_status add_line(const struct source_tsv *s, const struct file *f, struct un_image_list *list,
+                               const char *where, const char *text, size_t bytes, int64_t at) {
     struct un_tsv_line line;
     struct un_image_shape shape;
-    UN_TRY(un_tsv_parse(&line, where, text, bytes));
+    UN_TRY(un_tsv_parse(&line, &f->form, s->type, where, text, bytes));
     un_tsv_shape(&line, &shape);
+    if (list->n == 0) un_tsv_say(line.form, where);
     UN_TRY(un_image_arrays_agree(list, where, &shape));
     return un_image_list_add(list, where, line.id, line.regions, at, (int64_t)bytes);
 }
@@ -151,14 +155,15 @@ static enum un_status survey_lines(struct source_tsv *s, struct file *f, struct 
         if (!text) return UN_OK;
         size_t length = without_return(text, bytes);
         snprintf(where, sizeof where, "%s:%lld", f->path, (long long)w->line);
+        if (w->line == 1) UN_TRY(un_tsv_head(&f->form, where, text, length));
         if (length == 0 && empty == 0) {
             empty = w->line;
         } else if (empty > 0) {
             return un_fail(UN_DATA, "%s:%lld: an empty line", f->path, (long long)empty);
-        } else if (w->line == 1 && un_tsv_is_head(text, length)) {
+        } else if (w->line == 1 && f->form.columns > 0) {
             f->head = 1;
         } else {
-            UN_TRY(settle_line(s, where, list->n, add_line(list, where, text, length, w->at)));
+            UN_TRY(settle_line(s, where, list->n, add_line(s, f, list, where, text, length, w->at)));
         }
     }
 }
@@ -233,7 +238,7 @@ static enum un_status read_image(struct un_image_reader *r, const struct un_imag
     struct un_image_arrays arrays;
     where_is(&r->source->source, list, index, where, sizeof where);
     UN_TRY(read_line(r, f, where, entry));
-    UN_TRY(un_tsv_parse(&line, where, r->line, (size_t)entry->bytes));
+    UN_TRY(un_tsv_parse(&line, &f->form, r->source->type, where, r->line, (size_t)entry->bytes));
     UN_TRY(un_tsv_arrays(&line, where, &r->base64, &r->room, &arrays));
     return un_image_arrays_record(&arrays, where, list, index, &r->room, record);
 }
@@ -276,5 +281,10 @@ enum un_status un_image_source_tsv(struct un_image_source **source, const char *
     if (!s) return UN_MEMORY;
     s->source.ops = &ops;
     s->source.where = where_is;
+    s->type = UN_F32;
     return un_image_source_opened(&s->source, open_source(s, paths, n), source);
+}
+
+void un_image_source_tsv_type(struct un_image_source *source, enum un_type type) {
+    ((struct source_tsv *)source)->type = type;
 }

@@ -3,39 +3,8 @@
 
 #include <string.h>
 
-struct form {
-    int columns, width, height, count, boxes, features, confidence, soft, ids, attrs; /* -1: none */
-};
-static const struct form forms[] = {
-    {6, 1, 2, 3, 4, 5, -1, -1, -1, -1},
-    {7, 1, 2, 3, 4, 5, -1, 6, -1, -1},
-    {10, 2, 1, 7, 8, 9, 4, -1, 3, 5},
-};
-struct field {
-    const char *text;
-    size_t bytes;
-};
-
-bool un_tsv_is_head(const char *text, size_t bytes) {
-    static const char *const names[] = {"image_id\t", "img_id\t"};
-    for (int i = 0; i < 2; ++i)
-        if (bytes > strlen(names[i]) && memcmp(text, names[i], strlen(names[i])) == 0) return true;
-    return false;
-}
-
-static int split(struct field fields[UN_TSV_COLUMNS + 1], const char *text, size_t bytes) {
-    int n = 0;
-    for (const char *end = text + bytes; n <= UN_TSV_COLUMNS;) {
-        const char *tab = memchr(text, '\t', (size_t)(end - text));
-        fields[n++] = (struct field){text, (size_t)((tab ? tab : end) - text)};
-        if (!tab) break;
-        text = tab + 1;
-    }
-    return n;
-}
-
 /* 1 to 10^9, digits only. */
-static enum un_status get_number(const char *where, const char *what, struct field f, int64_t *value) {
+static enum un_status get_number(const char *where, const char *what, struct un_tsv_field f, int64_t *value) {
     *value = 0;
     for (size_t i = 0; i < f.bytes; ++i) {
         if (i > 9 || f.text[i] < '0' || f.text[i] > '9') {
@@ -49,7 +18,7 @@ static enum un_status get_number(const char *where, const char *what, struct fie
 }
 
 /* `width` numbers of `size` bytes a region; 0: any number, which is returned there. */
-static enum un_status check_array(const char *where, const char *what, struct field f, int64_t n,
+static enum un_status check_array(const char *where, const char *what, struct un_tsv_field f, int64_t n,
                                   int64_t size, int64_t *width) {
     int64_t bytes = un_base64_bytes(f.text, f.bytes);
     if (bytes < 0)
@@ -62,70 +31,102 @@ static enum un_status check_array(const char *where, const char *what, struct fi
     return UN_OK;
 }
 
-static void keep(struct un_tsv_line *line, enum un_array_role role, struct field f) {
+/* An array that is taken: `width` numbers a region, halves where `half` or its size says so. */
+static enum un_status take(struct un_tsv_line *line, const char *where, const char *what,
+                           enum un_array_role role, struct un_tsv_field f, bool half, int64_t *width) {
+    const int64_t n = line->regions, bytes = un_base64_bytes(f.text, f.bytes);
+    if (*width > 0 && bytes == 2 * n * *width) half = true; /* a known width tells */
+    if (*width > 0 && bytes == 4 * n * *width) half = false;
+    UN_TRY(check_array(where, what, f, n, half ? 2 : 4, width));
+    line->item[role] = half ? UN_F16 : UN_F32;
     line->field[role] = f.text;
     line->bytes[role] = f.bytes;
-}
-
-static enum un_status check_arrays(struct un_tsv_line *line, const char *where, const struct form *form,
-                                   const struct field *f) {
-    int64_t n = line->regions, four = 4, one = 1;
-    UN_TRY(check_array(where, "boxes", f[form->boxes], n, 4, &four));
-    UN_TRY(check_array(where, "features", f[form->features], n, 4, &line->img_dim));
-    keep(line, UN_ARRAY_BOX, f[form->boxes]);
-    keep(line, UN_ARRAY_FEATURE, f[form->features]);
-    if (form->soft >= 0) {
-        UN_TRY(check_array(where, "cls_prob", f[form->soft], n, 4, &line->classes));
-        keep(line, UN_ARRAY_SOFT, f[form->soft]);
-    }
-    if (form->confidence < 0) return UN_OK;
-    UN_TRY(check_array(where, "objects_id", f[form->ids], n, 8, &one));
-    UN_TRY(check_array(where, "objects_conf", f[form->confidence], n, 4, &one));
-    UN_TRY(check_array(where, "attrs_id", f[form->attrs], n, 8, &one));
-    UN_TRY(check_array(where, "attrs_conf", f[form->attrs + 1], n, 4, &one));
-    keep(line, UN_ARRAY_CONFIDENCE, f[form->confidence]);
     return UN_OK;
 }
 
-enum un_status un_tsv_parse(struct un_tsv_line *line, const char *where, const char *text, size_t bytes) {
-    struct field f[UN_TSV_COLUMNS + 1];
-    const struct form *form = NULL;
-    int n = split(f, text, bytes);
-    memset(line, 0, sizeof *line);
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; ++i)
-        if (forms[i].columns == n) form = forms + i;
-    if (!form)
-        return un_fail(UN_DATA, "%s: %d columns; there must be 6, 7 (bottom-up-attention) or 10 (LXMERT)%s",
-                       where, n, n < 6 ? "; cut short?" : "");
-    if (f[0].bytes == 0 || f[0].bytes > UN_IMAGE_ID_MAX || memchr(f[0].text, 0, f[0].bytes))
-        return un_fail(UN_DATA, "%s: an image id of %zu bytes, not 1 to %d", where, f[0].bytes,
+/* Columns that are not taken must still be what they are: a shifted line is found so. */
+static enum un_status check_others(const struct un_tsv_line *line, const char *where,
+                                   const struct un_tsv_field *f) {
+    const int *at = line->form->at;
+    int64_t one = 1;
+    if (at[UN_TSV_OBJECTS_ID] >= 0)
+        UN_TRY(check_array(where, "objects_id", f[at[UN_TSV_OBJECTS_ID]], line->regions, 8, &one));
+    if (at[UN_TSV_ATTRS_ID] >= 0)
+        UN_TRY(check_array(where, "attrs_id", f[at[UN_TSV_ATTRS_ID]], line->regions, 8, &one));
+    if (at[UN_TSV_ATTRS_CONF] < 0) return UN_OK;
+    struct un_tsv_line unused = *line;
+    return take(&unused, where, "attrs_conf", UN_ARRAY_CONFIDENCE, f[at[UN_TSV_ATTRS_CONF]], false, &one);
+}
+
+static enum un_status check_arrays(struct un_tsv_line *line, const char *where,
+                                   const struct un_tsv_field *f) {
+    const int *at = line->form->at;
+    const bool half = line->type == UN_F16;
+    int64_t four = 4, one = 1;
+    UN_TRY(take(line, where, "boxes", UN_ARRAY_BOX, f[at[UN_TSV_BOXES]], false, &four));
+    UN_TRY(take(line, where, "features", UN_ARRAY_FEATURE, f[at[UN_TSV_FEATURES]], half, &line->img_dim));
+    if (at[UN_TSV_SOFT] >= 0)
+        UN_TRY(take(line, where, "cls_prob", UN_ARRAY_SOFT, f[at[UN_TSV_SOFT]], half, &line->classes));
+    if (at[UN_TSV_CONFIDENCE] >= 0)
+        UN_TRY(take(line, where, "objects_conf", UN_ARRAY_CONFIDENCE, f[at[UN_TSV_CONFIDENCE]], false, &one));
+    return check_others(line, where, f);
+}
+
+static enum un_status find_form(struct un_tsv_line *line, const char *where, const struct un_tsv_form *head,
+                                int n) {
+    const bool has = head && head->columns > 0;
+    line->form = has ? head : un_tsv_form_of(n);
+    if (has && head->columns != n)
+        return un_fail(UN_DATA, "%s: %d columns; the head names %d%s", where, n, head->columns,
+                       n < head->columns ? "; cut short?" : "");
+    if (line->form) return UN_OK;
+    return un_fail(UN_DATA, "%s: %d columns; there must be 6, 7 (bottom-up-attention) or 10 (LXMERT)%s",
+                   where, n, n < 6 ? "; cut short?" : "");
+}
+
+enum un_status un_tsv_parse(struct un_tsv_line *line, const struct un_tsv_form *head, enum un_type type,
+                            const char *where, const char *text, size_t bytes) {
+    struct un_tsv_field f[UN_TSV_COLUMNS + 1];
+    *line = (struct un_tsv_line){.type = type};
+    UN_TRY(find_form(line, where, head, un_tsv_split(f, text, bytes)));
+    const int *at = line->form->at;
+    const struct un_tsv_field id = f[at[UN_TSV_ID]];
+    if (id.bytes == 0 || id.bytes > UN_IMAGE_ID_MAX || memchr(id.text, 0, id.bytes))
+        return un_fail(UN_DATA, "%s: an image id of %zu bytes, not 1 to %d", where, id.bytes,
                        UN_IMAGE_ID_MAX);
-    memcpy(line->id, f[0].text, f[0].bytes);
-    UN_TRY(get_number(where, "the image's width", f[form->width], &line->width));
-    UN_TRY(get_number(where, "the image's height", f[form->height], &line->height));
-    UN_TRY(get_number(where, "num_boxes", f[form->count], &line->regions));
+    memcpy(line->id, id.text, id.bytes);
+    UN_TRY(get_number(where, "the image's width", f[at[UN_TSV_WIDTH]], &line->width));
+    UN_TRY(get_number(where, "the image's height", f[at[UN_TSV_HEIGHT]], &line->height));
+    UN_TRY(get_number(where, "num_boxes", f[at[UN_TSV_COUNT]], &line->regions));
     if (line->regions > UN_IMAGE_REGIONS_MAX)
         return un_fail(UN_DATA, "%s: %lld regions, not 1 to %d", where, (long long)line->regions,
                        UN_IMAGE_REGIONS_MAX);
-    return check_arrays(line, where, form, f);
+    return check_arrays(line, where, f);
 }
 
 void un_tsv_shape(const struct un_tsv_line *line, struct un_image_shape *shape) {
     *shape = (struct un_image_shape){.img_dim = line->img_dim,
                                      .classes = line->classes,
-                                     .feature_type = UN_F32,
+                                     .feature_type = line->item[UN_ARRAY_FEATURE],
                                      .confidence_type = UN_F32,
-                                     .soft_type = line->classes ? UN_F32 : UN_F16,
+                                     .soft_type = line->classes ? line->item[UN_ARRAY_SOFT] : UN_F16,
                                      .has_confidence = line->field[UN_ARRAY_CONFIDENCE] != NULL};
+    if (shape->has_confidence) shape->confidence_type = line->item[UN_ARRAY_CONFIDENCE];
 }
 
 static enum un_status decode(const struct un_tsv_line *line, const char *where,
                              const struct un_base64 *base64, struct un_image_room *room,
                              struct un_image_arrays *arrays, enum un_array_role role, const char *name,
                              int64_t width) {
-    struct un_npy npy = {UN_NPY_F32, 2, false, {line->regions, width}, line->regions * width, 4};
+    const int64_t item = un_type_bytes(line->item[role]);
+    struct un_npy npy = {line->item[role] == UN_F16 ? UN_NPY_F16 : UN_NPY_F32,
+                         2,
+                         false,
+                         {line->regions, width},
+                         line->regions * width,
+                         item};
     if (!line->field[role]) return UN_OK;
-    UN_TRY(un_image_room_take(room, role, (size_t)npy.items * 4));
+    UN_TRY(un_image_room_take(room, role, (size_t)(npy.items * item)));
     int64_t wrong = un_base64_read(base64, line->field[role], line->bytes[role], room->at[role]);
     if (wrong >= 0)
         return un_fail(UN_DATA, "%s: %s: no base64 at its character %lld", where, name, (long long)wrong);

@@ -187,12 +187,51 @@ def tsv_lines(images, lxmert):
 def test_tsv(folder):
     images = made(19)
     for name, lxmert in (("butd", False), ("lxmert", True)):
-        head = "img_id\timg_h\timg_w\n" if lxmert else ""
+        head = "\t".join(LXMERT) + "\n" if lxmert else ""
         end = "\n" if lxmert else "\r\n"
         (folder / f"{name}.tsv").write_text(head + "".join(x + end for x in tsv_lines(images, lxmert)), newline="")
         importing("tsv", [folder / f"{name}.tsv"], folder / f"{name}.img.h5")
         compare(folder / f"{name}.img.h5", {k: (v["features"], pixels(v)[1], v["conf"] if lxmert else None, None)
                                             for k, v in images.items()}, f"tsv, {name}")
+
+
+LXMERT = ["img_id", "img_h", "img_w", "objects_id", "objects_conf", "attrs_id", "attrs_conf", "num_boxes", "boxes", "features"]
+
+
+def test_tsv_heads(folder):
+    """Columns in any order, by name; halves; what a head may not be."""
+    images = made(9)
+    rows = {k: {"image_id": k, "image_w": "640", "image_h": "480", "num_boxes": str(len(v["conf"])), "boxes": b64(pixels(v)[0]),
+                "features": b64(v["features"]), "cls_prob": b64(v["soft_labels"]), "conf": b64(v["conf"])}
+            for k, v in images.items()}
+    want = {k: (v["features"], pixels(v)[1], v["conf"], v["soft_labels"]) for k, v in images.items()}
+    order = ["image_h", "image_w", "num_boxes", "features", "conf", "image_id", "boxes", "cls_prob"]
+    path = folder / "any.tsv"
+    text = lambda names: "".join("\t".join(r[k] for k in names) + "\n" for r in rows.values())
+    for mark in ("", "\ufeff"):
+        path.write_text(mark + "\t".join(order) + "\n" + text(order))
+        importing("tsv", [path], folder / f"any{len(mark)}.img.h5")
+        compare(folder / f"any{len(mark)}.img.h5", want, "tsv, a head in another order")
+    for k, v in images.items():
+        for name, key in (("features", "features"), ("cls_prob", "soft_labels"), ("conf", "conf")):
+            images[k][key] = v[key].astype(np.float16)
+            rows[k][name] = b64(images[k][key])
+    want = {k: (v["features"], pixels(made(9)[k])[1], v["conf"], v["soft_labels"]) for k, v in images.items()}
+    path.write_text("\t".join(order) + "\n" + text(order))
+    importing("tsv", [path], folder / "half.img.h5", "dtype=f16")
+    compare(folder / "half.img.h5", want, "tsv, float16")
+    out = folder / "no.img.h5"
+    for names, words in ((["image_id", "image_w", "image_h", "num_boxes", "boxes", "features", "mood"], ['column "mood" is not known']),
+                         (order[1:], ["no column image_h"]), (["image_w", *order], ["columns 1 and 3 are both image_w"])):
+        path.write_text("\t".join(names) + "\n" + text(order))
+        importing("tsv", [path], out, code=65, words=["any.tsv:1", *words])
+    path.write_text("\t".join(order) + "\n" + text(order[:-1]))
+    importing("tsv", [path], out, code=65, words=["any.tsv:2", "7 columns", "the head names 8"])
+    ids = np.arange(99, dtype=np.int64)
+    lines = [f"{r['image_id']}\t640\t480\t{r['num_boxes']}\t{r['boxes']}\t{b64(v['features'].astype(np.float32))}\t"
+             f"{b64(ids[:len(v['conf'])])}\n" for r, v in zip(rows.values(), images.values())]
+    path.write_text("".join(lines))
+    importing("tsv", [path], out, code=65, words=["ids of classes are no soft labels"])
 
 
 def read_real_npz(path):
@@ -390,7 +429,7 @@ def bad_lmdb(folder, out):
 
 def main():
     with R.Folder() as folder:
-        for test in (test_npz, test_lmdb, test_tsv, test_real, test_bad, test_interruptions):
+        for test in (test_npz, test_lmdb, test_tsv, test_tsv_heads, test_real, test_bad, test_interruptions):
             own = folder / test.__name__
             own.mkdir()
             try:
