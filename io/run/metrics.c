@@ -216,7 +216,7 @@ enum un_status un_metrics_open(struct un_metrics **metrics, const char *path, in
     enum un_status status = UN_OK;
     if (!(m->path = un_strdup(path)))
         status = UN_MEMORY;
-    else if ((m->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) < 0)
+    else if ((m->fd = un_calls_open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC)) < 0)
         status = un_fail(UN_IO, "%s: cannot open: %s", path, strerror(errno));
     if (status == UN_OK) status = un_files_sync_folder_of(path); /* the name of a new file */
     if (status == UN_OK)

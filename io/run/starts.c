@@ -1,5 +1,6 @@
 /* See starts.h. */
 #include "io/run/starts.h"
+#include "io/disk/calls.h"
 #include "io/disk/text.h"
 #include "runtime/memory.h"
 
@@ -32,7 +33,7 @@ enum un_status un_starts_add(const struct un_owner *owner, const struct un_start
     struct un_text_out out = {0};
     UN_TRY(un_owner_check(owner));
     UN_TRY(un_files_join(path, owner->run_dir, "log/starts.jsonl"));
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    int fd = un_calls_open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC);
     if (fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", path, strerror(errno));
     put_line(&out, start);
     enum un_status status = out.failed ? UN_MEMORY : un_files_append(fd, path, out.text, out.used);

@@ -133,7 +133,8 @@ def test_kill(folder):
                 os.kill(p.pid, kind)
             code = p.wait(60)
             stopped += code in (-9, 75)
-            assert code in (0, 75, -9), f"exit code {code}"
+            # -15: it came before the program listened; that is not counted, so one that never listens fails
+            assert code in (0, 75, -9, -15), f"exit code {code}"
             if code == 0 or stopped == 4:
                 break
         R.expect(stopped > 0, f"{stopped} runs were stopped by signal {int(kind)}")
