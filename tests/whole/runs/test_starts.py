@@ -117,7 +117,7 @@ def memory(folder, cfg):
         return
     R.run_ok(R.command(1, "--cfg", cfg, f"run.dir={folder}/free", "train.steps=4", "--quiet"))
     bits, codes = R.digests(folder / "free", 4), {}
-    for mib in (1500, 400, 340, 250, 150, 100):
+    for mib in (1500, 400, 300, 250, 150, 100):
         run_dir, log = folder / f"room{mib}", folder / f"room{mib}.log"
         began = time.monotonic()
         p = begin(R.command(1, "--cfg", cfg, f"run.dir={run_dir}", "train.steps=4", "run.threads=2", "--quiet"), log,
