@@ -15,7 +15,7 @@ function(un_wing name)
     target_link_libraries(un_${name} PUBLIC un_flags ${W_USES} PRIVATE ${W_LIBS})
 endfunction()
 
-# un_protobuf(TARGET folder/name.proto): C for the messages of a .proto beside the sources, included as the .proto's path with
+# un_protobuf(TARGET folder/name.proto): C for the messages of a .proto beside the sources, included in <> as the .proto's path with
 # .pb-c.h; warnings of what protoc-c writes are its own.
 function(un_protobuf target file)
     cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE room)

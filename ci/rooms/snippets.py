@@ -58,6 +58,8 @@ ONE = [
     ("io/convert/text/a.c", "#include <utf8proc.h>\n", 1, "header utf8proc", "belongs in io/convert/{format"),
     ("io/data/a.c", "#include <jansson.h>\n", 1, "header json", "belongs in io/{run"),
     ("io/run/a.c", "#include <jansson.h>\n#include <xxhash.h>\n", None, None, None),
+    ("io/run/metrics.c", "#include <io/run/events.pb-c.h>\n", 1, "header protobuf", "belongs in io/run/events*.c"),
+    ("io/run/events_records.c", "#include <io/run/events.pb-c.h>\n", None, None, None),
     ("model/a.c", "#include <xxhash.h>\n", 1, "header xxhash", "belongs in io"),
     ("runtime/config/bind.c", "#include <yaml.h>\n", 1, "header yaml", "belongs in runtime/config/yaml"),
     ("runtime/cores.c", "#include <omp.h>\n", 1, "header blas", "belongs in runtime/cpu"),

@@ -1,9 +1,9 @@
 /* Events (events.h): gathered in place, packed once, written whole. */
 #include "io/run/events.h"
 #include "io/disk/calls.h"
-#include "io/run/events.pb-c.h"
 #include "io/run/events_private.h"
 #include "runtime/memory.h"
+#include <io/run/events.pb-c.h>
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 /* Records of event files (events_private.h): their check sums, and the cut that a resumed run begins with. Steps grow
  * within a file, so what is dropped is its end. */
 #include "io/disk/files.h"
-#include "io/run/events.pb-c.h"
 #include "io/run/events_private.h"
 #include "runtime/memory.h"
+#include <io/run/events.pb-c.h>
 
 #include <dirent.h>
 #include <errno.h>
