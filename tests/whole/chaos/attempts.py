@@ -4,24 +4,22 @@ UN_CHAOS=hour tries a hundred times as much; UN_CHAOS_SEED repeats what an earli
 (runlib) are used too. Only processes of the session that a test has started are ended."""
 import os
 import pathlib
-import random
 import shutil
 import signal
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "runs"))
+import chaoslib  # noqa: E402
 import runlib as R  # noqa: E402
 
-HOUR = os.environ.get("UN_CHAOS") == "hour"
-SEED = int(os.environ.get("UN_CHAOS_SEED") or (int.from_bytes(os.urandom(3), "big") if HOUR else 20261129))
+HOUR = chaoslib.HOUR
 LIMIT = 60 if not R.sanitized() else 240  # seconds of one command, at most
 CODES = (64, 65, 70, 71, 74, 75)          # named ends of the program
 
 
 def generator():
-    print("seed", SEED, flush=True)
-    return random.Random(SEED)
+    return chaoslib.begin(20261129)
 
 
 def rounds(few, many):
