@@ -136,6 +136,18 @@ def verdicts(folder):
     R.expect("<b>" not in text and page(text)["runs"][0]["curves"], "names are escaped")
 
 
+def follows(folder, cfg):
+    """--every while the run goes on: written more than once, and at last as finished."""
+    run, page_of, said = folder / "live", folder / "live.html", folder / "live.log"
+    p = R.start(R.command(1, "--cfg", cfg, f"run.dir={run}", "train.steps=300", "log.every=1", "optim.warmup_steps=2"), folder / "p.log")
+    R.wait_for_step(p, run, 2)
+    q = R.start([str(R.BUILD / "uniter"), "report", str(run), "-o", str(page_of), "--every", "0.2"], said)
+    R.expect(p.wait(120) == 0 and q.wait(60) == 0, "a run and its report come to their end")
+    lines = [line for line in said.read_text().splitlines() if "live.html" in line]
+    R.expect(len(lines) > 1 and all("under way" in x for x in lines[:-1]) and "under way" not in lines[-1], f"written {len(lines)} times")
+    R.expect("finished: all 300 updates" in verdict(page_of.read_text()), "and at last as finished")
+
+
 def main():
     with R.Folder() as folder:
         data, one, two = R.synth(folder / "data"), folder / "one", folder / "two"
@@ -162,6 +174,7 @@ def main():
         R.expect(code == 74 and "metrics.jsonl" in out, "no run: said")
         code, out = R.run([R.BUILD / "uniter", "report", one, "--every", "0.2", "--quiet"])
         R.expect(code == 0, "--every ends when the run has")
+        follows(folder, cfg)
 
 
 main()
