@@ -102,20 +102,22 @@ static enum un_status digest_pieces(int fd, const char *path, int64_t *bytes, st
     return status;
 }
 
-enum un_status un_digest_sample(const char *path, int64_t *bytes, struct un_digest *digest) {
+static enum un_status digest_path(const char *path, int64_t *bytes, struct un_digest *digest,
+                                  enum un_status (*body)(int fd, const char *path, int64_t *bytes,
+                                                         struct un_digest *digest)) {
     int fd;
     UN_TRY(un_files_open(path, &fd));
-    enum un_status status = digest_pieces(fd, path, bytes, digest);
+    enum un_status status = body(fd, path, bytes, digest);
     close(fd);
     return status;
 }
 
+enum un_status un_digest_sample(const char *path, int64_t *bytes, struct un_digest *digest) {
+    return digest_path(path, bytes, digest, digest_pieces);
+}
+
 enum un_status un_digest_file(const char *path, int64_t *bytes, struct un_digest *digest) {
-    int fd;
-    UN_TRY(un_files_open(path, &fd));
-    enum un_status status = digest_open_file(fd, path, bytes, digest);
-    close(fd);
-    return status;
+    return digest_path(path, bytes, digest, digest_open_file);
 }
 
 int64_t un_digest_block_count(int64_t total) {

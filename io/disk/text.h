@@ -1,8 +1,17 @@
-/* A growing text for files that are written at once. What fails sticks, and comes out when it is written. */
+/* How texts begin and end; and a growing text for files that are written at once. What fails sticks, and comes out when it is written. */
 #ifndef UN_IO_DISK_TEXT_H
 #define UN_IO_DISK_TEXT_H
 
 #include "runtime/status.h"
+#include <string.h>
+
+static inline bool un_begins(const char *text, const char *front) {
+    return strncmp(text, front, strlen(front)) == 0;
+}
+static inline bool un_ends(const char *text, const char *back) {
+    size_t n = strlen(text), m = strlen(back);
+    return n >= m && strcmp(text + n - m, back) == 0;
+}
 
 struct un_text_out {
     char *text;

@@ -5,23 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool begins(const char *text, const char *front) {
-    return strncmp(text, front, strlen(front)) == 0;
-}
-
-static bool ends(const char *text, const char *back) {
-    size_t n = strlen(text), m = strlen(back);
-    return n >= m && strcmp(text + n - m, back) == 0;
-}
-
 static bool is_alignment(const char *key) {
-    return strstr(key, "itm_ot_") || begins(key, "valid/align_");
+    return strstr(key, "itm_ot_") || un_begins(key, "valid/align_");
 }
 static bool is_loss(const char *key) {
     return strcmp(key, "loss") == 0 || strcmp(key, "valid/loss") == 0;
 }
 static bool is_measure(const char *key) {
-    return begins(key, "valid/") && !is_alignment(key) && !ends(key, "_loss") && !is_loss(key);
+    return un_begins(key, "valid/") && !is_alignment(key) && !un_ends(key, "_loss") && !is_loss(key);
 }
 static bool is_rate(const char *key) {
     return strcmp(key, "lr") == 0;
@@ -34,11 +25,11 @@ static bool is_speed(const char *key) {
 }
 /* ms/comm runs beside the others, ms/save in the background, ms/step is their sum. */
 static bool is_phase(const char *key) {
-    return begins(key, "ms/") && strcmp(key, "ms/step") != 0 && strcmp(key, "ms/save") != 0 &&
+    return un_begins(key, "ms/") && strcmp(key, "ms/step") != 0 && strcmp(key, "ms/save") != 0 &&
            strcmp(key, "ms/comm") != 0;
 }
 static bool is_skip(const char *key) {
-    return begins(key, "skipped/");
+    return un_begins(key, "skipped/");
 }
 static bool is_work(const char *key) {
     return strcmp(key, "tokens") == 0 || strcmp(key, "samples") == 0 || strcmp(key, "sequences") == 0;
@@ -85,7 +76,7 @@ static void put_curve(struct un_chart *chart, int run, const struct un_curve *cu
         un_log(UN_LOG_WARN, "report: \"%s\" has no room for %s of run %d", chart->title, curve->key, run + 1);
         return;
     }
-    chart->curve[chart->n++] = (struct un_charted){run, curve, begins(curve->key, "valid/")};
+    chart->curve[chart->n++] = (struct un_charted){run, curve, un_begins(curve->key, "valid/")};
 }
 
 /* NULL: there are too many charts. */
@@ -135,7 +126,7 @@ static bool is_part(const struct un_told *told, const char *key) {
     for (size_t i = 0; i < told->curves; ++i) {
         const char *other = told->curve[i].key;
         size_t n = strlen(other);
-        if (begins(other, "loss/") && strncmp(key, other, n) == 0 && key[n] == '_') return true;
+        if (un_begins(other, "loss/") && strncmp(key, other, n) == 0 && key[n] == '_') return true;
     }
     return false;
 }
@@ -175,7 +166,7 @@ int un_charts_make(struct un_chart charts[UN_CHARTS], const struct un_told *told
     for (int64_t r = 0; r < n; ++r)
         for (size_t i = 0; i < told[r].curves; ++i) {
             const char *key = told[r].curve[i].key;
-            if (!begins(key, "loss/") || is_alignment(key) || is_part(&told[r], key)) continue;
+            if (!un_begins(key, "loss/") || is_alignment(key) || is_part(&told[r], key)) continue;
             if (!has_objective(&m, key)) put_objective(&m, key);
         }
     put_kinds(&m, after, sizeof after / sizeof *after);

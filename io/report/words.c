@@ -167,27 +167,23 @@ void un_page_numbers(struct un_text_out *out, const struct un_told *told, int64_
 
 /* ---- configurations ---- */
 
-enum { LINES = 1000, LINE = 400 };
+enum { LINE = 400 };
 
-/* Line `at` of a configuration without its origin and comments; false: there is none. */
-static bool config_line(const char *config, int at, char line[LINE]) {
-    for (int i = 0; *config; ++i) {
-        size_t length = strcspn(config, "\n"), take = length < LINE - 1 ? length : LINE - 1;
-        if (i == at) {
-            memcpy(line, config, take);
-            line[take] = '\0';
-            char *origin = strstr(line, "  # ");
-            if (origin) *origin = '\0';
-            return true;
-        }
-        config += length + (config[length] == '\n');
-    }
-    return false;
+/* The next line of a configuration without its origin; false: there is none. */
+static bool next_line(const char **config, char line[LINE]) {
+    size_t length = strcspn(*config, "\n"), take = length < LINE - 1 ? length : LINE - 1;
+    if (**config == '\0') return false;
+    memcpy(line, *config, take);
+    line[take] = '\0';
+    char *origin = strstr(line, "  # ");
+    if (origin) *origin = '\0';
+    *config += length + ((*config)[length] == '\n');
+    return true;
 }
 
 static bool has_line(const char *config, const char *line) {
     char other[LINE];
-    for (int i = 0; config_line(config, i, other); ++i)
+    while (next_line(&config, other))
         if (strcmp(other, line) == 0) return true;
     return false;
 }
@@ -196,12 +192,13 @@ static bool has_line(const char *config, const char *line) {
 static void put_difference(struct un_text_out *out, const struct un_told *first,
                            const struct un_told *other) {
     char line[LINE], section[LINE] = "";
+    const char *config = other->config;
     un_text_put(out, "<h3>");
     un_page_text(out, other->name);
     un_text_put(out, ": what differs from ");
     un_page_text(out, first->name);
     un_text_put(out, "</h3><pre>");
-    for (int i = 0; i < LINES && config_line(other->config, i, line); ++i) {
+    while (next_line(&config, line)) {
         if (line[0] != ' ' && line[0] != '#') snprintf(section, sizeof section, "%s", line);
         if (line[0] == '#' || has_line(first->config, line)) continue;
         if (line[0] == ' ') {

@@ -1,48 +1,39 @@
 /* See summary.h. */
 #include "io/run/summary.h"
+#include "io/disk/text.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
-static bool begins(const char *text, const char *front) {
-    return strncmp(text, front, strlen(front)) == 0;
-}
-
-static bool ends(const char *text, const char *back) {
-    size_t n = strlen(text), m = strlen(back);
-    return n >= m && strcmp(text + n - m, back) == 0;
-}
-
 static bool lower_is_better(const char *key) {
-    return ends(key, "loss") || begins(key, "loss/");
+    return un_ends(key, "loss") || un_begins(key, "loss/");
 }
 
 static bool is_part(const struct un_summary *s, const char *key) {
     for (int i = 0; i < s->n; ++i) {
         const char *whole = s->row[i].key;
         size_t n = strlen(whole);
-        if (begins(whole, "loss/") && strncmp(key, whole, n) == 0 && key[n] == '_') return true;
+        if (un_begins(whole, "loss/") && strncmp(key, whole, n) == 0 && key[n] == '_') return true;
     }
     return false;
 }
 
-static struct un_summary_row *find(struct un_summary *s, int64_t step, const char *key, double value) {
+static struct un_summary_row *find(struct un_summary *s, const char *key, double value) {
     for (int i = 0; i < s->n; ++i)
         if (strcmp(s->row[i].key, key) == 0) return &s->row[i];
     if (strstr(key, "_ot_") || strcmp(key, "valid/align_chance") == 0) return NULL; /* neither good nor bad */
     bool told =
-        strcmp(key, "loss") == 0 || begins(key, "valid/") || (begins(key, "loss/") && !is_part(s, key));
+        strcmp(key, "loss") == 0 || un_begins(key, "valid/") || (un_begins(key, "loss/") && !is_part(s, key));
     if (!told || s->n == UN_SUMMARY_ROWS || strlen(key) >= UN_SUMMARY_KEY) return NULL;
     struct un_summary_row *row = &s->row[s->n++];
-    *row = (struct un_summary_row){.first = value, .best = NAN, .first_step = step};
+    *row = (struct un_summary_row){.first = value, .best = NAN};
     strcpy(row->key, key);
     return row;
 }
 
 void un_summary_note(struct un_summary *s, int64_t step, const char *key, double value) {
-    struct un_summary_row *row = find(s, step, key, value);
-    s->last_step = step;
+    struct un_summary_row *row = find(s, key, value);
     if (!row) return;
     row->last = value;
     bool better = lower_is_better(key) ? value < row->best : value > row->best;

@@ -10,12 +10,11 @@ enum { UN_SUMMARY_ROWS = 64, UN_SUMMARY_KEY = 64 };
 struct un_summary_row {
     char key[UN_SUMMARY_KEY];
     double first, last, best;
-    int64_t first_step, best_step;
+    int64_t best_step;
 };
 struct un_summary {
     struct un_summary_row row[UN_SUMMARY_ROWS];
     int n;
-    int64_t last_step;
 };
 /* Left out: other keys than loss, loss/.. and valid/.., parts of an objective by data set (loss/mlm_coco beside loss/mlm),
  * distances of the transport, and what comes behind the 64th. Of losses the lowest value is the best, of others the highest. */

@@ -64,6 +64,8 @@ struct un_mean un_score_boxes(const float *found, const float *target, int64_t n
 
 enum { UN_RECALLS = 3 };
 extern const int un_recall_at[UN_RECALLS]; /* 1, 5, 10 */
+/* "txt_r1" .. "img_r10", as the authors' files call them; image: texts that find their image. */
+void un_recall_name(char name[16], bool image, int k);
 struct un_retrieval_score {
     struct un_mean image[UN_RECALLS]; /* texts whose image is among the k highest of their row */
     struct un_mean text[UN_RECALLS];  /* images one of whose texts is among the k highest of their column */

@@ -3,6 +3,7 @@
 #include "io/score/score.h"
 #include "runtime/memory.h"
 #include <math.h>
+#include <stdio.h>
 
 const int un_recall_at[UN_RECALLS] = {1, 5, 10};
 
@@ -15,6 +16,10 @@ struct column {
 
 static void add(struct un_mean share[UN_RECALLS], int64_t above) {
     for (int k = 0; k < UN_RECALLS; ++k) un_mean_add(&share[k], above < un_recall_at[k]);
+}
+
+void un_recall_name(char name[16], bool image, int k) {
+    snprintf(name, 16, "%s_r%d", image ? "img" : "txt", un_recall_at[k]);
 }
 
 double un_retrieval_mean(const struct un_retrieval_score *s) {

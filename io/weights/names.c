@@ -1,5 +1,6 @@
 /* The names of tensors: ours, which are those of the released checkpoints, and BERT's. Source of both rules:
  * the authors' from_pretrained and the names in Hugging Face's BERT files. */
+#include "io/disk/text.h"
 #include "io/weights/weights.h"
 #include <stdio.h>
 #include <string.h>
@@ -19,10 +20,6 @@ const char *un_weights_partner(const char *name) {
     return NULL;
 }
 
-static bool begins(const char *text, const char *front) {
-    return strncmp(text, front, strlen(front)) == 0;
-}
-
 bool un_weights_is_counter(const char *name) {
     static const char tail[] = ".num_batches_tracked";
     size_t length = strlen(name);
@@ -36,15 +33,16 @@ static bool ends(char *text, const char *end, char **at) {
 }
 
 static bool of_detector(const char *name) {
-    return begins(name, "backbone.") || begins(name, "proposal_generator.") || begins(name, "roi_heads.");
+    return un_begins(name, "backbone.") || un_begins(name, "proposal_generator.") ||
+           un_begins(name, "roi_heads.");
 }
 
 enum un_weights_names un_weights_names_of(const struct un_weights_view *view) {
     enum un_weights_names found = UN_NAMES_NONE;
     for (int64_t i = 0; i < view->n; ++i) {
         const char *name = view->list[i].name;
-        if (begins(name, "uniter.")) return UN_NAMES_UNITER;
-        if (begins(name, "bert.") || begins(name, "embeddings.word_embeddings.")) found = UN_NAMES_BERT;
+        if (un_begins(name, "uniter.")) return UN_NAMES_UNITER;
+        if (un_begins(name, "bert.") || un_begins(name, "embeddings.word_embeddings.")) found = UN_NAMES_BERT;
         if (found == UN_NAMES_NONE && of_detector(name)) found = UN_NAMES_DETECTOR;
     }
     return found;
@@ -75,13 +73,13 @@ enum un_weights_head un_weights_head_of(const char *name) {
                  {"re_output.", UN_HEAD_RE},
                  {"rank_output.", UN_HEAD_RETRIEVAL}};
     for (size_t i = 0; i < sizeof heads / sizeof *heads; ++i)
-        if (begins(name, heads[i].front)) return heads[i].head;
+        if (un_begins(name, heads[i].front)) return heads[i].head;
     return UN_HEAD_NONE;
 }
 
 static bool any_begin(const char *name, const char *const *fronts) {
     for (; *fronts; ++fronts)
-        if (begins(name, *fronts)) return true;
+        if (un_begins(name, *fronts)) return true;
     return false;
 }
 
@@ -94,11 +92,11 @@ enum un_weights_kind un_weights_name(enum un_weights_names names, const char *fr
     if (strlen(from) > UN_ST_NAME_MAX) return UN_WEIGHTS_UNEXPECTED;
     const char *rest = from, *front = "";
     if (names == UN_NAMES_BERT) {
-        rest = begins(from, "bert.") ? from + 5 : from;
+        rest = un_begins(from, "bert.") ? from + 5 : from;
         if (any_begin(rest, beside)) return UN_WEIGHTS_IGNORED;
         if (any_begin(rest, body))
             front = "uniter.";
-        else if (rest != from || !begins(rest, "cls.predictions."))
+        else if (rest != from || !un_begins(rest, "cls.predictions."))
             return UN_WEIGHTS_UNEXPECTED;
     }
     snprintf(to, UN_WEIGHTS_NAME, "%s%s", front, rest);

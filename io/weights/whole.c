@@ -1,15 +1,12 @@
 /* Is what a plan takes a whole network? A part of one trains on, from random numbers in its holes, without a word. */
+#include "io/disk/text.h"
 #include "io/weights/private.h"
 #include <inttypes.h>
 #include <string.h>
 
-static bool begins(const char *name, const char *front) {
-    return strncmp(name, front, strlen(front)) == 0;
-}
-
 /* "uniter.pooler.", "cls.": what is there as a whole or not at all. */
 static size_t part_length(const char *name) {
-    size_t front = begins(name, "uniter.") ? 7 : 0;
+    size_t front = un_begins(name, "uniter.") ? 7 : 0;
     return front + strcspn(name + front, ".") + 1;
 }
 
@@ -29,7 +26,8 @@ static bool part_is_there(const struct un_weights_plan *plan, int64_t at) {
 static bool is_hole(const struct un_weights_plan *plan, int64_t at) {
     const char *name = plan->table->list[at].name;
     if (!is_drawn(plan, at)) return false;
-    return begins(name, "uniter.embeddings.") || begins(name, "uniter.encoder.") || part_is_there(plan, at);
+    return un_begins(name, "uniter.embeddings.") || un_begins(name, "uniter.encoder.") ||
+           part_is_there(plan, at);
 }
 
 enum un_status un_weights_check_whole(const struct un_weights_plan *plan) {
@@ -41,7 +39,7 @@ enum un_status un_weights_check_whole(const struct un_weights_plan *plan) {
     }
     if (holes == 0) return UN_OK;
     const char *name = plan->table->list[first].name;
-    if (plan->model.num_hidden_layers > plan->file.num_hidden_layers && begins(name, "uniter.encoder."))
+    if (plan->model.num_hidden_layers > plan->file.num_hidden_layers && un_begins(name, "uniter.encoder."))
         return un_fail(UN_DATA,
                        "%s: %" PRId64 " encoder layers, the model has %" PRId64
                        " (model.num_hidden_layers): %" PRId64 " tensors are missing, the first is %s",

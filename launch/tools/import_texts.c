@@ -6,22 +6,32 @@
 
 #include <string.h>
 
+/* Where the ids of images come from. */
+struct image_keys {
+    char ids[256];
+    int image_id;
+};
+static const char *const image_ids[] = {"source", "url", NULL};
+static const struct un_key image_keys[] = {
+    UN_KEY_PATH(image_keys, ids, "", "",
+                "file with an image id a line, one for every text of the source, in its order"),
+    UN_KEY_CHOICE(image_keys, image_id, "source", image_ids,
+                  "source: as the file says, of cc, sbu and captions without ids the line's number from 1; "
+                  "url: the last part of the image's URL (b.jpg of http://a/b.jpg?w=3)"),
+};
+static const struct un_key_table image_table = UN_KEY_TABLE("", image_keys, image_keys);
+
 struct text_keys {
     struct un_tool_text_keys text;
     struct un_tool_wordpiece_keys wordpiece;
-    char ids[256], split[256];
-    int image_id;
+    struct image_keys images;
+    char split[256];
     char caption[256], image[256]; /* of text */
 };
-static const char *const image_ids[] = {"source", "url", NULL};
 static const struct un_key keys[] = {
     UN_KEY_PART(text_keys, text, un_tool_text_table),
     UN_KEY_PART(text_keys, wordpiece, un_tool_wordpiece_table),
-    UN_KEY_PATH(text_keys, ids, "", "",
-                "file with an image id a line, one for every text of the source, in its order"),
-    UN_KEY_CHOICE(text_keys, image_id, "source", image_ids,
-                  "source: as the file says, of cc, sbu and captions without ids the line's number from 1; "
-                  "url: the last part of the image's URL (b.jpg of http://a/b.jpg?w=3)"),
+    UN_KEY_PART(text_keys, images, image_table),
     UN_KEY_STRING(text_keys, split, "", "",
                   "of Karpathy's file: only texts of this split (train, restval, val, test)"),
 };
@@ -30,11 +40,7 @@ static const struct un_key_table key_table = UN_KEY_TABLE("", text_keys, keys);
 static const struct un_key named_keys[] = {
     UN_KEY_PART(text_keys, text, un_tool_text_table),
     UN_KEY_PART(text_keys, wordpiece, un_tool_wordpiece_table),
-    UN_KEY_PATH(text_keys, ids, "", "",
-                "file with an image id a line, one for every text of the source, in its order"),
-    UN_KEY_CHOICE(text_keys, image_id, "source", image_ids,
-                  "source: as the file says, of captions without ids the line's number from 1; url: the last "
-                  "part of the image's URL"),
+    UN_KEY_PART(text_keys, images, image_table),
     UN_KEY_STRING(text_keys, caption, "", "",
                   "key of JSON lines, or column of a table, that holds the caption (a.b: b in a); none: "
                   "found by its name"),
@@ -54,8 +60,8 @@ static enum un_status open_form(struct un_text_source **source, const struct un_
 
 static struct un_text_import manner(const struct text_keys *k) {
     return (struct un_text_import){.images = k->text.images,
-                                   .ids = k->ids,
-                                   .by_url = k->image_id == 1,
+                                   .ids = k->images.ids,
+                                   .by_url = k->images.image_id == 1,
                                    .max_txt_len = k->text.max_txt_len,
                                    .split = k->split,
                                    .threads = k->text.run.threads,

@@ -141,11 +141,11 @@ static enum un_status tell_task(struct un_results *r, const struct un_prediction
 }
 
 static void put_recalls(struct un_results *r, const struct un_retrieval_score *score) {
-    char name[48];
+    char name[16];
     for (int side = 0; side < 2; ++side) {
         const struct un_mean *recall = side ? score->image : score->text;
         for (int k = 0; k < UN_RECALLS; ++k) {
-            snprintf(name, sizeof name, "%s_r%d", side ? "img" : "txt", un_recall_at[k]);
+            un_recall_name(name, side, k);
             put(r, name, recall[k]);
         }
     }

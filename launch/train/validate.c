@@ -171,7 +171,7 @@ static void put_recalls(const struct un_retrieval_score *s, struct un_metrics *m
     if (s->image[0].n == 0) return;
     for (int side = 0; side < 2; ++side)
         for (int k = 0; k < UN_RECALLS; ++k) {
-            snprintf(key, sizeof key, "%s_r%d", side ? "img" : "txt", un_recall_at[k]);
+            un_recall_name(key, side, k);
             put(metrics, text, size, key, un_mean_of(side ? s->image[k] : s->text[k]));
         }
     put(metrics, text, size, "r_mean", un_retrieval_mean(s));

@@ -31,4 +31,8 @@ int64_t un_json_items_size(const struct un_json_items *items);  /* bytes of the 
 int64_t un_json_items_taken(const struct un_json_items *items); /* bytes read so far */
 const char *un_json_items_path(const struct un_json_items *items);
 
+/* An id, which is a number or a text in JSON, as text; what does not fit is cut. Returns its length whole; 0: it is neither, or
+ * empty. */
+size_t un_json_id(const json_t *value, char *id, size_t size);
+
 #endif

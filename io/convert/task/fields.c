@@ -30,13 +30,8 @@ enum un_status un_task_text(const struct un_task_row *row, const char *key, cons
 }
 
 enum un_status un_task_id(const struct un_task_row *row, const char *key, char id[UN_TASK_ID_MAX + 1]) {
-    const json_t *value = json_object_get(row->object, key);
-    int n = 0;
-    if (json_is_integer(value))
-        n = snprintf(id, UN_TASK_ID_MAX + 1, "%lld", (long long)json_integer_value(value));
-    else if (json_is_string(value))
-        n = snprintf(id, UN_TASK_ID_MAX + 1, "%s", json_string_value(value));
-    if (n < 1) return un_task_wrong(row, key, "an id (a number or a text) is wanted");
+    size_t n = un_json_id(json_object_get(row->object, key), id, UN_TASK_ID_MAX + 1);
+    if (n == 0) return un_task_wrong(row, key, "an id (a number or a text) is wanted");
     return n <= UN_TASK_ID_MAX ? UN_OK : un_task_wrong(row, key, "an id longer than 255 bytes");
 }
 

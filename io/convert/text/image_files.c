@@ -2,49 +2,30 @@
 #include "io/convert/text/image_files.h"
 #include "io/convert/format/json_items.h"
 #include "io/disk/ids.h"
+#include "io/disk/text.h"
 #include "runtime/memory.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum { ID_BYTES = 256 };
 
 struct un_image_files {
-    char *pool; /* id, zero byte, file name, zero byte; and again */
-    size_t bytes, room;
+    struct un_text_out pool; /* id, zero byte, file name, zero byte; and again */
     const char **id, **name; /* [n] into the pool */
     int64_t n;
     struct un_idmap by_id;
 };
 
-static enum un_status put(struct un_image_files *f, const char *text) {
-    size_t length = strlen(text) + 1, room = f->room ? f->room : 1 << 16;
-    while (room < f->bytes + length) room *= 2;
-    if (room > f->room) {
-        UN_TRY(un_grow((void **)&f->pool, f->room, room, 1, "names of images"));
-        f->room = room;
-    }
-    memcpy(f->pool + f->bytes, text, length);
-    f->bytes += length;
-    return UN_OK;
-}
-
 /* An image without a file name, or with an id that is none, is not in the table. */
 static enum un_status add(struct un_image_files *f, const json_t *image) {
     char id[ID_BYTES];
-    const json_t *number = json_object_get(image, "id");
+    size_t bytes = un_json_id(json_object_get(image, "id"), id, sizeof id);
     const char *name = json_string_value(json_object_get(image, "file_name"));
-    if (json_is_integer(number))
-        snprintf(id, sizeof id, "%lld", (long long)json_integer_value(number));
-    else if (json_is_string(number) && json_string_length(number) < sizeof id)
-        snprintf(id, sizeof id, "%s", json_string_value(number));
-    else
-        return UN_OK;
-    if (!name || !name[0] || strlen(name) >= ID_BYTES || !id[0]) return UN_OK;
-    UN_TRY(put(f, id));
-    UN_TRY(put(f, name));
+    if (bytes == 0 || bytes >= sizeof id || !name || !name[0] || strlen(name) >= ID_BYTES) return UN_OK;
+    un_text_put_bytes(&f->pool, id, bytes + 1);
+    un_text_put_bytes(&f->pool, name, strlen(name) + 1);
     ++f->n;
-    return UN_OK;
+    return f->pool.failed ? UN_MEMORY : UN_OK;
 }
 
 static enum un_status read_all(struct un_image_files *f, const char *path) {
@@ -69,7 +50,7 @@ static enum un_status sort(struct un_image_files *f, const char *path) {
     f->name = un_alloc((size_t)f->n + 1, sizeof *f->name, "names of images");
     if (!f->id || !f->name) return UN_MEMORY;
     for (int64_t i = 0; i < f->n; ++i) {
-        f->id[i] = f->pool + at;
+        f->id[i] = f->pool.text + at;
         f->name[i] = f->id[i] + strlen(f->id[i]) + 1;
         at += strlen(f->id[i]) + strlen(f->name[i]) + 2;
     }
@@ -100,7 +81,7 @@ const char *un_image_files_find(const struct un_image_files *f, const char *id) 
 void un_image_files_close(struct un_image_files *f) {
     if (!f) return;
     un_idmap_close(&f->by_id);
-    un_free(f->pool);
+    un_free(f->pool.text);
     un_free(f->id);
     un_free(f->name);
     un_free(f);

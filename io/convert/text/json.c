@@ -36,14 +36,8 @@ struct source_json {
     char fallback[UN_ID_MAX + 2];                         /* image of VG_ONE, "": not said */
 };
 
-/* A number or a string of 1..255 bytes as text; "" when it is neither. */
 static bool set_id(char id[UN_ID_MAX + 2], const json_t *value) {
-    id[0] = '\0';
-    if (json_is_integer(value))
-        snprintf(id, UN_ID_MAX + 2, "%lld", (long long)json_integer_value(value));
-    else if (json_is_string(value))
-        snprintf(id, UN_ID_MAX + 2, "%s", json_string_value(value));
-    return id[0] != '\0';
+    return un_json_id(value, id, UN_ID_MAX + 2) > 0;
 }
 static bool find_id(char id[UN_ID_MAX + 2], const json_t *object, const char *const *keys, int n) {
     for (int i = 0; i < n; ++i)

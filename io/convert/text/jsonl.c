@@ -32,14 +32,9 @@ static const json_t *value_at(const json_t *object, const char *key) {
     return inner ? value_at(inner, dot + 1) : NULL;
 }
 
-/* A number or a string of 1..255 bytes as text. */
 static bool set_id(char id[UN_ID_MAX + 2], const json_t *value) {
-    id[0] = '\0';
-    if (json_is_integer(value))
-        snprintf(id, UN_ID_MAX + 2, "%lld", (long long)json_integer_value(value));
-    else if (json_is_string(value))
-        snprintf(id, UN_ID_MAX + 2, "%s", json_string_value(value));
-    return id[0] != '\0' && strlen(id) <= UN_ID_MAX;
+    size_t n = un_json_id(value, id, UN_ID_MAX + 2);
+    return n > 0 && n <= UN_ID_MAX;
 }
 
 static bool is_caption(const json_t *value) {
