@@ -186,7 +186,8 @@ def best_by_retrieval(folder, data):
     """valid.retrieval: every validation tells the recalls that --eval tells, on any number of ranks; they choose the best."""
     (folder / "whole").mkdir()
     cfg, seen = config(folder / "whole", data, "retrieval", extra="", lanes=4), {}
-    cfg.write_text(cfg.read_text().replace("valid: {every: 1}", "valid: {every: 2, retrieval: true}"))
+    # saves come from the best alone: ranks that judge differently would not save together
+    cfg.write_text(cfg.read_text().replace("valid: {every: 1}", "valid: {every: 1, retrieval: true}").replace("every: 1, keep", "every: 0, keep"))
     run = folder / "whole/retrieval"
     for ranks in (4, 2, 1) if R.has_mpi() else (1,):
         shutil.rmtree(run, ignore_errors=True)

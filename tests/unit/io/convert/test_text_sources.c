@@ -267,7 +267,7 @@ static void test_columns(void **state) {
                                "a\0\n\0",
                                6),
                        said),
-                 UN_DATA, "UTF-16");
+                 UN_DATA, "UTF-16", "iconv");
     expect_error(LINES(file_of("l.bin", "a\0b\n", 4), said), UN_DATA, "zero bytes");
     expect_error(LINES(FILE_OF("l.txt", "7\ta\r8\tb\r"), said), UN_DATA, "carriage returns");
     expect_error(LINES("/dev/null", said), UN_USAGE, "/dev/null", "a pipe or a device");
