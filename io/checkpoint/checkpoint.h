@@ -39,7 +39,8 @@ struct un_checkpoint {
 enum un_status un_checkpoint_load(struct un_comm *comm, const char *path, struct un_checkpoint *c);
 /* Collective. how: "auto" (newest complete one, or none), "none", or a folder, which is loaded. found: its
  * path, "" when none. Under auto broken ones are skipped with a warning, leftovers of a killed save are
- * removed, and it is UN_DATA when all are broken: starting anew would throw the run away. */
+ * removed, and it is UN_DATA when all are broken, UN_IO when one could not be read: starting anew would throw the run
+ * away. */
 enum un_status un_checkpoint_resume(struct un_comm *comm, const char *run_dir, const char *how,
                                     struct un_checkpoint *c, char *found, size_t size);
 /* Collective. The newest folder that has a manifest, unread; "" when there is none. */

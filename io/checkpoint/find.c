@@ -26,6 +26,7 @@ static void warn_and_clear(const char *what) {
 struct candidates {
     struct un_checkpoint_folder *list;
     int64_t left, broken;
+    enum un_status worst; /* UN_IO: one could not be read, and may be right */
 };
 
 static enum un_status begin(struct candidates *k, const char *run_dir) {
@@ -53,6 +54,7 @@ static bool pass_over(struct candidates *k, const char *run_dir, enum un_status 
     if (status != UN_DATA && status != UN_IO) return false;
     if (rank == 0) {
         k->broken += un_checkpoint_folder_whole(run_dir, &k->list[k->left]);
+        if (status == UN_IO || k->worst == UN_OK) k->worst = status;
         warn_and_clear("checkpoint skipped");
     }
     un_error_clear();
@@ -61,8 +63,9 @@ static bool pass_over(struct candidates *k, const char *run_dir, enum un_status 
 
 static enum un_status all_broken(const struct candidates *k, const char *run_dir) {
     if (k->broken == 0) return UN_OK;
-    return un_fail(UN_DATA,
-                   "%s/ckpt: all %" PRId64 " checkpoints are broken (see the warnings); name one with "
+    return un_fail(k->worst,
+                   "%s/ckpt: all %" PRId64
+                   " checkpoints are broken or cannot be read (see the warnings); name one with "
                    "--resume, or move them away to start anew",
                    run_dir, k->broken);
 }
