@@ -124,7 +124,10 @@ enum un_status un_checkpoint_folder_publish(const char *run_dir, int64_t step) {
         return un_fail(UN_IO, "%s: cannot rename to %s: %s", from, to, strerror(errno));
     UN_TRY(replace(from, to));
     UN_TRY(un_files_sync_folder(parent));
-    return remove_partial(run_dir, step); /* what an exchange has left there */
+    if (remove_partial(run_dir, step) == UN_OK) return UN_OK; /* what an exchange has left there */
+    un_log(UN_LOG_WARN, "the older checkpoint of this step stays: %s", un_error_get()->text);
+    un_error_clear(); /* the new one stands */
+    return UN_OK;
 }
 
 enum un_status un_checkpoint_folder_remove(const char *run_dir, int64_t step) {
