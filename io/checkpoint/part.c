@@ -97,7 +97,8 @@ static enum un_status fill_file(const struct un_checkpoint_part *s, struct un_h5
     int fd = un_calls_open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0) return un_fail(UN_IO, "%s: cannot open: %s", path, strerror(errno));
     enum un_status status = write_arrays(s, fd, path, count, at);
-    if (close(fd) != 0 && status == UN_OK) status = un_fail(UN_IO, "%s: close: %s", path, strerror(errno));
+    if (un_calls_close(fd) != 0 && status == UN_OK)
+        status = un_fail(UN_IO, "%s: close: %s", path, strerror(errno));
     return status == UN_OK ? un_h5_commit(file) : status;
 }
 

@@ -31,3 +31,7 @@ int un_calls_ftruncate(int fd, int64_t bytes) {
     while (failed && errno == EINTR);
     return failed;
 }
+
+int un_calls_close(int fd) {
+    return close(fd) == 0 || errno == EINTR ? 0 : -1;
+}

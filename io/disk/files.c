@@ -165,7 +165,8 @@ static enum un_status write_synced(const char *path, const void *data, size_t by
     enum un_status status = un_files_write_all(fd, path, data, bytes);
     if (status == UN_OK && un_calls_fsync(fd) != 0)
         status = un_fail(UN_IO, "%s: fsync: %s", path, strerror(errno));
-    if (close(fd) != 0 && status == UN_OK) status = un_fail(UN_IO, "%s: close: %s", path, strerror(errno));
+    if (un_calls_close(fd) != 0 && status == UN_OK)
+        status = un_fail(UN_IO, "%s: close: %s", path, strerror(errno));
     return status;
 }
 

@@ -135,7 +135,8 @@ static enum un_status write_partial(const char *path, const struct un_st_content
     int fd = un_calls_open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC);
     if (fd < 0) return un_fail(UN_IO, "%s: cannot create: %s", path, strerror(errno));
     enum un_status status = write_content(fd, path, c);
-    if (close(fd) != 0 && status == UN_OK) status = un_fail(UN_IO, "%s: close: %s", path, strerror(errno));
+    if (un_calls_close(fd) != 0 && status == UN_OK)
+        status = un_fail(UN_IO, "%s: close: %s", path, strerror(errno));
     return status;
 }
 
