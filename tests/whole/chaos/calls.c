@@ -36,10 +36,11 @@ int chaos_open(const char *path, int flags, mode_t mode) {
         chaos.name[fd] = strdup(name);
         chaos.opened[fd] = ++chaos.opens;
         chaos.append[fd] = (flags & O_APPEND) != 0;
+        chaos.writes[fd] = (flags & O_ACCMODE) != O_RDONLY;
     }
     if (inside) { /* opens for reading are recorded, too: folders are synced by them */
         if (!counts) snprintf(key, sizeof key, "look:%.300s:0", name);
-        chaos_record(fate, key, flags & O_TRUNC ? "trunc" : "", chaos.opens, flags, NULL, 0, fd);
+        chaos_record(fate, key, name, flags & O_TRUNC ? "trunc" : "", chaos.opens, flags, NULL, 0, fd);
     }
     chaos_leave();
     return fd;
@@ -53,12 +54,21 @@ int open(const char *path, int flags, ...) {
     return chaos_open(path, flags, mode);
 }
 
+/* A close that fails (file systems that write then) has closed all the same. */
 int chaos_close(int fd) {
+    char key[CHAOS_KEY];
+    enum chaos_fate fate = CHAOS_GO;
     chaos_enter();
+    if (chaos_watched(fd) && chaos.writes[fd]) {
+        fate = chaos_fate_of("close", chaos.name[fd], key);
+        chaos_record(fate, key, chaos.name[fd], "", chaos.opened[fd], 0, NULL, 0,
+                     fate == CHAOS_FAIL ? -1 : 0);
+    }
     forget(fd);
     int result = (int)syscall(SYS_close, fd);
     chaos_leave();
-    return result;
+    if (fate == CHAOS_FAIL) errno = (int)chaos.value;
+    return fate == CHAOS_FAIL ? -1 : result;
 }
 
 int close(int fd) {
@@ -78,7 +88,8 @@ static ssize_t put(const char *operation, int fd, const void *data, size_t bytes
     ssize_t result = -1;
     if (fate != CHAOS_FAIL)
         result = at < 0 ? syscall(SYS_write, fd, data, some) : syscall(SYS_pwrite64, fd, data, some, at);
-    chaos_record(fate, key, "", chaos.opened[fd], from, data, result > 0 ? (size_t)result : 0, result);
+    chaos_record(fate, key, chaos.name[fd], "", chaos.opened[fd], from, data, result > 0 ? (size_t)result : 0,
+                 result);
     return result;
 }
 
@@ -108,7 +119,7 @@ static ssize_t take(const char *operation, int fd, void *data, size_t bytes, lon
     if (chaos_watched(fd) && chaos.reads) {
         chaos_enter();
         fate = chaos_fate_of(operation, chaos.name[fd], key);
-        if (chaos.log >= 0) chaos_record(fate, key, "", chaos.opened[fd], at, NULL, 0, 0);
+        if (chaos.log >= 0) chaos_record(fate, key, chaos.name[fd], "", chaos.opened[fd], at, NULL, 0, 0);
         chaos_leave();
     }
     if (fate == CHAOS_FAIL) {
@@ -134,7 +145,7 @@ static int on_file(const char *operation, int fd, long number, long long argumen
     chaos_enter();
     enum chaos_fate fate = chaos_fate_of(operation, chaos.name[fd], key);
     int result = fate == CHAOS_FAIL ? -1 : (int)syscall(number, fd, argument);
-    chaos_record(fate, key, "", chaos.opened[fd], argument, NULL, 0, result);
+    chaos_record(fate, key, chaos.name[fd], "", chaos.opened[fd], argument, NULL, 0, result);
     chaos_leave();
     return result;
 }
@@ -159,9 +170,10 @@ static int on_path(const char *operation, const char *path, const char *other, l
     char room[PATH_MAX], key[CHAOS_KEY];
     if (!chaos_inside(path)) return (int)syscall(number, a, b, c, d, e);
     chaos_enter();
-    enum chaos_fate fate = chaos_fate_of(operation, chaos_below(path, room), key);
+    const char *name = chaos_below(path, room);
+    enum chaos_fate fate = chaos_fate_of(operation, name, key);
     int result = fate == CHAOS_FAIL ? -1 : (int)syscall(number, a, b, c, d, e);
-    chaos_record(fate, key, other, 0, argument, NULL, 0, result);
+    chaos_record(fate, key, name, other, 0, argument, NULL, 0, result);
     chaos_leave();
     return result;
 }

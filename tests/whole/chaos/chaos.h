@@ -1,7 +1,7 @@
 /* The preloaded library of the chaos tests.
  *
  * A position is a call on a file or folder under CHAOS_ROOT that changes something, named OPERATION:PATH:N, the N-th of that
- * operation on that path in this process (PATH relative to the root). So it names the same call in every run, whatever threads
+ * operation on that path in this process (PATH relative to the root, pids and the like in it made to X). So it names the same call in every run, whatever threads
  * do meanwhile. Reads are positions where CHAOS_READS is set.
  *
  *   CHAOS_ROOT   folder that is looked at
@@ -36,7 +36,7 @@ extern struct chaos {
     int log;
     char *name[CHAOS_FILES]; /* by descriptor: path below the root */
     long opened[CHAOS_FILES];
-    bool append[CHAOS_FILES];
+    bool append[CHAOS_FILES], writes[CHAOS_FILES];
     long opens;
     char *key[CHAOS_KEYS]; /* operation:path */
     int count[CHAOS_KEYS], keys;
@@ -45,13 +45,13 @@ extern struct chaos {
 /* The lock of this process and of the record, around a call and its line. errno stays. */
 void chaos_enter(void);
 void chaos_leave(void);
-/* The path below the root, "" outside; parts that differ from run to run become words. out [PATH_MAX] */
+/* The path below the root, "" outside. out [PATH_MAX] */
 const char *chaos_below(const char *path, char *out);
 /* Under the lock: names the call (key [CHAOS_KEY]) and says what becomes of it. Where it shall fail, errno is set. */
 enum chaos_fate chaos_fate_of(const char *operation, const char *path, char *key);
 /* Under the lock: one line, and the bytes of a write; then the kill that was to come after the call. */
-void chaos_record(enum chaos_fate fate, const char *key, const char *other, long opened, long long at,
-                  const void *data, size_t bytes, long result);
+void chaos_record(enum chaos_fate fate, const char *key, const char *path, const char *other, long opened,
+                  long long at, const void *data, size_t bytes, long result);
 
 /* What a stream's own functions need of the calls (streams.c): as open, write and close of the program. */
 int chaos_open(const char *path, int flags, mode_t mode);

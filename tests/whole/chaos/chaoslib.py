@@ -103,10 +103,9 @@ class Call:
     """A line of the record: what chaos.h names, and what came of it."""
 
     def __init__(self, fields, data):
-        self.key, self.other, self.opened = fields[0], fields[1], fields[2]
-        self.at, self.result, self.errno = int(fields[3]), int(fields[5]), int(fields[6])
-        self.operation, rest = self.key.split(":", 1)
-        self.path, self.n = rest.rsplit(":", 1)
+        self.key, self.path, self.other, self.opened = fields[:4]
+        self.at, self.result, self.errno = int(fields[4]), int(fields[6]), int(fields[7])
+        self.operation, self.n = self.key.split(":", 1)[0], self.key.rsplit(":", 1)[1]
         self.data = data
 
 
@@ -115,7 +114,7 @@ def read_record(path):
     while at < len(data):
         end = data.index(b"\n", at)
         fields = data[at:end].decode().split("\t")
-        size = int(fields[4])
+        size = int(fields[5])
         calls.append(Call(fields, data[end + 1:end + 1 + size]))
         at = end + 1 + size
     return calls

@@ -64,7 +64,8 @@ bool chaos_inside(const char *path) {
     prepare();
     size_t length = strlen(chaos.root);
     return !chaos.off && path &&
-           (strncmp(path, chaos.root, length) == 0 || strncmp(path, chaos.root, length - 1) == 0);
+           (strncmp(path, chaos.root, length) == 0 ||
+            (strncmp(path, chaos.root, length - 1) == 0 && !path[length - 1]));
 }
 
 bool chaos_watched(int fd) {
@@ -75,10 +76,14 @@ const char *chaos_below(const char *path, char *out) {
     if (!chaos_inside(path)) return "";
     size_t length = strlen(chaos.root);
     snprintf(out, PATH_MAX, "%s", strlen(path) >= length ? path + length : ".");
-    char *last = strrchr(out, '/') ? strrchr(out, '/') + 1 : out;
-    if (strncmp(last, "events.out.tfevents.", 20) == 0) strcpy(last + 18, ".EVENTS");
-    if (strncmp(last, "lock.", 5) == 0 && strlen(last) > 10) strcpy(last + 5, "TOKEN");
     return out[0] ? out : ".";
+}
+
+/* Parts of names that differ from run to run become words. */
+static void put_words(char *path) {
+    char *last = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+    if (strncmp(last, "events.out.tfevents.", 20) == 0) strcpy(last + 20, "X");
+    if (strncmp(last, "lock.", 5) == 0 && strlen(last) > 10) strcpy(last + 5, "X");
 }
 
 static int count_of(const char *key) {
@@ -109,6 +114,7 @@ static bool is_due(const char *operation, const char *key) {
 enum chaos_fate chaos_fate_of(const char *operation, const char *path, char *key) {
     char name[CHAOS_KEY - 16];
     snprintf(name, sizeof name, "%s:%s", operation, path);
+    put_words(name);
     snprintf(key, CHAOS_KEY, "%s:%d", name, count_of(name));
     if (!is_due(operation, key)) return CHAOS_GO;
     fired();
@@ -118,11 +124,11 @@ enum chaos_fate chaos_fate_of(const char *operation, const char *path, char *key
     return chaos.fate;
 }
 
-void chaos_record(enum chaos_fate fate, const char *key, const char *other, long opened, long long at,
-                  const void *data, size_t bytes, long result) {
+void chaos_record(enum chaos_fate fate, const char *key, const char *path, const char *other, long opened,
+                  long long at, const void *data, size_t bytes, long result) {
     int kept = errno;
-    char line[2 * PATH_MAX];
-    int length = snprintf(line, sizeof line, "%s\t%s\t%d.%ld\t%lld\t%zu\t%ld\t%d\n", key, other,
+    char line[3 * PATH_MAX];
+    int length = snprintf(line, sizeof line, "%s\t%s\t%s\t%d.%ld\t%lld\t%zu\t%ld\t%d\n", key, path, other,
                           (int)getpid(), opened, at, bytes, result, result < 0 ? kept : 0);
     if (chaos.log >= 0) {
         syscall(SYS_write, chaos.log, line, (size_t)length);
