@@ -1,5 +1,6 @@
 /* Unnamed temporary files: O_TMPFILE, or a name that is taken away at once where the file system has none. */
 #include "io/convert/format/spool.h"
+#include "io/disk/calls.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"
 
@@ -21,7 +22,7 @@ static int open_named(const char *folder) {
 
 /* Old kernels and some file systems answer O_TMPFILE with any of these errors. */
 static int open_unnamed(const char *folder) {
-    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    int fd = un_calls_open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC);
     if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL || errno == ENOENT))
         fd = open_named(folder);
     return fd;
