@@ -19,6 +19,7 @@ static void forget(int fd) {
 }
 
 static const char *open_kind(int flags) {
+    if ((flags & O_TMPFILE) == O_TMPFILE) return "temporary"; /* without a name */
     if (flags & O_CREAT) return "create";
     return (flags & O_ACCMODE) == O_RDONLY ? "look" : "open";
 }

@@ -69,7 +69,9 @@ class Disk:
         if call.result < 0:
             return
         operation, (folder, name) = call.operation, self.parent(call.path)
-        if operation in ("create", "open", "look"):
+        if operation == "temporary":
+            self.opened[call.opened] = File()
+        elif operation in ("create", "open", "look"):
             self.open(call, folder, name)
         elif operation in ("write", "pwrite"):
             self.write(self.opened[call.opened], call.at, call.data)

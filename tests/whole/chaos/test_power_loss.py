@@ -11,14 +11,16 @@ UNLIKE = ("run/log/beats",)
 
 
 def published(calls):
-    """After each call: the newest step whose folder had its name, durable."""
-    named, newest, out = set(), -1, []
+    """After each call: the newest step that must be there. A save promises it when it syncs the folder of checkpoints, when it
+    removes an older one, and at the latest when the run has ended."""
+    named, newest, out = {-1}, -1, []
     for c in calls:
         match = re.fullmatch(r"run/ckpt/step_(\d{8})", c.other if c.operation == "rename" else "")
         if match and c.path.endswith(".partial"):
             named.add(int(match[1]))
-        if c.operation == "fsync" and c.path == "run/ckpt" and c.result == 0 and named:
-            newest = max(newest, max(named))
+        removes = c.operation == "rename" and c.other.endswith(".partial")
+        if removes or (c.operation == "fsync" and c.path == "run/ckpt" and c.result == 0) or c is calls[-1]:
+            newest = max(named)
         out.append(newest)
     return out
 
