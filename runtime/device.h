@@ -26,6 +26,12 @@ struct un_limits {
     int64_t max_params; /* P */
 };
 
+/* Products whose algorithm was sought by trying, so far, and the seconds of it. */
+struct un_trials {
+    int64_t count;
+    double seconds;
+};
+
 /* Memory, queues and copies of a backend. */
 struct un_device_ops {
     /* Device memory, zero-filled, UN_ALIGN-aligned; NULL (error UN_MEMORY recorded with `what`) when it does
@@ -57,6 +63,8 @@ struct un_device_ops {
     size_t (*scratch_bytes)(struct un_device *d, const struct un_limits *limits);
     /* Free and all bytes of the device's memory; 0 and 0 where nobody counts them (CPU). */
     enum un_status (*memory_info)(struct un_device *d, size_t *free_bytes, size_t *total_bytes);
+    /* Of this queue. NULL: the backend tries nothing. Steps in which the count grows are slower than later ones. */
+    void (*trials)(struct un_queue *q, struct un_trials *trials);
     /* An event that keeps its time. */
     enum un_status (*event_open_timed)(struct un_device *d, struct un_event **event);
     /* Seconds between two recorded timed events; waits for the later one. Negative: they hold no time. */
@@ -92,8 +100,9 @@ struct un_device {
     char name[128]; /* for people: "cpu, 2 threads, OpenBLAS 0.3.21 SkylakeX" */
     int threads;    /* host threads that ops use */
     bool tf32;      /* set before a queue opens: f32 products may round their factors to tf32 */
-    bool untimed;   /* likewise: products take the library's first choice, none is timed (debugging) */
-    void *state;    /* the backend's own */
+    bool
+        untimed; /* likewise: products take the first algorithm that repeats its bits, none is timed (debugging) */
+    void *state; /* the backend's own */
 };
 
 /* Opens `name` = "auto" | "cpu" | "cuda". "auto" takes a card when one answers and this build knows it, else

@@ -80,6 +80,7 @@ bool un_cuda_blas_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, boo
 enum un_status un_cuda_blas_open(struct un_queue *q, struct un_cuda_blas **blas);
 void un_cuda_blas_close(struct un_queue *q, struct un_cuda_blas *blas);
 size_t un_cuda_blas_workspace(void); /* bytes beside the scratch */
+void un_cuda_trials(struct un_queue *q, struct un_trials *trials);
 
 /* For the choice among algorithms (trial.cu): numbers in [-1, 1) for f32 and bf16 alike, a function of the
  * place alone; and a 64-bit digest of all elements of a matrix, *digest in device memory. */

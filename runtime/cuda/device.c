@@ -103,6 +103,7 @@ static const struct un_device_ops card_ops = {
     .copy = un_cuda_copy,
     .scratch_bytes = un_cuda_scratch_bytes,
     .memory_info = memory_info,
+    .trials = un_cuda_trials,
     .event_open_timed = un_cuda_event_open_timed,
     .event_seconds = un_cuda_event_seconds,
     .range_push = un_cuda_range_push,

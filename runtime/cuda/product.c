@@ -80,18 +80,22 @@ int un_product_place(struct un_product_table *table, const struct un_product *pr
     }
 }
 
-static bool repeats(const struct un_product_trial *t) {
+bool un_product_repeats(const struct un_product_trial *t) {
     return t->ran && t->digest[0] == t->digest[1];
 }
 
-int un_product_choose(const struct un_product_trial *trial, int count) {
-    int first = 0;
-    while (first < count && !repeats(&trial[first])) ++first;
-    if (first == count) return -1;
-    int best = first;
-    for (int i = first + 1; i < count; ++i)
-        if (repeats(&trial[i]) && trial[i].digest[0] == trial[first].digest[0] && trial[i].seconds >= 0 &&
-            trial[best].seconds >= 0 && trial[i].seconds < trial[best].seconds)
-            best = i;
-    return best;
+static bool faster(const struct un_product_trial *a, const struct un_product_trial *b) {
+    return a->seconds >= 0 && b->seconds >= 0 && a->seconds < b->seconds;
+}
+
+int un_product_order(const struct un_product_trial *trial, int count, int *order) {
+    int first = 0, found = 0;
+    while (first < count && !un_product_repeats(&trial[first])) ++first;
+    for (int i = first; i < count; ++i) {
+        if (!un_product_repeats(&trial[i]) || trial[i].digest[0] != trial[first].digest[0]) continue;
+        int at = found++;
+        for (; at > 0 && faster(&trial[i], &trial[order[at - 1]]); --at) order[at] = order[at - 1];
+        order[at] = i;
+    }
+    return found;
 }

@@ -43,7 +43,7 @@ bool un_product_make(struct un_product *product, struct un_mat c, struct un_mat 
 size_t un_product_bytes(const struct un_product_mat *m);
 
 /* Products seen so far, each with a place in an array of the caller's. Never more than UN_PRODUCT_MOST. */
-enum { UN_PRODUCT_MOST = 512, UN_PRODUCT_SLOTS = 1024 };
+enum { UN_PRODUCT_MOST = 2048, UN_PRODUCT_SLOTS = 4096 };
 struct un_product_table {
     struct un_product product[UN_PRODUCT_MOST];
     int16_t slot[UN_PRODUCT_SLOTS]; /* place + 1, 0: free */
@@ -58,9 +58,10 @@ struct un_product_trial {
     uint64_t digest[2]; /* of the result, twice */
     double seconds;     /* of a run; less than 0: not timed */
 };
-/* The fastest of those that repeat their bits and give those of the first one that repeats its own; -1: none
- * does. Equal times: the earlier one. */
-int un_product_choose(const struct un_product_trial *trial, int count);
+bool un_product_repeats(const struct un_product_trial *t); /* ran, and gave the same bits twice */
+/* order [count]: those that repeat their bits and give those of the first one that repeats its own, the fastest
+ * first; equal times, or none taken: the earlier first. Returns how many. */
+int un_product_order(const struct un_product_trial *trial, int count, int *order);
 
 #ifdef __cplusplus
 }

@@ -148,7 +148,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
                         *out = (const void *)d_layout;
     assert_true(*(const float *)alpha == 1.0f && c == d && c_layout == d_layout && workspace && bytes > 0);
     const struct lt_algorithm *a = &lt.offered[algo->data[0]];
-    if (a->kind == LT_FAILING) return CUBLAS_STATUS_EXECUTION_FAILED;
+    if (a->kind == LT_FAILING || lt.broken >> algo->data[0] & 1u) return CUBLAS_STATUS_EXECUTION_FAILED;
     ++lt.multiplied;
     lt.now += a->seconds;
     for (int64_t j = 0; j < out->cols; ++j)
@@ -196,9 +196,10 @@ cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, enum cudaM
     memcpy(dst, src, bytes);
     return cudaSuccess;
 }
-cudaError_t cudaMemsetAsync(void *dst, int x, size_t bytes, cudaStream_t stream) {
+cudaError_t cudaMemset2DAsync(void *dst, size_t pitch, int x, size_t width, size_t height,
+                              cudaStream_t stream) {
     (void)stream;
-    memset(dst, x, bytes);
+    for (size_t i = 0; i < height; ++i) memset((char *)dst + i * pitch, x, width);
     return cudaSuccess;
 }
 void un_cuda_stick(struct un_queue *q) {

@@ -18,6 +18,7 @@ extern struct lt {
     const struct lt_algorithm *offered; /* best first */
     int count, asked, multiplied;       /* count: of offered */
     bool refuses_bias;
+    unsigned broken;        /* bit i: algorithm i fails from now on */
     uint32_t scheme, align; /* as wanted last */
     double now;             /* seconds */
 } lt;

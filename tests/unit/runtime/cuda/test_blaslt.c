@@ -12,7 +12,9 @@
 #include "tests/unit/runtime/cuda/blaslt_library.h"
 
 #include <cublasLt.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static void *plain_alloc(struct un_device *d, size_t bytes, const char *what) {
     (void)d;
@@ -44,9 +46,11 @@ static void open_bench(struct bench *b, int64_t tokens, const struct lt_algorith
     lt.count = count;
     lt.asked = lt.multiplied = 0;
     lt.refuses_bias = false;
+    lt.broken = 0;
 }
 static void close_bench(struct bench *b) {
     assert_int_equal(b->q.error.status, UN_OK);
+    un_error_clear();
     un_cuda_blas_close(&b->q, b->q.blas);
     un_free(b->q.scratch);
 }
@@ -123,20 +127,132 @@ static void first_choice_sets_the_bits(void **state) {
     close_bench(&b);
 }
 
-static void untimed_takes_the_first(void **state) {
+/* Asked for; or scratch too small, so the caller's operands serve. Each of four products runs twice as a proof. */
+static void untimed_takes_the_first_proved(void **state) {
     (void)state;
-    static const struct lt_algorithm a[] = {{LT_FORWARD, 5}, {LT_FORWARD, 1}};
+    static const struct lt_algorithm a[] = {
+        {LT_FAILING, 1}, {LT_ROLLING, 1}, {LT_FORWARD, 5}, {LT_FORWARD, 1}};
     struct bench b;
-    for (int way = 0; way < 3; ++way) { /* asked for; while a graph is recorded; scratch too small */
-        open_bench(&b, way == 2 ? 4 : 1000, a, 2);
+    for (int way = 0; way < 2; ++way) {
+        open_bench(&b, way == 1 ? 4 : 1000, a, 4);
         b.device.untimed = way == 0;
-        b.q.capturing = way == 1;
         const double before = lt.now;
-        check(&b, LT_FORWARD, UN_F32, 0, false);
-        assert_true(lt.now - before == 4 * 5.0);
-        assert_int_equal(lt.multiplied, 4);
+        check(&b, LT_FORWARD, UN_F32, 0, true);
+        assert_true(lt.now - before == 4 * (2 * 1.0 + 2 * 5.0 + 5.0));
+        struct un_trials trials;
+        un_cuda_trials(&b.q, &trials);
+        assert_int_equal(trials.count, 4);
         close_bench(&b);
     }
+}
+
+/* One product without transposes, by the library or not. */
+static bool one(struct bench *b, float beta, struct un_mat *c) {
+    struct un_mat x = matrix(UN_F32, 20, 40, 1), y = matrix(UN_F32, 40, 24, 2);
+    bool biased = true;
+    *c = matrix(UN_F32, 20, 24, 3);
+    const bool done = un_cuda_blas_gemm(&b->q, *c, x, false, y, false, beta, NULL, UN_F32, &biased);
+    assert_false(biased);
+    un_free(x.data), un_free(y.data);
+    return done;
+}
+
+/* What would be added to cannot be tried in place: nothing unproved runs on it. */
+static void added_to_and_not_provable(void **state) {
+    (void)state;
+    static const struct lt_algorithm a[] = {{LT_FORWARD, 5}};
+    struct bench b;
+    struct un_mat c, before = matrix(UN_F32, 20, 24, 3);
+    open_bench(&b, 4, a, 1);
+    assert_false(one(&b, 1, &c));
+    assert_int_equal(lt.multiplied, 0);
+    assert_memory_equal(c.data, before.data, (size_t)(20 * c.stride) * sizeof(float));
+    un_free(c.data), un_free(before.data);
+    close_bench(&b);
+}
+
+static void recorded_before_it_was_met(void **state) {
+    (void)state;
+    static const struct lt_algorithm a[] = {{LT_FORWARD, 5}};
+    struct bench b;
+    struct un_mat c;
+    open_bench(&b, 1000, a, 1);
+    assert_true(one(&b, 0, &c));
+    un_free(c.data);
+    b.q.capturing = true;
+    assert_true(one(&b, 0, &c)); /* met */
+    un_free(c.data);
+    assert_int_equal(b.q.error.status, UN_OK);
+    assert_false(one(&b, 1, &c));
+    un_free(c.data);
+    assert_int_equal(b.q.error.status, UN_INTERNAL);
+    assert_non_null(strstr(b.q.error.text, "20 x 24 x 40 was not met before it was recorded"));
+    b.q.error = (struct un_error){0};
+    close_bench(&b);
+}
+
+/* An algorithm that fails after its proof: the next one of its bits, one warning each, at last none. */
+static void failing_later(void **state) {
+    (void)state;
+    static const struct lt_algorithm a[] = {
+        {LT_FORWARD, 5}, {LT_BACKWARD, 1}, {LT_FORWARD, 3}, {LT_FORWARD, 4}};
+    struct bench b;
+    struct un_mat first, c;
+    open_bench(&b, 1000, a, 4);
+    assert_true(one(&b, 0, &first));
+    const double taken[] = {4, 5};
+    for (int k = 0; k < 2; ++k) {
+        lt.broken |= k == 0 ? 1u << 2 : 1u << 3;
+        for (int again = 0; again < 2; ++again) {
+            const double before = lt.now;
+            assert_true(one(&b, 0, &c));
+            assert_true(lt.now - before == taken[k]);
+            assert_memory_equal(c.data, first.data, (size_t)(20 * c.stride) * sizeof(float));
+            un_free(c.data);
+        }
+    }
+    lt.broken |= 1u;
+    const int before = lt.multiplied;
+    for (int again = 0; again < 2; ++again) {
+        assert_false(one(&b, 0, &c));
+        un_free(c.data);
+    }
+    assert_int_equal(lt.multiplied, before); /* that of other bits is not taken */
+    un_free(first.data);
+    close_bench(&b);
+}
+
+/* What falls back is said, once a product, with shape, types and alignment. */
+static void falling_back_is_said_once(void **state) {
+    (void)state;
+    static const struct lt_algorithm a[] = {{LT_ROLLING, 1}};
+    struct bench b;
+    struct un_mat c;
+    char text[2000] = "";
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    const int kept = dup(STDERR_FILENO);
+    open_bench(&b, 1000, a, 1);
+    fflush(stderr);
+    assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
+    for (int i = 0; i < 3; ++i) {
+        assert_false(one(&b, i == 2, &c));
+        un_free(c.data);
+    }
+    fflush(stderr);
+    assert_true(dup2(kept, STDERR_FILENO) >= 0);
+    close(kept);
+    rewind(file);
+    text[fread(text, 1, sizeof text - 1, file)] = 0;
+    fclose(file);
+    const char *said = strstr(
+        text, "product 20 x 24 x 40 (f32 f32 -> f32, addresses and rows at multiples of 16, 16, 16 bytes)");
+    assert_non_null(said);
+    said = strstr(said + 1, "product 20 x 24 x 40");
+    assert_non_null(said);
+    assert_non_null(strstr(said, "-> f32, added"));
+    assert_null(strstr(said + 1, "product 20 x 24 x 40"));
+    close_bench(&b);
 }
 
 static void without_the_bias(void **state) {
@@ -166,8 +282,14 @@ static void nothing_to_offer(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(time_decides_among_equals), cmocka_unit_test(first_choice_sets_the_bits),
-        cmocka_unit_test(untimed_takes_the_first),   cmocka_unit_test(without_the_bias),
+        cmocka_unit_test(time_decides_among_equals),
+        cmocka_unit_test(first_choice_sets_the_bits),
+        cmocka_unit_test(untimed_takes_the_first_proved),
+        cmocka_unit_test(added_to_and_not_provable),
+        cmocka_unit_test(recorded_before_it_was_met),
+        cmocka_unit_test(failing_later),
+        cmocka_unit_test(falling_back_is_said_once),
+        cmocka_unit_test(without_the_bias),
         cmocka_unit_test(nothing_to_offer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
