@@ -52,7 +52,8 @@ struct un_device_ops {
     /* Later work of q runs after e; the host goes on. */
     void (*queue_wait_event)(struct un_queue *q, struct un_event *e);
     enum un_status (*event_wait)(struct un_event *e); /* host waits */
-    /* The backend's own stream under q, for libraries that queue work by themselves; NULL on the CPU. */
+    /* The backend's own stream under q, for libraries that queue work by themselves: its card becomes that of the
+     * calling thread. NULL on the CPU. */
     void *(*stream)(struct un_queue *q);
     void (*copy_in)(struct un_queue *q, void *device_dst, const void *host_src, size_t bytes);
     void (*copy_out)(struct un_queue *q, void *host_dst, const void *device_src, size_t bytes);
@@ -63,7 +64,7 @@ struct un_device_ops {
     size_t (*scratch_bytes)(struct un_device *d, const struct un_limits *limits);
     /* Free and all bytes of the device's memory; 0 and 0 where nobody counts them (CPU). */
     enum un_status (*memory_info)(struct un_device *d, size_t *free_bytes, size_t *total_bytes);
-    /* Of this queue. NULL: the backend tries nothing. Steps in which the count grows are slower than later ones. */
+    /* Of this queue; zeros where nothing is tried. Steps in which the count grows are slower than later ones. */
     void (*trials)(struct un_queue *q, struct un_trials *trials);
     /* An event that keeps its time. */
     enum un_status (*event_open_timed)(struct un_device *d, struct un_event **event);

@@ -8,9 +8,11 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
-enum { BENCH_WARMUP = 1, BENCH_REPEAT = 8 };
+/* Where products are tried: steps without a new one before the first that counts, and when not to wait longer. */
+enum { BENCH_WARMUP = 1, BENCH_QUIET = 3, BENCH_WARMUP_MOST = 60, BENCH_REPEAT = 8 };
 
 /* Operands of the measured product, on the device: c [m,n] = a [m,k] b [k,n], in the type of the training's
  * products. A card needs larger ones, and many at once, to show what it can. */
@@ -25,11 +27,13 @@ static struct yardstick yardstick_for(const struct un_job *job) {
     if (job->device->kind == UN_DEVICE_CPU)
         return (struct yardstick){
             .name = "sgemm", .m = 1024, .n = 3072, .k = 768, .at_once = 1, .type = UN_F32};
-    enum un_type type = un_job_model_setup(job).act;
-    const char *name = type == UN_BF16                                    ? "bf16 gemm"
-                       : job->config.train.precision == UN_PRECISION_TF32 ? "tf32 gemm"
-                                                                          : "sgemm";
-    return (struct yardstick){.name = name, .m = 8192, .n = 8192, .k = 8192, .at_once = 10, .type = type};
+    /* as many at once as take some ten milliseconds: 1.1 TFLOP each, at about 790, 400 and 50 TFLOP/s */
+    struct yardstick y = {.name = "sgemm", .m = 8192, .n = 8192, .k = 8192, .at_once = 1, .type = UN_F32};
+    if (un_job_model_setup(job).act == UN_BF16)
+        y.name = "bf16 gemm", y.type = UN_BF16, y.at_once = 10;
+    else if (job->config.train.precision == UN_PRECISION_TF32)
+        y.name = "tf32 gemm", y.at_once = 5;
+    return y;
 }
 
 /* Random numbers: zeros are multiplied faster on some chips. */
@@ -98,50 +102,96 @@ static double median(double *v, int64_t n) {
     return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
+/* Over all timed steps; the arrays have one element a step. */
 struct sums {
     double seconds[UN_PHASE_COUNT], comm, total, flop, tokens;
+    double *yardstick, *model, *ratio, *tokens_rate; /* FLOP/s, FLOP/s, their ratio, tokens/s */
+    double *median;                                  /* room */
 };
 
-static enum un_status timed_steps(struct un_job *job, int64_t steps, const struct yardstick *y,
-                                  struct sums *sums, double *rates, FILE *out) {
-    for (int64_t i = 0; i < BENCH_WARMUP + steps; ++i) {
+static struct un_trials trials_of(const struct un_job *job) {
+    struct un_trials trials = {0};
+    job->device->mem->trials(job->queue, &trials);
+    return trials;
+}
+
+/* Steps until nothing is new: on all ranks, so that all make the same number. */
+static enum un_status warm_up(struct un_job *job, FILE *out) {
+    const int64_t quiet_wanted = job->device->any_shape ? 0 : BENCH_QUIET;
+    int64_t steps = 0, quiet = 0, known = 0;
+    while (steps < BENCH_WARMUP || (quiet < quiet_wanted && steps < BENCH_WARMUP_MOST)) {
         struct un_step_result result;
-        bool counted = i >= BENCH_WARMUP;
-        if (counted) UN_TRY(yardstick_measure(job, y, &rates[i - BENCH_WARMUP]));
-        UN_TRY(job->comm->ops->barrier(job->comm));
-        double start = un_clock();
         UN_TRY(un_step_run(job, UN_OK, &result));
-        double seconds = un_clock() - start;
-        if (!counted) continue;
-        double flop = un_dims_flop(&job->dims, &result.work);
-        for (int p = 0; p < UN_PHASE_COUNT; ++p) sums->seconds[p] += result.seconds[p];
-        sums->comm += result.comm;
-        sums->total += seconds;
-        sums->flop += flop;
-        sums->tokens += (double)result.tokens;
-        if (job->comm->rank == 0)
-            fprintf(out, "step %lld: %.0f ms, %lld tokens, %.1f GFLOP/s, %s %.1f GFLOP/s, ratio %.3f\n",
-                    (long long)(i - BENCH_WARMUP + 1), seconds * 1e3, (long long)result.tokens,
-                    flop / seconds * 1e-9, y->name, rates[i - BENCH_WARMUP] * 1e-9,
-                    flop / seconds / rates[i - BENCH_WARMUP]);
-        fflush(out); /* a step of a large network takes minutes on some machines */
+        int64_t count = trials_of(job).count;
+        UN_TRY(job->comm->ops->sum_i64(job->comm, &count, 1));
+        quiet = count == known ? quiet + 1 : 0;
+        known = count;
+        ++steps;
     }
+    const struct un_trials trials = trials_of(job);
+    if (job->comm->rank == 0 && trials.count > 0)
+        fprintf(out, "warm-up: %lld steps; %lld products, whose algorithms were tried in %.2f s\n",
+                (long long)steps, (long long)trials.count, trials.seconds);
     return UN_OK;
 }
 
+static void say_step(const struct yardstick *y, const struct sums *s, int64_t i, double seconds,
+                     int64_t tokens, int64_t tried, FILE *out) {
+    fprintf(out, "step %lld: %.0f ms, %lld tokens, %.1f GFLOP/s, %s %.1f GFLOP/s, ratio %.3f",
+            (long long)(i + 1), seconds * 1e3, (long long)tokens, s->model[i] * 1e-9, y->name,
+            s->yardstick[i] * 1e-9, s->ratio[i]);
+    if (tried > 0) fprintf(out, ", %lld new products tried", (long long)tried);
+    fputc('\n', out);
+    fflush(out); /* a step of a large network takes minutes on some machines */
+}
+
+static enum un_status timed_step(struct un_job *job, int64_t i, const struct yardstick *y, struct sums *s,
+                                 FILE *out) {
+    struct un_step_result result;
+    UN_TRY(yardstick_measure(job, y, &s->yardstick[i]));
+    UN_TRY(job->comm->ops->barrier(job->comm));
+    const int64_t tried = trials_of(job).count;
+    const double start = un_clock();
+    UN_TRY(un_step_run(job, UN_OK, &result));
+    const double seconds = un_clock() - start, flop = un_dims_flop(&job->dims, &result.work);
+    for (int p = 0; p < UN_PHASE_COUNT; ++p) s->seconds[p] += result.seconds[p];
+    s->comm += result.comm;
+    s->total += seconds;
+    s->flop += flop;
+    s->tokens += (double)result.tokens;
+    s->model[i] = flop / seconds;
+    s->ratio[i] = s->model[i] / s->yardstick[i];
+    s->tokens_rate[i] = (double)result.tokens / seconds;
+    if (job->comm->rank == 0) say_step(y, s, i, seconds, result.tokens, trials_of(job).count - tried, out);
+    return UN_OK;
+}
+
+/* The median of a rate over the steps; its least and most behind it, as text. */
+static double spread(const struct sums *s, const double *rate, int64_t n, double unit, char text[64]) {
+    memcpy(s->median, rate, (size_t)n * sizeof *rate);
+    const double middle = median(s->median, n);
+    snprintf(text, 64, "%.4g to %.4g", s->median[0] * unit, s->median[n - 1] * unit);
+    return middle;
+}
+
 static void report(const struct un_job *job, int64_t steps, const struct yardstick *y, const struct sums *s,
-                   double rate, FILE *out) {
-    double n = (double)steps, gflops = s->flop / s->total * 1e-9;
+                   FILE *out) {
+    const double n = (double)steps, ranks = (double)job->comm->size;
+    char text[64];
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     fprintf(out, "device      %s; %d rank%s\n", job->device->name, job->comm->size,
             job->comm->size > 1 ? "s" : "");
-    fprintf(out, "tokens/s    %.1f\n", s->tokens / s->total);
-    fprintf(out, "model       %.4f TFLOP/s a rank (%.1f MFLOP a token)\n", gflops * 1e-3,
-            s->flop * (double)job->comm->size / s->tokens * 1e-6);
-    fprintf(out, "%-11s %.4f TFLOP/s (%lld x %lld x %lld, same device, median of %lld)\n", y->name,
-            rate * 1e-12, (long long)y->m, (long long)y->n, (long long)y->k, (long long)steps);
-    fprintf(out, "ratio       %.3f\n", gflops * 1e9 / rate);
+    double rate = spread(s, s->tokens_rate, steps, 1, text);
+    fprintf(out, "tokens/s    %.1f (median of %lld steps; %s)\n", rate, (long long)steps, text);
+    rate = spread(s, s->model, steps, 1e-12, text);
+    fprintf(out, "model       %.4f TFLOP/s a rank (%s; %.1f MFLOP a token)\n", rate * 1e-12, text,
+            s->flop * ranks / s->tokens * 1e-6);
+    rate = spread(s, s->yardstick, steps, 1e-12, text);
+    fprintf(out, "%-11s %.4f TFLOP/s (%lld x %lld x %lld, same device; %s)\n", y->name, rate * 1e-12,
+            (long long)y->m, (long long)y->n, (long long)y->k, text);
+    rate = spread(s, s->ratio, steps, 1, text);
+    fprintf(out, "ratio       %.3f (%s)\n", rate, text);
     for (int p = 0; p < UN_PHASE_COUNT; ++p)
         fprintf(out, "%-11s %.1f ms a step, %.2f %%\n", un_phase_names[p], s->seconds[p] / n * 1e3,
                 s->seconds[p] / s->total * 100);
@@ -155,19 +205,24 @@ static void report(const struct un_job *job, int64_t steps, const struct yardsti
 
 enum un_status un_bench_run(struct un_job *job, int64_t steps, FILE *out) {
     struct yardstick y = yardstick_for(job);
-    struct sums sums = {0};
     enum un_status status;
-    double *rates = un_alloc((size_t)steps, sizeof *rates, "rates of the benchmark");
-    if (!rates) return un_error_get()->status;
+    double *room = un_alloc((size_t)(5 * steps), sizeof *room, "rates of the benchmark");
+    if (!room) return un_error_get()->status;
+    struct sums sums = {.yardstick = room,
+                        .model = room + steps,
+                        .ratio = room + 2 * steps,
+                        .tokens_rate = room + 3 * steps,
+                        .median = room + 4 * steps};
     UN_TRY_GOTO(yardstick_open(job, &y), out);
     un_job_lower(job);
     UN_TRY_GOTO(un_mine_open(&job->mine, job), out);
     UN_TRY_GOTO(un_job_start_loader(job), out);
-    UN_TRY_GOTO(timed_steps(job, steps, &y, &sums, rates, out), out);
-    if (job->comm->rank == 0) report(job, steps, &y, &sums, median(rates, steps), out);
+    UN_TRY_GOTO(warm_up(job, out), out);
+    for (int64_t i = 0; i < steps; ++i) UN_TRY_GOTO(timed_step(job, i, &y, &sums, out), out);
+    if (job->comm->rank == 0) report(job, steps, &y, &sums, out);
 out:
     un_mine_close(&job->mine);
     yardstick_close(job, &y);
-    un_free(rates);
+    un_free(room);
     return status;
 }
