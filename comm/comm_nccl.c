@@ -225,8 +225,7 @@ static enum un_status state_open(struct un_nccl_state **out, const struct un_dev
     pthread_condattr_destroy(&monotonic);
     s->stream = c->device->mem->stream(c->queue);
     s->pulse = c->pulse;
-    cudaError_t error = cudaStreamGetDevice(s->stream, &s->card);
-    if (error == cudaSuccess) error = cudaSetDevice(s->card);
+    cudaError_t error = cudaGetDevice(&s->card); /* asking for the stream has made its card this thread's */
     for (int i = 0; i < RING && error == cudaSuccess; ++i) {
         error = cudaEventCreate(&s->ring[i].begin);
         if (error == cudaSuccess) error = cudaEventCreate(&s->ring[i].end);

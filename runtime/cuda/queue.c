@@ -161,6 +161,7 @@ double un_cuda_event_seconds(struct un_event *from, struct un_event *to) {
 }
 
 void *un_cuda_stream(struct un_queue *q) {
+    un_cuda_use(q->ordinal);
     return q->stream;
 }
 

@@ -1,0 +1,196 @@
+/* Collectives between cards (comm/device_comm.h) by the module that a run loads: start, every collective, its results, end. One
+ * process is enough, so a machine with one card and no MPI finds out whether the library works there; more ranks, with a card each,
+ * are welcome. Without a card: skipped. */
+// clang-format off
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+// clang-format on
+#include "comm/device_comm.h"
+#include "runtime/device.h"
+#include "runtime/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { SKIPPED = 77, MOST_RANKS = 16, BLOCK = 5000 };
+
+static struct rig {
+    struct un_comm *comm;
+    struct un_device *device;
+    struct un_queue *queue;
+    struct un_device_comm cards;
+    int counts[MOST_RANKS], at[MOST_RANKS], total;
+} rig;
+
+/* What stands at place i of the array of rank r: whole numbers, so that sums are exact. */
+static float value(int r, int i) {
+    return (float)((r + 1) * (i % 1021 + 1));
+}
+
+static void lay_out(int extra) {
+    rig.total = 0;
+    for (int r = 0; r < rig.comm->size; ++r) {
+        rig.counts[r] = BLOCK + extra * r;
+        rig.at[r] = rig.total;
+        rig.total += rig.counts[r];
+    }
+}
+
+/* floats [n] on the device, as `from` says; wrong: what nobody expects. */
+static float *filled(int n, float (*from)(int i)) {
+    float *device = rig.device->mem->alloc(rig.device, (size_t)n * sizeof(float), "floats");
+    float *host = un_alloc((size_t)n, sizeof *host, "floats");
+    assert_true(device && host);
+    for (int i = 0; i < n; ++i) host[i] = from(i);
+    rig.device->mem->copy_in(rig.queue, device, host, (size_t)n * sizeof(float));
+    assert_int_equal(rig.device->mem->queue_wait(rig.queue), UN_OK);
+    un_free(host);
+    return device;
+}
+static float mine(int i) {
+    return value(rig.comm->rank, i);
+}
+static float mine_or_wrong(int i) {
+    const int first = rig.at[rig.comm->rank];
+    return i >= first && i < first + rig.counts[rig.comm->rank] ? mine(i) : -1.0f;
+}
+static float wrong(int i) {
+    (void)i;
+    return -1.0f;
+}
+
+static float *taken(const float *device, int n) {
+    float *host = un_alloc((size_t)n, sizeof *host, "floats");
+    assert_non_null(host);
+    rig.device->mem->copy_out(rig.queue, host, device, (size_t)n * sizeof(float));
+    assert_int_equal(rig.device->mem->queue_wait(rig.queue), UN_OK);
+    assert_int_equal(rig.cards.ops->check(&rig.cards), UN_OK);
+    return host;
+}
+
+static void release(float *device, float *host) {
+    rig.device->mem->free(rig.device, device);
+    un_free(host);
+}
+
+static void exchange(void **state) {
+    (void)state;
+    const int size = rig.comm->size, me = rig.comm->rank;
+    for (int extra = 0; extra < 38; extra += 37) {
+        int slot[MOST_RANKS];
+        lay_out(extra);
+        for (int r = 0; r < size; ++r) slot[r] = size - 1 - r;
+        const int part = rig.counts[me];
+        float *send = filled(rig.total, mine), *recv = filled(size * part, wrong);
+        assert_int_equal(rig.cards.ops->exchange_parts(&rig.cards, recv, slot, send, rig.counts, rig.at),
+                         UN_OK);
+        float *got = taken(recv, size * part);
+        for (int r = 0; r < size; ++r)
+            for (int i = 0; i < part; ++i) assert_true(got[slot[r] * part + i] == value(r, rig.at[me] + i));
+        release(send, NULL);
+        release(recv, got);
+    }
+}
+
+static void gather(void **state) {
+    (void)state;
+    for (int extra = 0; extra < 38; extra += 37) {
+        lay_out(extra);
+        float *data = filled(rig.total, mine_or_wrong);
+        assert_int_equal(rig.cards.ops->gather_parts(&rig.cards, data, rig.counts, rig.at), UN_OK);
+        float *got = taken(data, rig.total);
+        for (int r = 0; r < rig.comm->size; ++r)
+            for (int i = rig.at[r]; i < rig.at[r] + rig.counts[r]; ++i) assert_true(got[i] == value(r, i));
+        release(data, got);
+    }
+}
+
+static void reduce(void **state) {
+    (void)state;
+    const int me = rig.comm->rank;
+    for (int extra = 0; extra < 38; extra += 37) {
+        lay_out(extra);
+        float *data = filled(rig.total, mine);
+        assert_int_equal(rig.cards.ops->reduce_parts(&rig.cards, data, rig.counts, rig.at), UN_OK);
+        float *got = taken(data, rig.total);
+        for (int i = rig.at[me]; i < rig.at[me] + rig.counts[me]; ++i) {
+            float sum = 0;
+            for (int r = 0; r < rig.comm->size; ++r) sum += value(r, i);
+            assert_true(got[i] == sum);
+        }
+        release(data, got);
+    }
+}
+
+static void blocks(void **state) {
+    (void)state;
+    const int size = rig.comm->size;
+    float *send = filled(BLOCK, mine), *recv = filled(size * BLOCK, wrong), *kept = filled(BLOCK, wrong);
+    assert_int_equal(rig.cards.ops->all_gather(&rig.cards, recv, send, BLOCK * sizeof(float)), UN_OK);
+    assert_int_equal(rig.cards.ops->copy(&rig.cards, kept, recv, BLOCK * sizeof(float)), UN_OK);
+    float *got = taken(recv, size * BLOCK), *first = taken(kept, BLOCK);
+    for (int r = 0; r < size; ++r)
+        for (int i = 0; i < BLOCK; ++i) assert_true(got[r * BLOCK + i] == value(r, i));
+    for (int i = 0; i < BLOCK; ++i) assert_true(first[i] == value(0, i));
+    release(send, first);
+    release(recv, got);
+    release(kept, NULL);
+    assert_true(rig.cards.ops->busy(&rig.cards) >= 0);
+}
+
+static void open_cards(void) {
+    const struct un_device_comm_module *module = un_plugin_open("libun_nccl.so", "un_nccl_module");
+    if (!module) print_error("%s\n", un_error_get()->text);
+    assert_true(module && module->abi == UN_DEVICE_COMM_ABI);
+    const struct un_limits copies = {0};
+    assert_int_equal(rig.device->mem->queue_open(rig.device, &copies, &rig.queue), UN_OK);
+    rig.cards = (struct un_device_comm){.device = rig.device, .queue = rig.queue};
+    const enum un_status status = module->open(&rig.cards, rig.comm);
+    if (status != UN_OK) print_error("%s\n", un_error_get()->text);
+    assert_int_equal(status, UN_OK);
+    assert_true(rig.cards.size == rig.comm->size && rig.cards.rank == rig.comm->rank);
+}
+
+static int set_up(void **state) {
+    (void)state;
+    open_cards();
+    return 0;
+}
+static int end(void **state) {
+    (void)state;
+    rig.cards.ops->close(&rig.cards);
+    assert_null(rig.cards.ops);
+    rig.device->mem->queue_close(rig.queue);
+    return 0;
+}
+
+/* A communicator that has ended leaves room for the next. */
+static void once_more(void **state) {
+    (void)state;
+    end(NULL);
+    open_cards();
+    exchange(NULL);
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(exchange), cmocka_unit_test(gather),    cmocka_unit_test(reduce),
+        cmocka_unit_test(blocks),   cmocka_unit_test(once_more),
+    };
+    if (un_device_count(UN_DEVICE_CUDA) <= 0) {
+        (void)un_device_open("cuda", 0, 0, &rig.device);
+        printf("skipped: no card: %s\n", un_error_get()->text);
+        return SKIPPED;
+    }
+    if (un_comm_open(&argc, &argv, &rig.comm) != UN_OK || rig.comm->size > MOST_RANKS ||
+        un_device_open("cuda", 1, rig.comm->local_rank, &rig.device) != UN_OK) {
+        fprintf(stderr, "%s\n", un_error_get()->text);
+        return 1;
+    }
+    const int failed = cmocka_run_group_tests(tests, set_up, end);
+    un_device_close(rig.device);
+    un_comm_close(rig.comm);
+    return failed;
+}
