@@ -230,12 +230,56 @@ static const struct un_ops waited = {
 
 _Static_assert(sizeof waited == 42 * sizeof waited.gemm, "an op of the table that is not in `waited`");
 
-/* The card is opened once; what tests open and close are copies of its struct, thousands of them. */
+/* The card is opened once, and so is a queue of given limits: with the workspace of its products and its scratch, that
+ * takes longer than the case it is for. What tests open and close are copies of the device and a queue that waits. */
 static struct un_device *opened;
 static struct un_device_ops copied_ops;
 
+enum { KEPT = 4 };
+static struct kept_queue {
+    struct un_queue *q; /* NULL: free */
+    struct un_limits limits;
+    bool untimed, tf32, out; /* out: a test has it */
+} kept[KEPT];
+
 static void close_copy(struct un_device *copy) {
     un_free(copy);
+}
+
+static enum un_status take_queue(struct un_device *d, const struct un_limits *limits,
+                                 struct un_queue **queue) {
+    struct kept_queue *place = NULL;
+    for (int i = 0; i < KEPT; ++i) {
+        struct kept_queue *k = &kept[i];
+        if (k->q && !k->out && k->untimed == d->untimed && k->tf32 == d->tf32 &&
+            memcmp(&k->limits, limits, sizeof *limits) == 0) {
+            k->out = true;
+            k->q->device = d;
+            *queue = k->q;
+            return UN_OK;
+        }
+        if (!k->out) place = k;
+    }
+    UN_TRY(opened->mem->queue_open(d, limits, queue));
+    if (!place) return UN_OK; /* all are out: closed for good */
+    if (place->q) {
+        place->q->device = opened;
+        opened->mem->queue_close(place->q);
+    }
+    *place = (struct kept_queue){*queue, *limits, d->untimed, d->tf32, true};
+    return UN_OK;
+}
+
+/* One on which an error sticks is of no more use. */
+static void leave_queue(struct un_queue *q) {
+    for (int i = 0; q && i < KEPT; ++i)
+        if (kept[i].q == q && opened->mem->queue_wait(q) == UN_OK) {
+            kept[i].out = false;
+            return;
+        } else if (kept[i].q == q) {
+            kept[i] = (struct kept_queue){0};
+        }
+    opened->mem->queue_close(q);
 }
 
 static enum un_status open_card(void) {
@@ -248,6 +292,8 @@ static enum un_status open_card(void) {
     real = opened->ops;
     copied_ops = *opened->mem;
     copied_ops.close = close_copy;
+    copied_ops.queue_open = take_queue;
+    copied_ops.queue_close = leave_queue;
     return UN_OK;
 }
 
