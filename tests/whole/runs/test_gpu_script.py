@@ -3,6 +3,7 @@ with a cmake that fails or hangs: it ends in time, goes on with the other steps,
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -119,6 +120,14 @@ def scripts(folder):
     code, found, out, took = script(folder, "sleep 60 & wait", "--seconds", "6", "--only", "build,ops,train")
     R.expect(code == 1 and found["steps"]["build"]["status"] == 124 and took < 25, f"a build that hangs is ended ({took:.0f} s)")
     R.expect(found["steps"]["train"]["status"] == 124 and "train: no time left" in out, "then no time is left for the rest")
+    parts = {part: set(script(folder, "exit 3", "--part", part)[1]["steps"]) for part in ("first", "then")}
+    R.expect(parts["first"] & parts["then"] == {"build"} and "peer_base" in parts["then"] and "bench_large" in parts["first"],
+             f"two parts, and both build: {parts}")
+    asked = re.findall(r"step (\S+) (\w+) (\d+) \d+ \w", (R.ROOT / "ci/gpu.sh").read_text())
+    for part in parts:
+        expected = sum(int(seconds) for of, _, seconds in asked if part in of.split(","))
+        R.expect(300 < expected < 400, f"part {part} expects to take {expected} s of 540")
+    R.expect(script(folder, "exit 0", "--part", "other")[0] == 64, "a part that is none is refused")
     code, _, out, _ = script(folder, "exit 0", "--what")
     R.expect(code == 64 and "--libs FOLDER" in out, "an unknown word is a question how it is called")
 
