@@ -3,8 +3,9 @@
  * bf16 with heads of 64 columns, all operands where 16 bytes can be read, go the way of the matrix
  * instructions; everything else (f32, other widths, odd addresses) the plain way, f32 inside. The two round
  * differently: the former takes probabilities and their gradients to bf16 before the second product. The
- * program's own buffers are always aligned, so a network takes one way throughout. Either gives a sample the
- * same bits whatever stands around it. */
+ * program's own buffers are always aligned, so a network takes one way throughout, but for samples whose tiles the
+ * card has not enough shared memory for: their length decides. Either gives a sample the same bits whatever stands
+ * around it. */
 #include "runtime/cuda/attention.cuh"
 
 /* Every sum stays in registers and shared memory. */
@@ -35,14 +36,39 @@ static bool is_fast(struct un_mat out, struct un_mat qkv, int64_t heads) {
     return out.type == UN_BF16 && out.cols == 64 * heads && un_is_wide(out) && un_is_wide(qkv);
 }
 
+/* The longest samples that fit: all on sm_90; backward 496 tokens on sm_80, 320 where a block has 99 KiB. */
+static int tokens_that_fit(const struct un_queue *q, size_t (*bytes)(int tokens)) {
+    int most = UN_MAX_SAMPLE_TOKENS;
+    while (most > 0 && bytes(most) > q->shared_most) --most;
+    return most;
+}
+
+/* Takes the samples that do not fit out of *fast; false: all do. */
+static bool split(struct un_queue *q, struct un_attention *fast, struct un_attention *plain,
+                  size_t (*bytes)(int tokens)) {
+    const int fit = tokens_that_fit(q, bytes);
+    if (fast->most <= fit) return false;
+    *plain = *fast;
+    fast->most = fit;
+    plain->least = fit + 1;
+    if (!q->said_long)
+        un_log(UN_LOG_WARN,
+               "cuda %d: samples of more than %d tokens take the plain, slow attention: blocks of this card "
+               "have "
+               "%zu bytes of shared memory, %zu are wanted",
+               q->ordinal, fit, q->shared_most, bytes(plain->most));
+    q->said_long = true;
+    return true;
+}
+
 void un_cuda_attention_fwd(struct un_queue *q, struct un_mat out, float *lse, struct un_mat qkv,
                            const struct un_layout *layout, int64_t heads, const struct un_dropout *drop) {
     if (!is_sound(q, out, qkv, layout, heads)) return;
-    const struct un_attention call = un_attention_call(layout, out.rows, heads, drop);
-    if (is_fast(out, qkv, heads))
-        un_attention_fwd_mma(q, out, lse, qkv, call);
-    else
-        un_attention_fwd_plain(q, out, lse, qkv, call);
+    struct un_attention call = un_attention_call(layout, out.rows, heads, drop), plain = call;
+    const bool fast = is_fast(out, qkv, heads),
+               slow = !fast || split(q, &call, &plain, un_attention_fwd_bytes);
+    if (fast) un_attention_fwd_mma(q, out, lse, qkv, call);
+    if (slow) un_attention_fwd_plain(q, out, lse, qkv, plain);
 }
 
 void un_cuda_attention_bwd(struct un_queue *q, struct un_mat dqkv, struct un_mat dout, struct un_mat out,
@@ -53,9 +79,9 @@ void un_cuda_attention_bwd(struct un_queue *q, struct un_mat dqkv, struct un_mat
         un_cuda_fail(q, UN_INTERNAL, "attention: operands of types %d and %d", dout.type, out.type);
         return;
     }
-    const struct un_attention call = un_attention_call(layout, out.rows, heads, drop);
-    if (is_fast(out, qkv, heads) && is_fast(dout, dqkv, heads))
-        un_attention_bwd_mma(q, dqkv, dout, out, lse, qkv, call);
-    else
-        un_attention_bwd_plain(q, dqkv, dout, out, lse, qkv, call);
+    struct un_attention call = un_attention_call(layout, out.rows, heads, drop), plain = call;
+    const bool fast = is_fast(out, qkv, heads) && is_fast(dout, dqkv, heads),
+               slow = !fast || split(q, &call, &plain, un_attention_bwd_bytes);
+    if (fast) un_attention_bwd_mma(q, dqkv, dout, out, lse, qkv, call);
+    if (slow) un_attention_bwd_plain(q, dqkv, dout, out, lse, qkv, plain);
 }

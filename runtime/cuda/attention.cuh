@@ -74,6 +74,9 @@ void un_attention_fwd_mma(struct un_queue *q, struct un_mat out, float *lse, str
                           struct un_attention call);
 void un_attention_bwd_mma(struct un_queue *q, struct un_mat dqkv, struct un_mat dout, struct un_mat out,
                           const float *lse, struct un_mat qkv, struct un_attention call);
+/* Shared memory that a block wants for a sample of so many tokens. */
+size_t un_attention_fwd_bytes(int tokens);
+size_t un_attention_bwd_bytes(int tokens);
 void un_attention_fwd_plain(struct un_queue *q, struct un_mat out, float *lse, struct un_mat qkv,
                             struct un_attention call);
 void un_attention_bwd_plain(struct un_queue *q, struct un_mat dqkv, struct un_mat dout, struct un_mat out,

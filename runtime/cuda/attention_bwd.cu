@@ -1,7 +1,7 @@
 /* Backward attention of bf16 heads of 64 columns.
  *
  * A block has one head of one sample and goes over it twice with the same two tiles of shared memory (at 512
- * tokens 128 KiB): first they hold queries and dout, each warp owns 16 keys at a time and sums dk and dv;
+ * tokens 128 KiB, with the rest 165): first they hold queries and dout, each warp owns 16 keys at a time and sums dk and dv;
  * then keys and values, each warp owns 16 queries and sums dq. So every sum stays in the registers of one
  * warp, in the order of the tokens, without atomics; bits follow from the sample alone. Probabilities and
  * their gradients are made twice (seven products instead of five), the dropout bits once.
@@ -12,6 +12,11 @@
  * TFLOP/s, beside the copies of other blocks. */
 #include "runtime/cuda/attention_mma.cuh"
 
+size_t un_attention_bwd_bytes(int tokens) {
+    return (size_t)un_padded(tokens) *
+           (2 * UN_HEAD_BYTES + 2 * sizeof(float) + (size_t)un_keep_stride(tokens));
+}
+
 namespace {
 
 /* A block's shared memory. */
@@ -21,11 +26,6 @@ struct tiles {
     unsigned char *keep;
     int keep_stride;
 };
-
-__host__ __device__ __forceinline__ size_t shared_bytes(int tokens) {
-    return (size_t)un_padded(tokens) *
-           (2 * UN_HEAD_BYTES + 2 * sizeof(float) + (size_t)un_keep_stride(tokens));
-}
 
 __device__ __forceinline__ tiles tiles_of(unsigned char *shared, int tokens) {
     const int padded = un_padded(tokens);
@@ -228,7 +228,7 @@ __global__ void __launch_bounds__(UN_WARP *warps, warps == 4 ? 3 : 1)
 
 template <int warps>
 void launch(struct un_queue *q, const matrices &m, const float *lse, const un_attention &call, bool tail) {
-    const size_t bytes = shared_bytes(call.most);
+    const size_t bytes = un_attention_bwd_bytes(call.most);
     UN_SHARED_MOST(q, (attention_bwd_kernel<warps>), bytes);
     UN_LAUNCH(q, (attention_bwd_kernel<warps>), un_attention_blocks(call, tail), UN_WARP * warps, bytes, m,
               lse, call);

@@ -11,6 +11,10 @@
  * TFLOP/s. */
 #include "runtime/cuda/attention_mma.cuh"
 
+size_t un_attention_fwd_bytes(int tokens) {
+    return (size_t)un_padded(tokens) * (2 * UN_HEAD_BYTES + (size_t)un_keep_stride(tokens));
+}
+
 namespace {
 
 enum { ROUND = 64 /* keys at once */ };
@@ -157,8 +161,7 @@ template <int warps>
 void launch(struct un_queue *q, struct un_mat out, float *lse, struct un_mat qkv, const un_attention &call,
             bool tail) {
     const fwd_matrices m = {(un_bf16 *)out.data, lse, (const un_bf16 *)qkv.data, out.stride, qkv.stride};
-    const size_t padded = (size_t)un_padded(call.most);
-    const size_t bytes = padded * (2 * UN_HEAD_BYTES + (size_t)un_keep_stride(call.most));
+    const size_t bytes = un_attention_fwd_bytes(call.most);
     UN_SHARED_MOST(q, (attention_fwd_kernel<warps>), bytes);
     UN_LAUNCH(q, (attention_fwd_kernel<warps>), un_attention_blocks(call, tail), UN_WARP * warps, bytes, m,
               call);

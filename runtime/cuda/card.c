@@ -4,6 +4,10 @@ int un_cuda_ordinal(const struct un_device *d) {
     return ((const struct un_cuda_card *)d->state)->ordinal;
 }
 
+size_t un_cuda_shared_most(const struct un_device *d) {
+    return ((const struct un_cuda_card *)d->state)->shared_most;
+}
+
 void un_cuda_use(int ordinal) {
     cudaSetDevice(ordinal); /* what is wrong with the card is said by the call that follows */
 }

@@ -31,6 +31,8 @@ struct un_queue {
     struct un_cuda_blas *blas; /* NULL: only this backend's own products */
     const char *last;          /* what was queued last, for messages */
     bool capturing;            /* between graph_begin and graph_end */
+    size_t shared_most;        /* shared memory that a block of this card may have */
+    bool said_long;            /* that long samples take the plain attention */
 };
 
 /* What the shared module gives to the program (plugin.c), by the one function it exports. */

@@ -116,7 +116,7 @@ static const struct un_device_ops card_ops = {
 };
 
 /* Name: "cuda 0: NVIDIA H200, 141 GB, driver 13.0, sm_90"; id: the card's UUID, in hexadecimal. */
-static enum un_status describe(int ordinal, struct un_device *d) {
+static enum un_status describe(int ordinal, struct un_device *d, struct un_cuda_card *own) {
     struct cudaDeviceProp card;
     int driver = 0;
     cudaError_t error = cudaGetDeviceProperties(&card, ordinal);
@@ -126,6 +126,8 @@ static enum un_status describe(int ordinal, struct un_device *d) {
              1e-9 * (double)card.totalGlobalMem, driver / 1000, driver % 1000 / 10, card.major, card.minor);
     for (size_t i = 0; i < sizeof card.uuid.bytes; ++i)
         snprintf(d->id + 2 * i, 3, "%02x", (unsigned)(unsigned char)card.uuid.bytes[i]);
+    own->ordinal = ordinal;
+    own->shared_most = card.sharedMemPerBlockOptin;
     if (card.major >= 8) return UN_OK;
     return un_fail(UN_USAGE,
                    "%s: this build needs compute capability 8.0 or more; use device: cpu or another card",
@@ -140,13 +142,12 @@ static enum un_status open_card(int ordinal, struct un_device **device) {
     struct un_device *d = un_alloc(1, sizeof *d, "device");
     struct un_cuda_card *card = un_alloc(1, sizeof *card, "card");
     enum un_status status = d && card ? UN_OK : UN_MEMORY;
-    if (status == UN_OK) status = describe(ordinal, d);
+    if (status == UN_OK) status = describe(ordinal, d, card);
     if (status != UN_OK) {
         un_free(card);
         un_free(d);
         return status;
     }
-    card->ordinal = ordinal;
     d->state = card;
     d->mem = &card_ops;
     d->ops = &un_cuda_ops;

@@ -71,6 +71,7 @@ enum un_status un_cuda_queue_open(struct un_device *d, const struct un_limits *l
     if (!q) return UN_MEMORY;
     q->device = d;
     q->ordinal = un_cuda_ordinal(d);
+    q->shared_most = un_cuda_shared_most(d);
     q->last = "nothing yet";
     un_cuda_use(q->ordinal);
     enum un_status status = UN_OK;

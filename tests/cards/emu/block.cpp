@@ -39,7 +39,7 @@ struct {
 
 /* Kernels that may have more dynamic shared memory, and how much. */
 enum { KERNELS = 512 };
-const size_t USUAL_SHARED = 48 << 10, MOST_SHARED = 227 << 10;
+const size_t USUAL_SHARED = 48 << 10;
 struct {
     const void *address;
     size_t bytes;
@@ -133,11 +133,16 @@ static size_t *allowed_bytes(struct un_emu_kernel kernel) {
     abort();
 }
 
+extern "C" size_t un_emu_shared_limit(void) {
+    static const char *const word = getenv("UN_EMU_SHARED");
+    return word ? (size_t)strtoul(word, nullptr, 10) : (size_t)227 << 10;
+}
+
 void un_emu_shared_most(struct un_emu_kernel kernel, size_t bytes) {
-    if (bytes > MOST_SHARED) {
+    if (bytes > un_emu_shared_limit()) {
         fprintf(stderr,
                 "emulator: UN_SHARED_MOST of %s: %zu bytes of shared memory, a block has at most %zu\n",
-                kernel.name, bytes, MOST_SHARED);
+                kernel.name, bytes, un_emu_shared_limit());
         abort();
     }
     pthread_mutex_lock(&lock);
@@ -153,7 +158,7 @@ static const char *refusal(struct un_emu_kernel kernel, dim3 grid, dim3 block, s
     if (block.x > 1024u || block.y > 1024u || block.z > 64u ||
         (uint64_t)block.x * block.y * block.z > UN_EMU_THREADS)
         return "a block of more than 1024 threads or 1024 x 1024 x 64";
-    if (bytes > MOST_SHARED) return "more shared memory than a block can have";
+    if (bytes > un_emu_shared_limit()) return "more shared memory than a block can have";
     if (bytes > *allowed_bytes(kernel)) return "more shared memory than UN_SHARED_MOST allowed";
     return nullptr;
 }

@@ -78,6 +78,8 @@ struct un_emu_kernel {
  * the launch, and at every fault that is found while it runs. */
 void un_emu_run(struct un_emu_kernel kernel, dim3 grid, dim3 block, size_t bytes, void (*body)(void *context),
                 void *context);
+/* What a block may have at most: the environment's UN_EMU_SHARED in bytes, else that of sm_90. */
+extern "C" size_t un_emu_shared_limit(void);
 /* Allows a kernel more than 48 KiB of dynamic shared memory. */
 void un_emu_shared_most(struct un_emu_kernel kernel, size_t bytes);
 

@@ -59,6 +59,7 @@ static enum un_status emu_queue_open(struct un_device *d, const struct un_limits
     if (!q) return UN_MEMORY;
     q->device = d;
     q->scratch_bytes = emu_scratch_bytes(d, limits);
+    q->shared_most = un_emu_shared_limit();
     q->scratch = emu_alloc(d, q->scratch_bytes, "scratch of the emulated card");
     if (!q->scratch) {
         un_free(q);

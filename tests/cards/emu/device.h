@@ -21,4 +21,7 @@ void un_emu_hide_memory(bool on);
  * rounding at the end, instead of by the emulated kernels; for tests of whole networks. */
 void un_emu_host_products(bool on);
 
+/* Shared memory that a block may have: the environment's UN_EMU_SHARED in bytes, for other cards than sm_90. */
+size_t un_emu_shared_limit(void);
+
 #endif
