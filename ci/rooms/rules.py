@@ -42,7 +42,8 @@ WINGS = {
 
     "launch/process": ["comm", "io/run"],
     "launch/traffic": ["launch/process", "model/net", "io/feed"],
-    "launch/job": ["launch/traffic", "io/weights", "runtime/device"],
+    "launch/settings": ["io/checkpoint"],
+    "launch/job": ["launch/settings", "launch/traffic", "io/weights", "runtime/device"],
     "launch/train": ["launch/job", "io/score"],
     "launch/use": ["model/net", "io/weights", "io/convert/text", "runtime/device"],
     "launch/extract": ["launch/process", "model/detector", "io/weights", "io/convert/image", "io/convert/pixels",

@@ -1,6 +1,6 @@
 /* The configuration of a run: the key tables of all rooms joined, read, cross-checked and written back. */
-#ifndef UN_LAUNCH_JOB_CONFIG_H
-#define UN_LAUNCH_JOB_CONFIG_H
+#ifndef UN_LAUNCH_SETTINGS_CONFIG_H
+#define UN_LAUNCH_SETTINGS_CONFIG_H
 
 #include "comm/keys.h"
 #include "io/checkpoint/keys.h"
@@ -8,7 +8,7 @@
 #include "io/feed/keys.h"
 #include "io/feed/plan.h"
 #include "io/run/keys.h"
-#include "launch/job/keys.h"
+#include "launch/settings/keys.h"
 #include "model/dims.h"
 #include "model/optim.h"
 #include "model/wra.h"

@@ -1,5 +1,5 @@
 /* The joining of all tables (config.h). */
-#include "launch/job/config.h"
+#include "launch/settings/config.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "launch/job/keys.h"
+#include "launch/settings/keys.h"
 #include "runtime/config/keys.h"
 
 static const char *const mixing_names[] = {"sample", "batch", NULL};

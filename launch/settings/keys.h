@@ -1,6 +1,6 @@
 /* Keys that belong to the whole run: sections `run`, `train` and `valid`. */
-#ifndef UN_LAUNCH_JOB_KEYS_H
-#define UN_LAUNCH_JOB_KEYS_H
+#ifndef UN_LAUNCH_SETTINGS_KEYS_H
+#define UN_LAUNCH_SETTINGS_KEYS_H
 
 #include "runtime/config/device_keys.h"
 
