@@ -12,46 +12,6 @@
 #define UN_VERSION "unknown"
 #endif
 
-/* In the order in which people read them; each in launch/tools/<name>.c. */
-static const struct un_tools *const topics[] = {
-    &un_tools_synth,          &un_tools_inspect,        &un_tools_verify,       &un_tools_import_images,
-    &un_tools_extract,        &un_tools_select,         &un_tools_import_texts, &un_tools_import_lmdb,
-    &un_tools_import_tasks,   &un_tools_answers,        &un_tools_tokenize,     &un_tools_vocab,
-    &un_tools_weights_import, &un_tools_weights_export, &un_tools_weights_show, &un_tools_weights_diff,
-    &un_tools_ckpt,           &un_tools_report,         &un_tools_score,        &un_tools_embed,
-    &un_tools_answer,
-};
-enum { TOPICS = sizeof topics / sizeof *topics };
-
-static void print_head(const struct un_tool *tool, FILE *out) {
-    const char *words[] = {tool->group, tool->name, tool->form};
-    fputs("uniter", out);
-    for (int i = 0; i < 3 && words[i]; ++i) fprintf(out, " %s", words[i]);
-}
-
-static void usage(FILE *out) {
-    fputs("usage: uniter COMMAND ... (--help after a command: its keys)\n\n", out);
-    for (int t = 0; t < TOPICS; ++t)
-        for (int i = 0; i < topics[t]->n; ++i) {
-            const struct un_tool *tool = &topics[t]->list[i];
-            fputs("  ", out);
-            print_head(tool, out);
-            fprintf(out, " %s\n        %s\n", tool->arguments, tool->meaning);
-        }
-    fputs("  uniter --version | --help\n", out);
-}
-
-static enum un_status help(const struct un_tool *tool) {
-    fputs("usage: ", stdout);
-    print_head(tool, stdout);
-    printf(" %s\n%s\n", tool->arguments, tool->meaning);
-    if (tool->keys) {
-        putchar('\n');
-        un_config_help(stdout, &tool->keys, 1);
-    }
-    return UN_OK;
-}
-
 /* Words of the tool's name, if it is called; else 0. */
 static int words_called(const struct un_tool *tool, int argc, char **argv) {
     const char *words[] = {tool->group, tool->name, tool->form};
@@ -63,39 +23,37 @@ static int words_called(const struct un_tool *tool, int argc, char **argv) {
 
 /* Do the words said begin a command, without naming one? Then all that begin so are listed. */
 static bool list_group(int argc, char **argv) {
+    const struct un_tool *tool;
     bool any = false;
-    for (int t = 0; t < TOPICS; ++t)
-        for (int i = 0; i < topics[t]->n; ++i) {
-            const struct un_tool *tool = &topics[t]->list[i];
-            const char *words[] = {tool->group, tool->name, tool->form};
-            bool fits = argc - 1 < 3;
-            for (int k = 0; k < argc - 1 && fits; ++k) fits = words[k] && strcmp(words[k], argv[k + 1]) == 0;
-            if (!fits) continue;
-            if (!any) fputs("what can follow:\n", stderr);
-            any = true;
-            fputs("  ", stderr);
-            print_head(tool, stderr);
-            fprintf(stderr, "  %s\n", tool->meaning);
-        }
+    for (int i = 0; (tool = un_tool_at(i)) != NULL; ++i) {
+        const char *words[] = {tool->group, tool->name, tool->form};
+        bool fits = argc - 1 < 3;
+        for (int k = 0; k < argc - 1 && fits; ++k) fits = words[k] && strcmp(words[k], argv[k + 1]) == 0;
+        if (!fits) continue;
+        if (!any) fputs("what can follow:\n", stderr);
+        any = true;
+        fputs("  ", stderr);
+        un_tool_head(tool, stderr);
+        fprintf(stderr, "  %s\n", tool->meaning);
+    }
     return any;
 }
 
 static enum un_status unknown(int argc, char **argv) {
     const char *near = NULL, *forms[64];
     char said[3][64] = {"", "", ""};
+    const struct un_tool *tool;
     int n = 0;
     for (int i = 0; i < 3 && i + 1 < argc; ++i) snprintf(said[i], sizeof said[i], "%s", argv[i + 1]);
     /* the longest front that is right decides which word is to be mended */
     for (int depth = 2; depth >= 0 && n == 0; --depth)
-        for (int t = 0; t < TOPICS; ++t)
-            for (int i = 0; i < topics[t]->n && n < 64; ++i) {
-                const struct un_tool *tool = &topics[t]->list[i];
-                const char *word[] = {tool->group, tool->name, tool->form};
-                bool fits = word[depth] != NULL;
-                for (int d = 0; d < depth && fits; ++d) fits = strcmp(word[d], said[d]) == 0;
-                if (fits) forms[n++] = word[depth];
-                if (fits && said[depth][0]) near = un_config_nearest(said[depth], forms, n);
-            }
+        for (int i = 0; (tool = un_tool_at(i)) != NULL && n < 64; ++i) {
+            const char *word[] = {tool->group, tool->name, tool->form};
+            bool fits = word[depth] != NULL;
+            for (int d = 0; d < depth && fits; ++d) fits = strcmp(word[d], said[d]) == 0;
+            if (fits) forms[n++] = word[depth];
+            if (fits && said[depth][0]) near = un_config_nearest(said[depth], forms, n);
+        }
     if (near)
         return un_fail(UN_USAGE, "unknown command: uniter %s %s %s; did you mean %s?", said[0], said[1],
                        said[2], near);
@@ -111,18 +69,18 @@ static bool short_of_memory(void) {
 }
 
 static enum un_status dispatch(int argc, char **argv) {
+    const struct un_tool *tool;
     if (argc < 2) return un_fail(UN_USAGE, "a command is needed (see uniter --help)");
-    for (int t = 0; t < TOPICS; ++t)
-        for (int i = 0; i < topics[t]->n; ++i) {
-            const struct un_tool *tool = &topics[t]->list[i];
-            int words = words_called(tool, argc, argv) + 1;
-            if (words == 1) continue;
-            if (argc == words + 1 && (strcmp(argv[words], "--help") == 0 || strcmp(argv[words], "-h") == 0))
-                return help(tool);
-            if (!tool->name || topics[t] == &un_tools_extract || short_of_memory())
-                un_restart_prepare(argv); /* a network runs: with the settings of a training */
-            return tool->run(tool, argc - words, argv + words);
+    for (int i = 0; (tool = un_tool_at(i)) != NULL; ++i) {
+        int words = words_called(tool, argc, argv) + 1;
+        if (words == 1) continue;
+        if (argc == words + 1 && (strcmp(argv[words], "--help") == 0 || strcmp(argv[words], "-h") == 0)) {
+            un_tool_help(tool, stdout);
+            return UN_OK;
         }
+        if (un_tool_is_network(tool) || short_of_memory()) un_restart_prepare(argv);
+        return tool->run(tool, argc - words, argv + words);
+    }
     if (list_group(argc, argv))
         return un_fail(UN_USAGE, "uniter %s%s%s is the beginning of a command", argv[1], argc > 2 ? " " : "",
                        argc > 2 ? argv[2] : "");
@@ -134,7 +92,7 @@ int main(int argc, char **argv) {
     bool asked = argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
     if (asked || (argc == 2 && strcmp(argv[1], "--version") == 0)) {
         if (asked)
-            usage(stdout);
+            un_tools_help(stdout);
         else
             printf("uniter %s\n", UN_VERSION);
         un_end(UN_OK);

@@ -6,6 +6,7 @@
 #include "launch/process/begin.h"
 #include "launch/process/end.h"
 #include "launch/process/signals.h"
+#include "launch/settings/options.h"
 #include "launch/train/bench.h"
 #include "launch/train/check.h"
 #include "launch/train/evaluate.h"
@@ -19,31 +20,6 @@
 #ifndef UN_VERSION
 #define UN_VERSION "unknown"
 #endif
-
-static const char usage[] =
-    "usage: uniter_dist --cfg FILE [options] [section.key=value ...]\n"
-    "       mpirun -np N uniter_dist --cfg FILE ...\n"
-    "\n"
-    "  --cfg FILE         configuration (YAML; -: standard input); dotted overrides follow, e.g. "
-    "optim.lr=1e-4\n"
-    "  --check            read configuration and data, print the plan, train nothing\n"
-    "  --resume HOW       auto (default): from the newest complete checkpoint of run.dir, if any;\n"
-    "                     none: from the start; or the folder of a checkpoint\n"
-    "  --bench STEPS      time STEPS steps after a warm-up, hold them against the matrix rate; writes "
-    "nothing\n"
-    "  --eval [SET]       the measures of the set of this name in data.valid (of all): RUN/eval_SET.json and "
-    "the\n"
-    "                     server's file, of the run's best checkpoint, else its newest, else of model.init, "
-    "or "
-    "of\n"
-    "                     --resume; trains nothing\n"
-    "  --quiet            no progress line\n"
-    "  --help-config      every key with type, unit, default, range and meaning\n"
-    "  --version, --help\n"
-    "\n"
-    "exit codes: 0 done, 64 usage or configuration, 65 bad data, 70 internal, 71 out of memory, 74 "
-    "input/output,\n"
-    "75 stopped early by a signal after a checkpoint (start the same command again)\n";
 
 struct command {
     char config[UN_PATH_MAX], resume[UN_PATH_MAX];
@@ -64,9 +40,10 @@ static enum un_status parse_steps(const char *text, int64_t *steps) {
 }
 
 static enum un_status unknown_option(const char *word) {
-    static const char *const known[] = {"--cfg",   "--check",       "--resume",  "--bench", "--eval",
-                                        "--quiet", "--help-config", "--version", "--help"};
-    const char *near = un_config_nearest(word, known, sizeof known / sizeof *known);
+    const char *known[32];
+    int64_t n = 0;
+    for (const struct un_run_option *o = un_run_options; o->name && n < 32; ++o) known[n++] = o->name;
+    const char *near = un_config_nearest(word, known, n);
     if (near) return un_fail(UN_USAGE, "unknown option %s; did you mean %s?", word, near);
     return un_fail(UN_USAGE, "unknown argument %s (see --help)", word);
 }
@@ -150,7 +127,7 @@ static enum un_status parse(int argc, char **argv, struct command *c) {
 
 static bool answer(const struct command *c) {
     if (c->help)
-        fputs(usage, stdout);
+        un_run_options_help(stdout);
     else if (c->help_config)
         un_run_config_help(stdout);
     else if (c->version)

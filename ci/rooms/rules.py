@@ -57,7 +57,7 @@ HIDDEN = {"runtime/cpu", "runtime/cuda"}  # only wings that name them see them: 
 # Single files that keep to wings of their own: no more than these, nothing beyond.
 FILES = {
     "launch/uniter.c": ["runtime", "launch/process", "launch/tools"],
-    "launch/uniter_dist.c": ["runtime", "runtime/config", "comm", "launch/process", "launch/job", "launch/train"],
+    "launch/uniter_dist.c": ["runtime", "runtime/config", "comm", "launch/process", "launch/settings", "launch/job", "launch/train"],
 }
 
 # Wings that are files beside others: file -> wing.

@@ -156,6 +156,11 @@ struct un_plan_keys un_run_config_plan(const struct un_run_config *c) {
     };
 }
 
+enum un_status un_run_config_keys(un_key_visit *visit, void *context) {
+    for (int i = 0; i < PARTS; ++i) UN_TRY(un_config_keys(&parts[i].table, 1, visit, context));
+    return UN_OK;
+}
+
 void un_run_config_help(FILE *out) {
     const struct un_key_table *tables[PARTS];
     for (int i = 0; i < PARTS; ++i) tables[i] = parts[i].table;

@@ -39,5 +39,7 @@ enum un_status un_run_config_each(const struct un_run_config *config, un_config_
 struct un_plan_keys un_run_config_plan(const struct un_run_config *config);
 /* Prints the tables of all rooms (--help-config). */
 void un_run_config_help(FILE *out);
+/* The same for programs: every key of every room in that order (un_config_keys). */
+enum un_status un_run_config_keys(un_key_visit *visit, void *context);
 
 #endif

@@ -27,6 +27,15 @@ extern const struct un_tools un_tools_weights_import, un_tools_weights_export, u
 extern const struct un_tools un_tools_ckpt, un_tools_report;
 extern const struct un_tools un_tools_score, un_tools_embed, un_tools_answer;
 
+/* Command i of all, in the order in which people read them; NULL: there are i or fewer. */
+const struct un_tool *un_tool_at(int i);
+/* Does it run a network, with the settings of a training? */
+bool un_tool_is_network(const struct un_tool *tool);
+/* "uniter data import npz"; its --help; --help of all. */
+void un_tool_head(const struct un_tool *tool, FILE *out);
+void un_tool_help(const struct un_tool *tool, FILE *out);
+void un_tools_help(FILE *out);
+
 /* The words of a command, sorted: names (files, folders) in order, and the keys bound to `out`. Keys may be
  * written key=value, --key=value or --key value, anywhere, and those of type bool as --key alone; a word with "=" whose front is no key is a name
  * when such a file exists. `--` ends the keys. Strings and lists live as long as the document. */

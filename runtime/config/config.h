@@ -90,6 +90,20 @@ void un_config_free(struct un_config *config);
  * buffer. */
 const char *un_config_where(const struct un_config *config, const char *dotted);
 
+/* A key as people see it. The texts but key's are the visitor's until it returns. */
+struct un_key_words {
+    const struct un_key *key; /* of it: meaning, unit, choices, path */
+    const char *section;      /* "optim"; of a key of a list's items "data.train[]" */
+    const char *name;         /* "optim.lr", "data.train[].name" */
+    const char *type;         /* "whole number", "one of" ... */
+    const char *fallback;     /* the default; "required" */
+    const char *range;        /* with its unit; of a choice the words */
+};
+/* Calls visit for every key of n tables in their order, those of parts and of lists' items among them. Ends with the first
+ * status that is not UN_OK. */
+typedef enum un_status un_key_visit(void *context, const struct un_key_words *words);
+enum un_status un_config_keys(const struct un_key_table *const *tables, int64_t n, un_key_visit *visit,
+                              void *context);
 /* --help-config: a table of key, type, unit, default, range, meaning. */
 void un_config_help(FILE *out, const struct un_key_table *const *tables, int64_t n);
 /* The known word nearest to `word` by edit distance, or NULL if none is near. */

@@ -84,48 +84,72 @@ static void write_range(const struct un_key *key, char cell[CELL]) {
     if (unit) snprintf(cell + used, CELL - used, "%s%s", used > 0 ? " " : "", key->unit);
 }
 
-/* Key, type, default, range with unit. */
-static void fill_row(const char *section, const struct un_key *key, char cell[COLUMNS][CELL]) {
-    memset(cell, 0, (size_t)COLUMNS * CELL);
-    snprintf(cell[0], CELL, "%s%s%s", section, section[0] == '\0' ? "" : ".", key->name);
-    write_type(key, cell[1]);
-    const char *fallback = key->fallback == NULL ? "required" : key->fallback;
-    snprintf(cell[2], CELL, "%s", fallback[0] == '\0' ? "\"\"" : fallback);
-    write_range(key, cell[3]);
-}
+struct key_walk {
+    un_key_visit *visit;
+    void *context;
+};
 
-/* out NULL: only widens `width` to the rows. The keys of a list's items follow it as "data.train[].name". */
-static void print_table(FILE *out, const char *section, const struct un_key_table *table,
-                        int width[COLUMNS]) {
+/* The keys of a list's items follow it as "data.train[].name". */
+static enum un_status walk_table(const struct key_walk *w, const char *section,
+                                 const struct un_key_table *table) {
     for (const struct un_key *key = table->keys; key < table->keys + table->n; ++key) {
         if (key->type == UN_KEY_PART) {
-            print_table(out, section, key->sub, width);
+            UN_TRY(walk_table(w, section, key->sub));
             continue;
         }
-        char cell[COLUMNS][CELL];
-        fill_row(section, key, cell);
-        for (int c = 0; c < COLUMNS; ++c) {
-            int length = (int)strlen(cell[c]);
-            if (length > width[c]) width[c] = length;
-            if (out != NULL) fprintf(out, "%-*s  ", width[c], cell[c]);
-        }
-        if (out != NULL) fprintf(out, "%s\n", key->meaning);
+        char name[CELL], type[CELL] = "", range[CELL] = "", inside[CELL];
+        snprintf(name, CELL, "%s%s%s", section, section[0] == '\0' ? "" : ".", key->name);
+        write_type(key, type);
+        write_range(key, range);
+        const char *fallback = key->fallback == NULL ? "required" : key->fallback;
+        const struct un_key_words words = {.key = key,
+                                           .section = section,
+                                           .name = name,
+                                           .type = type,
+                                           .fallback = fallback[0] == '\0' ? "\"\"" : fallback,
+                                           .range = range};
+        UN_TRY(w->visit(w->context, &words));
         if (key->type != UN_KEY_LIST) continue;
-        char inside[CELL];
-        snprintf(inside, sizeof inside, "%.*s[]", CELL - 3, cell[0]);
-        print_table(out, inside, key->sub, width);
+        snprintf(inside, sizeof inside, "%.*s[]", CELL - 3, name);
+        UN_TRY(walk_table(w, inside, key->sub));
     }
+    return UN_OK;
+}
+
+enum un_status un_config_keys(const struct un_key_table *const *tables, int64_t n, un_key_visit *visit,
+                              void *context) {
+    const struct key_walk w = {visit, context};
+    for (int64_t i = 0; i < n; ++i) UN_TRY(walk_table(&w, tables[i]->section, tables[i]));
+    return UN_OK;
+}
+
+struct print {
+    FILE *out; /* NULL: only widens `width` to the rows */
+    int width[COLUMNS];
+};
+
+static enum un_status print_row(void *context, const struct un_key_words *words) {
+    struct print *p = context;
+    const char *const cell[COLUMNS] = {words->name, words->type, words->fallback, words->range};
+    for (int c = 0; c < COLUMNS; ++c) {
+        int length = (int)strlen(cell[c]);
+        if (length > p->width[c]) p->width[c] = length;
+        if (p->out != NULL) fprintf(p->out, "%-*s  ", p->width[c], cell[c]);
+    }
+    if (p->out != NULL) fprintf(p->out, "%s\n", words->key->meaning);
+    return UN_OK;
 }
 
 void un_config_help(FILE *out, const struct un_key_table *const *tables, int64_t n) {
     static const char *const title[COLUMNS] = {"key", "type", "default", "range"};
-    int width[COLUMNS];
-    for (int c = 0; c < COLUMNS; ++c) width[c] = (int)strlen(title[c]);
-    for (int64_t i = 0; i < n; ++i) print_table(NULL, tables[i]->section, tables[i], width);
-    for (int c = 0; c < COLUMNS; ++c) fprintf(out, "%-*s  ", width[c], title[c]);
+    struct print p = {NULL, {0}};
+    for (int c = 0; c < COLUMNS; ++c) p.width[c] = (int)strlen(title[c]);
+    un_config_keys(tables, n, print_row, &p);
+    p.out = out;
+    for (int c = 0; c < COLUMNS; ++c) fprintf(out, "%-*s  ", p.width[c], title[c]);
     fprintf(out, "meaning\n");
     for (int64_t i = 0; i < n; ++i) {
         if (i == 0 || strcmp(tables[i]->section, tables[i - 1]->section) != 0) fprintf(out, "\n");
-        print_table(out, tables[i]->section, tables[i], width);
+        un_config_keys(&tables[i], 1, print_row, &p);
     }
 }
