@@ -128,6 +128,31 @@ enum un_status un_run_config_read(struct un_run_config *config, const char *path
     return check(config);
 }
 
+enum un_status un_run_config_tell(struct un_run_config *config) {
+    const struct un_dims *d = &config->model.dims;
+    struct un_config *doc = config->document;
+    char preset[64];
+    snprintf(preset, sizeof preset, "preset %s", un_config_text(doc, "model.preset"));
+    const struct {
+        const char *key, *why;
+        int64_t value;
+    } sizes[] = {
+        {"model.hidden_size", preset, d->hidden_size},
+        {"model.num_hidden_layers", preset, d->num_hidden_layers},
+        {"model.num_attention_heads", preset, d->num_attention_heads},
+        {"model.intermediate_size", preset, d->intermediate_size},
+        {"model.max_position_embeddings", "every preset", d->max_position_embeddings},
+        {"model.type_vocab_size", "from the objectives", d->type_vocab_size},
+    };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i) {
+        char value[32];
+        snprintf(value, sizeof value, "%lld", (long long)sizes[i].value);
+        if (strcmp(un_config_text(doc, sizes[i].key), "0") == 0)
+            UN_TRY(un_config_note(doc, sizes[i].key, value, sizes[i].why));
+    }
+    return UN_OK;
+}
+
 void un_run_config_free(struct un_run_config *config) {
     un_config_free(config->document);
     config->document = NULL;

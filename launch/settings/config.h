@@ -33,6 +33,9 @@ struct un_run_config {
 enum un_status un_run_config_read(struct un_run_config *config, const char *path,
                                   const char *const *overrides, int n);
 void un_run_config_free(struct un_run_config *config);
+/* Notes in the document the sizes of the network that the preset or the objectives gave, for people: un_config_write and
+ * un_config_origin tell them then. Not for a configuration that is to be read again with another preset. */
+enum un_status un_run_config_tell(struct un_run_config *config);
 /* Every key with its value (un_config_each). */
 enum un_status un_run_config_each(const struct un_run_config *config, un_config_visit *visit, void *context);
 /* The part of the keys that decides the plan. */

@@ -217,6 +217,30 @@ const char *un_config_where(const struct un_config *config, const char *dotted) 
     return node == NULL ? "default" : un_yaml_where(node, buffer[turn++ % 4]);
 }
 
+const char *un_config_text(const struct un_config *config, const char *dotted) {
+    const struct un_yaml *node = un_config_find(config->effective, dotted);
+    return node != NULL && node->bound && node->kind == UN_YAML_SCALAR ? node->text : NULL;
+}
+
+const char *un_config_origin(const struct un_config *config, const char *dotted) {
+    /* Mutable: what is returned (un_config_where). */
+    static _Thread_local char buffer[4][UN_YAML_TEXT];
+    static _Thread_local unsigned turn;
+    const struct un_yaml *node = config->effective;
+    char step[STEP];
+    while (next_step(&dotted, step)) {
+        const struct un_yaml *child = step_into(node, step);
+        if (child == NULL) break;
+        node = child;
+    }
+    char *text = buffer[turn++ % 4];
+    if (node->line > 0)
+        snprintf(text, UN_YAML_TEXT, "%.240s:%d", node->source, node->line);
+    else
+        snprintf(text, UN_YAML_TEXT, "%.255s", node->source);
+    return text;
+}
+
 enum un_status un_config_note(struct un_config *config, const char *dotted, const char *value,
                               const char *why) {
     char *source = un_config_own(config, strlen(why) + 1, 1, "note of a configuration");

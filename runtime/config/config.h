@@ -104,6 +104,12 @@ struct un_key_words {
 typedef enum un_status un_key_visit(void *context, const struct un_key_words *words);
 enum un_status un_config_keys(const struct un_key_table *const *tables, int64_t n, un_key_visit *visit,
                               void *context);
+/* A scalar of a bound key as it was written or noted, NULL when there is none; and where a key's value comes from, as
+ * un_config_write says it: "file.yaml:12", "command line", "default", a note. Of what has no place of its own, as an element
+ * of a default, that of what it stands in. Live as long as the configuration; origin: thread-local buffers, four in turn. */
+const char *un_config_text(const struct un_config *config, const char *dotted);
+const char *un_config_origin(const struct un_config *config, const char *dotted);
+
 /* --help-config: a table of key, type, unit, default, range, meaning. */
 void un_config_help(FILE *out, const struct un_key_table *const *tables, int64_t n);
 /* The known word nearest to `word` by edit distance, or NULL if none is near. */

@@ -217,6 +217,27 @@ static void nearest_words(void **state) {
     assert_null(un_config_nearest("lr", known, 0));
 }
 
+static void origins_and_texts(void **state) {
+    (void)state;
+    static const char *const given[] = {"optim.lr=0.25"};
+    struct un_config *config;
+    struct all all;
+    assert_int_equal(config_load(&config, config_full, given, 1, &all), UN_OK);
+    assert_string_equal(un_config_origin(config, "optim.lr"), "command line");
+    assert_string_equal(un_config_text(config, "optim.lr"), "0.25");
+    assert_string_equal(un_config_origin(config, "data.max_txt_len"), "big.yaml:4");
+    assert_string_equal(un_config_origin(config, "data.train.0.mix.itm"), "big.yaml:6");
+    assert_string_equal(un_config_origin(config, "data.train.0.mix.mrfr"), "big.yaml:6"); /* of the mapping */
+    assert_string_equal(un_config_origin(config, "data.train.1.mix.mlm"), "default");
+    assert_null(un_config_text(config, "data.train.0.mix")); /* no scalar */
+    assert_null(un_config_text(config, "optim"));
+    assert_null(un_config_text(config, "optim.nothing"));
+    assert_int_equal(un_config_note(config, "train.lanes", "3", "counted"), UN_OK);
+    assert_string_equal(un_config_origin(config, "train.lanes"), "counted");
+    assert_string_equal(un_config_text(config, "train.lanes"), "3");
+    un_config_free(config);
+}
+
 static void help_is_a_table(void **state) {
     (void)state;
     char *text = NULL;
@@ -305,6 +326,7 @@ int main(void) {
         cmocka_unit_test_setup(origins, clear_error),
         cmocka_unit_test_setup(files, clear_error),
         cmocka_unit_test_setup(nearest_words, clear_error),
+        cmocka_unit_test_setup(origins_and_texts, clear_error),
         cmocka_unit_test_setup(help_is_a_table, clear_error),
         cmocka_unit_test_setup(a_table_takes_in_another, clear_error),
     };
