@@ -48,7 +48,7 @@ WINGS = {
     "launch/use": ["model/net", "io/weights", "io/convert/text", "runtime/device"],
     "launch/extract": ["launch/process", "model/detector", "io/weights", "io/convert/image", "io/convert/pixels",
                        "runtime/device"],
-    "launch/tools": ["launch/process", "launch/use", "launch/extract", "model/net", "model/detector", "io/weights", "io/inspect", "io/report",
+    "launch/tools": ["launch/settings", "launch/process", "launch/use", "launch/extract", "model/net", "model/detector", "io/weights", "io/inspect", "io/report",
                      "io/convert/world", "io/convert/select", "io/convert/task", "io/convert/pixels"],
 }
 
