@@ -82,6 +82,12 @@ static enum un_status bind_value(struct un_config *config, const struct un_key *
     return un_config_store(config, key, node, out);
 }
 
+/* A place in the default's own text says nothing to a reader. */
+static void forget_places(struct un_yaml *node) {
+    node->line = 0;
+    for (struct un_yaml *child = node->first; child != NULL; child = child->next) forget_places(child);
+}
+
 static enum un_status bind_fallback(struct un_config *config, const struct un_key *key,
                                     struct un_yaml *effective, void *out) {
     const char *text = fallback_text(key);
@@ -89,7 +95,7 @@ static enum un_status bind_fallback(struct un_config *config, const struct un_ke
     enum un_status status = un_yaml_parse(&node, "default", text, strlen(text));
     if (status == UN_OK) status = bind_value(config, key, node, effective, out);
     un_yaml_free(node);
-    effective->line = 0; /* of the default's own text: says nothing to a reader */
+    forget_places(effective);
     if (status != UN_USAGE) return status;
     char path[UN_YAML_TEXT], why[UN_ERROR_MAX];
     memcpy(why, un_error_get()->text, sizeof why);
