@@ -1,4 +1,4 @@
-"""uniter config: what is in force and where it comes from; what two configurations or runs differ in."""
+"""uniter config: what is in force and where it comes from; what two configurations or runs differ in. configs/big.yaml."""
 import re
 
 import runlib as R
@@ -80,11 +80,27 @@ def runs(folder):
     R.expect(f", from {folder}/c.yaml:" in shown, "show of a run")
 
 
+def big(folder):
+    """configs/big.yaml is the base run, says on every line what a user changes, and --check takes it with data of one's own."""
+    path = R.ROOT / "configs/big.yaml"
+    keys = [line.split(":")[0] for line in config("diff", R.ROOT / "configs/base.yaml", path, code=65).splitlines() if " | " in line]
+    R.expect(keys == ["run.dir", "checkpoint.every", "checkpoint.keep_every", "loader.threads"], f"big.yaml is base.yaml but for {keys}")
+    quiet = [line for line in path.read_text().splitlines() if re.search(r"\bdata/|\bdir:", line) and not re.search(r"# change\b", line)]
+    R.expect(not quiet, f"big.yaml: every line with a path says that it is to be changed {quiet or ''}")
+    data = R.synth(folder / "world", sets="coco,vg,cc,sbu", train_images=160)
+    mine = folder / "big.yaml"
+    mine.write_text(path.read_text().replace("data/", f"{data}/").replace("runs/", f"{folder}/runs/"))
+    out = R.run_ok([R.BUILD / "uniter_dist", "--cfg", mine, "--check", "device=cpu", "data.min_bb=2", "loader.threads=1"])
+    missing = [part for part in ("64 lanes", "sbu/mrckl", "200000 updates", "width 768") if part not in out]
+    R.expect(not missing, f"--check plans big.yaml {missing or ''}")
+
+
 def main():
     with R.Folder() as folder:
         show(folder)
         diff(folder)
         runs(folder)
+        big(folder)
 
 
 main()
