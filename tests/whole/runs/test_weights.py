@@ -95,10 +95,28 @@ def check_bert(folder, cfg, want):
     got, _ = parameters(folder / "b")
     R.expect("img_embeddings" in text and max(np.abs(got[n] - start[n]).max() for n in taken) < 1e-4,
              "model.init: BERT's values, and the log lists what is drawn at random")
+    check_faults(folder, bert)
     bert["bert.pooler.dense.bias"] = np.zeros(WIDTH + 1, "<f4")
     write_file(folder / "wide.safetensors", bert)
     code, text = R.run([R.BUILD / "uniter_dist", "--cfg", cfg, f"model.init={folder}/wide.safetensors", f"run.dir={folder}/w"])
     R.expect(code == 64 and "pooler.dense.bias" in text, "a wrong shape is an error that names the tensor")
+
+
+def check_faults(folder, bert):
+    """An import of an untied decoder is warned of; one with a hole or a value that is no number leaves nothing."""
+    untied = {**bert, "cls.predictions.decoder.weight": bert["bert.embeddings.word_embeddings.weight"] + 1}
+    write_file(folder / "untied.safetensors", untied)
+    text = R.run_ok([TOOL, "weights", "import", folder / "untied.safetensors", folder / "untied_out.safetensors"])
+    size = untied["cls.predictions.decoder.weight"].size
+    R.expect(f"differs from it in {size} of {size}" in text, "import: an untied decoder is warned of")
+    nan = {**bert, "cls.predictions.bias": np.full_like(bert["cls.predictions.bias"], np.nan)}
+    hole = {k: v for k, v in bert.items() if k != "bert.encoder.layer.1.output.dense.bias"}
+    for name, tensors, words in (("nan", nan, ["cls.predictions.bias", "element 0", "nan"]),
+                                 ("hole", hole, ["1 tensors are missing", "layer.1.output.dense.bias"])):
+        write_file(folder / f"{name}.safetensors", tensors)
+        code, text = R.run([TOOL, "weights", "import", folder / f"{name}.safetensors", folder / f"{name}_out.safetensors"])
+        R.expect(code == 65 and all(w in text for w in words), f"import: {name} is refused, tensor named")
+        R.expect(not list(folder.glob(f"{name}_out*")), f"import: {name} leaves nothing")
 
 
 def check_damage(folder, cfg, out):
