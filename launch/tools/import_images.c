@@ -120,6 +120,6 @@ static const struct un_tool list[] = {
     {"data", "import", "npz", "FOLDER|FILE.npz ... OUT.img.h5 [key=value ...]",
      "features, an .npz an image, as detectors write them", &plain_table, run_import},
     {"data", "import", "tsv", "FILE ... OUT.img.h5 [key=value ...]",
-     "features in TSV, base64: bottom-up-attention, LXMERT", &tsv_table, run_import},
+     "features in TSV, base64: bottom-up-attention, LXMERT, VinVL", &tsv_table, run_import},
 };
 const struct un_tools un_tools_import_images = {list, sizeof list / sizeof *list};

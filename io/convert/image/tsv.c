@@ -1,6 +1,7 @@
 /* TSV files of features, base64 (tsv_line.h), an image a line. The survey reads a file once from front to
- * back and keeps where each line is; readers fetch lines by pread. A first line may
- * name the columns. */
+ * back and keeps where each line is; readers fetch lines by pread. A first line may name the columns. NAME.lineidx beside
+ * NAME.tsv, where there is one, must say where the lines begin. */
+#include "io/convert/image/tsv_index.h"
 #include "io/convert/image/tsv_line.h"
 #include "io/disk/files.h"
 #include "runtime/memory.h"
@@ -145,14 +146,15 @@ static enum un_status add_line(const struct source_tsv *s, const struct file *f,
 }
 
 static enum un_status survey_lines(struct source_tsv *s, struct file *f, struct window *w,
-                                   struct un_image_list *list) {
+                                   struct un_tsv_index *index, struct un_image_list *list) {
     char where[UN_PATH_MAX + 32];
     const char *text;
     size_t bytes;
     int64_t empty = 0; /* an empty line may only be the last: lines are counted by images */
     for (;; pass(w, bytes)) {
         UN_TRY(next_line(f, w, &text, &bytes));
-        if (!text) return UN_OK;
+        if (!text) return un_tsv_index_end(index, w->line - 1);
+        UN_TRY(un_tsv_index_check(index, w->line, w->at));
         size_t length = without_return(text, bytes);
         snprintf(where, sizeof where, "%s:%lld", f->path, (long long)w->line);
         if (w->line == 1) UN_TRY(un_tsv_head(&f->form, where, text, length));
@@ -172,10 +174,13 @@ static enum un_status survey(struct un_image_source *source, struct un_image_lis
     struct source_tsv *s = (struct source_tsv *)source;
     for (int i = 0; i < s->n; ++i) {
         struct window w = {.line = 1};
+        struct un_tsv_index index;
         s->file[i].first = list->n;
         s->file[i].gap = s->gaps;
         posix_fadvise(s->file[i].fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-        enum un_status status = survey_lines(s, s->file + i, &w, list);
+        enum un_status status = un_tsv_index_open(&index, s->file[i].path);
+        if (status == UN_OK) status = survey_lines(s, s->file + i, &w, &index, list);
+        un_tsv_index_close(&index);
         un_free(w.text);
         UN_TRY(status);
         if (list->n == s->file[i].first) return un_fail(UN_DATA, "%s: no images in it", s->file[i].path);

@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-/* 1 to 10^9, digits only. */
-static enum un_status get_number(const char *where, const char *what, struct un_tsv_field f, int64_t *value) {
+enum un_status un_tsv_number(const char *where, const char *what, struct un_tsv_field f, int64_t *value) {
     *value = 0;
     for (size_t i = 0; i < f.bytes; ++i) {
         if (i > 9 || f.text[i] < '0' || f.text[i] > '9') {
@@ -31,8 +30,7 @@ static enum un_status check_array(const char *where, const char *what, struct un
     return UN_OK;
 }
 
-/* An array that is taken: `width` numbers a region, halves where `half` or its size says so. */
-static enum un_status take(struct un_tsv_line *line, const char *where, const char *what,
+enum un_status un_tsv_take(struct un_tsv_line *line, const char *where, const char *what,
                            enum un_array_role role, struct un_tsv_field f, bool half, int64_t *width) {
     const int64_t n = line->regions, bytes = un_base64_bytes(f.text, f.bytes);
     if (*width > 0 && bytes == 2 * n * *width) half = true; /* a known width tells */
@@ -55,7 +53,8 @@ static enum un_status check_others(const struct un_tsv_line *line, const char *w
         UN_TRY(check_array(where, "attrs_id", f[at[UN_TSV_ATTRS_ID]], line->regions, 8, &one));
     if (at[UN_TSV_ATTRS_CONF] < 0) return UN_OK;
     struct un_tsv_line unused = *line;
-    return take(&unused, where, "attrs_conf", UN_ARRAY_CONFIDENCE, f[at[UN_TSV_ATTRS_CONF]], false, &one);
+    return un_tsv_take(&unused, where, "attrs_conf", UN_ARRAY_CONFIDENCE, f[at[UN_TSV_ATTRS_CONF]], false,
+                       &one);
 }
 
 static enum un_status check_arrays(struct un_tsv_line *line, const char *where,
@@ -63,44 +62,58 @@ static enum un_status check_arrays(struct un_tsv_line *line, const char *where,
     const int *at = line->form->at;
     const bool half = line->type == UN_F16;
     int64_t four = 4, one = 1;
-    UN_TRY(take(line, where, "boxes", UN_ARRAY_BOX, f[at[UN_TSV_BOXES]], false, &four));
-    UN_TRY(take(line, where, "features", UN_ARRAY_FEATURE, f[at[UN_TSV_FEATURES]], half, &line->img_dim));
+    UN_TRY(un_tsv_take(line, where, "boxes", UN_ARRAY_BOX, f[at[UN_TSV_BOXES]], false, &four));
+    UN_TRY(
+        un_tsv_take(line, where, "features", UN_ARRAY_FEATURE, f[at[UN_TSV_FEATURES]], half, &line->img_dim));
     if (at[UN_TSV_SOFT] >= 0)
-        UN_TRY(take(line, where, "cls_prob", UN_ARRAY_SOFT, f[at[UN_TSV_SOFT]], half, &line->classes));
+        UN_TRY(un_tsv_take(line, where, "cls_prob", UN_ARRAY_SOFT, f[at[UN_TSV_SOFT]], half, &line->classes));
     if (at[UN_TSV_CONFIDENCE] >= 0)
-        UN_TRY(take(line, where, "objects_conf", UN_ARRAY_CONFIDENCE, f[at[UN_TSV_CONFIDENCE]], false, &one));
+        UN_TRY(un_tsv_take(line, where, "objects_conf", UN_ARRAY_CONFIDENCE, f[at[UN_TSV_CONFIDENCE]], false,
+                           &one));
     return check_others(line, where, f);
 }
 
 static enum un_status find_form(struct un_tsv_line *line, const char *where, const struct un_tsv_form *head,
-                                int n) {
+                                const struct un_tsv_field *f, int n) {
     const bool has = head && head->columns > 0;
-    line->form = has ? head : un_tsv_form_of(n);
+    line->form = has ? head : un_tsv_vinvl_form(f, n);
+    line->joined = !has && line->form;
+    if (!line->form) line->form = un_tsv_form_of(n);
     if (has && head->columns != n)
         return un_fail(UN_DATA, "%s: %d columns; the head names %d%s", where, n, head->columns,
                        n < head->columns ? "; cut short?" : "");
     if (line->form) return UN_OK;
-    return un_fail(UN_DATA, "%s: %d columns; there must be 6, 7 (bottom-up-attention) or 10 (LXMERT)%s",
+    return un_fail(UN_DATA,
+                   "%s: %d columns; there must be 6, 7 (bottom-up-attention), 10 (LXMERT), 2 or 3 (VinVL)%s",
                    where, n, n < 6 ? "; cut short?" : "");
+}
+
+static enum un_status take_id(struct un_tsv_line *line, const char *where, struct un_tsv_field id) {
+    if (id.bytes == 0 || id.bytes > UN_IMAGE_ID_MAX || memchr(id.text, 0, id.bytes))
+        return un_fail(UN_DATA, "%s: an image id of %zu bytes, not 1 to %d", where, id.bytes,
+                       UN_IMAGE_ID_MAX);
+    memcpy(line->id, id.text, id.bytes);
+    return UN_OK;
+}
+
+enum un_status un_tsv_count(struct un_tsv_line *line, const char *where, struct un_tsv_field count) {
+    UN_TRY(un_tsv_number(where, "num_boxes", count, &line->regions));
+    if (line->regions <= UN_IMAGE_REGIONS_MAX) return UN_OK;
+    return un_fail(UN_DATA, "%s: %lld regions, not 1 to %d", where, (long long)line->regions,
+                   UN_IMAGE_REGIONS_MAX);
 }
 
 enum un_status un_tsv_parse(struct un_tsv_line *line, const struct un_tsv_form *head, enum un_type type,
                             const char *where, const char *text, size_t bytes) {
     struct un_tsv_field f[UN_TSV_COLUMNS + 1];
     *line = (struct un_tsv_line){.type = type};
-    UN_TRY(find_form(line, where, head, un_tsv_split(f, text, bytes)));
+    UN_TRY(find_form(line, where, head, f, un_tsv_split(f, text, bytes)));
     const int *at = line->form->at;
-    const struct un_tsv_field id = f[at[UN_TSV_ID]];
-    if (id.bytes == 0 || id.bytes > UN_IMAGE_ID_MAX || memchr(id.text, 0, id.bytes))
-        return un_fail(UN_DATA, "%s: an image id of %zu bytes, not 1 to %d", where, id.bytes,
-                       UN_IMAGE_ID_MAX);
-    memcpy(line->id, id.text, id.bytes);
-    UN_TRY(get_number(where, "the image's width", f[at[UN_TSV_WIDTH]], &line->width));
-    UN_TRY(get_number(where, "the image's height", f[at[UN_TSV_HEIGHT]], &line->height));
-    UN_TRY(get_number(where, "num_boxes", f[at[UN_TSV_COUNT]], &line->regions));
-    if (line->regions > UN_IMAGE_REGIONS_MAX)
-        return un_fail(UN_DATA, "%s: %lld regions, not 1 to %d", where, (long long)line->regions,
-                       UN_IMAGE_REGIONS_MAX);
+    UN_TRY(take_id(line, where, f[at[UN_TSV_ID]]));
+    if (line->joined) return un_tsv_vinvl_parse(line, where, f);
+    UN_TRY(un_tsv_number(where, "the image's width", f[at[UN_TSV_WIDTH]], &line->width));
+    UN_TRY(un_tsv_number(where, "the image's height", f[at[UN_TSV_HEIGHT]], &line->height));
+    UN_TRY(un_tsv_count(line, where, f[at[UN_TSV_COUNT]]));
     return check_arrays(line, where, f);
 }
 
@@ -139,6 +152,7 @@ enum un_status un_tsv_arrays(const struct un_tsv_line *line, const char *where,
                              struct un_image_arrays *arrays) {
     const struct un_npy number = {UN_NPY_I64, 0, false, {0}, 1, 8};
     memset(arrays, 0, sizeof *arrays);
+    if (line->joined) return un_tsv_vinvl_arrays(line, where, base64, room, arrays);
     arrays->pixels = true;
     un_image_arrays_add(arrays, "image_w", 7, &number, &line->width);
     un_image_arrays_add(arrays, "image_h", 7, &number, &line->height);

@@ -3,6 +3,8 @@
  *    6  image_id w h num_boxes boxes features                             bottom-up-attention
  *    7  image_id w h num_boxes boxes features cls_prob                    the same with soft labels (ViLBERT)
  *   10  img_id img_h img_w objects_id objects_conf attrs_id attrs_conf num_boxes boxes features      LXMERT
+ *    2  image_id {"num_boxes": n, "features": "..."}                 Oscar, VinVL: the features' last six of a region are
+ *    3  image_id num_boxes features                                  its box x1 y1 x2 y2 w h over the image's size
  *
  * Arrays are base64, little-endian: features and cls_prob of float32, or of float16 when that is said; boxes [n,4] in
  * pixels and confidences [n] of either, which their size tells; ids of int64. */
@@ -54,6 +56,7 @@ struct un_tsv_line {
     const char *field[UN_ARRAY_ROLES];                /* base64, NULL: there is none */
     size_t bytes[UN_ARRAY_ROLES];
     enum un_type item[UN_ARRAY_ROLES]; /* UN_F32 | UN_F16 */
+    bool joined; /* FEATURE holds [n, img_dim + 6]: a region's features, then its unit box */
 };
 /* Into a borrowed line without its line end; the arrays are not decoded. form: of the head; NULL or no columns: told by
  * the number of columns. `where`: file and line. */
@@ -64,5 +67,19 @@ void un_tsv_shape(const struct un_tsv_line *line, struct un_image_shape *shape);
 enum un_status un_tsv_arrays(const struct un_tsv_line *line, const char *where,
                              const struct un_base64 *base64, struct un_image_room *room,
                              struct un_image_arrays *arrays);
+
+/* For the forms: 1 to 10^9, digits only; the number of regions; an array that is taken: `width` numbers a region (0: any number, which is
+ * returned there), halves where `half` or its size says so. */
+enum un_status un_tsv_number(const char *where, const char *what, struct un_tsv_field f, int64_t *value);
+enum un_status un_tsv_count(struct un_tsv_line *line, const char *where, struct un_tsv_field count);
+enum un_status un_tsv_take(struct un_tsv_line *line, const char *where, const char *what,
+                           enum un_array_role role, struct un_tsv_field f, bool half, int64_t *width);
+/* Oscar's and VinVL's two and three columns. NULL: the line is of another form. */
+const struct un_tsv_form *un_tsv_vinvl_form(const struct un_tsv_field *fields, int n);
+enum un_status un_tsv_vinvl_parse(struct un_tsv_line *line, const char *where,
+                                  const struct un_tsv_field *fields);
+enum un_status un_tsv_vinvl_arrays(const struct un_tsv_line *line, const char *where,
+                                   const struct un_base64 *base64, struct un_image_room *room,
+                                   struct un_image_arrays *arrays);
 
 #endif
