@@ -1,20 +1,15 @@
 /* Folders of .npz as detectors write them, an image a file (source.h); arrays.h says which names
  * are taken. The id is the file's name without .npz. Pickled members are never read; that is said once. */
 #include "io/convert/image/arrays.h"
-#include "io/disk/files.h"
+#include "io/convert/image/image_files.h"
 #include "runtime/memory.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 struct source_npz {
     struct un_image_source source; /* first */
-    char **path;                   /* [n] */
-    int64_t n, capacity;
+    struct un_image_files files;
     bool noted; /* that members are pickled */
 };
 struct un_image_reader {
@@ -72,11 +67,8 @@ static enum un_status look(struct source_npz *s, struct un_npz *npz, const char 
 static enum un_status add_image(struct un_image_list *list, const char *path, int64_t i,
                                 const struct un_image_extent *e) {
     char id[UN_IMAGE_ID_MAX + 2];
-    const char *name = strrchr(path, '/');
     UN_TRY(un_image_arrays_agree(list, path, &e->shape));
-    snprintf(id, sizeof id, "%s", name ? name + 1 : path);
-    size_t length = strlen(id);
-    if (length > 4 && strcmp(id + length - 4, ".npz") == 0) id[length - 4] = '\0';
+    un_image_files_id(path, ".npz", id);
     return un_image_list_add(list, path, id, e->regions, i, 0);
 }
 
@@ -84,16 +76,16 @@ static enum un_status survey(struct un_image_source *source, struct un_image_lis
     struct source_npz *s = (struct source_npz *)source;
     struct un_image_room room = {0};
     enum un_status status = UN_OK;
-    for (int64_t i = 0; i < s->n && status == UN_OK; ++i) {
+    for (int64_t i = 0; i < s->files.n && status == UN_OK; ++i) {
         struct un_npz *npz;
         struct un_image_extent e;
         struct chosen c;
-        status = un_npz_open(&npz, s->path[i]);
-        if (status == UN_OK) status = look(s, npz, s->path[i], &c, &room, &e);
-        if (status == UN_OK && list->n == 0) un_image_arrays_say(&c.arrays, s->path[i]);
-        if (status == UN_OK) status = add_image(list, s->path[i], i, &e);
+        status = un_npz_open(&npz, s->files.path[i]);
+        if (status == UN_OK) status = look(s, npz, s->files.path[i], &c, &room, &e);
+        if (status == UN_OK && list->n == 0) un_image_arrays_say(&c.arrays, s->files.path[i]);
+        if (status == UN_OK) status = add_image(list, s->files.path[i], i, &e);
         un_npz_close(npz);
-        status = un_image_source_listed(source, s->path[i], status);
+        status = un_image_source_listed(source, s->files.path[i], status);
     }
     s->noted = true; /* readers run in threads and say nothing */
     un_image_room_free(&room);
@@ -102,7 +94,7 @@ static enum un_status survey(struct un_image_source *source, struct un_image_lis
 
 static void where_is(const struct un_image_source *source, const struct un_image_list *list, int64_t index,
                      char *text, size_t size) {
-    snprintf(text, size, "%s", ((const struct source_npz *)source)->path[list->list[index].at]);
+    snprintf(text, size, "%s", ((const struct source_npz *)source)->files.path[list->list[index].at]);
 }
 
 static enum un_status reader_open(struct un_image_source *source, struct un_image_reader **reader) {
@@ -119,7 +111,7 @@ static void reader_close(struct un_image_reader *r) {
 
 static enum un_status read_image(struct un_image_reader *r, const struct un_image_list *list, int64_t index,
                                  struct un_image_record *record) {
-    const char *path = r->source->path[list->list[index].at];
+    const char *path = r->source->files.path[list->list[index].at];
     struct un_npz *npz;
     struct un_image_extent e;
     struct chosen c;
@@ -134,58 +126,13 @@ static enum un_status read_image(struct un_image_reader *r, const struct un_imag
 
 static void close_source(struct un_image_source *source) {
     struct source_npz *s = (struct source_npz *)source;
-    for (int64_t i = 0; i < s->n; ++i) un_free(s->path[i]);
-    un_free(s->path);
+    un_image_files_free(&s->files);
     un_free(s);
 }
 
-static enum un_status add_path(struct source_npz *s, const char *path) {
-    if (s->n == s->capacity) {
-        void *paths = s->path;
-        int64_t more = 2 * s->capacity + 64;
-        UN_TRY(un_grow(&paths, (size_t)s->capacity, (size_t)more, sizeof *s->path, "names of files"));
-        s->path = paths;
-        s->capacity = more;
-    }
-    if (!(s->path[s->n] = un_strdup(path))) return UN_MEMORY;
-    ++s->n;
-    return UN_OK;
-}
-
-static int compare(const void *a, const void *b) {
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Every NAME.npz, in the order of names. */
-static enum un_status add_folder(struct source_npz *s, const char *folder) {
-    char path[UN_PATH_MAX];
-    int64_t first = s->n;
-    enum un_status status = UN_OK;
-    DIR *dir = opendir(folder);
-    if (!dir) return un_fail(UN_IO, "%s: cannot open: %s", folder, strerror(errno));
-    for (struct dirent *entry; status == UN_OK && (errno = 0, entry = readdir(dir));) {
-        size_t length = strlen(entry->d_name);
-        if (length < 5 || entry->d_name[0] == '.' || strcmp(entry->d_name + length - 4, ".npz") != 0)
-            continue;
-        status = un_files_join(path, folder, entry->d_name);
-        if (status == UN_OK) status = add_path(s, path);
-    }
-    if (status == UN_OK && errno != 0)
-        status = un_fail(UN_IO, "%s: cannot read: %s", folder, strerror(errno));
-    closedir(dir);
-    UN_TRY(status);
-    if (s->n == first) return un_fail(UN_DATA, "%s: no .npz files in it", folder);
-    qsort(s->path + first, (size_t)(s->n - first), sizeof *s->path, compare);
-    return UN_OK;
-}
-
 static enum un_status open_source(struct source_npz *s, const char *const *paths, int n) {
-    for (int i = 0; i < n; ++i) {
-        struct stat st;
-        if (stat(paths[i], &st) != 0) return un_fail(UN_IO, "%s: cannot open: %s", paths[i], strerror(errno));
-        UN_TRY(S_ISDIR(st.st_mode) ? add_folder(s, paths[i]) : add_path(s, paths[i]));
-    }
-    for (int64_t i = 0; i < s->n; ++i) UN_TRY(un_image_stamp(&s->source.stamp, s->path[i]));
+    UN_TRY(un_image_files_add(&s->files, paths, n, ".npz", NULL));
+    for (int64_t i = 0; i < s->files.n; ++i) UN_TRY(un_image_stamp(&s->source.stamp, s->files.path[i]));
     un_image_source_name(&s->source, "npz", paths, n);
     return UN_OK;
 }
