@@ -52,7 +52,7 @@ static enum un_status head(struct un_pickle *p, unsigned char op, bool *mine) {
 
 static enum un_status one(struct un_pickle *p, unsigned char op) {
     static enum un_status (*const family[])(struct un_pickle *, unsigned char, bool *) = {
-        un_pickle_memo, un_pickle_text, un_pickle_container, un_pickle_number, head};
+        un_pickle_memo, un_pickle_text, un_pickle_container, un_pickle_number, un_pickle_numpy, head};
     bool mine = false;
     for (size_t i = 0; i < sizeof family / sizeof *family && !mine; ++i) UN_TRY(family[i](p, op, &mine));
     return mine ? UN_OK : no_data(p, op);
@@ -72,11 +72,13 @@ static enum un_status read_all(struct un_pickle *p) {
     return UN_OK;
 }
 
-enum un_status un_pickle_parse(struct un_pickle **pickle, const char *name, const void *bytes, size_t n) {
+static enum un_status parse(struct un_pickle **pickle, const char *name, const void *bytes, size_t n,
+                            bool numpy) {
     struct un_pickle *p = *pickle = un_alloc(1, sizeof *p, "a pickle");
     if (!p) return UN_MEMORY;
     p->bytes = bytes;
     p->n = n;
+    p->numpy = numpy;
     enum un_status status = (p->name = un_strdup(name)) ? UN_OK : UN_MEMORY;
     if (status == UN_OK && n == 0) status = un_fail(UN_DATA, "%s: is empty", name);
     if (status == UN_OK) status = read_all(p);
@@ -85,6 +87,15 @@ enum un_status un_pickle_parse(struct un_pickle **pickle, const char *name, cons
     un_pickle_close(p);
     *pickle = NULL;
     return status;
+}
+
+enum un_status un_pickle_parse(struct un_pickle **pickle, const char *name, const void *bytes, size_t n) {
+    return parse(pickle, name, bytes, n, false);
+}
+
+enum un_status un_pickle_parse_arrays(struct un_pickle **pickle, const char *name, const void *bytes,
+                                      size_t n) {
+    return parse(pickle, name, bytes, n, true);
 }
 
 enum un_status un_pickle_open(struct un_pickle **pickle, const char *path) {

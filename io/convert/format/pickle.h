@@ -1,10 +1,13 @@
 /* A pickle of plain data, read strictly: dicts, lists, tuples, texts, bytes, numbers, booleans, None, in
  * protocols 0 to 4. Whatever would name a class, call something or set state is refused by its opcode's name
- * and offset, so nothing in a file is ever run. Source: CPython's pickletools.py (opcode table). */
+ * and offset, so nothing in a file is ever run. Source: CPython's pickletools.py (opcode table).
+ *
+ * Where arrays are expected, six names stand for what is made here of plain data, and no other: numpy's ndarray and dtype,
+ * and _reconstruct and scalar of numpy.core.multiarray (of NumPy 2: numpy._core.multiarray). */
 #ifndef UN_IO_CONVERT_FORMAT_PICKLE_H
 #define UN_IO_CONVERT_FORMAT_PICKLE_H
 
-#include "runtime/status.h"
+#include "io/convert/format/npy.h"
 
 /* bytes of a file; values in it; containers within containers */
 enum { UN_PICKLE_BYTES_MAX = 1 << 27, UN_PICKLE_VALUES_MAX = 1 << 24, UN_PICKLE_DEPTH_MAX = 32 };
@@ -17,7 +20,16 @@ enum un_pickle_kind {
     UN_PICKLE_TEXT, /* str, and Python 2's str and bytes; NUL-terminated too */
     UN_PICKLE_LIST,
     UN_PICKLE_TUPLE,
-    UN_PICKLE_DICT
+    UN_PICKLE_DICT,
+    UN_PICKLE_ARRAY, /* of NumPy; a scalar has rank 0 */
+    UN_PICKLE_NAME,  /* one of the six names, and a dtype: of no use to a reader */
+    UN_PICKLE_TYPE
+};
+/* data: [npy.items] of npy.item_bytes; NULL: OBJECT and OTHER. objects: a list of npy.items; NULL unless OBJECT. */
+struct un_pickle_array {
+    struct un_npy npy;
+    const void *data;
+    const struct un_pickle_value *objects;
 };
 /* A value may stand at several places; there are no circles. */
 struct un_pickle_value {
@@ -30,6 +42,7 @@ struct un_pickle_value {
         double real;
         const char *text;
         const struct un_pickle_value **item; /* [n]; of a dict [2n]: key, value, key, ... */
+        struct un_pickle_array *array;       /* ARRAY; of TYPE its npy's type and item_bytes */
     } is;
 };
 
@@ -38,6 +51,9 @@ struct un_pickle;
 enum un_status un_pickle_open(struct un_pickle **pickle, const char *path);
 /* The same from memory; `name` stands for the file. */
 enum un_status un_pickle_parse(struct un_pickle **pickle, const char *name, const void *bytes, size_t n);
+/* The same with NumPy's arrays among the data. */
+enum un_status un_pickle_parse_arrays(struct un_pickle **pickle, const char *name, const void *bytes,
+                                      size_t n);
 void un_pickle_close(struct un_pickle *pickle);
 const struct un_pickle_value *un_pickle_top(const struct un_pickle *pickle);
 

@@ -15,7 +15,8 @@ struct un_pickle {
     size_t depth, stack_room;
     struct un_pickle_value **memo; /* [memo_room], NULL: not put */
     size_t memo_room, memos;       /* memos: as many as MEMOIZE would number */
-    int64_t values;
+    int64_t values, arrays;        /* so far */
+    bool numpy;                    /* its names are known */
     const struct un_pickle_value *top;
 };
 
@@ -39,6 +40,7 @@ enum un_status un_pickle_number(struct un_pickle *p, unsigned char op, bool *min
 enum un_status un_pickle_text(struct un_pickle *p, unsigned char op, bool *mine);
 enum un_status un_pickle_container(struct un_pickle *p, unsigned char op, bool *mine);
 enum un_status un_pickle_memo(struct un_pickle *p, unsigned char op, bool *mine);
+enum un_status un_pickle_numpy(struct un_pickle *p, unsigned char op, bool *mine);
 void un_pickle_block_free(struct un_pickle_block *block);
 
 #endif
