@@ -1,4 +1,4 @@
-/* uniter data import npz | tsv | h5 | grid: other people's features into *.img.h5. A form is a row of the tables
+/* uniter data import npz | npy | tsv | h5 | grid: other people's features into *.img.h5. A form is a row of the tables
  * below: the constructor of its source, and its command. */
 #include "io/convert/image/sink.h"
 #include "launch/process/signals.h"
@@ -76,6 +76,7 @@ static const struct form {
 } forms[] = {
     {"grid", NULL, open_grid}, /* patches of a ViT, many images a file */
     {"h5", NULL, open_h5},
+    {"npy", un_image_source_npy, NULL}, /* two files an image */
     {"npz", un_image_source_npz, NULL}, /* an image a file */
     {"tsv", NULL, open_tsv},            /* an image a line, base64 */
 };
@@ -117,6 +118,8 @@ static const struct un_tool list[] = {
      "patch grids of a ViT or CLIP, [images, rows * cols (+ 1), width]", &grid_table, run_import},
     {"data", "import", "h5", "FILE ... OUT.img.h5 [key=value ...]", "features in HDF5, the common forms",
      &h5_table, run_import},
+    {"data", "import", "npy", "FOLDER|FILE.npy ... OUT.img.h5 [key=value ...]",
+     "features, an .npy and an _info.npy an image, as mmf leaves them", &plain_table, run_import},
     {"data", "import", "npz", "FOLDER|FILE.npz ... OUT.img.h5 [key=value ...]",
      "features, an .npz an image, as detectors write them", &plain_table, run_import},
     {"data", "import", "tsv", "FILE ... OUT.img.h5 [key=value ...]",

@@ -14,8 +14,8 @@ static const char *const names[UN_ARRAY_ROLES][NAMES_MOST] = {
     [UN_ARRAY_CONFIDENCE] = {"conf", "confidence", "confidences", "scores", "objects_conf", "obj_conf",
                              "object_conf"},
     [UN_ARRAY_SOFT] = {"soft_labels", "soft_label", "cls_prob"},
-    [UN_ARRAY_WIDTH] = {"image_w", "img_w", "width"},
-    [UN_ARRAY_HEIGHT] = {"image_h", "img_h", "height"},
+    [UN_ARRAY_WIDTH] = {"image_w", "img_w", "width", "image_width"},
+    [UN_ARRAY_HEIGHT] = {"image_h", "img_h", "height", "image_height"},
     [UN_ARRAY_COUNT] = {"num_bbox", "num_boxes"},
 };
 

@@ -3,7 +3,7 @@
  *   features      features image_features feature feats feat x       [n,F], or [F,n] where the boxes say so
  *   boxes, unit   norm_bb norm_boxes normalized_boxes spatial_features   [n,4 to 7] x1 y1 x2 y2 (w h (area))
  *   boxes         boxes bbox bboxes box image_bb                     [n,4 to 7] in pixels
- *   image's size  image_w image_h | img_w img_h | width height       numbers
+ *   image's size  image_w image_h | img_w img_h | width height | image_width image_height       numbers
  *   confidence    conf confidence confidences scores objects_conf obj_conf object_conf    [n] or [n,1]
  *   soft labels   soft_labels soft_label cls_prob                    [n,C]
  *   regions       num_bbox num_boxes                                 a number: rows after it are left out

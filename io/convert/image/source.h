@@ -87,6 +87,9 @@ enum un_status un_image_source_listed(struct un_image_source *source, const char
 
 /* paths: n files or folders of one form. */
 enum un_status un_image_source_npz(struct un_image_source **source, const char *const *paths, int n);
+/* NAME.npy [n,F] and NAME_info.npy, a pickled dict, an image, as mmf leaves them. Where the rows of cls_prob sum to less than
+ * one, the background is missing and is put before them. */
+enum un_status un_image_source_npy(struct un_image_source **source, const char *const *paths, int n);
 enum un_status un_image_source_tsv(struct un_image_source **source, const char *const *paths, int n);
 /* Before the survey: what the features and soft labels of a TSV are, UN_F32 (unless it is said) or UN_F16. */
 void un_image_source_tsv_type(struct un_image_source *source, enum un_type type);

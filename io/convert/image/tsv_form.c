@@ -6,8 +6,8 @@
 enum { NAMES_MOST = 6 };
 static const char *const names[UN_TSV_ROLES][NAMES_MOST] = {
     [UN_TSV_ID] = {"image_id", "img_id"},
-    [UN_TSV_WIDTH] = {"image_w", "img_w", "width"},
-    [UN_TSV_HEIGHT] = {"image_h", "img_h", "height"},
+    [UN_TSV_WIDTH] = {"image_w", "img_w", "width", "image_width"},
+    [UN_TSV_HEIGHT] = {"image_h", "img_h", "height", "image_height"},
     [UN_TSV_COUNT] = {"num_boxes", "num_bbox"},
     [UN_TSV_BOXES] = {"boxes", "bbox", "bboxes"},
     [UN_TSV_FEATURES] = {"features", "feature"},
