@@ -1,7 +1,7 @@
 /* Folders of NAME.npy and NAME_info.npy, as mmf's extractors leave them (source.h, npy_info.h). The id is NAME. */
 #include "io/convert/format/array_file.h"
-#include "io/convert/image/image_files.h"
 #include "io/convert/image/npy_info.h"
+#include "io/convert/image/source_files.h"
 #include "io/disk/files.h"
 #include "io/disk/text.h"
 #include "runtime/memory.h"
@@ -12,7 +12,7 @@
 
 struct source_npy {
     struct un_image_source source; /* first */
-    struct un_image_files files;
+    struct un_source_files files;
     bool widen; /* soft labels lack the background */
 };
 struct un_image_reader {
@@ -64,7 +64,7 @@ static enum un_status survey_one(struct source_npy *s, int64_t i, struct un_imag
     if (status == UN_OK) status = un_image_arrays_extent(&m.arrays, path, &e);
     if (status == UN_OK && list->n == 0) un_image_arrays_say(&m.arrays, path);
     if (status == UN_OK) status = un_image_arrays_agree(list, path, &e.shape);
-    un_image_files_id(path, ".npy", id);
+    un_source_files_id(path, ".npy", id);
     if (status == UN_OK) status = un_image_list_add(list, path, id, e.regions, i, 0);
     if (status == UN_OK) *narrow += un_npy_info_short(&m.arrays, e.regions);
     un_npy_info_close(&m.info);
@@ -130,13 +130,13 @@ static enum un_status read_image(struct un_image_reader *r, const struct un_imag
 
 static void close_source(struct un_image_source *source) {
     struct source_npy *s = (struct source_npy *)source;
-    un_image_files_free(&s->files);
+    un_source_files_free(&s->files);
     un_free(s);
 }
 
 static enum un_status open_source(struct source_npy *s, const char *const *paths, int n) {
     char info[UN_PATH_MAX];
-    UN_TRY(un_image_files_add(&s->files, paths, n, ".npy", "_info.npy"));
+    UN_TRY(un_source_files_add(&s->files, paths, n, ".npy", "_info.npy"));
     for (int64_t i = 0; i < s->files.n; ++i) {
         UN_TRY(un_image_stamp(&s->source.stamp, s->files.path[i]));
         UN_TRY(info_path(s->files.path[i], info));

@@ -1,7 +1,7 @@
 /* Folders of .npz as detectors write them, an image a file (source.h); arrays.h says which names
  * are taken. The id is the file's name without .npz. Pickled members are never read; that is said once. */
 #include "io/convert/image/arrays.h"
-#include "io/convert/image/image_files.h"
+#include "io/convert/image/source_files.h"
 #include "runtime/memory.h"
 
 #include <stdio.h>
@@ -9,7 +9,7 @@
 
 struct source_npz {
     struct un_image_source source; /* first */
-    struct un_image_files files;
+    struct un_source_files files;
     bool noted; /* that members are pickled */
 };
 struct un_image_reader {
@@ -68,7 +68,7 @@ static enum un_status add_image(struct un_image_list *list, const char *path, in
                                 const struct un_image_extent *e) {
     char id[UN_IMAGE_ID_MAX + 2];
     UN_TRY(un_image_arrays_agree(list, path, &e->shape));
-    un_image_files_id(path, ".npz", id);
+    un_source_files_id(path, ".npz", id);
     return un_image_list_add(list, path, id, e->regions, i, 0);
 }
 
@@ -126,12 +126,12 @@ static enum un_status read_image(struct un_image_reader *r, const struct un_imag
 
 static void close_source(struct un_image_source *source) {
     struct source_npz *s = (struct source_npz *)source;
-    un_image_files_free(&s->files);
+    un_source_files_free(&s->files);
     un_free(s);
 }
 
 static enum un_status open_source(struct source_npz *s, const char *const *paths, int n) {
-    UN_TRY(un_image_files_add(&s->files, paths, n, ".npz", NULL));
+    UN_TRY(un_source_files_add(&s->files, paths, n, ".npz", NULL));
     for (int64_t i = 0; i < s->files.n; ++i) UN_TRY(un_image_stamp(&s->source.stamp, s->files.path[i]));
     un_image_source_name(&s->source, "npz", paths, n);
     return UN_OK;

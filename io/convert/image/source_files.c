@@ -1,4 +1,4 @@
-#include "io/convert/image/image_files.h"
+#include "io/convert/image/source_files.h"
 #include "io/disk/files.h"
 #include "io/disk/text.h"
 #include "runtime/memory.h"
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static enum un_status add_path(struct un_image_files *f, const char *path) {
+static enum un_status add_path(struct un_source_files *f, const char *path) {
     if (f->n == f->capacity) {
         void *paths = f->path;
         int64_t more = 2 * f->capacity + 64;
@@ -27,7 +27,7 @@ static int compare(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static enum un_status add_folder(struct un_image_files *f, const char *folder, const char *ending,
+static enum un_status add_folder(struct un_source_files *f, const char *folder, const char *ending,
                                  const char *but) {
     char path[UN_PATH_MAX];
     int64_t first = f->n;
@@ -49,8 +49,8 @@ static enum un_status add_folder(struct un_image_files *f, const char *folder, c
     return UN_OK;
 }
 
-enum un_status un_image_files_add(struct un_image_files *f, const char *const *paths, int n,
-                                  const char *ending, const char *but) {
+enum un_status un_source_files_add(struct un_source_files *f, const char *const *paths, int n,
+                                   const char *ending, const char *but) {
     for (int i = 0; i < n; ++i) {
         struct stat st;
         if (stat(paths[i], &st) != 0) return un_fail(UN_IO, "%s: cannot open: %s", paths[i], strerror(errno));
@@ -59,13 +59,13 @@ enum un_status un_image_files_add(struct un_image_files *f, const char *const *p
     return UN_OK;
 }
 
-void un_image_files_free(struct un_image_files *f) {
+void un_source_files_free(struct un_source_files *f) {
     for (int64_t i = 0; i < f->n; ++i) un_free(f->path[i]);
     un_free(f->path);
-    *f = (struct un_image_files){0};
+    *f = (struct un_source_files){0};
 }
 
-void un_image_files_id(const char *path, const char *ending, char id[UN_IMAGE_ID_MAX + 2]) {
+void un_source_files_id(const char *path, const char *ending, char id[UN_IMAGE_ID_MAX + 2]) {
     const char *name = strrchr(path, '/');
     snprintf(id, UN_IMAGE_ID_MAX + 2, "%s", name ? name + 1 : path);
     size_t length = strlen(id), tail = strlen(ending);
