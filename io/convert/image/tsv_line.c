@@ -3,54 +3,15 @@
 
 #include <string.h>
 
-enum un_status un_tsv_number(const char *where, const char *what, struct un_tsv_field f, int64_t *value) {
-    *value = 0;
-    for (size_t i = 0; i < f.bytes; ++i) {
-        if (i > 9 || f.text[i] < '0' || f.text[i] > '9') {
-            *value = 0;
-            break;
-        }
-        *value = 10 * *value + (f.text[i] - '0');
-    }
-    if (*value >= 1 && *value <= 1000000000) return UN_OK;
-    return un_fail(UN_DATA, "%s: %s is \"%.*s\"", where, what, (int)(f.bytes < 40 ? f.bytes : 40), f.text);
-}
-
-/* `width` numbers of `size` bytes a region; 0: any number, which is returned there. */
-static enum un_status check_array(const char *where, const char *what, struct un_tsv_field f, int64_t n,
-                                  int64_t size, int64_t *width) {
-    int64_t bytes = un_base64_bytes(f.text, f.bytes);
-    if (bytes < 0)
-        return un_fail(UN_DATA, "%s: %s: %zu characters are no base64 (not a multiple of 4); cut short?",
-                       where, what, f.bytes);
-    if (*width == 0 && bytes > 0 && bytes % (n * size) == 0) *width = bytes / (n * size);
-    if (*width == 0 || bytes != n * size * *width)
-        return un_fail(UN_DATA, "%s: %s: %lld bytes are not %lld regions%s", where, what, (long long)bytes,
-                       (long long)n, *width == 0 ? " of equal width" : " of the width they must have");
-    return UN_OK;
-}
-
-enum un_status un_tsv_take(struct un_tsv_line *line, const char *where, const char *what,
-                           enum un_array_role role, struct un_tsv_field f, bool half, int64_t *width) {
-    const int64_t n = line->regions, bytes = un_base64_bytes(f.text, f.bytes);
-    if (*width > 0 && bytes == 2 * n * *width) half = true; /* a known width tells */
-    if (*width > 0 && bytes == 4 * n * *width) half = false;
-    UN_TRY(check_array(where, what, f, n, half ? 2 : 4, width));
-    line->item[role] = half ? UN_F16 : UN_F32;
-    line->field[role] = f.text;
-    line->bytes[role] = f.bytes;
-    return UN_OK;
-}
-
 /* Columns that are not taken must still be what they are: a shifted line is found so. */
 static enum un_status check_others(const struct un_tsv_line *line, const char *where,
                                    const struct un_tsv_field *f) {
     const int *at = line->form->at;
     int64_t one = 1;
     if (at[UN_TSV_OBJECTS_ID] >= 0)
-        UN_TRY(check_array(where, "objects_id", f[at[UN_TSV_OBJECTS_ID]], line->regions, 8, &one));
+        UN_TRY(un_tsv_check(where, "objects_id", f[at[UN_TSV_OBJECTS_ID]], line->regions, 8, &one));
     if (at[UN_TSV_ATTRS_ID] >= 0)
-        UN_TRY(check_array(where, "attrs_id", f[at[UN_TSV_ATTRS_ID]], line->regions, 8, &one));
+        UN_TRY(un_tsv_check(where, "attrs_id", f[at[UN_TSV_ATTRS_ID]], line->regions, 8, &one));
     if (at[UN_TSV_ATTRS_CONF] < 0) return UN_OK;
     struct un_tsv_line unused = *line;
     return un_tsv_take(&unused, where, "attrs_conf", UN_ARRAY_CONFIDENCE, f[at[UN_TSV_ATTRS_CONF]], false,
@@ -94,13 +55,6 @@ static enum un_status take_id(struct un_tsv_line *line, const char *where, struc
                        UN_IMAGE_ID_MAX);
     memcpy(line->id, id.text, id.bytes);
     return UN_OK;
-}
-
-enum un_status un_tsv_count(struct un_tsv_line *line, const char *where, struct un_tsv_field count) {
-    UN_TRY(un_tsv_number(where, "num_boxes", count, &line->regions));
-    if (line->regions <= UN_IMAGE_REGIONS_MAX) return UN_OK;
-    return un_fail(UN_DATA, "%s: %lld regions, not 1 to %d", where, (long long)line->regions,
-                   UN_IMAGE_REGIONS_MAX);
 }
 
 enum un_status un_tsv_parse(struct un_tsv_line *line, const struct un_tsv_form *head, enum un_type type,

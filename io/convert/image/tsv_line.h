@@ -68,10 +68,14 @@ enum un_status un_tsv_arrays(const struct un_tsv_line *line, const char *where,
                              const struct un_base64 *base64, struct un_image_room *room,
                              struct un_image_arrays *arrays);
 
-/* For the forms: 1 to 10^9, digits only; the number of regions; an array that is taken: `width` numbers a region (0: any number, which is
- * returned there), halves where `half` or its size says so. */
+/* For the forms. A number: 1 to 10^9, digits only. */
 enum un_status un_tsv_number(const char *where, const char *what, struct un_tsv_field f, int64_t *value);
+/* num_boxes into line->regions. */
 enum un_status un_tsv_count(struct un_tsv_line *line, const char *where, struct un_tsv_field count);
+/* Base64 of `width` numbers of `size` bytes for each of n regions; *width 0: any number, which is returned there. */
+enum un_status un_tsv_check(const char *where, const char *what, struct un_tsv_field f, int64_t n,
+                            int64_t size, int64_t *width);
+/* The same of an array that is taken: halves where `half` or its size says so. */
 enum un_status un_tsv_take(struct un_tsv_line *line, const char *where, const char *what,
                            enum un_array_role role, struct un_tsv_field f, bool half, int64_t *width);
 /* Oscar's and VinVL's two and three columns. NULL: the line is of another form. */
