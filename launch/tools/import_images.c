@@ -14,12 +14,22 @@ struct keys {
     char tensor[256];
     int64_t rows, cols;
     int class_token;
-    int dtype; /* of tsv */
+    int dtype;  /* of tsv */
+    int labels; /* of npz, npy, tsv: 0 as they stand, 1 one-hot */
+    int64_t classes;
 };
 static const char *const class_token[] = {"drop", "keep", NULL};
+static const char *const labels[] = {"given", "onehot", NULL};
+#define LABEL_KEYS                                                                                           \
+    UN_KEY_CHOICE(keys, labels, "given", labels,                                                             \
+                  "soft labels: those that are given, or made of the ids of classes (objects_id), a 1 for "  \
+                  "class k in column k + 1"),                                                                \
+        UN_KEY_INT(keys, classes, "1601", 3, 1 << 20, "",                                                    \
+                   "labels=onehot: columns, the first the background")
 static const struct un_key plain_keys[] = {
     UN_KEY_PART(keys, run, un_tool_run_table),
     UN_KEY_PART(keys, bad, un_tool_bad_table),
+    LABEL_KEYS,
 };
 static const char *const dtype[] = {"f32", "f16", NULL};
 static const struct un_key tsv_keys[] = {
@@ -27,6 +37,7 @@ static const struct un_key tsv_keys[] = {
     UN_KEY_PART(keys, bad, un_tool_bad_table),
     UN_KEY_CHOICE(keys, dtype, "f32", dtype,
                   "what the features (and cls_prob) are; of boxes and scores their size tells"),
+    LABEL_KEYS,
 };
 static const struct un_key h5_keys[] = {
     UN_KEY_PART(keys, run, un_tool_run_table),
@@ -99,6 +110,7 @@ static enum un_status import_form(const char *form, const char *const *names, in
                                         .stop = un_signals_stop_wanted};
     un_signals_install();
     enum un_status status = open_form(&source, form, names, n - 1, k);
+    if (status == UN_OK && k->labels == 1) source->onehot = k->classes;
     if (status == UN_OK) status = un_image_import(source, names[n - 1], &how);
     un_image_source_close(source);
     return status;

@@ -14,14 +14,16 @@ static const char *const names[UN_ARRAY_ROLES][NAMES_MOST] = {
     [UN_ARRAY_CONFIDENCE] = {"conf", "confidence", "confidences", "scores", "objects_conf", "obj_conf",
                              "object_conf"},
     [UN_ARRAY_SOFT] = {"soft_labels", "soft_label", "cls_prob"},
+    [UN_ARRAY_CLASS] = {"objects_id", "obj_id", "object_ids", "objects", "class_ids"},
     [UN_ARRAY_WIDTH] = {"image_w", "img_w", "width", "image_width"},
     [UN_ARRAY_HEIGHT] = {"image_h", "img_h", "height", "image_height"},
     [UN_ARRAY_COUNT] = {"num_bbox", "num_boxes"},
 };
 
-enum un_array_role un_array_role(const char *name, size_t bytes, int *place) {
+enum un_array_role un_array_role(const struct un_image_arrays *arrays, const char *name, size_t bytes,
+                                 int *place) {
     for (int role = 0; role < UN_ARRAY_ROLES; ++role)
-        for (int i = 0; i < NAMES_MOST && names[role][i]; ++i)
+        for (int i = 0; i < NAMES_MOST && names[role][i] && (role != UN_ARRAY_CLASS || arrays->onehot); ++i)
             if (strlen(names[role][i]) == bytes && memcmp(names[role][i], name, bytes) == 0) {
                 *place = i;
                 return (enum un_array_role)role;
@@ -51,7 +53,7 @@ void un_image_arrays_say(const struct un_image_arrays *arrays, const char *where
 struct un_image_array *un_image_arrays_add(struct un_image_arrays *arrays, const char *name, size_t bytes,
                                            const struct un_npy *npy, const void *data) {
     int place = 0;
-    enum un_array_role role = un_array_role(name, bytes, &place);
+    enum un_array_role role = un_array_role(arrays, name, bytes, &place);
     if (role == UN_ARRAY_ROLES) return NULL;
     struct un_image_array *a = arrays->role + role;
     if (a->there && a->place <= place) return NULL;
@@ -109,6 +111,18 @@ static enum un_status check_there(const struct un_image_arrays *arrays, const ch
     return UN_OK;
 }
 
+static enum un_status check_classes(const struct un_image_arrays *arrays, const char *where, int64_t n) {
+    const struct un_image_array *c = arrays->role + UN_ARRAY_CLASS, *s = arrays->role + UN_ARRAY_SOFT;
+    if (arrays->onehot == 0) return UN_OK;
+    if (s->there)
+        return un_fail(UN_DATA, "%s: it has soft labels (%s); labels=onehot is for images without", where,
+                       s->name);
+    if (!c->there)
+        return un_fail(UN_DATA, "%s: no ids of classes (objects_id, ...) in it for labels=onehot%s%s", where,
+                       arrays->others[0] ? "; names there that are not known: " : "", arrays->others);
+    return c->npy.items == n ? UN_OK : bad_extent(where, c, "one number a region");
+}
+
 enum un_status un_image_arrays_extent(const struct un_image_arrays *arrays, const char *where,
                                       struct un_image_extent *e) {
     const struct un_image_array *f = arrays->role + UN_ARRAY_FEATURE, *b = box_of(arrays);
@@ -129,8 +143,9 @@ enum un_status un_image_arrays_extent(const struct un_image_arrays *arrays, cons
     if (c->there && c->npy.items != n) return bad_extent(where, c, "one number a region");
     if (s->there && (s->npy.rank != 2 || s->npy.dims[0] != n))
         return bad_extent(where, s, "2, a row a region");
+    UN_TRY(check_classes(arrays, where, n));
     e->shape = (struct un_image_shape){.img_dim = f->npy.dims[e->turned ? 0 : 1],
-                                       .classes = s->there ? s->npy.dims[1] : 0,
+                                       .classes = s->there ? s->npy.dims[1] : arrays->onehot,
                                        .feature_type = type_of(f),
                                        .confidence_type = c->there ? type_of(c) : UN_F32,
                                        .soft_type = s->there ? type_of(s) : UN_F16,
@@ -253,6 +268,24 @@ static enum un_status get_boxes(const struct un_image_arrays *arrays, const char
     return UN_OK;
 }
 
+/* A row of zeros and one 1 a region, as halves: of class k in column k + 1, for column 0 is the background. */
+static enum un_status make_onehot(const struct un_image_arrays *arrays, const char *where,
+                                  const struct un_image_extent *e, struct un_image_room *room) {
+    static const uint16_t half_one = 0x3C00;
+    const struct un_image_array *a = arrays->role + UN_ARRAY_CLASS;
+    UN_TRY(un_image_room_take(room, UN_ARRAY_SOFT, (size_t)(e->regions * arrays->onehot) * sizeof half_one));
+    uint16_t *soft = room->at[UN_ARRAY_SOFT];
+    memset(soft, 0, (size_t)(e->regions * arrays->onehot) * sizeof *soft);
+    for (int64_t i = 0; i < e->regions; ++i) {
+        double id = un_npy_number(&a->npy, a->data, i);
+        if (!(id >= 0 && id < (double)(arrays->onehot - 1)) || id != (double)(int64_t)id)
+            return un_fail(UN_DATA, "%s, region %lld: %s is %g, not 0 to %lld (classes=N says how many)",
+                           where, (long long)i, a->name, id, (long long)arrays->onehot - 2);
+        soft[i * arrays->onehot + 1 + (int64_t)id] = half_one;
+    }
+    return UN_OK;
+}
+
 static bool same_shape(const struct un_image_shape *a, const struct un_image_shape *b) {
     return a->img_dim == b->img_dim && a->classes == b->classes && a->feature_type == b->feature_type &&
            a->confidence_type == b->confidence_type && a->soft_type == b->soft_type &&
@@ -272,8 +305,9 @@ enum un_status un_image_arrays_record(const struct un_image_arrays *arrays, cons
     UN_TRY(get_values(f, room, UN_ARRAY_FEATURE, e.regions, e.rows, e.shape.img_dim, e.turned));
     if (c->there) UN_TRY(get_values(c, room, UN_ARRAY_CONFIDENCE, e.regions, e.rows, 1, false));
     if (s->there) UN_TRY(get_values(s, room, UN_ARRAY_SOFT, e.regions, e.rows, e.shape.classes, false));
+    if (arrays->onehot) UN_TRY(make_onehot(arrays, where, &e, room));
     *record = (struct un_image_record){e.regions, room->at[UN_ARRAY_FEATURE], room->box,
                                        c->there ? room->at[UN_ARRAY_CONFIDENCE] : NULL,
-                                       s->there ? room->at[UN_ARRAY_SOFT] : NULL};
+                                       e.shape.classes ? room->at[UN_ARRAY_SOFT] : NULL};
     return UN_OK;
 }

@@ -6,6 +6,7 @@
  *   image's size  image_w image_h | img_w img_h | width height | image_width image_height       numbers
  *   confidence    conf confidence confidences scores objects_conf obj_conf object_conf    [n] or [n,1]
  *   soft labels   soft_labels soft_label cls_prob                    [n,C]
+ *   ids of classes  objects_id obj_id object_ids objects class_ids    [n], only where labels are made of them
  *   regions       num_bbox num_boxes                                 a number: rows after it are left out
  *
  * Of two names for one thing the one further left is taken. `boxes` with no coordinate over 1.5 are unit
@@ -22,13 +23,12 @@ enum un_array_role {
     UN_ARRAY_BOX,
     UN_ARRAY_CONFIDENCE,
     UN_ARRAY_SOFT,
+    UN_ARRAY_CLASS,
     UN_ARRAY_WIDTH,
     UN_ARRAY_HEIGHT,
     UN_ARRAY_COUNT,
     UN_ARRAY_ROLES
 };
-/* What a name stands for, and its place in the list above (0 first); UN_ARRAY_ROLES: nothing. */
-enum un_array_role un_array_role(const char *name, size_t bytes, int *place);
 
 /* data: borrowed, any alignment; of a survey only that of WIDTH, HEIGHT and COUNT is needed. */
 struct un_image_array {
@@ -40,9 +40,13 @@ struct un_image_array {
 };
 struct un_image_arrays {
     struct un_image_array role[UN_ARRAY_ROLES];
+    int64_t onehot;   /* set before anything is added: source.h */
     bool pixels;      /* boxes are in pixels for certain */
     char others[200]; /* names that stand for nothing, for messages: "a, b, ..." */
 };
+/* What a name stands for, and its place in the list above (0 first); UN_ARRAY_ROLES: nothing. */
+enum un_array_role un_array_role(const struct un_image_arrays *arrays, const char *name, size_t bytes,
+                                 int *place);
 /* Notes a name that stands for nothing. */
 void un_image_arrays_other(struct un_image_arrays *arrays, const char *name, size_t bytes);
 /* Says which those are; for the first image of a source. */

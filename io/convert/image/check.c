@@ -52,7 +52,7 @@ static enum un_status check_soft(const char *where, const void *soft, const stru
     if ((at = un_find_bad_sum(soft, s->soft_type, n, s->classes, &sum)) < 0) return UN_OK;
     return un_fail(UN_DATA, "%s, region %lld: its soft labels, %lld classes, sum to %g, not 1%s", where,
                    (long long)at, (long long)s->classes, sum,
-                   s->classes <= 2 ? " (ids of classes are no soft labels)" : "");
+                   s->classes <= 2 ? " (ids of classes are no soft labels; labels=onehot makes some)" : "");
 }
 
 /* Zeros and nothing else are what arrays of a fixed number of regions are filled up with. */

@@ -55,7 +55,7 @@ static enum un_status take_array(struct un_msgpack *in, const char *where, const
     int name = (int)(key->bytes < 40 ? key->bytes : 40);
     const char *text = (const char *)key->data;
     int place;
-    if (un_array_role(text, key->bytes, &place) == UN_ARRAY_ROLES) {
+    if (un_array_role(arrays, text, key->bytes, &place) == UN_ARRAY_ROLES) {
         un_image_arrays_other(arrays, text, key->bytes);
         return un_msgpack_skip(in) ? UN_OK : un_fail(UN_DATA, "%s: %.*s: bad msgpack", where, name, text);
     }
@@ -95,7 +95,7 @@ static enum un_status find_npz(struct un_npz *npz, struct un_image_arrays *array
         char name[64];
         int place;
         if (!un_npz_name(npz, i, name)) continue;
-        enum un_array_role role = un_array_role(name, strlen(name), &place);
+        enum un_array_role role = un_array_role(arrays, name, strlen(name), &place);
         if (role == UN_ARRAY_ROLES) {
             un_image_arrays_other(arrays, name, strlen(name));
             continue;

@@ -151,6 +151,10 @@ static enum un_status survey(struct import *m, const char *out) {
         return un_fail(UN_USAGE, "%s.skipped.tsv exists; it is not overwritten", out);
     if (m->how->skip) m->source->bad = &m->bad;
     UN_TRY(m->source->ops->survey(m->source, &m->list));
+    if (m->source->onehot && !m->how->quiet)
+        un_log(UN_LOG_INFO,
+               "%s: labels=onehot: class k is a 1 in column k + 1 of %lld, column 0 the background",
+               m->source->name, (long long)m->source->onehot);
     if (!m->how->skip) return un_image_list_check(&m->list, m->source->name);
     UN_TRY(leave_out_twins(m));
     return un_image_bad_few(&m->bad, &m->list, m->source->name);

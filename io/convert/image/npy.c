@@ -33,10 +33,10 @@ static enum un_status info_path(const char *path, char info[UN_PATH_MAX]) {
 }
 
 /* Everything but the features' values. */
-static enum un_status look(const char *path, struct image *m) {
+static enum un_status look(const struct source_npy *s, const char *path, struct image *m) {
     struct un_array_file file;
     char info[UN_PATH_MAX];
-    *m = (struct image){0};
+    *m = (struct image){.arrays.onehot = s->source.onehot};
     UN_TRY(un_array_file_look(&file, path, ""));
     if (file.rank != 2 || file.number == UN_ARRAY_BF16)
         return un_fail(UN_DATA, "%s: %d extents, not [regions, width]%s", path, file.rank,
@@ -60,7 +60,7 @@ static enum un_status survey_one(struct source_npy *s, int64_t i, struct un_imag
     char id[UN_IMAGE_ID_MAX + 2];
     struct un_image_extent e;
     struct image m;
-    enum un_status status = look(path, &m);
+    enum un_status status = look(s, path, &m);
     if (status == UN_OK) status = un_image_arrays_extent(&m.arrays, path, &e);
     if (status == UN_OK && list->n == 0) un_image_arrays_say(&m.arrays, path);
     if (status == UN_OK) status = un_image_arrays_agree(list, path, &e.shape);
@@ -120,7 +120,7 @@ static enum un_status read_image(struct un_image_reader *r, const struct un_imag
                                  struct un_image_record *record) {
     const char *path = r->source->files.path[list->list[index].at];
     struct image m;
-    enum un_status status = look(path, &m);
+    enum un_status status = look(r->source, path, &m);
     if (status == UN_OK) status = load_features(&m, path, &r->room);
     if (status == UN_OK && r->source->widen) status = un_npy_info_widen(&m.info, &m.arrays);
     if (status == UN_OK) status = un_image_arrays_record(&m.arrays, path, list, index, &r->room, record);

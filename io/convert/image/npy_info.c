@@ -42,7 +42,7 @@ static void add(struct un_npy_info *info, struct un_image_arrays *arrays, const 
     const char *name = given_name(key, value);
     size_t bytes = strlen(name);
     int place;
-    enum un_array_role role = un_array_role(name, bytes, &place);
+    enum un_array_role role = un_array_role(arrays, name, bytes, &place);
     if (role == UN_ARRAY_ROLES) {
         un_image_arrays_other(arrays, name, bytes);
     } else if (value->kind == UN_PICKLE_ARRAY) {

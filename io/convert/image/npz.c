@@ -24,12 +24,13 @@ struct chosen {
 
 static enum un_status choose(struct source_npz *s, struct un_npz *npz, const char *path, struct chosen *c) {
     memset(c, 0, sizeof *c);
+    c->arrays.onehot = s->source.onehot;
     for (int64_t i = 0; i < un_npz_members(npz); ++i) {
         struct un_npz_member m;
         char name[64];
         int place;
         if (!un_npz_name(npz, i, name)) continue;
-        enum un_array_role role = un_array_role(name, strlen(name), &place);
+        enum un_array_role role = un_array_role(&c->arrays, name, strlen(name), &place);
         if (role == UN_ARRAY_ROLES) un_image_arrays_other(&c->arrays, name, strlen(name));
         if (role == UN_ARRAY_ROLES && s->noted) continue;
         UN_TRY(un_npz_member(npz, i, &m));

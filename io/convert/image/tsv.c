@@ -27,8 +27,8 @@ struct source_tsv {
     struct un_image_source source; /* first */
     struct file *file;
     int n;
-    enum un_type type; /* of features and soft labels */
-    int64_t *gap;      /* [gaps] rising: numbers of images before which a line was left out */
+    struct un_tsv_how how;
+    int64_t *gap; /* [gaps] rising: numbers of images before which a line was left out */
     int64_t gaps, gap_room;
 };
 struct un_image_reader {
@@ -138,9 +138,9 @@ static enum un_status add_line(const struct source_tsv *s, const struct file *f,
                                const char *where, const char *text, size_t bytes, int64_t at) {
     struct un_tsv_line line;
     struct un_image_shape shape;
-    UN_TRY(un_tsv_parse(&line, &f->form, s->type, where, text, bytes));
+    UN_TRY(un_tsv_parse(&line, &f->form, &s->how, where, text, bytes));
     un_tsv_shape(&line, &shape);
-    if (list->n == 0) un_tsv_say(line.form, where);
+    if (list->n == 0) un_tsv_say(line.form, s->how.onehot > 0, where);
     UN_TRY(un_image_arrays_agree(list, where, &shape));
     return un_image_list_add(list, where, line.id, line.regions, at, (int64_t)bytes);
 }
@@ -172,6 +172,7 @@ static enum un_status survey_lines(struct source_tsv *s, struct file *f, struct 
 
 static enum un_status survey(struct un_image_source *source, struct un_image_list *list) {
     struct source_tsv *s = (struct source_tsv *)source;
+    s->how.onehot = source->onehot;
     for (int i = 0; i < s->n; ++i) {
         struct window w = {.line = 1};
         struct un_tsv_index index;
@@ -243,7 +244,7 @@ static enum un_status read_image(struct un_image_reader *r, const struct un_imag
     struct un_image_arrays arrays;
     where_is(&r->source->source, list, index, where, sizeof where);
     UN_TRY(read_line(r, f, where, entry));
-    UN_TRY(un_tsv_parse(&line, &f->form, r->source->type, where, r->line, (size_t)entry->bytes));
+    UN_TRY(un_tsv_parse(&line, &f->form, &r->source->how, where, r->line, (size_t)entry->bytes));
     UN_TRY(un_tsv_arrays(&line, where, &r->base64, &r->room, &arrays));
     return un_image_arrays_record(&arrays, where, list, index, &r->room, record);
 }
@@ -286,10 +287,10 @@ enum un_status un_image_source_tsv(struct un_image_source **source, const char *
     if (!s) return UN_MEMORY;
     s->source.ops = &ops;
     s->source.where = where_is;
-    s->type = UN_F32;
+    s->how.type = UN_F32;
     return un_image_source_opened(&s->source, open_source(s, paths, n), source);
 }
 
 void un_image_source_tsv_type(struct un_image_source *source, enum un_type type) {
-    ((struct source_tsv *)source)->type = type;
+    ((struct source_tsv *)source)->how.type = type;
 }

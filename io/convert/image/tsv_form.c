@@ -91,10 +91,10 @@ enum un_status un_tsv_head(struct un_tsv_form *form, const char *where, const ch
     return take_names(form, where, fields);
 }
 
-void un_tsv_say(const struct un_tsv_form *form, const char *where) {
+void un_tsv_say(const struct un_tsv_form *form, bool onehot, const char *where) {
     char text[100] = "";
     for (int role = UN_TSV_OBJECTS_ID; role < UN_TSV_ROLES; ++role)
-        if (form->at[role] >= 0)
+        if (form->at[role] >= 0 && !(onehot && role == UN_TSV_OBJECTS_ID))
             un_image_names_add(text, sizeof text, names[role][0], strlen(names[role][0]));
     if (text[0]) un_log(UN_LOG_INFO, "%s: not taken, here and in all images: %s", where, text);
 }

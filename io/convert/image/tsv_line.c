@@ -8,7 +8,7 @@ static enum un_status check_others(const struct un_tsv_line *line, const char *w
                                    const struct un_tsv_field *f) {
     const int *at = line->form->at;
     int64_t one = 1;
-    if (at[UN_TSV_OBJECTS_ID] >= 0)
+    if (at[UN_TSV_OBJECTS_ID] >= 0 && line->how.onehot == 0)
         UN_TRY(un_tsv_check(where, "objects_id", f[at[UN_TSV_OBJECTS_ID]], line->regions, 8, &one));
     if (at[UN_TSV_ATTRS_ID] >= 0)
         UN_TRY(un_tsv_check(where, "attrs_id", f[at[UN_TSV_ATTRS_ID]], line->regions, 8, &one));
@@ -18,15 +18,39 @@ static enum un_status check_others(const struct un_tsv_line *line, const char *w
                        &one);
 }
 
+/* Ids of classes, of which labels are made: a column of their own, or int64 in the place of soft labels. */
+static enum un_status check_classes(struct un_tsv_line *line, const char *where,
+                                    const struct un_tsv_field *f) {
+    const int *at = line->form->at;
+    int column = at[UN_TSV_OBJECTS_ID];
+    if (at[UN_TSV_SOFT] >= 0) {
+        const struct un_tsv_field s = f[at[UN_TSV_SOFT]];
+        if (column >= 0 || un_base64_bytes(s.text, s.bytes) != 8 * line->regions)
+            return un_fail(UN_DATA, "%s: it has soft labels (cls_prob); labels=onehot is for images without",
+                           where);
+        column = at[UN_TSV_SOFT];
+    }
+    if (column < 0)
+        return un_fail(UN_DATA, "%s: no ids of classes (objects_id) in it for labels=onehot", where);
+    int64_t one = 1;
+    UN_TRY(un_tsv_check(where, "objects_id", f[column], line->regions, 8, &one));
+    line->field[UN_ARRAY_CLASS] = f[column].text;
+    line->bytes[UN_ARRAY_CLASS] = f[column].bytes;
+    line->classes = line->how.onehot;
+    return UN_OK;
+}
+
 static enum un_status check_arrays(struct un_tsv_line *line, const char *where,
                                    const struct un_tsv_field *f) {
     const int *at = line->form->at;
-    const bool half = line->type == UN_F16;
+    const bool half = line->how.type == UN_F16;
     int64_t four = 4, one = 1;
     UN_TRY(un_tsv_take(line, where, "boxes", UN_ARRAY_BOX, f[at[UN_TSV_BOXES]], false, &four));
     UN_TRY(
         un_tsv_take(line, where, "features", UN_ARRAY_FEATURE, f[at[UN_TSV_FEATURES]], half, &line->img_dim));
-    if (at[UN_TSV_SOFT] >= 0)
+    if (line->how.onehot)
+        UN_TRY(check_classes(line, where, f));
+    else if (at[UN_TSV_SOFT] >= 0)
         UN_TRY(un_tsv_take(line, where, "cls_prob", UN_ARRAY_SOFT, f[at[UN_TSV_SOFT]], half, &line->classes));
     if (at[UN_TSV_CONFIDENCE] >= 0)
         UN_TRY(un_tsv_take(line, where, "objects_conf", UN_ARRAY_CONFIDENCE, f[at[UN_TSV_CONFIDENCE]], false,
@@ -57,13 +81,15 @@ static enum un_status take_id(struct un_tsv_line *line, const char *where, struc
     return UN_OK;
 }
 
-enum un_status un_tsv_parse(struct un_tsv_line *line, const struct un_tsv_form *head, enum un_type type,
-                            const char *where, const char *text, size_t bytes) {
+enum un_status un_tsv_parse(struct un_tsv_line *line, const struct un_tsv_form *head,
+                            const struct un_tsv_how *how, const char *where, const char *text, size_t bytes) {
     struct un_tsv_field f[UN_TSV_COLUMNS + 1];
-    *line = (struct un_tsv_line){.type = type};
+    *line = (struct un_tsv_line){.how = *how};
     UN_TRY(find_form(line, where, head, f, un_tsv_split(f, text, bytes)));
     const int *at = line->form->at;
     UN_TRY(take_id(line, where, f[at[UN_TSV_ID]]));
+    if (line->joined && how->onehot)
+        return un_fail(UN_DATA, "%s: no ids of classes (objects_id) in it for labels=onehot", where);
     if (line->joined) return un_tsv_vinvl_parse(line, where, f);
     UN_TRY(un_tsv_number(where, "the image's width", f[at[UN_TSV_WIDTH]], &line->width));
     UN_TRY(un_tsv_number(where, "the image's height", f[at[UN_TSV_HEIGHT]], &line->height));
@@ -72,12 +98,13 @@ enum un_status un_tsv_parse(struct un_tsv_line *line, const struct un_tsv_form *
 }
 
 void un_tsv_shape(const struct un_tsv_line *line, struct un_image_shape *shape) {
-    *shape = (struct un_image_shape){.img_dim = line->img_dim,
-                                     .classes = line->classes,
-                                     .feature_type = line->item[UN_ARRAY_FEATURE],
-                                     .confidence_type = UN_F32,
-                                     .soft_type = line->classes ? line->item[UN_ARRAY_SOFT] : UN_F16,
-                                     .has_confidence = line->field[UN_ARRAY_CONFIDENCE] != NULL};
+    *shape =
+        (struct un_image_shape){.img_dim = line->img_dim,
+                                .classes = line->classes,
+                                .feature_type = line->item[UN_ARRAY_FEATURE],
+                                .confidence_type = UN_F32,
+                                .soft_type = line->field[UN_ARRAY_SOFT] ? line->item[UN_ARRAY_SOFT] : UN_F16,
+                                .has_confidence = line->field[UN_ARRAY_CONFIDENCE] != NULL};
     if (shape->has_confidence) shape->confidence_type = line->item[UN_ARRAY_CONFIDENCE];
 }
 
@@ -85,13 +112,11 @@ static enum un_status decode(const struct un_tsv_line *line, const char *where,
                              const struct un_base64 *base64, struct un_image_room *room,
                              struct un_image_arrays *arrays, enum un_array_role role, const char *name,
                              int64_t width) {
-    const int64_t item = un_type_bytes(line->item[role]);
-    struct un_npy npy = {line->item[role] == UN_F16 ? UN_NPY_F16 : UN_NPY_F32,
-                         2,
-                         false,
-                         {line->regions, width},
-                         line->regions * width,
-                         item};
+    const int64_t item = role == UN_ARRAY_CLASS ? 8 : un_type_bytes(line->item[role]);
+    const enum un_npy_type type = role == UN_ARRAY_CLASS       ? UN_NPY_I64
+                                  : line->item[role] == UN_F16 ? UN_NPY_F16
+                                                               : UN_NPY_F32;
+    const struct un_npy npy = {type, 2, false, {line->regions, width}, line->regions * width, item};
     if (!line->field[role]) return UN_OK;
     UN_TRY(un_image_room_take(room, role, (size_t)(npy.items * item)));
     int64_t wrong = un_base64_read(base64, line->field[role], line->bytes[role], room->at[role]);
@@ -105,7 +130,7 @@ enum un_status un_tsv_arrays(const struct un_tsv_line *line, const char *where,
                              const struct un_base64 *base64, struct un_image_room *room,
                              struct un_image_arrays *arrays) {
     const struct un_npy number = {UN_NPY_I64, 0, false, {0}, 1, 8};
-    memset(arrays, 0, sizeof *arrays);
+    *arrays = (struct un_image_arrays){.onehot = line->how.onehot};
     if (line->joined) return un_tsv_vinvl_arrays(line, where, base64, room, arrays);
     arrays->pixels = true;
     un_image_arrays_add(arrays, "image_w", 7, &number, &line->width);
@@ -113,5 +138,6 @@ enum un_status un_tsv_arrays(const struct un_tsv_line *line, const char *where,
     UN_TRY(decode(line, where, base64, room, arrays, UN_ARRAY_FEATURE, "features", line->img_dim));
     UN_TRY(decode(line, where, base64, room, arrays, UN_ARRAY_BOX, "boxes", 4));
     UN_TRY(decode(line, where, base64, room, arrays, UN_ARRAY_CONFIDENCE, "objects_conf", 1));
+    UN_TRY(decode(line, where, base64, room, arrays, UN_ARRAY_CLASS, "objects_id", 1));
     return decode(line, where, base64, room, arrays, UN_ARRAY_SOFT, "cls_prob", line->classes);
 }

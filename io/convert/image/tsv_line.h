@@ -24,7 +24,7 @@ enum un_tsv_role {
     UN_TSV_FEATURES,
     UN_TSV_SOFT,
     UN_TSV_CONFIDENCE,
-    UN_TSV_OBJECTS_ID, /* this and the following are checked and not taken */
+    UN_TSV_OBJECTS_ID, /* this and the following are checked and not taken, but for one-hot labels */
     UN_TSV_ATTRS_ID,
     UN_TSV_ATTRS_CONF,
     UN_TSV_ROLES
@@ -46,11 +46,16 @@ enum un_status un_tsv_head(struct un_tsv_form *form, const char *where, const ch
 /* How many columns; UN_TSV_COLUMNS + 1: more than there may be. */
 int un_tsv_split(struct un_tsv_field fields[UN_TSV_COLUMNS + 1], const char *text, size_t bytes);
 /* Says which columns of a form are not taken. */
-void un_tsv_say(const struct un_tsv_form *form, const char *where);
+void un_tsv_say(const struct un_tsv_form *form, bool onehot, const char *where);
 
+/* What a file does not say. */
+struct un_tsv_how {
+    enum un_type type; /* of features and soft labels: UN_F32 | UN_F16 */
+    int64_t onehot;    /* source.h; a seventh column of int64 is ids then */
+};
 struct un_tsv_line {
     const struct un_tsv_form *form;
-    enum un_type type; /* of features and soft labels: UN_F32 | UN_F16 */
+    struct un_tsv_how how;
     char id[UN_IMAGE_ID_MAX + 1];
     int64_t width, height, regions, img_dim, classes; /* classes 0: no soft labels */
     const char *field[UN_ARRAY_ROLES];                /* base64, NULL: there is none */
@@ -60,8 +65,8 @@ struct un_tsv_line {
 };
 /* Into a borrowed line without its line end; the arrays are not decoded. form: of the head; NULL or no columns: told by
  * the number of columns. `where`: file and line. */
-enum un_status un_tsv_parse(struct un_tsv_line *line, const struct un_tsv_form *form, enum un_type type,
-                            const char *where, const char *text, size_t bytes);
+enum un_status un_tsv_parse(struct un_tsv_line *line, const struct un_tsv_form *form,
+                            const struct un_tsv_how *how, const char *where, const char *text, size_t bytes);
 void un_tsv_shape(const struct un_tsv_line *line, struct un_image_shape *shape);
 /* Decodes the arrays into the room and lists them; numbers point into the line. */
 enum un_status un_tsv_arrays(const struct un_tsv_line *line, const char *where,

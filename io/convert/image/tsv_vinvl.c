@@ -132,7 +132,8 @@ enum un_status un_tsv_vinvl_parse(struct un_tsv_line *line, const char *where, c
         features = f[2];
     }
     UN_TRY(un_tsv_count(line, where, count));
-    UN_TRY(un_tsv_take(line, where, "features", UN_ARRAY_FEATURE, features, line->type == UN_F16, &width));
+    UN_TRY(
+        un_tsv_take(line, where, "features", UN_ARRAY_FEATURE, features, line->how.type == UN_F16, &width));
     if (width <= BOX)
         return un_fail(UN_DATA,
                        "%s: features: %lld numbers a region; the last six are its box, and before them "
