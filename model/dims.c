@@ -13,13 +13,14 @@ enum { POSITIONS = 512, TOKEN_TYPES = 2 };
 
 static const struct un_key dims_keys[] = {
     UN_KEY_INT(un_dims, vocab_size, "0", 0, 1 << 24, "", "words of the vocabulary; 0: from the text files"),
-    UN_KEY_INT(un_dims, hidden_size, "0", 0, 1 << 16, "", "width of a token; 0: from the preset"),
-    UN_KEY_INT(un_dims, num_hidden_layers, "0", 0, 1024, "", "encoder layers; 0: from the preset"),
-    UN_KEY_INT(un_dims, num_attention_heads, "0", 0, 1024, "",
-               "attention heads, must divide hidden_size; 0: from the preset"),
-    UN_KEY_INT(un_dims, intermediate_size, "0", 0, 1 << 18, "",
-               "width between the two feed-forward maps; 0: from the preset"),
-    UN_KEY_INT(un_dims, max_position_embeddings, "0", 0, 1 << 20, "", "positions a text may have; 0: 512"),
+    /* Their 0, which stood for auto once, is still in the config.yaml of earlier runs; un_dims_given refuses it. */
+    UN_KEY_INT_AUTO(un_dims, hidden_size, 0, 1 << 16, "", "width of a token; auto: from the preset"),
+    UN_KEY_INT_AUTO(un_dims, num_hidden_layers, 0, 1024, "", "encoder layers; auto: from the preset"),
+    UN_KEY_INT_AUTO(un_dims, num_attention_heads, 0, 1024, "",
+                    "attention heads, must divide hidden_size; auto: from the preset"),
+    UN_KEY_INT_AUTO(un_dims, intermediate_size, 0, 1 << 18, "",
+                    "width between the two feed-forward maps; auto: from the preset"),
+    UN_KEY_INT_AUTO(un_dims, max_position_embeddings, 0, 1 << 20, "", "positions a text may have; auto: 512"),
     UN_KEY_INT(un_dims, type_vocab_size, "0", 0, 1 << 10, "",
                "token types, 0 = word, 1 = region; 0: 3 with nlvr2, 4 with vcr, else 2"),
     UN_KEY_INT(un_dims, img_dim, "0", 0, 1 << 20, "", "width of a region feature; 0: from the image files"),
@@ -45,19 +46,33 @@ static const struct un_key keys[] = {
 };
 const struct un_key_table un_model_key_table = UN_KEY_TABLE("model", un_model_keys, keys);
 
-static void take_if_zero(int64_t *size, int64_t from_preset) {
-    if (*size == 0) *size = from_preset;
+static void take_if_none(int64_t *size, int64_t from_preset) {
+    if (*size == 0 || *size == UN_AUTO) *size = from_preset;
+}
+
+const char *un_dims_given(const struct un_dims *d) {
+    const struct {
+        const char *name;
+        int64_t size;
+    } sizes[] = {{"hidden_size", d->hidden_size},
+                 {"num_hidden_layers", d->num_hidden_layers},
+                 {"num_attention_heads", d->num_attention_heads},
+                 {"intermediate_size", d->intermediate_size},
+                 {"max_position_embeddings", d->max_position_embeddings}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i)
+        if (sizes[i].size == 0) return sizes[i].name;
+    return NULL;
 }
 
 enum un_status un_dims_resolve(struct un_dims *dims, int preset) {
     if (preset < 0 || preset >= PRESETS)
         return un_fail(UN_USAGE, "model.preset: no preset number %d", preset);
-    take_if_zero(&dims->hidden_size, presets[preset].hidden_size);
-    take_if_zero(&dims->num_hidden_layers, presets[preset].num_hidden_layers);
-    take_if_zero(&dims->num_attention_heads, presets[preset].num_attention_heads);
-    take_if_zero(&dims->intermediate_size, presets[preset].intermediate_size);
-    take_if_zero(&dims->max_position_embeddings, POSITIONS);
-    take_if_zero(&dims->type_vocab_size, TOKEN_TYPES);
+    take_if_none(&dims->hidden_size, presets[preset].hidden_size);
+    take_if_none(&dims->num_hidden_layers, presets[preset].num_hidden_layers);
+    take_if_none(&dims->num_attention_heads, presets[preset].num_attention_heads);
+    take_if_none(&dims->intermediate_size, presets[preset].intermediate_size);
+    take_if_none(&dims->max_position_embeddings, POSITIONS);
+    take_if_none(&dims->type_vocab_size, TOKEN_TYPES);
     if (dims->hidden_size % dims->num_attention_heads)
         return un_fail(
             UN_USAGE,

@@ -20,7 +20,7 @@ struct un_dims {
     bool mask_both;          /* regions are masked of samples whose words are asked, too */
 };
 
-/* Section `model` as bound: sizes that are 0 come from the preset, vocab_size, img_dim and img_label_dim that
+/* Section `model` as bound: sizes that are UN_AUTO come from the preset, vocab_size, img_dim and img_label_dim that
  * are 0 from the data. */
 struct un_model_keys {
     int preset; /* 0 tiny, 1 base, 2 large */
@@ -29,7 +29,9 @@ struct un_model_keys {
 };
 extern const struct un_key_table un_model_key_table;
 
-/* Applies the preset to the sizes that were not given (0) and checks them (heads divide width, ...); the
+/* The name of a size that is 0, which no network has; NULL: none is. Of keys as bound. */
+const char *un_dims_given(const struct un_dims *dims);
+/* Applies the preset to the sizes that were not given (UN_AUTO, or 0 in a run of earlier versions) and checks them (heads divide width, ...); the
  * three data sizes may still be 0. tiny 128x2 (2 heads, 512), base 768x12 (12, 3072), large 1024x24 (16,
  * 4096). */
 enum un_status un_dims_resolve(struct un_dims *dims, int preset);

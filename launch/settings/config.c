@@ -64,6 +64,16 @@ static enum un_status settle_heads(struct un_run_config *c) {
     return UN_OK;
 }
 
+/* A size of 0 is no way to say "none". */
+static enum un_status check_sizes(const struct un_run_config *c) {
+    const char *name = un_dims_given(&c->model.dims);
+    char key[64];
+    if (!name) return UN_OK;
+    snprintf(key, sizeof key, "model.%s", name);
+    return un_fail(UN_USAGE, "%s: %s: 0 is no size of a network; auto takes that of model.preset",
+                   un_config_where(c->document, key), key);
+}
+
 /* What auto stands for, so that config.yaml and the log tell it. */
 static enum un_status settle_warmup(struct un_run_config *c) {
     enum { MOST = 10000 };
@@ -123,6 +133,7 @@ enum un_status un_run_config_read(struct un_run_config *config, const char *path
     UN_TRY(un_config_read(&config->document, path, overrides, n));
     UN_TRY(bind_all(config));
     UN_TRY(settle_heads(config));
+    UN_TRY(check_sizes(config));
     UN_TRY(un_dims_resolve(&config->model.dims, config->model.preset));
     UN_TRY(settle_warmup(config));
     return check(config);

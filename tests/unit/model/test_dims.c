@@ -3,6 +3,7 @@
 #include "tests/support/check.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static struct un_dims data_sizes(void) {
@@ -61,7 +62,20 @@ static void keys_bind(void **state) {
     struct un_model_keys k;
     assert_int_equal(bind("run: {}\n", &k), UN_OK);
     assert_int_equal(k.preset, 1);
-    assert_int_equal(k.dims.hidden_size, 0);
+    assert_int_equal(k.dims.hidden_size, UN_AUTO);
+    assert_null(un_dims_given(&k.dims));
+    assert_int_equal(un_dims_resolve(&k.dims, k.preset), UN_OK);
+    assert_int_equal(k.dims.hidden_size, 768);
+    assert_int_equal(k.dims.max_position_embeddings, 512);
+    const char *const sizes[] = {"hidden_size", "num_hidden_layers", "num_attention_heads",
+                                 "intermediate_size", "max_position_embeddings"};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i) {
+        char text[80];
+        snprintf(text, sizeof text, "model: {%s: 0}\n", sizes[i]);
+        assert_int_equal(bind(text, &k), UN_OK); /* as in the config.yaml of an earlier run */
+        assert_string_equal(un_dims_given(&k.dims), sizes[i]);
+    }
+    assert_int_equal(bind("run: {}\n", &k), UN_OK);
     assert_near(k.dims.dropout, 0.1, 0);
     assert_near(k.dims.initializer_range, 0.02, 0);
     assert_string_equal(k.init, "");

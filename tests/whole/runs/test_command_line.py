@@ -46,6 +46,10 @@ def configurations(folder, data, cfg, program):
     refused("--cfg=", parts=("--cfg needs a value",))
     refused("--cfg", cfg, "run.dir=$UN_NO_SUCH/x", parts=("$UN_NO_SUCH is not set",))
     refused("--cfg", cfg, "run.dir=~nobody/x", parts=("home folder of somebody else",))
+    for size in ("num_hidden_layers", "hidden_size", "max_position_embeddings"):
+        refused("--cfg", cfg, f"model.{size}=0", parts=(f"model.{size}: 0 is no size of a network", "auto takes"))
+    out = R.run_ok([program, "--cfg", cfg, "--check", "model.num_hidden_layers=auto", "model.preset=large"])
+    R.expect("24 layers" in out or "24 x" in out, "model.num_hidden_layers: auto, the preset's")
     refused("--cfg", cfg, "data.train.1.name=coco", parts=("two data sets are called coco", "data.train"))
     os.symlink(folder / "nowhere", folder / "dangling")
     refused("--cfg", cfg, f"run.dir={folder}/dangling", code=74, parts=("leads to what is not there",))
