@@ -22,8 +22,9 @@ static const struct un_key keys[] = {
     UN_KEY_INT(un_use_keys, threads, "0", 0, 1024, "threads", "0: as many as the process may use"),
     UN_KEY_INT(un_use_keys, tokens, "8192", 8, 1048576, "tokens",
                "of a pass: words, special tokens, regions"),
-    UN_KEY_INT(un_use_keys, num_attention_heads, "0", 0, 1024, "",
-               "0: as the run's configuration or the file's metadata say, else a head for 64 of the width"),
+    UN_KEY_INT_AUTO(
+        un_use_keys, num_attention_heads, 1, 1024, "",
+        "auto: as the run's configuration or the file's metadata say, else a head for 64 of the width"),
     UN_KEY_FLOAT(un_use_keys, conf_th, "-2", -2, 1, "",
                  "least confidence of a region; -1: exactly num_bb regions; -2: that of the run, else 0.2"),
     UN_KEY_INT(un_use_keys, min_bb, "-2", -2, 65535, "regions", "at least; -2: that of the run, else 10"),

@@ -11,7 +11,7 @@ static enum un_status settle_heads(struct un_use_weights *w, int64_t heads) {
     const struct un_dims *run = &w->run.dims;
     bool same = w->run.found && run->hidden_size == w->dims.hidden_size &&
                 run->num_hidden_layers == w->dims.num_hidden_layers;
-    if (heads == 0) heads = un_weights_heads_told(&w->view);
+    if (heads == UN_AUTO) heads = un_weights_heads_told(&w->view); /* 0: it does not tell */
     if (heads == 0 && same) heads = run->num_attention_heads;
     if (heads == 0 && w->dims.hidden_size % HEAD_WIDTH == 0) {
         heads = w->dims.hidden_size / HEAD_WIDTH;

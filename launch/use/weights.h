@@ -12,7 +12,7 @@ struct un_use_weights {
     struct un_dims dims; /* heads: none yet */
 };
 
-/* heads: of attention; 0: as the run or the file says, else a head for 64 of the width, which is told. UN_DATA: not a
+/* heads: of attention; UN_AUTO: as the run or the file says, else a head for 64 of the width, which is told. UN_DATA: not a
  * whole UNITER. Closed by the call below, also on failure. */
 enum un_status un_use_weights_open(struct un_use_weights *weights, const char *path, int64_t heads);
 void un_use_weights_close(struct un_use_weights *weights);

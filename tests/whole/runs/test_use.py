@@ -212,6 +212,7 @@ def check_refused(folder, run, given, images, all_):
     refused(64, ["does not tell num_attention_heads"], "score", folder / "bare.safetensors", *given)
     R.expect(len(lines("score", folder / "bare.safetensors", *given, "num_attention_heads=3")) == len(all_), "the number of heads as a key")
     refused(64, ["do not divide"], "score", run, *given, "num_attention_heads=5")
+    refused(64, ["num_attention_heads: 0 is outside 1"], "score", run, *given, "num_attention_heads=0")
     (folder / "bad.tsv").write_text("image without a text\n")
     refused(65, ["line 1"], "score", run, *given, f"pairs={folder}/bad.tsv")
     refused(64, ["usage"], "score")
