@@ -234,6 +234,24 @@ static enum un_status get_values(const struct un_image_array *a, struct un_image
     return status;
 }
 
+/* Boxes beyond the image that are within it when it is turned: the usual cause is told, not the first bad number. */
+static enum un_status check_turned(const struct un_image_arrays *arrays, const char *where, const float *box,
+                                   int64_t n, double width, double height) {
+    const double slack = 1 + 1e-3;
+    double x = 0, y = 0;
+    for (int64_t i = 0; i < n; ++i) {
+        x = (double)box[6 * i + 2] > x ? (double)box[6 * i + 2] : x;
+        y = (double)box[6 * i + 3] > y ? (double)box[6 * i + 3] : y;
+    }
+    if ((x <= width * slack && y <= height * slack) || x > height * slack || y > width * slack) return UN_OK;
+    return un_fail(
+        UN_DATA,
+        "%s: its boxes reach x = %g, y = %g, beyond an image of width %g, height %g, but fit one of "
+        "width %g, height %g: are the two swapped?%s",
+        where, x, y, width, height, height, width,
+        arrays->pixels ? " (a first line that names the columns says which is which)" : "");
+}
+
 /* Corners and, of unit boxes, w h as they stand. */
 static enum un_status get_boxes(const struct un_image_arrays *arrays, const char *where,
                                 const struct un_image_extent *e, struct un_image_room *room) {
@@ -260,6 +278,7 @@ static enum un_status get_boxes(const struct un_image_arrays *arrays, const char
         return un_fail(UN_DATA,
                        "%s: its boxes are in pixels, but the image's size (image_w, image_h) is not known",
                        where);
+    UN_TRY(check_turned(arrays, where, room->box, e->regions, width, height));
     for (int64_t i = 0; i < e->regions; ++i) {
         float corners[4];
         memcpy(corners, room->box + 6 * i, sizeof corners);

@@ -146,6 +146,17 @@ def test_tsv_heads(folder):
         importing("tsv", [path], out, code=65, words=["any.tsv:1", *words])
     path.write_text("\t".join(order) + "\n" + text(order[:-1]))
     importing("tsv", [path], out, code=65, words=["any.tsv:2", "7 columns", "the head names 8"])
+    corners = np.array([[500, 100, 630, 200], [0, 0, 100, 470]], np.float32)
+    line = lambda w, h, c: f"x\t{w}\t{h}\t2\t{b64(c)}\t{b64(np.ones((2, 5), np.float32))}\n"
+    path.write_text(line(480, 640, corners))
+    importing("tsv", [path], out, code=65, words=["any.tsv:1: its boxes reach x = 630, y = 470", "width 480, height 640", "swapped?", "a first line that names"])
+    importing("tsv", [path], out, "bad=skip", code=65, words=["swapped?"])
+    path.write_text("image_id\timage_h\timage_w\tnum_boxes\tboxes\tfeatures\n" + line(480, 640, corners))
+    importing("tsv", [path], folder / "turned.img.h5")
+    path.write_text(line(480, 640, corners + 300))
+    importing("tsv", [path], out, code=65, words=["is no box"])
+    np.savez(folder / "turned.npz", x=np.ones((2, 5), np.float32), bbox=corners, image_w=480, image_h=640)
+    importing("npz", [folder / "turned.npz"], out, code=65, words=["turned.npz: its boxes reach", "swapped?"])
     ids = np.arange(99, dtype=np.int64)
     lines = [f"{r['image_id']}\t640\t480\t{r['num_boxes']}\t{r['boxes']}\t{b64(v['features'].astype(np.float32))}\t"
              f"{b64(ids[:len(v['conf'])])}\n" for r, v in zip(rows.values(), images.values())]
