@@ -7,12 +7,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_VALUES = 512, MOST_TAGS = 1 << 15, FIRST_RECORD = 1 << 16 };
+enum { MOST_VALUES = 512, MOST_TAGS = 1 << 15, MOST_BUCKETS = 1 << 13, FIRST_RECORD = 1 << 16 };
+static const double least_limit = 1e-12, bucket_ratio = 1.1;
 
 struct un_events {
     char path[UN_PATH_MAX];
@@ -20,11 +23,13 @@ struct un_events {
     int fd;
     bool overflow;
     int64_t step;
-    size_t values, tags; /* used */
+    size_t values, tags, buckets; /* used */
     UnTb__Value value[MOST_VALUES];
+    UnTb__Histogram histogram[MOST_VALUES];
     UnTb__Value *list[MOST_VALUES];
-    char tag[MOST_TAGS]; /* of the values, each with its zero byte */
-    uint8_t *record;     /* [room] */
+    char tag[MOST_TAGS];                             /* of the values, each with its zero byte */
+    double limit[MOST_BUCKETS], count[MOST_BUCKETS]; /* of the histograms' buckets */
+    uint8_t *record;                                 /* [room] */
     size_t room;
 };
 
@@ -108,22 +113,97 @@ void un_events_guard(struct un_events *e, const struct un_owner *owner) {
 void un_events_begin(struct un_events *e, int64_t step) {
     if (!e) return;
     e->step = step;
-    e->values = e->tags = 0;
+    e->values = e->tags = e->buckets = 0;
     e->overflow = false;
 }
 
-void un_events_scalar(struct un_events *e, const char *tag, double value) {
-    if (!e) return;
+/* NULL: there is no room. */
+static UnTb__Value *next_value(struct un_events *e, const char *tag) {
     size_t bytes = strlen(tag) + 1;
     if (e->values == MOST_VALUES || bytes > MOST_TAGS - e->tags) {
         e->overflow = true;
-        return;
+        return NULL;
     }
     UnTb__Value *v = &e->value[e->values++];
     v->tag = memcpy(e->tag + e->tags, tag, bytes);
     e->tags += bytes;
+    return v;
+}
+
+void un_events_scalar(struct un_events *e, const char *tag, double value) {
+    UnTb__Value *v = e ? next_value(e, tag) : NULL;
+    if (!v) return;
     v->value_case = UN_TB__VALUE__VALUE_SIMPLE_VALUE;
     v->simple_value = (float)value;
+}
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The power whose bucket a value falls into: that of the least limit not below it. */
+static int power_of(double value) {
+    if (value <= least_limit) return 0;
+    int power = (int)ceil(log(value / least_limit) / log(bucket_ratio));
+    while (least_limit * pow(bucket_ratio, power) < value) ++power; /* log and pow round */
+    return power;
+}
+
+/* Buckets with something in them, each behind an empty one that says where it begins. Returns how many. */
+static size_t fill_buckets(double *limit, double *count, size_t room, const double *values, int n) {
+    size_t used = 0;
+    for (int i = 0; i < n; ++i) {
+        int power = power_of(values[i]);
+        double begin = power > 0 ? least_limit * pow(bucket_ratio, power - 1) : 0;
+        double end = least_limit * pow(bucket_ratio, power);
+        if (used > 0 && limit[used - 1] >= end) {
+            count[used - 1] += 1;
+            continue;
+        }
+        bool gap = used == 0 || limit[used - 1] < begin;
+        if (used + 1 + gap > room) return room + 1;
+        if (gap) {
+            limit[used] = begin;
+            count[used++] = 0;
+        }
+        limit[used] = end;
+        count[used++] = 1;
+    }
+    return used;
+}
+
+/* What is finite comes to the front, in ascending order. */
+static int sort_finite(double *values, int n) {
+    int kept = 0;
+    for (int i = 0; i < n; ++i)
+        if (isfinite(values[i])) values[kept++] = values[i];
+    qsort(values, (size_t)kept, sizeof *values, ascending);
+    return kept;
+}
+
+void un_events_histogram(struct un_events *e, const char *tag, double *values, int n) {
+    if (!e || (n = sort_finite(values, n)) == 0) return;
+    double *limit = e->limit + e->buckets, *count = e->count + e->buckets;
+    size_t room = MOST_BUCKETS - e->buckets, used = fill_buckets(limit, count, room, values, n);
+    UnTb__Value *v = used <= room ? next_value(e, tag) : NULL;
+    e->overflow = e->overflow || !v;
+    if (!v) return;
+    UnTb__Histogram *h = &e->histogram[v - e->value];
+    un_tb__histogram__init(h);
+    h->min = values[0];
+    h->max = values[n - 1];
+    h->num = n;
+    for (int i = 0; i < n; ++i) {
+        h->sum += values[i];
+        h->sum_squares += values[i] * values[i];
+    }
+    h->n_bucket_limit = h->n_bucket = used;
+    h->bucket_limit = limit;
+    h->bucket = count;
+    e->buckets += used;
+    v->value_case = UN_TB__VALUE__VALUE_HISTO;
+    v->histo = h;
 }
 
 enum un_status un_events_end(struct un_events *e) {

@@ -17,8 +17,12 @@ enum un_status un_events_open(struct un_events **events, const char *folder, int
 /* From here on an event is written only while the folder is owner's (borrowed). */
 void un_events_guard(struct un_events *e, const struct un_owner *owner);
 void un_events_begin(struct un_events *e, int64_t step);
-/* Allocates nothing; beyond 512 values or 32 KiB of tags, un_events_end says UN_INTERNAL. */
+/* Both allocate nothing; beyond 512 values or 32 KiB of tags, un_events_end says UN_INTERNAL. */
 void un_events_scalar(struct un_events *e, const char *tag, double value);
+/* Values >= 0 in buckets whose limits are powers of 1.1, as TensorBoard's own writers have them; zeros in one that ends
+ * at 1e-12. What is not finite is left out; nothing finite, nothing written. values [n], sorted here; beyond 8,192 buckets
+ * of an event as above. */
+void un_events_histogram(struct un_events *e, const char *tag, double *values, int n);
 /* What was put since un_events_begin as one event, by one write(2). Nothing put, nothing written. */
 enum un_status un_events_end(struct un_events *e);
 /* An event of its own: a text for people, at step 0; shown as it stands. */
