@@ -5,8 +5,9 @@
 #include "runtime/config/config.h"
 
 struct un_log_keys {
-    int64_t every;    /* steps */
-    bool tensorboard; /* event files, too */
+    int64_t every;      /* steps */
+    bool tensorboard;   /* event files, too */
+    int64_t histograms; /* steps; 0: never */
 };
 extern const struct un_key_table un_log_key_table;
 

@@ -62,12 +62,11 @@ static void append_key(struct un_metrics *m, const char *key) {
     append(m, "\":", 2);
 }
 
-/* The authors' tags: loss, loss/.., lr and grad_norm as they are, valid_mlm/mlm_acc, perf/.. of what remains. */
+/* The authors' tags: loss, loss/.., lr, grad_norm and norms by layer as they are, valid_mlm/mlm_acc, perf/.. of what remains. */
 static void tag_of(const char *key, char *tag, size_t size) {
-    static const char *const own[] = {"loss", "loss/", "lr", "grad_norm", "valid/"}, *const of_one[] = {
-                                                                                         "_loss", "_acc",
-                                                                                         "_ot_pos",
-                                                                                         "_ot_neg"};
+    static const char *const own[] = {"loss",       "loss/",       "lr",    "grad_norm",
+                                      "grad_norm/", "param_norm/", "valid/"},
+                             *const of_one[] = {"_loss", "_acc", "_ot_pos", "_ot_neg"};
     size_t length = strlen(key), front = strlen("valid/");
     bool known = false;
     for (size_t i = 0; i < sizeof own / sizeof *own; ++i) {

@@ -14,7 +14,7 @@ struct un_metrics; /* NULL is allowed everywhere and does nothing (ranks > 0) */
 enum un_status un_metrics_open(struct un_metrics **metrics, const char *path, int64_t last_step);
 /* From here on a line is written only while the folder is owner's (borrowed). */
 void un_metrics_guard(struct un_metrics *m, const struct un_owner *owner);
-/* Every line also becomes an event (borrowed; NULL: no more): loss, loss/.., lr and grad_norm under these names,
+/* Every line also becomes an event (borrowed; NULL: no more): loss, loss/.., lr, grad_norm, grad_norm/.. and param_norm/.. under these names,
  * valid/mlm_acc as valid_mlm/mlm_acc, what measures speed as perf/... */
 void un_metrics_events(struct un_metrics *m, struct un_events *events);
 /* And is noted in *summary (borrowed; NULL: no more). */

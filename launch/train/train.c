@@ -11,6 +11,7 @@
 #include "launch/train/guard.h"
 #include "launch/train/line.h"
 #include "launch/train/mine.h"
+#include "launch/train/norms.h"
 #include "launch/train/saver.h"
 #include "launch/train/step.h"
 #include "launch/train/validate.h"
@@ -27,6 +28,7 @@ struct run {
     struct un_summary summary;
     struct un_progress progress;
     struct un_interval interval;
+    struct un_norms *norms; /* all ranks; NULL: log.histograms is 0 */
     enum un_status trouble; /* of the log; told to all ranks in a later step */
     int64_t skipped_in_row, skipped_loss, skipped_gradient; /* updates, of this start */
     struct un_saver saver;
@@ -111,6 +113,15 @@ static enum un_status log_step(struct run *r, const struct un_step_result *resul
         un_progress_step(&r->progress, job->step, text, false);
     }
     *v = (struct un_interval){.since = now};
+    return UN_OK;
+}
+
+/* Collective. */
+static enum un_status log_norms(struct run *r) {
+    UN_TRY(un_norms_take(r->norms));
+    if (!leads(r)) return UN_OK;
+    enum un_status status = un_norms_log(r->norms, r->metrics, r->events);
+    if (r->trouble == UN_OK) r->trouble = status;
     return UN_OK;
 }
 
@@ -202,6 +213,7 @@ static enum un_status one_step(struct run *r, bool *stop) {
     UN_TRY(un_guard_step(job->guard));
     UN_TRY(count_skip(r, result.skip));
     if (line_due(job)) UN_TRY(log_step(r, &result));
+    if (due(job->config.log.histograms, job->step)) UN_TRY(log_norms(r));
     return UN_OK;
 }
 
@@ -272,6 +284,7 @@ static enum un_status start(struct run *r, const char *resume) {
     UN_TRY(un_guard_open(&r->job->guard, r->job));
     UN_TRY(un_guard_compare(r->job->guard));
     enum un_status status = open_log(r);
+    if (status == UN_OK) status = un_norms_open(&r->norms, r->job);
     if (status == UN_OK) status = un_mine_open(&r->job->mine, r->job);
     if (status == UN_OK) status = un_job_start_loader(r->job);
     UN_TRY(agree(r, status));
@@ -300,6 +313,7 @@ out:
     un_mine_close(&job->mine);
     un_guard_close(job->guard);
     job->guard = NULL;
+    un_norms_close(r.norms);
     bool told = status == UN_OK || status == UN_STOPPED;
     if (told && leads(&r) && !quiet) un_summary_print(&r.summary, stderr);
     if (status == UN_OK && leads(&r)) finish(&r);

@@ -1,4 +1,4 @@
-"""A reader of TensorBoard's event files by their form alone: records with masked crc32c, protobuf wire format. Scalars and texts."""
+"""A reader of TensorBoard's event files by their form alone: records with masked crc32c, protobuf wire format. Scalars, texts, histograms."""
 import struct
 
 TABLE = []
@@ -76,3 +76,24 @@ def read(paths):
                 elif 8 in one:
                     texts[tag] = dict(fields(one[8]))[8].decode()
     return scalars, texts, starts
+
+
+def doubles(data):
+    return list(struct.unpack(f"<{len(data) // 8}d", data))
+
+
+def histograms(paths):
+    """{tag: [(step, {"min", "max", "num", "sum", "squares", "limits", "counts"})]}, in the order of the files."""
+    out = {}
+    for path in sorted(paths):
+        for event in records(path.read_bytes()):
+            parts = dict(fields(event))
+            for number, value in fields(parts.get(5, b"")):
+                one = dict(fields(value))
+                if 5 not in one:
+                    continue
+                h = dict(fields(one[5]))
+                held = {name: doubles(h.get(n, bytes(8)))[0] for n, name in enumerate(("min", "max", "num", "sum", "squares"), 1)}
+                held.update(limits=doubles(h[6]), counts=doubles(h[7]))
+                out.setdefault(one[1].decode(), []).append((parts.get(2, 0), held))
+    return out
