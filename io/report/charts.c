@@ -20,6 +20,12 @@ static bool is_rate(const char *key) {
 static bool is_norm(const char *key) {
     return strcmp(key, "grad_norm") == 0;
 }
+static bool is_layer_gradient(const char *key) {
+    return un_begins(key, "grad_norm/");
+}
+static bool is_layer_parameter(const char *key) {
+    return un_begins(key, "param_norm/");
+}
 static bool is_speed(const char *key) {
     return strcmp(key, "tokens_per_s") == 0;
 }
@@ -56,6 +62,8 @@ static const struct kind {
        is_alignment, false},
       {"Learning rate", "", "", is_rate, false},
       {"Gradient norm", "", "Before clipping.", is_norm, false},
+      {"Gradient norm by layer", "", "Before clipping; log.histograms.", is_layer_gradient, false},
+      {"Parameter norm by layer", "", "log.histograms.", is_layer_parameter, false},
       {"Tokens a second", "tokens/s", "Of all ranks, waiting included.", is_speed, false},
       {"Where the time of a step goes", "ms", "Added up; rank 0.", is_phase, true},
       {"Communication that computation waits for", "share", "", is_beside, false},
