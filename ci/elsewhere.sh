@@ -2,24 +2,25 @@
 # Builds and tests on another release of Debian or Ubuntu, in a root of its own made by debootstrap; needs to be root, the
 # package debootstrap, a mirror, 6 GB. The release's packages come from ci/packages.sh, as for any user.
 #
-#   ci/elsewhere.sh SUITE [--mirror URL] [--folder FOLDER] [--fresh] [-- COMMAND...]
+#   ci/elsewhere.sh SUITE [--mirror URL] [--folder FOLDER] [--fresh] [--packages run|test] [-- COMMAND...]
 #
 #   SUITE      trixie, bookworm, sid, noble, ... (a script of debootstrap)
 #   --mirror   another one than deb.debian.org or archive.ubuntu.com
 #   --folder   where roots are kept for the next call (default: build-elsewhere)
 #   --fresh    makes the root anew
+#   --packages what ci/packages.sh installs there (default: test)
 #   COMMAND    in the copy of the tree, instead of ./ci/test.sh
 #
 # Prints the versions of compiler and libraries first. The exit code is the command's.
 set -euo pipefail
 self=$(realpath "$0")
 cd "$(dirname "$self")/.."
-usage() { sed -n '2,14p' "$self" >&2; exit 64; }
+usage() { sed -n '2,15p' "$self" >&2; exit 64; }
 
-suite="" mirror="" folder=build-elsewhere fresh=0 command=(./ci/test.sh)
+suite="" mirror="" folder=build-elsewhere fresh=0 packages=test command=(./ci/test.sh)
 while [ $# -gt 0 ]; do
     case "$1" in
-        --mirror | --folder)
+        --mirror | --folder | --packages)
             [ $# -gt 1 ] || usage
             declare "${1#--}=$2"
             shift
@@ -55,7 +56,7 @@ mirror=${mirror:-http://deb.debian.org/debian}
 
 # In a mount namespace of its own, whose mounts end with it whatever happens.
 if [ "${UN_ELSEWHERE_INSIDE:-}" != 1 ]; then
-    again=("$suite" --mirror "$mirror" --folder "$folder")
+    again=("$suite" --mirror "$mirror" --folder "$folder" --packages "$packages")
     [ $fresh = 0 ] || again+=(--fresh)
     UN_ELSEWHERE_INSIDE=1 exec unshare --mount --propagation private "$self" "${again[@]}" -- "${command[@]}"
 fi
@@ -94,7 +95,7 @@ inside() {
 }
 inside sh -c 'git -c init.defaultBranch=main init -q && git add -A'
 echo "== packages of $suite"
-inside ./ci/packages.sh test
+inside ./ci/packages.sh "$packages"
 echo "== versions"
 # shellcheck disable=SC2016
 inside dpkg-query -W -f '${Package} ${Version}\n' gcc cmake libhdf5-dev libopenmpi-dev libopenblas-dev libzip-dev libyaml-dev
