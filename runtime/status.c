@@ -5,6 +5,7 @@
  * instead. */
 #include "runtime/status.h"
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,8 @@ static _Thread_local struct un_error current;
 /* Mutable because ranks are known only after start-up; written by un_log_set before other threads exist. */
 static int log_rank = 0;
 static enum un_log_level log_level = UN_LOG_INFO;
+/* Mutable because the terminal is one for all threads. */
+static atomic_bool log_over = false;
 
 /* __FILE__ may carry the build machine's folder; what it shares with this file's own name is cut off. */
 static const char *source_name(const char *file) {
@@ -78,7 +81,8 @@ void un_log(enum un_log_level level, const char *format, ...) {
     if (level > log_level || (level == UN_LOG_INFO && log_rank != 0)) return;
     static const char *const mark[] = {"error: ", "warning: ", "", "debug: "};
     char line[UN_ERROR_MAX + 64];
-    int head = snprintf(line, sizeof line, "uniter[%d] %s", log_rank, mark[level]);
+    const char *erase = un_log_over(false) ? "\r\033[J" : "";
+    int head = snprintf(line, sizeof line, "%suniter[%d] %s", erase, log_rank, mark[level]);
     size_t used = (size_t)head, room = sizeof line - 1; /* one byte is kept for the line's end */
     va_list args;
     va_start(args, format);
@@ -87,4 +91,8 @@ void un_log(enum un_log_level level, const char *format, ...) {
     if (length > 0) used += (size_t)length < room - used ? (size_t)length : room - used - 1;
     line[used++] = '\n';
     fwrite(line, 1, used, stderr); /* one call: lines of several threads and ranks stay whole */
+}
+
+bool un_log_over(bool line) {
+    return atomic_exchange(&log_over, line);
 }

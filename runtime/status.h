@@ -76,6 +76,9 @@ void un_assert_failed(const char *file, int line, const char *cond) __attribute_
 enum un_log_level { UN_LOG_ERROR, UN_LOG_WARN, UN_LOG_INFO, UN_LOG_DEBUG };
 void un_log_set(int rank, enum un_log_level level);
 void un_log(enum un_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Says whether a line that is drawn anew in place stands on the terminal, with the cursor at its beginning; returns whether
+ * one stood there. The next line of the log takes its place. Thread-safe. */
+bool un_log_over(bool line);
 
 #ifdef __cplusplus
 }

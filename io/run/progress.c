@@ -1,27 +1,35 @@
-/* The progress line: a bar redrawn in place on a terminal, plain lines otherwise.
+/* The progress line: a bar redrawn in place on a terminal, plain lines otherwise (progress.h).
  *
  * The time a step takes is averaged over about the last minute, so that neither a slow first step nor a
  * validation in between makes the estimate jump. */
 #include "io/run/progress.h"
 #include "runtime/clock.h"
+#include "runtime/status.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 static const double smooth_seconds = 60.0, terminal_seconds = 0.1, plain_seconds = 5.0;
-enum { BAR_LEAST = 8, BAR_MOST = 30, WIDTH_DEFAULT = 80, LINE_MAX_BYTES = 1024 };
+enum { BAR_LEAST = 8, BAR_MOST = 30, WIDTH_DEFAULT = 80, LINE_MAX_BYTES = 1024, CUT_LEAST = 4 };
 
 static int terminal_width(void) {
     struct winsize size;
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : WIDTH_DEFAULT;
 }
 
+/* One that takes control characters. */
+static bool is_terminal(void) {
+    const char *kind = getenv("TERM");
+    return isatty(STDERR_FILENO) == 1 && !(kind && strcmp(kind, "dumb") == 0);
+}
+
 void un_progress_open(struct un_progress *p, int64_t first, int64_t total, bool enabled) {
     double now = un_clock();
-    *p = (struct un_progress){.terminal = isatty(STDERR_FILENO) == 1,
+    *p = (struct un_progress){.terminal = is_terminal(),
                               .enabled = enabled,
                               .first = first,
                               .total = total,
@@ -70,14 +78,18 @@ static void add_duration(struct line *l, double seconds) {
         add(l, "%lldm%02llds", (long long)(s / 60), (long long)(s % 60));
 }
 
-static void add_rate(struct line *l, const struct un_progress *p, int64_t step) {
-    if (p->smoothed <= 0.0) return; /* nothing was timed yet */
+static void add_rate(struct line *l, const struct un_progress *p) {
     const char *unit = p->unit ? p->unit : "step";
+    if (p->smoothed <= 0.0) return; /* nothing was timed yet */
     if (p->smoothed < 1.0)
-        add(l, " | %.3g %ss/s", 1.0 / p->smoothed, unit);
+        add(l, "%.3g %ss/s", 1.0 / p->smoothed, unit);
     else
-        add(l, " | %.3g s/%s", p->smoothed, unit);
-    add(l, " | ETA ");
+        add(l, "%.3g s/%s", p->smoothed, unit);
+}
+
+static void add_eta(struct line *l, const struct un_progress *p, int64_t step) {
+    if (p->smoothed <= 0.0) return;
+    add(l, "ETA ");
     add_duration(l, p->smoothed * (double)(p->total > step ? p->total - step : 0));
 }
 
@@ -89,16 +101,85 @@ static size_t cut_columns(const char *text, size_t bytes, int columns) {
     return at;
 }
 
+static int columns_of(const char *text, size_t bytes) {
+    int n = 0;
+    for (size_t i = 0; i < bytes; ++i) n += ((unsigned char)text[i] & 0xC0) != 0x80;
+    return n;
+}
+
+/* The parts of the line, in the order in which they stand; behind them the fields of the text. */
+enum { SHARE, STEP, RATE, ETA, TEXT, MOST_PARTS = TEXT + 16 };
+static const char between[] = " | ";
+struct part {
+    char own[48];
+    const char *text;
+    size_t bytes;
+    bool shown;
+};
+
+/* Returns how many there are. */
+static int make_parts(const struct un_progress *p, int64_t step, const char *text, struct part *parts) {
+    struct line l[TEXT];
+    int n = TEXT;
+    for (int i = 0; i < TEXT; ++i) {
+        l[i] = (struct line){parts[i].own, 0, sizeof parts[i].own};
+        parts[i] = (struct part){.text = parts[i].own};
+    }
+    add(&l[SHARE], "%5.1f%%", floor(share_done(p, step) * 1000.0) / 10.0);
+    add(&l[STEP], "%lld/%lld", (long long)step, (long long)p->total);
+    add_rate(&l[RATE], p);
+    add_eta(&l[ETA], p, step);
+    for (int i = 0; i < TEXT; ++i) parts[i].bytes = l[i].used;
+    while (text && *text && n < MOST_PARTS) {
+        const char *end = n + 1 < MOST_PARTS ? strstr(text, between) : NULL;
+        parts[n++] = (struct part){.text = text, .bytes = end ? (size_t)(end - text) : strlen(text)};
+        text = end ? end + sizeof between - 1 : NULL;
+    }
+    return n;
+}
+
+/* Is there room for the part? Then it is shown, and the room is less. */
+static void show(struct part *part, int *room) {
+    int columns = columns_of(part->text, part->bytes) + (int)sizeof between - 1;
+    if (part->bytes == 0 || columns > *room) return;
+    part->shown = true;
+    *room -= columns;
+}
+
+/* Cells of the bar; chooses what else is shown in so many columns. */
+static int choose(struct part *parts, int n, int columns) {
+    int room = columns - columns_of(parts[STEP].text, parts[STEP].bytes), share = 7, frame = 3;
+    parts[STEP].shown = true;
+    if (n > TEXT) show(&parts[TEXT], &room);
+    show(&parts[ETA], &room);
+    parts[SHARE].shown = room >= share;
+    if (parts[SHARE].shown) room -= share;
+    bool bar = parts[SHARE].shown && room >= BAR_LEAST + frame;
+    if (bar) room -= BAR_LEAST + frame;
+    for (int i = TEXT + 1; i < n; ++i) show(&parts[i], &room);
+    show(&parts[RATE], &room);
+    if (n > TEXT && !parts[TEXT].shown && room >= CUT_LEAST + (int)sizeof between - 1) {
+        parts[TEXT].bytes = cut_columns(parts[TEXT].text, parts[TEXT].bytes, room - (int)sizeof between + 1);
+        show(&parts[TEXT], &room);
+    }
+    if (!bar) return 0;
+    int most = columns / 4 < BAR_MOST ? columns / 4 : BAR_MOST;
+    int cells = BAR_LEAST + (room > 0 ? room : 0);
+    return cells < most ? cells : most > BAR_LEAST ? most : BAR_LEAST;
+}
+
 size_t un_progress_format(const struct un_progress *p, int64_t step, const char *text, int columns,
                           char *line, size_t size) {
     struct line l = {line, 0, size};
-    double share = share_done(p, step);
-    int cells = columns / 4 > BAR_MOST ? BAR_MOST : columns / 4;
+    struct part parts[MOST_PARTS];
+    int n = make_parts(p, step, text, parts), cells = columns > 0 ? choose(parts, n, columns) : 0;
     line[0] = '\0';
-    if (cells >= BAR_LEAST) add_bar(&l, share, cells);
-    add(&l, "%5.1f%% %lld/%lld", floor(share * 1000.0) / 10.0, (long long)step, (long long)p->total);
-    add_rate(&l, p, step);
-    if (text && text[0]) add(&l, " | %s", text);
+    if (cells > 0) add_bar(&l, share_done(p, step), cells);
+    for (int i = 0; i < n; ++i) {
+        if (parts[i].bytes == 0 || (columns > 0 && !parts[i].shown)) continue;
+        const char *before = i == SHARE || l.used == 0 ? "" : i == STEP ? " " : between;
+        add(&l, "%s%.*s", before, (int)parts[i].bytes, parts[i].text);
+    }
     if (columns > 0) l.used = cut_columns(line, l.used, columns);
     line[l.used] = '\0';
     return l.used;
@@ -134,16 +215,14 @@ void un_progress_step(struct un_progress *p, int64_t step, const char *text, boo
     if (p->terminal) p->width = terminal_width(); /* the window may have changed */
     int columns = !p->terminal ? 0 : p->width > 2 ? p->width - 1 : 1;
     size_t bytes = un_progress_format(p, step, text, columns, line, sizeof line);
-    print(p->terminal ? "\r" : "", line, bytes, p->terminal ? "\033[K" : "\n");
-    p->drawn = p->terminal;
+    print(p->terminal ? "\r" : "", line, bytes, p->terminal ? "\033[J\r" : "\n");
+    if (p->terminal) un_log_over(true);
 }
 
 void un_progress_clear(struct un_progress *p) {
-    if (p->enabled && p->drawn) print("\r\033[K", "", 0, "");
-    p->drawn = false;
+    if (p->enabled && un_log_over(false)) print("\r\033[J", "", 0, "");
 }
 
 void un_progress_close(struct un_progress *p) {
-    if (p->enabled && p->drawn) print("", "", 0, "\n");
-    p->drawn = false;
+    if (p->enabled && un_log_over(false)) print("", "", 0, "\n");
 }

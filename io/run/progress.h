@@ -1,5 +1,9 @@
-/* Progress on stderr: a bar redrawn in place on a terminal, at most ten times a second; elsewhere a plain
- * line every few seconds. */
+/* Progress on stderr: a bar redrawn in place on a terminal, at most ten times a second; elsewhere (and where TERM is
+ * "dumb") a plain line every few seconds, without a control character. No colours anywhere, so NO_COLOR has nothing to
+ * take away.
+ *
+ * The cursor rests at the beginning of the bar, and what is drawn erases all below: a window that became narrower may have
+ * broken the bar into several lines. Lines of the log take the bar's place (un_log_over). */
 #ifndef UN_IO_RUN_PROGRESS_H
 #define UN_IO_RUN_PROGRESS_H
 
@@ -9,7 +13,6 @@
 
 struct un_progress {
     bool terminal, enabled;
-    bool drawn; /* a bar stands on the last line of the terminal */
     int64_t first, total;
     int64_t last_step; /* of the last call */
     double start, last_time, last_draw;
@@ -20,14 +23,16 @@ struct un_progress {
 };
 /* Steps first + 1 .. total are ahead. */
 void un_progress_open(struct un_progress *p, int64_t first, int64_t total, bool enabled);
-/* `text`: "loss 3.21 mlm 4.5 ..." ; force prints at once. */
+/* `text`: what there is to say, the most important first: "loss 3.21 | mlm 4.5 mrc 2.1 | 357 tokens/s". force prints at
+ * once. */
 void un_progress_step(struct un_progress *p, int64_t step, const char *text, bool force);
 /* Takes the bar away, so that something else can be printed; the next step draws it anew. */
 void un_progress_clear(struct un_progress *p);
 /* Leaves the bar as a finished line. May be followed by more steps. */
 void un_progress_close(struct un_progress *p);
-/* What a step prints, without the line's end: columns > 0 with a bar, cut to that many; 0: the plain line.
- * Returns its length. */
+/* What a step prints, without the line's end. columns 0: the plain line. Else as much of it as fits into so many, by
+ * importance: step, first field of the text, ETA, share, bar, other fields, rate; a first field that does not fit is
+ * cut. Returns its length. */
 size_t un_progress_format(const struct un_progress *p, int64_t step, const char *text, int columns,
                           char *line, size_t size);
 

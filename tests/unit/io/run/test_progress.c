@@ -42,13 +42,15 @@ static void test_progress_format(void **state) {
     p.total = 5000;
     format(&p, 1, NULL, 0, "  0.0% 1/5000 | 1.5 s/step | ETA 2h04m");
     p.total = 200;
-    format(&p, 100, "loss 3.2", 40, "[=====>    ]  50.0% 100/200 | 1.5 s/step");
     format(&p, 100, "loss 3.2", 79,
            "[=========>         ]  50.0% 100/200 | 1.5 s/step | ETA 2m30s | loss 3.2");
-    format(&p, 100, "loss", 12, " 50.0% 100/2"); /* too narrow for a bar */
     p.smoothed = 0;
-    format(&p, 200, "\xc3\xa4\xc3\xa4\xc3\xa4", 19,
-           "100.0% 200/200 | \xc3\xa4\xc3\xa4"); /* characters, not bytes */
+    format(
+        &p, 200,
+        "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3"
+        "\xa4\xc3\xa4\xc3\xa4\xc3\xa4",
+        24,
+        "100.0% 200/200 | \xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"); /* characters, not bytes */
     format(&p, 300, NULL, 0, "100.0% 300/200");
     p.total = 0;
     format(&p, 0, NULL, 0, "100.0% 0/0");
@@ -56,6 +58,31 @@ static void test_progress_format(void **state) {
     p.total = 200;
     assert_int_equal(un_progress_format(&p, 100, "loss", 79, little, sizeof little), 7);
     assert_int_equal(strlen(little), 7);
+}
+
+/* What is left out where a window is narrow, by importance; the bar takes what is left. */
+static void test_progress_narrow(void **state) {
+    (void)state;
+    const char *text = "loss 3.21 | mlm 4.5 itm 0.7 | 357 tokens/s | data 0.1 %";
+    struct un_progress p = {.total = 200, .smoothed = 1.5};
+    format(&p, 100, text, 130,
+           "[===============>              ]  50.0% 100/200 | 1.5 s/step | ETA 2m30s | loss 3.21 | mlm 4.5 "
+           "itm 0.7 | "
+           "357 tokens/s | data 0.1 %");
+    format(&p, 100, text, 79,
+           "[=========>         ]  50.0% 100/200 | ETA 2m30s | loss 3.21 | mlm 4.5 itm 0.7");
+    format(&p, 100, text, 80,
+           "[====>   ]  50.0% 100/200 | ETA 2m30s | loss 3.21 | mlm 4.5 itm 0.7 | data 0.1 %");
+    format(&p, 100, text, 49, "[====>   ]  50.0% 100/200 | ETA 2m30s | loss 3.21");
+    format(&p, 100, text, 39, " 50.0% 100/200 | ETA 2m30s | loss 3.21");
+    format(&p, 100, text, 37, "100/200 | ETA 2m30s | loss 3.21");
+    format(&p, 100, text, 30, " 50.0% 100/200 | loss 3.21");
+    format(&p, 100, text, 25, "100/200 | loss 3.21");
+    format(&p, 100, text, 18, " 50.0% 100/200");
+    format(&p, 100, text, 12, "100/200");
+    format(&p, 100, text, 4, "100/");
+    format(&p, 100, "a rather long name of a file somewhere", 39,
+           " 50.0% 100/200 | ETA 2m30s | a rather l"); /* cut */
 }
 
 /* The estimate is a mean over steps: nine of 10 ms and one of 60 ms are 15 ms a step. */
@@ -146,20 +173,21 @@ static void test_progress_terminal(void **state) {
     close(slave);
     close(master);
     text[used] = '\0';
-    int drawn = count(text, "\033[K");
+    int drawn = count(text, "\033[J\r");
     assert_true(drawn >= 3 &&
                 drawn <= (int)(seconds / 0.1) + 3); /* ten a second, the forced one and the last */
     assert_int_equal(count(text, "\n"), 1);         /* only where it was closed */
     for (char *line = strtok(text, "\r"); line; line = strtok(NULL, "\r")) {
-        char *end = strstr(line, "\033[K");
-        if (end) assert_true(end - line == 49);
+        char *end = strstr(line, "\033[J");
+        if (end) assert_true(end - line <= 49 && end - line > 40);
         if (end) assert_true(line[0] == '[');
     }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_progress_format), cmocka_unit_test(test_progress_rate),
-        cmocka_unit_test(test_progress_plain), cmocka_unit_test(test_progress_terminal)};
+        cmocka_unit_test(test_progress_format), cmocka_unit_test(test_progress_narrow),
+        cmocka_unit_test(test_progress_rate), cmocka_unit_test(test_progress_plain),
+        cmocka_unit_test(test_progress_terminal)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
