@@ -2,8 +2,8 @@
 #include "launch/train/line.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 void un_line_losses(struct un_metrics *m, const struct un_job *job, const struct un_stats *total) {
     char key[400];
@@ -42,16 +42,40 @@ void un_line_times(struct un_metrics *m, const struct un_interval *v, double now
     un_metrics_put(m, "ms/valid", v->valid / steps * 1e3);
 }
 
-void un_line_text(const struct un_job *job, const struct un_stats *total, double tokens_per_s, char *text,
-                  size_t size) {
-    snprintf(text, size, "loss %.4f",
-             un_stats_loss(total, job->weight, job->summed, job->config.train.itm_ot_lambda));
+/* A line under construction; what does not fit is left out. */
+struct words {
+    char *text;
+    size_t used, size;
+};
+
+static void say(struct words *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(struct words *w, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(w->text + w->used, w->size - w->used, format, args);
+    va_end(args);
+    if (length > 0) w->used += (size_t)length < w->size - w->used ? (size_t)length : w->size - w->used - 1;
+}
+
+static void say_rate(struct words *w, double flops, double machine) {
+    if (flops <= 0) return;
+    say(w, " | %.3g %cFLOP/s", flops >= 1e12 ? flops * 1e-12 : flops * 1e-9, flops >= 1e12 ? 'T' : 'G');
+    if (machine > 0) say(w, " (%.0f %%)", flops / machine * 100);
+}
+
+void un_line_text(const struct un_job *job, const struct un_stats *total, const struct un_interval *v,
+                  double now, double machine, char *text, size_t size) {
+    struct words w = {text, 0, size};
+    double seconds = now - v->since, tokens_per_s = v->tokens / seconds;
+    const char *before = " | ";
+    say(&w, "loss %.4f", un_stats_loss(total, job->weight, job->summed, job->config.train.itm_ot_lambda));
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
         struct un_tally all = un_stats_total(total, (enum un_objective)t);
-        size_t used = strlen(text);
-        if (all.rows > 0)
-            snprintf(text + used, size - used, " %s %.3f", un_objective_names[t], all.loss / all.units);
+        if (all.rows <= 0) continue;
+        say(&w, "%s%s %.3f", before, un_objective_names[t], all.loss / all.units);
+        before = " ";
     }
-    size_t used = strlen(text);
-    snprintf(text + used, size - used, " | %.0f tokens/s", tokens_per_s);
+    say(&w, " | %.0f tokens/s", tokens_per_s);
+    if (v->own_tokens > 0) say_rate(&w, v->flop / v->own_tokens * tokens_per_s, machine);
+    say(&w, " | data %.1f %%", v->seconds[UN_PHASE_DATA] / seconds * 100);
 }

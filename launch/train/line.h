@@ -10,6 +10,7 @@
 struct un_interval {
     double seconds[UN_PHASE_COUNT], comm, valid, since;
     double tokens;
+    double flop, own_tokens; /* of this rank's lanes */
     int64_t steps;
 };
 
@@ -17,7 +18,9 @@ struct un_interval {
 void un_line_losses(struct un_metrics *m, const struct un_job *job, const struct un_stats *total);
 /* exposed_known: the host waits for communication, so it knows how long. */
 void un_line_times(struct un_metrics *m, const struct un_interval *v, double now, bool exposed_known);
-void un_line_text(const struct un_job *job, const struct un_stats *total, double tokens_per_s, char *text,
-                  size_t size);
+/* The loss, losses by objective, tokens/s, FLOP/s (of all ranks, taking a token of theirs for one of rank 0's in the mean)
+ * and their share of machine's (FLOP/s; 0: not known), the share of the time that went by waiting for data. */
+void un_line_text(const struct un_job *job, const struct un_stats *total, const struct un_interval *v,
+                  double now, double machine, char *text, size_t size);
 
 #endif

@@ -12,6 +12,7 @@
 #include "launch/train/line.h"
 #include "launch/train/mine.h"
 #include "launch/train/norms.h"
+#include "launch/train/rate.h"
 #include "launch/train/saver.h"
 #include "launch/train/step.h"
 #include "launch/train/validate.h"
@@ -27,6 +28,8 @@ struct run {
     struct un_events *events;   /* NULL: log.tensorboard is off */
     struct un_summary summary;
     struct un_progress progress;
+    char text[512]; /* of the progress, since the last line of the log */
+    double machine; /* FLOP/s; 0: not measured */
     struct un_interval interval;
     struct un_norms *norms; /* all ranks; NULL: log.histograms is 0 */
     enum un_status trouble; /* of the log; told to all ranks in a later step */
@@ -97,7 +100,6 @@ static enum un_status log_step(struct run *r, const struct un_step_result *resul
     double now = un_clock();
     struct un_interval *v = &r->interval;
     if (leads(r)) {
-        char text[512];
         un_metrics_begin(r->metrics, job->step);
         un_line_losses(r->metrics, job, &total);
         un_metrics_put(r->metrics, "lr", un_optim_lr(&job->config.optim, job->step, job->config.train.steps));
@@ -109,8 +111,8 @@ static enum un_status log_step(struct run *r, const struct un_step_result *resul
         un_line_times(r->metrics, v, now, un_exchange_times(&job->exchange).waited >= 0);
         put_saves(r);
         end_line(r);
-        un_line_text(job, &total, v->tokens / (now - v->since), text, sizeof text);
-        un_progress_step(&r->progress, job->step, text, false);
+        un_line_text(job, &total, v, now, r->machine, r->text, sizeof r->text);
+        un_progress_step(&r->progress, job->step, r->text, false);
     }
     *v = (struct un_interval){.since = now};
     return UN_OK;
@@ -209,10 +211,15 @@ static enum un_status one_step(struct run *r, bool *stop) {
     for (int p = 0; p < UN_PHASE_COUNT; ++p) r->interval.seconds[p] += result.seconds[p];
     r->interval.comm += result.comm;
     r->interval.tokens += (double)result.tokens;
+    r->interval.own_tokens += (double)result.work.tokens;
+    r->interval.flop += un_dims_flop(&job->dims, &result.work);
     ++r->interval.steps;
     UN_TRY(un_guard_step(job->guard));
     UN_TRY(count_skip(r, result.skip));
-    if (line_due(job)) UN_TRY(log_step(r, &result));
+    if (line_due(job))
+        UN_TRY(log_step(r, &result));
+    else if (r->progress.terminal)
+        un_progress_step(&r->progress, job->step, r->text, false);
     if (due(job->config.log.histograms, job->step)) UN_TRY(log_norms(r));
     return UN_OK;
 }
@@ -302,6 +309,7 @@ enum un_status un_train_run(struct un_job *job, const char *resume, bool quiet) 
     enum un_status status;
     UN_TRY_GOTO(start(&r, resume), out);
     un_progress_open(&r.progress, job->step, job->config.train.steps, leads(&r) && !quiet);
+    UN_TRY_GOTO(un_rate_measure(job, r.progress.enabled && r.progress.terminal, &r.machine), out);
     r.interval.since = un_clock();
     if (job->step >= job->config.train.steps)
         un_log(UN_LOG_INFO, "%s is complete: update %lld of %lld", job->config.run.dir, (long long)job->step,
