@@ -81,8 +81,9 @@ static void test_progress_narrow(void **state) {
     format(&p, 100, text, 18, " 50.0% 100/200");
     format(&p, 100, text, 12, "100/200");
     format(&p, 100, text, 4, "100/");
-    format(&p, 100, "a rather long name of a file somewhere", 39,
-           " 50.0% 100/200 | ETA 2m30s | a rather l"); /* cut */
+    format(&p, 100, "a rather long name of a file somewhere", 39, "[====>    ]  50.0% 100/200 | ETA 2m30s");
+    format(&p, 100, "a rather long name of a file somewhere in a folder", 49,
+           "[====>   ]  50.0% 100/200 | ETA 2m30s | a rather "); /* cut */
 }
 
 /* The estimate is a mean over steps: nine of 10 ms and one of 60 ms are 15 ms a step. */
