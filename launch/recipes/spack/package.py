@@ -1,6 +1,15 @@
-# Spack recipe. In a checkout:   spack repo create uniter-repo && mkdir -p uniter-repo/packages/uniter-dist
-#                                cp launch/recipes/spack/package.py uniter-repo/packages/uniter-dist/ && spack repo add uniter-repo
-#                                spack dev-build uniter-dist@main        # builds this checkout
+# Spack recipe. In a checkout, with Spack 1.0 or later:
+#     spack repo create uniter-repo uniter
+#     mkdir uniter-repo/spack_repo/uniter/packages/uniter_dist
+#     cp launch/recipes/spack/package.py uniter-repo/spack_repo/uniter/packages/uniter_dist/
+#     spack repo add uniter-repo/spack_repo/uniter
+#     spack dev-build uniter-dist@main        # builds this checkout
+# Before 1.0 the folder is uniter-repo/packages/uniter-dist, and uniter-repo is added.
+# Not built yet: looked at were names and variants of what it depends on, in Spack's packages of July 2026.
+try:  # Spack 1.0 and later
+    from spack_repo.builtin.build_systems.cmake import CMakePackage
+except ImportError:
+    pass
 from spack.package import *
 
 
@@ -18,6 +27,7 @@ class UniterDist(CMakePackage):
     depends_on("pkgconfig", type="build")
     depends_on("mpi@3:", when="+mpi")
     depends_on("cxx", type="build", when="+cuda")
+    depends_on("cxx", type="build", when="+tests")
     depends_on("cuda@12:", when="+cuda")
     # the serial build that threads may share
     depends_on("hdf5~mpi+threadsafe")
