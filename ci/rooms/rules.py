@@ -14,6 +14,7 @@ WINGS = {
     "model": ["runtime/config"],
     "model/net": ["model"],
     "model/detector": ["model"],
+    "model/transport": ["runtime"],
 
     "comm": ["runtime/config"],
 
