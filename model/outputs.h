@@ -13,7 +13,9 @@ struct un_outputs {
     float *plan;                         /* [plan_start[pairs]] */
     struct un_mat hidden;                /* [T,H] last layer, of type act; so is pooled */
     struct un_mat
-        score[UN_OBJECTIVE_COUNT]; /* of tasks: scores before the loss, f32, a row a row or a member */
+        score[UN_OBJECTIVE_COUNT]; /* of tasks, and of mlm and mrc after un_model_keep: scores before
+                                                the loss, f32, a row a row or a member */
+    float *cost;                   /* as plan; only after un_model_keep */
     /* Only when asked for by un_model_debug: unit losses, pooled [pairs,H] (of a task [members,H],
      * of nlvr2_attn [n,2H]), scores [pairs,2] */
     float *unit[UN_OBJECTIVE_COUNT];

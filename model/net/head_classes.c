@@ -36,7 +36,7 @@ static void run(const struct un_pass *p, struct un_mat dx, const struct un_outpu
     const struct classes_at *places = heads->at[t];
     const struct un_linear *classes = &places->classes;
     const int32_t *index = p->batch->rows[t].row + at.first;
-    struct un_mat scores = un_trunk_scores(p, work, at.n, classes->out);
+    struct un_mat scores = un_trunk_scores_kept(p, work, out->score[t], at, classes->out);
     struct un_mat dscores = un_trunk_dscores(p, work, at.n, classes->out);
     struct un_mat y = un_trunk_fwd(p, work, &places->trunk, x, index, at.n);
     un_linear_fwd(p, scores, classes, y, UN_ACT_NONE, un_no_mat());

@@ -52,7 +52,7 @@ static void run(const struct un_pass *p, struct un_mat dx, const struct un_outpu
                 const struct un_heads *heads, struct un_mat x, enum un_objective t, struct un_chunk at) {
     (void)at; /* all rows */
     struct un_pairs pairs = un_batch_pairs(p->batch);
-    float *cost = heads->buffer[t][COST];
+    float *cost = out->cost ? out->cost : heads->buffer[t][COST];
     match_fwd(p, out, heads, x, t);
     p->ops->transport_fwd(p->q, out->distance, out->plan, cost, x, &pairs, &heads->wra);
     if (!p->grads) return;

@@ -30,7 +30,7 @@ static void run(const struct un_pass *p, struct un_mat dx, const struct un_outpu
     const struct un_trunk_work *work = &heads->trunk;
     const struct words_at *places = heads->at[t];
     const struct un_linear *vocabulary = &places->vocabulary;
-    struct un_mat scores = un_trunk_scores(p, work, at.n, vocabulary->out);
+    struct un_mat scores = un_trunk_scores_kept(p, work, out->score[t], at, vocabulary->out);
     struct un_mat dscores = un_trunk_dscores(p, work, at.n, vocabulary->out);
     struct un_mat y = un_trunk_fwd(p, work, &places->trunk, x, rows->row + at.first, at.n);
     un_linear_fwd(p, scores, vocabulary, y, UN_ACT_NONE, un_no_mat());

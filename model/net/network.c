@@ -27,7 +27,7 @@ struct un_model {
     struct un_heads heads;
     void *dx; /* [T,H] gradient of the hidden states */
     struct un_outputs out;
-    void *memory, *debug_memory;
+    void *memory, *debug_memory, *kept_memory;
 };
 
 /* ---- parameters ---- */
@@ -170,6 +170,7 @@ void un_model_close(struct un_model *m) {
     if (!m) return;
     if (m->memory) m->device->mem->free(m->device, m->memory);
     if (m->debug_memory) m->device->mem->free(m->device, m->debug_memory);
+    if (m->kept_memory) m->device->mem->free(m->device, m->kept_memory);
     un_free(m->blocks);
     un_heads_free(&m->heads);
     places_free(&m->at);
@@ -200,23 +201,27 @@ enum un_status un_model_debug(struct un_model *m) {
     return UN_OK;
 }
 
-static int64_t larger(int64_t a, int64_t b) {
-    return a > b ? a : b;
+static void carve_kept(struct un_outputs *out, struct un_arena *arena, const struct un_model_setup *s,
+                       int64_t rows) {
+    const int64_t words = un_trunk_stride(s->act, s->dims.vocab_size);
+    const int64_t classes = un_trunk_stride(s->act, s->dims.img_label_dim);
+    out->score[UN_MLM] =
+        (struct un_mat){un_take_floats(arena, rows * words), UN_F32, rows, s->dims.vocab_size, words};
+    out->score[UN_MRC] =
+        (struct un_mat){un_take_floats(arena, rows * classes), UN_F32, rows, s->dims.img_label_dim, classes};
+    out->cost = un_take_floats(arena, s->caps.plan);
 }
 
-void un_model_limits(const struct un_model_setup *setup, struct un_limits *limits) {
-    const struct un_dims *d = &setup->dims;
-    struct un_params params;
-    *limits = (struct un_limits){.max_tokens = setup->caps.tokens,
-                                 .max_samples = setup->caps.samples,
-                                 .max_heads = d->num_attention_heads};
-    limits->max_width = larger(larger(3 * d->hidden_size, d->intermediate_size),
-                               larger(d->vocab_size, larger(d->img_dim, d->img_label_dim)));
-    limits->max_width = larger(limits->max_width, larger(d->num_labels, 3 * d->hidden_size));
-    if (un_model_params_build(&params, d) == UN_OK) {
-        limits->max_params = params.total;
-        un_params_free(&params);
-    }
+enum un_status un_model_keep(struct un_model *m, int64_t rows) {
+    struct un_arena arena = {.name = "scores that are kept"};
+    struct un_outputs measured = m->out;
+    UN_ASSERT(!m->kept_memory && rows > 0);
+    carve_kept(&measured, &arena, &m->setup, rows);
+    m->kept_memory = m->device->mem->alloc(m->device, arena.used, "scores that are kept");
+    if (!m->kept_memory) return un_error_get()->status;
+    arena = (struct un_arena){.name = "scores that are kept", .base = m->kept_memory, .size = arena.used};
+    carve_kept(&m->out, &arena, &m->setup, rows);
+    return UN_OK;
 }
 
 /* ---- a pass ---- */
@@ -233,6 +238,7 @@ static enum un_status check_rows(const struct un_model *m, const struct un_batch
     if (b->rows[t].n > 0 && !(m->heads.set & un_objective_bit(t)))
         return un_fail(UN_INTERNAL, "model: a micro-batch with rows of %s, whose head the network lacks",
                        un_objective_names[t]);
+    if (m->out.score[t].data) UN_TRY(check_count("rows to be kept", b->rows[t].n, m->out.score[t].rows));
     return un_objectives[t].task ? check_count("members", b->rows[t].members, un_batch_member_cap(caps, t))
                                  : UN_OK;
 }
@@ -264,6 +270,10 @@ static void forward(const struct un_model *m, const struct un_pass *p, const str
     for (int64_t l = 0; l < layers; ++l) {
         if (hooks->need) hooks->need(hooks->context, begin[l], begin[l + 1]);
         un_block_fwd(p, &m->blocks[l], &m->at.blocks[l], hidden(m, l - 1, p->batch->tokens), l);
+        if (hooks->attended)
+            hooks->attended(hooks->context, l,
+                            un_pass_mat(p, m->blocks[l].qkv, p->batch->tokens, 3 * p->dims->hidden_size),
+                            m->blocks[l].lse);
     }
     if (hooks->need) hooks->need(hooks->context, begin[layers], m->params.total);
 }

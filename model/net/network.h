@@ -28,6 +28,9 @@ struct un_pass_hooks {
     void (*need)(void *context, int64_t begin, int64_t end);
     /* These gradients are final: the backward goes from the end to the beginning. */
     void (*ready)(void *context, int64_t begin, int64_t end);
+    /* The forward has been through the attention of a layer: qkv [T,3H] of type act and lse [T,A] (ops.h), device memory that
+     * the next layer may overwrite. */
+    void (*attended)(void *context, int64_t layer, struct un_mat qkv, const float *lse);
     void *context;
 };
 
@@ -53,5 +56,8 @@ enum un_status un_model_pass(struct un_model *model, struct un_queue *q, const s
 void un_model_score_cols(const struct un_model *model, int64_t cols[UN_OBJECTIVE_COUNT]);
 /* Unit losses, pooled and scores are kept from now on (allocates): for tests, and for who wants the vectors. */
 enum un_status un_model_debug(struct un_model *model);
+/* The scores of masked words and of classes of regions, at most `rows` of each a pass, and the costs of transport are kept
+ * from now on (allocates): for who looks at a trained network. Losses do not change by it. Once. */
+enum un_status un_model_keep(struct un_model *model, int64_t rows);
 
 #endif

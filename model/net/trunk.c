@@ -13,7 +13,7 @@ static int64_t larger(int64_t a, int64_t b) {
 
 /* Elements from row to row of scores: where their gradient is bf16, rows begin at 16-byte addresses for the
  * products. */
-static int64_t score_stride(enum un_type act, int64_t cols) {
+int64_t un_trunk_stride(enum un_type act, int64_t cols) {
     return act == UN_F32 ? cols : (cols + 63) / 64 * 64;
 }
 
@@ -28,21 +28,29 @@ void un_trunk_carve(struct un_trunk_work *work, struct un_arena *arena, enum un_
     work->y = un_take(arena, act, n * h);
     work->dy = un_take(arena, act, n * h);
     un_norm_carve(&work->norm, arena, act, n, h);
-    work->scores = un_take_floats(arena, n * score_stride(act, widest));
-    work->dscores = act == UN_F32 ? work->scores : un_take(arena, act, n * score_stride(act, widest));
+    work->scores = un_take_floats(arena, n * un_trunk_stride(act, widest));
+    work->dscores = act == UN_F32 ? work->scores : un_take(arena, act, n * un_trunk_stride(act, widest));
 }
 
 struct un_mat un_trunk_scores(const struct un_pass *p, const struct un_trunk_work *work, int64_t rows,
                               int64_t cols) {
     struct un_mat m = un_mat32(work->scores, rows, cols);
-    m.stride = score_stride(p->act, cols);
+    m.stride = un_trunk_stride(p->act, cols);
+    return m;
+}
+
+struct un_mat un_trunk_scores_kept(const struct un_pass *p, const struct un_trunk_work *work,
+                                   struct un_mat kept, struct un_chunk at, int64_t cols) {
+    if (!kept.data) return un_trunk_scores(p, work, at.n, cols);
+    struct un_mat m = un_mat32((float *)kept.data + at.first * kept.stride, at.n, cols);
+    m.stride = kept.stride;
     return m;
 }
 
 struct un_mat un_trunk_dscores(const struct un_pass *p, const struct un_trunk_work *work, int64_t rows,
                                int64_t cols) {
     struct un_mat m = un_pass_mat(p, p->grads ? work->dscores : NULL, rows, cols);
-    m.stride = score_stride(p->act, cols);
+    m.stride = un_trunk_stride(p->act, cols);
     return m;
 }
 

@@ -32,6 +32,11 @@ struct un_chunk {
     int64_t first, n;
 };
 
+/* Elements from row to row of scores with so many columns. */
+int64_t un_trunk_stride(enum un_type act, int64_t cols);
+/* Scores of one chunk: in their place among those that are kept, where `kept` has data. */
+struct un_mat un_trunk_scores_kept(const struct un_pass *p, const struct un_trunk_work *work,
+                                   struct un_mat kept, struct un_chunk at, int64_t cols);
 /* Scores of one chunk, and where their gradient goes (nowhere in a forward only). */
 struct un_mat un_trunk_scores(const struct un_pass *p, const struct un_trunk_work *work, int64_t rows,
                               int64_t cols);
