@@ -49,6 +49,8 @@ un_package(utf8proc libutf8proc-dev libutf8proc)
 # for photos; libpng >= 1.6.32 knows EXIF
 un_package(jpeg libjpeg-dev libjpeg)
 un_package(png libpng-dev libpng>=1.6.32)
+# pictures of `uniter show`: with SVG, PDF and PNG, which Debian's has
+un_package(cairo libcairo2-dev cairo)
 # Another libjpeg decodes to other bytes, and has no blue-green-red.
 if(JPEG_FOUND)
     if(NOT UN_JPEG_TURBO)

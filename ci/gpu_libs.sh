@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 [ $# = 1 ] || { echo "usage: ci/gpu_libs.sh FOLDER" >&2; exit 64; }
 folder=$1
 wanted="pkg-config libyaml-dev libhdf5-dev libopenblas-pthread-dev libjansson-dev libxxhash-dev liblmdb-dev liblz4-dev libzip-dev
-    libutf8proc-dev libjpeg-dev libpng-dev libprotobuf-c-dev protobuf-c-compiler libcmocka-dev"
+    libutf8proc-dev libjpeg-dev libpng-dev libprotobuf-c-dev protobuf-c-compiler libcairo2-dev libcmocka-dev"
 # what every machine with a compiler has, or what only MPI, Fortran or documentation want
 skip='^(libc6|libc6-dev|libc-dev-bin|linux-libc-dev|libcrypt.*|libgcc-.*|gcc-.*|g\+\+-.*|cpp-.*|libstdc\+\+.*|gfortran.*|libgfortran-.*-dev|lib.*mpi.*|libhdf5-openmpi.*|libhdf5-mpich.*|libhdf5-doc|debconf.*|dpkg.*|perl.*|tar|libblas.*|liblapack.*|libnsl.*|libtirpc.*|libpmix.*|libevent.*|libhwloc.*|ibverbs.*|libibverbs.*|libfabric.*|libpsm.*|libucx.*|libmunge.*|ocl-icd.*|libcurl4-.*-dev|libbz2-dev|liblzma-dev|libzstd-dev|libssl-dev)$'
 

@@ -43,6 +43,7 @@ class UniterDist(CMakePackage):
     # no other libjpeg: the pixels are its own
     depends_on("libjpeg-turbo")
     depends_on("libpng@1.6.32:")
+    depends_on("cairo+png+pdf+svg+ft+fc")
     depends_on("protobuf-c") # the library, and protoc-c
     depends_on("cmocka", when="+tests")
     depends_on("random123", when="+tests")

@@ -9,7 +9,7 @@ import runlib as R
 # (package, what pkg-config is asked for); of several any will do
 MODULES = (("libyaml-dev", "yaml-0.1"), ("libjansson-dev", "jansson"), ("libxxhash-dev", "libxxhash"), ("libprotobuf-c-dev", "libprotobuf-c"),
            ("liblmdb-dev", "lmdb"), ("liblz4-dev", "liblz4"), ("libzip-dev", "libzip"), ("libutf8proc-dev", "libutf8proc"), ("libjpeg-dev", "libjpeg"),
-           ("libpng-dev", "libpng"), ("libhdf5-dev", "hdf5-serial"), ("libopenblas-dev", "openblas"))
+           ("libpng-dev", "libpng"), ("libcairo2-dev", "cairo"), ("libhdf5-dev", "hdf5-serial"), ("libopenblas-dev", "openblas"))
 
 
 def listed(out):
