@@ -48,7 +48,8 @@ static enum un_status open_memory(struct un_use_network *net, enum un_type act) 
         return un_error_get()->status;
     int64_t cols[UN_OBJECTIVE_COUNT];
     un_model_score_cols(net->model, cols);
-    UN_TRY(un_host_outputs_open(&net->outputs, d, &net->setup.caps, false));
+    if (net->setup.look) UN_TRY(un_model_keep(net->model, 1));
+    UN_TRY(un_host_outputs_open(&net->outputs, d, &net->setup.caps, net->setup.look));
     UN_TRY(un_host_outputs_keep_scores(&net->outputs, d, &net->setup.caps, cols));
     return net->setup.vectors ? open_vectors(net, act) : UN_OK;
 }
@@ -56,7 +57,7 @@ static enum un_status open_memory(struct un_use_network *net, enum un_type act) 
 enum un_status un_use_network_open(struct un_use_network *net, const struct un_use_network_setup *setup) {
     struct un_limits limits;
     *net = (struct un_use_network){.setup = *setup, .dims = setup->weights->dims};
-    net->dims.heads = un_objective_bit(setup->objective);
+    net->dims.heads = setup->heads;
     enum un_type act = activations(setup);
     struct un_model_setup model = {.dims = net->dims,
                                    .caps = setup->caps,
@@ -117,14 +118,15 @@ static void fetch_rows(struct un_use_network *net, float *host, struct un_mat fr
 enum un_status un_use_network_pass(struct un_use_network *net, const struct un_batch *host) {
     struct un_device *d = net->setup.device;
     struct un_batch batch;
-    struct un_outputs out;
+    struct un_outputs *out = &net->out;
     send(net, host, &batch);
-    UN_TRY(un_model_pass(net->model, net->queue, &batch, net->params, net->low, NULL, false, &out, NULL));
-    un_host_outputs_fetch(&net->outputs, &out, host, d, net->queue);
+    UN_TRY(
+        un_model_pass(net->model, net->queue, &batch, net->params, net->low, NULL, false, out, net->hooks));
+    un_host_outputs_fetch(&net->outputs, out, host, d, net->queue);
     if (net->setup.vectors) {
         int64_t hidden = net->setup.caps.tokens * net->dims.hidden_size;
-        fetch_rows(net, net->hidden, out.hidden, host->tokens, net->plain);
-        fetch_rows(net, net->pooled, out.pooled, host->samples, net->plain ? net->plain + hidden : NULL);
+        fetch_rows(net, net->hidden, out->hidden, host->tokens, net->plain);
+        fetch_rows(net, net->pooled, out->pooled, host->samples, net->plain ? net->plain + hidden : NULL);
     }
     return d->mem->queue_wait(net->queue);
 }

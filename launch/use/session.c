@@ -19,7 +19,7 @@ enum un_status un_use_session_network(struct un_use_session *s, int which, enum 
                                       bool body) {
     const struct un_use_network_setup setup = {.device = s->device,
                                                .weights = &s->weights,
-                                               .objective = objective,
+                                               .heads = un_objective_bit(objective),
                                                .caps = s->pairs.caps,
                                                .precision = s->keys->precision,
                                                .without_head = body,

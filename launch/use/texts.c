@@ -73,6 +73,12 @@ int64_t un_use_texts_length(const struct un_use_texts *t, int64_t text) {
     return f->token_offset[row + 1] - f->token_offset[row];
 }
 
+const char *un_use_texts_image(const struct un_use_texts *t, int64_t text) {
+    int64_t row;
+    const struct un_text_file *f = file_of(t, text, &row);
+    return f->image_ids + row * f->image_stride;
+}
+
 enum un_status un_use_texts_read(const struct un_use_texts *t, int64_t text, int32_t *token) {
     int64_t row;
     const struct un_text_file *f = file_of(t, text, &row);

@@ -21,6 +21,8 @@ const struct un_vocab *un_use_texts_vocab(const struct un_use_texts *texts);
 /* Number of a text, or -1. */
 int64_t un_use_texts_find(const struct un_use_texts *texts, const char *id);
 int64_t un_use_texts_length(const struct un_use_texts *texts, int64_t text);
+/* Id of its image. */
+const char *un_use_texts_image(const struct un_use_texts *texts, int64_t text);
 /* Checked: ids in the vocabulary. */
 enum un_status un_use_texts_read(const struct un_use_texts *texts, int64_t text, int32_t *token);
 
