@@ -34,13 +34,18 @@ static inline float un_lanes_sum(const float *x, int64_t n) {
     return un_lanes_fold(s);
 }
 
-/* sum of x[i] * y[i] */
-static inline float un_lanes_dot(const float *x, const float *y, int64_t n) {
-    float s[UN_LANES_SUMS] = {0};
+/* The running sums of x[i] * y[i]; of a row in pieces when all but the last are whole groups of UN_LANES_SUMS. */
+static inline void un_lanes_dot_more(float s[UN_LANES_SUMS], const float *x, const float *y, int64_t n) {
     int64_t i = 0;
     for (; i + UN_LANES_SUMS <= n; i += UN_LANES_SUMS)
         for (int j = 0; j < UN_LANES_SUMS; ++j) s[j] += x[i + j] * y[i + j];
     for (int j = 0; i < n; ++i, ++j) s[j] += x[i] * y[i];
+}
+
+/* sum of x[i] * y[i] */
+static inline float un_lanes_dot(const float *x, const float *y, int64_t n) {
+    float s[UN_LANES_SUMS] = {0};
+    un_lanes_dot_more(s, x, y, n);
     return un_lanes_fold(s);
 }
 

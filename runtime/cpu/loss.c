@@ -1,11 +1,10 @@
 /* Losses by rows, each with its gradient.
  *
  * Law: a row is read in blocks of BLOCK elements; sums inside a block are float lanes, the blocks add up in
- * double in order. The loss of a row is the same with and without the gradient. NaN in a row comes out as
- * NaN. */
-#include "runtime/cpu/convert.h"
-#include "runtime/cpu/cpu.h"
+ * double in order. The loss of a row is the same with and without the gradient, and a bf16 gradient is the f32
+ * one rounded. NaN in a row comes out as NaN. */
 #include "runtime/cpu/lanes.h"
+#include "runtime/cpu/rows.h"
 
 enum { BLOCK = 512 };
 
@@ -15,8 +14,26 @@ size_t un_cpu_loss_scratch(const struct un_limits *limits, int threads) {
     return 0; /* blocks live on the stack */
 }
 
-static float *row_or_null(struct un_mat m, int64_t row) {
-    return m.data ? un_cpu_row(m, row) : NULL;
+/* Where the gradient of a row goes; its data is NULL when it is not wanted. */
+struct slope {
+    struct un_mat m;
+    int64_t row;
+};
+
+static void slope_zero(const struct slope *d) {
+    if (d->m.data) un_rows_zero(d->m, d->row);
+}
+/* g[0..n), n <= BLOCK, are elements [col, col + n). */
+static void slope_put(const struct slope *d, int64_t col, int64_t n, const float *g) {
+    if (d->m.data) un_rows_narrow(un_rows_at(d->m, d->row, col), d->m.type, g, n);
+}
+
+/* Gradients in f32 or bf16, of logits in f32. */
+static bool check_slope(struct un_queue *q, struct un_mat slope, struct un_mat logits, const char *op) {
+    if (!un_rows_are_activations(q, &slope, 1, op)) return false;
+    if (logits.type == UN_F32) return true;
+    un_cpu_fail(q, UN_INTERNAL, "%s: logits of type %d, want f32", op, (int)logits.type);
+    return false;
 }
 
 static int64_t block_length(int64_t n, int64_t i) {
@@ -49,31 +66,52 @@ static double exp_sum(float *keep, const float *x, int64_t n, float largest) {
 
 /* ---- cross-entropy ---- */
 
-/* d: the gradient, over x or elsewhere; NULL: not wanted. So in all rows below. */
-static void cross_entropy_row(float *loss, float *hit, float *d, const float *x, int64_t n, int32_t target,
-                              float scale) {
+/* What the gradient is made of. */
+struct softmax {
+    float largest, factor, scale; /* (e^(x - largest)) factor, minus scale at the target */
+    int32_t target;
+};
+
+/* In place the terms were kept where the gradient is to be; elsewhere they are made again, a block at a time. */
+static void cross_entropy_slope(const struct slope *d, const float *x, int64_t n, const struct softmax *s) {
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        float e[BLOCK];
+        const int64_t m = block_length(n, i);
+        for (int64_t j = 0; j < m; ++j) e[j] = un_lanes_exp(x[i + j] - s->largest) * s->factor;
+        if (s->target >= i && s->target < i + m) e[s->target - i] -= s->scale;
+        slope_put(d, i, m, e);
+    }
+}
+
+static void cross_entropy_row(float *loss, float *hit, const struct slope *slope, const float *x, int64_t n,
+                              int32_t target, float scale) {
     *loss = *hit = 0.0f;
     if (target < 0) {
-        if (d) memset(d, 0, (size_t)n * sizeof *d);
+        slope_zero(slope);
         return;
     }
     UN_ASSERT(target < n);
+    float *d = slope->m.data && slope->m.type == UN_F32 ? un_cpu_row(slope->m, slope->row) : NULL;
     const float largest = un_lanes_max(x, n), wanted = x[target];
     if (wanted == largest) *hit = first_largest(x, n, largest) == target ? 1.0f : 0.0f;
     const double sum = exp_sum(d, x, n, largest);
     *loss = (float)((double)largest - (double)wanted + log(sum));
+    const struct softmax s = {largest, (float)((double)scale / sum), scale, target};
+    if (slope->m.data && !d) cross_entropy_slope(slope, x, n, &s);
     if (!d) return;
-    const float factor = (float)((double)scale / sum);
-    for (int64_t j = 0; j < n; ++j) d[j] *= factor;
+    for (int64_t j = 0; j < n; ++j) d[j] *= s.factor;
     d[target] -= scale;
 }
 
 void un_cpu_cross_entropy(struct un_queue *q, float *row_loss, float *hit, struct un_mat dlogits,
                           struct un_mat logits, const int32_t *target, const float *scale) {
+    if (!check_slope(q, dlogits, logits, "cross_entropy")) return;
 #pragma omp parallel for schedule(static) num_threads(q->threads) if (worth_threads(logits))
-    for (int64_t i = 0; i < logits.rows; ++i)
-        cross_entropy_row(row_loss + i, hit + i, row_or_null(dlogits, i), un_cpu_row(logits, i), logits.cols,
-                          target[i], dlogits.data ? *scale : 0.0f);
+    for (int64_t i = 0; i < logits.rows; ++i) {
+        const struct slope d = {dlogits, i};
+        cross_entropy_row(row_loss + i, hit + i, &d, un_cpu_row(logits, i), logits.cols, target[i],
+                          dlogits.data ? *scale : 0.0f);
+    }
 }
 
 /* ---- cross-entropy over members ---- */
@@ -87,17 +125,20 @@ void un_cpu_segment_cross_entropy(struct un_queue *q, float *row_loss, float *hi
                                   const float *scores, const int32_t *start, const int32_t *target, int64_t n,
                                   int64_t members, const float *scale) {
 #pragma omp parallel for schedule(static) num_threads(q->threads) if (n > 1 && members >= UN_CPU_PARALLEL_MIN)
-    for (int64_t i = 0; i < n; ++i)
-        cross_entropy_row(row_loss + i, hit + i, dscores ? dscores + start[i] : NULL, scores + start[i],
-                          start[i + 1] - start[i], target[i], dscores ? *scale : 0.0f);
+    for (int64_t i = 0; i < n; ++i) {
+        const int64_t count = start[i + 1] - start[i];
+        const struct slope d = {un_mat32(dscores ? dscores + start[i] : NULL, 1, count), 0};
+        cross_entropy_row(row_loss + i, hit + i, &d, scores + start[i], count, target[i],
+                          dscores ? *scale : 0.0f);
+    }
     zero_behind(dscores, start, n, members);
 }
 
 /* ---- binary cross-entropy ---- */
 
 /* e = e^-|x| gives the sigmoid, and log(1 + e), the loss beyond that of the corner at 0. */
-static void sigmoid_row(float *loss, float *hit, float *d, const float *x, int64_t n, const float *target,
-                        float scale) {
+static void sigmoid_row(float *loss, float *hit, const struct slope *d, const float *x, int64_t n,
+                        const float *target, float scale) {
     double total = 0.0;
     *hit = n > 0 ? target[first_largest(x, n, un_lanes_max(x, n))] : 0.0f;
     for (int64_t i = 0; i < n; i += BLOCK) {
@@ -110,28 +151,31 @@ static void sigmoid_row(float *loss, float *hit, float *d, const float *x, int64
             g[j] = (sigmoid - t) * scale;
         }
         total += (double)un_lanes_sum(u, m);
-        if (d) memcpy(d + i, g, (size_t)m * sizeof *g);
+        slope_put(d, i, m, g);
     }
     *loss = (float)total;
 }
 
-static void no_row(float *loss, float *other, int64_t count, float *slope, int64_t n) {
+static void no_row(float *loss, float *other, int64_t count, const struct slope *slope) {
     *loss = 0.0f;
     if (other) memset(other, 0, (size_t)count * sizeof *other);
-    if (slope) memset(slope, 0, (size_t)n * sizeof *slope);
+    slope_zero(slope);
 }
 
 void un_cpu_sigmoid_cross_entropy(struct un_queue *q, float *row_loss, float *hit, struct un_mat dlogits,
                                   struct un_mat logits, struct un_mat target, const int32_t *row,
                                   const float *scale) {
     UN_ASSERT(target.type == UN_F32 && target.cols == logits.cols);
+    if (!check_slope(q, dlogits, logits, "sigmoid_cross_entropy")) return;
 #pragma omp parallel for schedule(static) num_threads(q->threads) if (worth_threads(logits))
-    for (int64_t i = 0; i < logits.rows; ++i)
+    for (int64_t i = 0; i < logits.rows; ++i) {
+        const struct slope d = {dlogits, i};
         if (row[i] < 0)
-            no_row(row_loss + i, hit + i, 1, row_or_null(dlogits, i), logits.cols);
+            no_row(row_loss + i, hit + i, 1, &d);
         else
-            sigmoid_row(row_loss + i, hit + i, row_or_null(dlogits, i), un_cpu_row(logits, i), logits.cols,
-                        un_cpu_row(target, i), dlogits.data ? *scale : 0.0f);
+            sigmoid_row(row_loss + i, hit + i, &d, un_cpu_row(logits, i), logits.cols, un_cpu_row(target, i),
+                        dlogits.data ? *scale : 0.0f);
+    }
 }
 
 /* ---- rows of either float type, read by blocks ---- */
@@ -183,8 +227,8 @@ UN_INLINE float kl_unit(float p, float below, float log_sum) {
     return p < 0x1p-126f && p >= 0.0f ? 0.0f : u;
 }
 
-static void kl_row(float *loss, float *hit, float *unit, float *d, const float *x, struct un_mat soft,
-                   int64_t row, float scale) {
+static void kl_row(float *loss, float *hit, float *unit, const struct slope *d, const float *x,
+                   struct un_mat soft, int64_t row, float scale) {
     const int64_t n = soft.cols;
     const struct soft_row s = soft_scan(soft, row);
     const float largest = un_lanes_max(x, n);
@@ -200,24 +244,28 @@ static void kl_row(float *loss, float *hit, float *unit, float *d, const float *
         for (int64_t j = 0; j < m; ++j) u[j] = kl_unit(p[j], x[i + j] - largest, log_sum);
         total += (double)un_lanes_sum(u, m);
         if (unit) memcpy(unit + i, u, (size_t)m * sizeof *u);
-        if (!d) continue;
-        for (int64_t j = 0; j < m; ++j) d[i + j] = (un_lanes_exp(x[i + j] - largest) * factor - p[j]) * scale;
+        if (!d->m.data) continue;
+        for (int64_t j = 0; j < m; ++j) u[j] = (un_lanes_exp(x[i + j] - largest) * factor - p[j]) * scale;
+        slope_put(d, i, m, u);
     }
     *loss = (float)total;
 }
 
 void un_cpu_kl_divergence(struct un_queue *q, float *row_loss, float *hit, float *unit, struct un_mat dlogits,
                           struct un_mat logits, struct un_mat soft, const float *scale) {
+    if (!check_slope(q, dlogits, logits, "kl_divergence")) return;
     if (!check_type(q, soft, "kl_divergence")) return;
 #pragma omp parallel for schedule(static) num_threads(q->threads) if (worth_threads(logits))
-    for (int64_t i = 0; i < logits.rows; ++i)
-        kl_row(row_loss + i, hit + i, unit ? unit + i * logits.cols : NULL, row_or_null(dlogits, i),
-               un_cpu_row(logits, i), soft, i, dlogits.data ? *scale : 0.0f);
+    for (int64_t i = 0; i < logits.rows; ++i) {
+        const struct slope d = {dlogits, i};
+        kl_row(row_loss + i, hit + i, unit ? unit + i * logits.cols : NULL, &d, un_cpu_row(logits, i), soft,
+               i, dlogits.data ? *scale : 0.0f);
+    }
 }
 
 /* ---- squared error ---- */
 
-static void square_row(float *loss, float *unit, float *slope, const float *x, int64_t n,
+static void square_row(float *loss, float *unit, const struct slope *slope, const float *x, int64_t n,
                        struct un_mat feature, int32_t region, float scale) {
     double total = 0.0;
     for (int64_t i = 0; i < n; i += BLOCK) {
@@ -230,8 +278,9 @@ static void square_row(float *loss, float *unit, float *slope, const float *x, i
         }
         total += (double)un_lanes_sum(u, m);
         if (unit) memcpy(unit + i, u, (size_t)m * sizeof *u);
-        if (!slope) continue;
-        for (int64_t j = 0; j < m; ++j) slope[i + j] = 2.0f * d[j] * scale;
+        if (!slope->m.data) continue;
+        for (int64_t j = 0; j < m; ++j) u[j] = 2.0f * d[j] * scale;
+        slope_put(slope, i, m, u);
     }
     *loss = (float)total;
 }
@@ -239,14 +288,16 @@ static void square_row(float *loss, float *unit, float *slope, const float *x, i
 void un_cpu_squared_error(struct un_queue *q, float *row_loss, float *unit, struct un_mat dpred,
                           struct un_mat pred, struct un_mat feature, const int32_t *region,
                           const float *scale) {
+    if (!check_slope(q, dpred, pred, "squared_error")) return;
     if (!check_type(q, feature, "squared_error")) return;
 #pragma omp parallel for schedule(static) num_threads(q->threads) if (worth_threads(pred))
     for (int64_t i = 0; i < pred.rows; ++i) {
+        const struct slope d = {dpred, i};
         float *units = unit ? unit + i * pred.cols : NULL;
         if (region[i] < 0)
-            no_row(row_loss + i, units, pred.cols, row_or_null(dpred, i), pred.cols);
+            no_row(row_loss + i, units, pred.cols, &d);
         else
-            square_row(row_loss + i, units, row_or_null(dpred, i), un_cpu_row(pred, i), pred.cols, feature,
-                       region[i], dpred.data ? *scale : 0.0f);
+            square_row(row_loss + i, units, &d, un_cpu_row(pred, i), pred.cols, feature, region[i],
+                       dpred.data ? *scale : 0.0f);
     }
 }

@@ -1,9 +1,7 @@
 /* Elementwise ops. Each element is computed by itself, so neither threads nor order matter; the loops are
  * left to the compiler's vectoriser. `ivdep` says what in-place use would hide from it: element i depends on
  * element i only. */
-#include "runtime/cpu/convert.h"
-#include "runtime/cpu/cpu.h"
-#include "runtime/cpu/lanes.h"
+#include "runtime/cpu/rows.h"
 
 enum { SPAN = 16384 }; /* elements of a flat array that a thread takes at a time */
 
@@ -17,42 +15,65 @@ static int64_t span_end(int64_t s, int64_t count) {
     return (s + 1) * SPAN < count ? (s + 1) * SPAN : count;
 }
 
-void un_cpu_gelu_bwd(struct un_queue *q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat z) {
-#pragma omp parallel for schedule(static) num_threads(q->threads) if (parallel(dz))
-    for (int64_t i = 0; i < dz.rows; ++i) {
-        float *d = un_cpu_row(dz, i);
-        const float *g = un_cpu_row(dy, i), *x = un_cpu_row(z, i);
+/* n elements: d from a and b. d may be a. */
+typedef void (*two_to_one)(float *d, const float *a, const float *b, int64_t n);
+
+static void by_strips(struct un_queue *q, struct un_mat d, struct un_mat a, struct un_mat b, two_to_one of) {
+#pragma omp parallel for schedule(static) num_threads(q->threads) if (parallel(d))
+    for (int64_t i = 0; i < d.rows; ++i)
+        for (int64_t col = 0; col < d.cols; col += UN_ROWS_STRIP) {
+            float strip[3][UN_ROWS_STRIP];
+            const int64_t n = un_rows_strip(d.cols, col);
+            const float *x = un_rows_in(a, i, col, n, strip[0]), *y = un_rows_in(b, i, col, n, strip[1]);
+            of(un_rows_out(d, i, col, strip[2]), x, y, n);
+            un_rows_put(d, i, col, n, strip[2]);
+        }
+}
+
+static void gelu_slopes(float *d, const float *g, const float *z, int64_t n) {
 #pragma GCC ivdep
-        for (int64_t j = 0; j < dz.cols; ++j) d[j] = g[j] * un_lanes_gelu_slope(x[j]);
-    }
+    for (int64_t j = 0; j < n; ++j) d[j] = g[j] * un_lanes_gelu_slope(z[j]);
+}
+
+static void tanh_slopes(float *d, const float *g, const float *y, int64_t n) {
+#pragma GCC ivdep
+    for (int64_t j = 0; j < n; ++j) d[j] = g[j] * (1.0f - y[j] * y[j]);
+}
+
+static void relu_slopes(float *d, const float *g, const float *y, int64_t n) {
+#pragma GCC ivdep
+    for (int64_t j = 0; j < n; ++j) d[j] = y[j] > 0.0f ? g[j] : 0.0f;
+}
+
+void un_cpu_gelu_bwd(struct un_queue *q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat z) {
+    if (!un_rows_are_float(q, (struct un_mat[]){dz, dy, z}, 3, "gelu_bwd")) return;
+    by_strips(q, dz, dy, z, gelu_slopes);
     if (dbias) un_cpu_col_sum(q, dbias, dz);
 }
 
 void un_cpu_tanh_bwd(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat y) {
-#pragma omp parallel for schedule(static) num_threads(q->threads) if (parallel(dz))
-    for (int64_t i = 0; i < dz.rows; ++i) {
-        float *d = un_cpu_row(dz, i);
-        const float *g = un_cpu_row(dy, i), *t = un_cpu_row(y, i);
-#pragma GCC ivdep
-        for (int64_t j = 0; j < dz.cols; ++j) d[j] = g[j] * (1.0f - t[j] * t[j]);
-    }
+    if (!un_rows_are_float(q, (struct un_mat[]){dz, dy, y}, 3, "tanh_bwd")) return;
+    by_strips(q, dz, dy, y, tanh_slopes);
 }
 
 void un_cpu_relu_bwd(struct un_queue *q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat y) {
-#pragma omp parallel for schedule(static) num_threads(q->threads) if (parallel(dz))
-    for (int64_t i = 0; i < dz.rows; ++i) {
-        float *d = un_cpu_row(dz, i);
-        const float *g = un_cpu_row(dy, i), *r = un_cpu_row(y, i);
-#pragma GCC ivdep
-        for (int64_t j = 0; j < dz.cols; ++j) d[j] = r[j] > 0.0f ? g[j] : 0.0f;
-    }
+    if (!un_rows_are_float(q, (struct un_mat[]){dz, dy, y}, 3, "relu_bwd")) return;
+    by_strips(q, dz, dy, y, relu_slopes);
     if (dbias) un_cpu_col_sum(q, dbias, dz);
 }
 
 void un_cpu_dropout(struct un_queue *q, struct un_mat y, struct un_mat x, const struct un_dropout *d) {
+    if (!un_rows_are_float(q, (struct un_mat[]){y, x}, 2, "dropout")) return;
 #pragma omp parallel for schedule(static) num_threads(q->threads) if (parallel(y))
     for (int64_t i = 0; i < y.rows; ++i)
-        un_lanes_dropout(un_cpu_row(y, i), un_cpu_row(x, i), y.cols, d, un_lanes_row_group(i, y.cols));
+        for (int64_t col = 0; col < y.cols; col += UN_ROWS_STRIP) {
+            float strip[2][UN_ROWS_STRIP];
+            const int64_t n = un_rows_strip(y.cols, col);
+            const float *from = un_rows_in(x, i, col, n, strip[0]);
+            un_lanes_dropout(un_rows_out(y, i, col, strip[1]), from, n, d,
+                             un_lanes_row_group(i, y.cols) + (uint32_t)(col / 8));
+            un_rows_put(y, i, col, n, strip[1]);
+        }
 }
 
 static void add_two(float *s, const float *x, const float *y, int64_t n) {
@@ -67,13 +88,24 @@ static void add_three(float *s, const float *x, const float *y, const float *z, 
 
 void un_cpu_add_row(struct un_queue *q, struct un_mat r, struct un_mat a, struct un_mat b,
                     struct un_mat table, const int32_t *index) {
+    if (!un_rows_are_float(q, (struct un_mat[]){r, a, b}, 3, "add_row")) return;
+    if (table.type != UN_F32) {
+        un_cpu_fail(q, UN_INTERNAL, "add_row: a table of type %d, want f32", (int)table.type);
+        return;
+    }
 #pragma omp parallel for schedule(static) num_threads(q->threads) if (parallel(r))
     for (int64_t i = 0; i < r.rows; ++i) {
         const int64_t of = index ? index[i] : 0;
-        if (of < 0)
-            add_two(un_cpu_row(r, i), un_cpu_row(a, i), un_cpu_row(b, i), r.cols);
-        else
-            add_three(un_cpu_row(r, i), un_cpu_row(a, i), un_cpu_row(b, i), un_cpu_row(table, of), r.cols);
+        for (int64_t col = 0; col < r.cols; col += UN_ROWS_STRIP) {
+            float strip[3][UN_ROWS_STRIP], *s = un_rows_out(r, i, col, strip[2]);
+            const int64_t n = un_rows_strip(r.cols, col);
+            const float *x = un_rows_in(a, i, col, n, strip[0]), *y = un_rows_in(b, i, col, n, strip[1]);
+            if (of < 0)
+                add_two(s, x, y, n);
+            else
+                add_three(s, x, y, un_cpu_row(table, of) + col, n);
+            un_rows_put(r, i, col, n, strip[2]);
+        }
     }
 }
 
@@ -89,26 +121,6 @@ void un_cpu_zero(struct un_queue *q, void *ptr, size_t bytes) {
 #pragma omp parallel for schedule(static) num_threads(q->threads) if (count > 4 * UN_CPU_PARALLEL_MIN)
     for (int64_t s = 0; s < spans(count); ++s)
         memset(p + s * SPAN, 0, (size_t)(span_end(s, count) - s * SPAN));
-}
-
-static void widen(float *restrict dst, const void *src, enum un_type type, int64_t at, int64_t n) {
-    const uint16_t *restrict h = (const uint16_t *)src + at;
-    if (type == UN_BF16)
-        for (int64_t i = 0; i < n; ++i) dst[i] = un_half_from_bf16(h[i]);
-    else if (type == UN_F16)
-        for (int64_t i = 0; i < n; ++i) dst[i] = un_half_from_f16(h[i]);
-    else
-        memcpy(dst, (const float *)src + at, (size_t)n * sizeof *dst);
-}
-
-static void narrow(void *dst, enum un_type type, const float *restrict src, int64_t at, int64_t n) {
-    uint16_t *restrict h = (uint16_t *)dst + at;
-    if (type == UN_BF16)
-        for (int64_t i = 0; i < n; ++i) h[i] = un_half_to_bf16(src[i]);
-    else if (type == UN_F16)
-        for (int64_t i = 0; i < n; ++i) h[i] = un_half_to_f16(src[i]);
-    else
-        memcpy((float *)dst + at, src, (size_t)n * sizeof *src);
 }
 
 static bool is_float(enum un_type t) {
@@ -130,8 +142,8 @@ void un_cpu_cast(struct un_queue *q, void *dst, enum un_type dst_type, const voi
         int64_t end = span_end(s, count);
         for (int64_t i = s * SPAN; i < end; i += PIECE) {
             int64_t n = end - i < PIECE ? end - i : PIECE;
-            widen(piece, src, src_type, i, n);
-            narrow(dst, dst_type, piece, i, n);
+            un_rows_widen(piece, src_type, (const unsigned char *)src + i * un_type_bytes(src_type), n);
+            un_rows_narrow((unsigned char *)dst + i * un_type_bytes(dst_type), dst_type, piece, n);
         }
     }
 }

@@ -2,8 +2,8 @@
  *
  * Law: a task writes only its own row and its own tokens; sums over tokens go in their order. Dropout is drawn again
  * in the backward. */
-#include "runtime/cpu/cpu.h"
 #include "runtime/cpu/lanes.h"
+#include "runtime/cpu/rows.h"
 
 struct sample {
     int64_t first, tokens;
@@ -30,7 +30,7 @@ static void copy_scaled(float *restrict to, float factor, const float *restrict 
 }
 
 static void zero_rows(struct un_mat m, int64_t from) {
-    for (int64_t i = from; i < m.rows; ++i) memset(un_cpu_row(m, i), 0, (size_t)m.cols * sizeof(float));
+    for (int64_t i = from; i < m.rows; ++i) un_rows_zero(m, i);
 }
 
 static int64_t tokens_end(const struct un_layout *layout) {
@@ -48,29 +48,65 @@ static void softmax(float *to, const float *score, int64_t n) {
     for (int64_t i = 0; i < n; ++i) to[i] *= factor;
 }
 
+/* Both of one type, and it is one of activations; samples that fit. */
+static bool is_sound(struct un_queue *q, struct un_mat a, struct un_mat x, const struct un_layout *layout) {
+    if (a.type == x.type && (x.type == UN_F32 || x.type == UN_BF16) && a.cols == x.cols &&
+        layout->longest <= UN_MAX_SAMPLE_TOKENS)
+        return true;
+    un_cpu_fail(
+        q, UN_INTERNAL,
+        "attention_pool: operands of types %d and %d, %lld and %lld columns, samples of up to %lld tokens",
+        (int)a.type, (int)x.type, (long long)a.cols, (long long)x.cols, (long long)layout->longest);
+    return false;
+}
+
+static void sample_fwd(struct un_mat out, int64_t row, struct un_mat x, const float *weight,
+                       const struct sample *s) {
+    for (int64_t col = 0; col < out.cols; col += UN_ROWS_STRIP) {
+        float strip[2][UN_ROWS_STRIP], *to = un_rows_out(out, row, col, strip[0]);
+        const int64_t n = un_rows_strip(out.cols, col);
+        memset(to, 0, (size_t)n * sizeof *to);
+        for (int64_t t = 0; t < s->tokens; ++t)
+            add_scaled(to, weight[t] * factor_of(s, t), un_rows_in(x, s->first + t, col, n, strip[1]), n);
+        un_rows_put(out, row, col, n, strip[0]);
+    }
+}
+
 void un_cpu_attention_pool_fwd(struct un_queue *q, struct un_mat out, float *weight, struct un_mat x,
                                const float *score, const struct un_layout *layout,
                                const struct un_dropout *drop) {
+    if (!is_sound(q, out, x, layout)) return;
     zero_rows(out, layout->samples);
     zero_rows(un_mat32(weight, x.rows, 1), tokens_end(layout));
 #pragma omp parallel for schedule(dynamic, 1) num_threads(q->threads) if (parallel(layout, x.cols))
     for (int64_t i = 0; i < layout->samples; ++i) {
         const struct sample s = sample_of(layout, i, drop);
-        float *to = un_cpu_row(out, i), *w = weight + s.first;
-        memset(to, 0, (size_t)out.cols * sizeof *to);
-        softmax(w, score + s.first, s.tokens);
-        for (int64_t t = 0; t < s.tokens; ++t)
-            add_scaled(to, w[t] * factor_of(&s, t), un_cpu_row(x, s.first + t), x.cols);
+        softmax(weight + s.first, score + s.first, s.tokens);
+        sample_fwd(out, i, x, weight + s.first, &s);
     }
 }
 
-static void sample_bwd(struct un_mat dx, float *dscore, const float *dout, struct un_mat x,
+/* dx of token t, and its slope. */
+static float token_bwd(struct un_mat dx, struct un_mat dout, int64_t row, struct un_mat x, int64_t t,
+                       float weight) {
+    float s[UN_LANES_SUMS] = {0};
+    for (int64_t col = 0; col < x.cols; col += UN_ROWS_STRIP) {
+        float strip[3][UN_ROWS_STRIP];
+        const int64_t n = un_rows_strip(x.cols, col);
+        const float *g = un_rows_in(dout, row, col, n, strip[0]);
+        un_lanes_dot_more(s, g, un_rows_in(x, t, col, n, strip[1]), n);
+        copy_scaled(un_rows_out(dx, t, col, strip[2]), weight, g, n);
+        un_rows_put(dx, t, col, n, strip[2]);
+    }
+    return un_lanes_fold(s);
+}
+
+static void sample_bwd(struct un_mat dx, float *dscore, struct un_mat dout, int64_t row, struct un_mat x,
                        const float *weight, const struct sample *s) {
     float slope[UN_MAX_SAMPLE_TOKENS];
     for (int64_t t = 0; t < s->tokens; ++t) {
         const float factor = factor_of(s, t);
-        slope[t] = factor * un_lanes_dot(dout, un_cpu_row(x, s->first + t), x.cols);
-        copy_scaled(un_cpu_row(dx, s->first + t), weight[t] * factor, dout, x.cols);
+        slope[t] = factor * token_bwd(dx, dout, row, x, s->first + t, weight[t] * factor);
     }
     const float mean = un_lanes_dot(weight, slope, s->tokens);
     for (int64_t t = 0; t < s->tokens; ++t) dscore[t] = weight[t] * (slope[t] - mean);
@@ -79,11 +115,12 @@ static void sample_bwd(struct un_mat dx, float *dscore, const float *dout, struc
 void un_cpu_attention_pool_bwd(struct un_queue *q, struct un_mat dx, float *dscore, struct un_mat dout,
                                struct un_mat x, const float *weight, const struct un_layout *layout,
                                const struct un_dropout *drop) {
+    if (!is_sound(q, dx, x, layout) || !is_sound(q, dout, x, layout)) return;
     zero_rows(dx, tokens_end(layout));
     zero_rows(un_mat32(dscore, x.rows, 1), tokens_end(layout));
 #pragma omp parallel for schedule(dynamic, 1) num_threads(q->threads) if (parallel(layout, x.cols))
     for (int64_t i = 0; i < layout->samples; ++i) {
         const struct sample s = sample_of(layout, i, drop);
-        sample_bwd(dx, dscore + s.first, un_cpu_row(dout, i), x, weight + s.first, &s);
+        sample_bwd(dx, dscore + s.first, dout, i, x, weight + s.first, &s);
     }
 }

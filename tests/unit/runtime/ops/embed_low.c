@@ -1,11 +1,14 @@
 /* Rows by index in bf16 and f16 against the CPU's ops on the same, already rounded numbers: these ops move
  * numbers or add two or three in a given order, so results are the CPU's rounded once, to the bit. Long
- * segments against the order that is promised for them: sums of pieces of eight, added in order. */
+ * segments against the order that is promised for them: sums of pieces, added in order. */
 #include "tests/unit/runtime/ops/low.h"
 
 #include <string.h>
 
-enum { PIECE = 8 }; /* runtime/cuda/segment.cu */
+/* runtime/cuda/segment.cu; the CPU sums a segment in one piece */
+static int32_t piece_of(const struct un_harness *h) {
+    return h->device->kind == UN_DEVICE_CPU ? INT32_MAX : 8;
+}
 
 static const enum un_type floats[] = {UN_F32, UN_BF16};
 
@@ -139,13 +142,13 @@ static struct un_segments make_segments(struct un_harness *h, const struct lengt
     return (struct un_segments){id, start, perm, s->count};
 }
 
-static float ordered_sum(struct un_mat src, const int32_t *perm, int32_t n, int64_t col) {
+static float ordered_sum(struct un_mat src, const int32_t *perm, int32_t n, int64_t col, int32_t piece) {
     float sum = 0.0f;
-    for (int32_t i = 0; i < n; i += PIECE) {
-        float piece = 0.0f;
-        for (int32_t u = i; u < n && u < i + PIECE; ++u)
-            if (perm[u] >= 0) piece += un_low_get(src, perm[u], col);
-        sum += piece;
+    for (int64_t i = 0; i < n; i += piece) {
+        float part = 0.0f;
+        for (int64_t u = i; u < n && u < i + piece; ++u)
+            if (perm[u] >= 0) part += un_low_get(src, perm[u], col);
+        sum += part;
     }
     return sum;
 }
@@ -167,7 +170,7 @@ static void run_segments(struct un_harness *h, const void *context) {
     for (int64_t k = 0; k < seg.count; ++k)
         for (int64_t j = 0; j < s->cols && seg.id[k] >= 0; ++j)
             ((float *)want.data)[(seg.id[k] + 1) * want.stride + j] +=
-                ordered_sum(twin, seg.perm + seg.start[k], seg.start[k + 1] - seg.start[k], j);
+                ordered_sum(twin, seg.perm + seg.start[k], seg.start[k + 1] - seg.start[k], j, piece_of(h));
     h->ops->segment_add_rows(h->q, inner, src, &seg);
     un_harness_same("segment_add_rows", dst, want);
 }
