@@ -6,8 +6,9 @@
 #ifndef UN_RUNTIME_CPU_TILE_H
 #define UN_RUNTIME_CPU_TILE_H
 
+#include "runtime/tensor.h"
+
 #include <stdbool.h>
-#include <stdint.h>
 
 /* Widest panel worth keeping near the registers: columns of one sweep of the product. */
 enum { UN_TILE_COLS = 64, UN_TILE_LANES = 16 };
@@ -32,14 +33,15 @@ struct un_tile_left {
 void un_tile_product(float *c, int64_t c_stride, struct un_tile_left left, const float *right,
                      int64_t right_stride, int64_t rows, int64_t cols, int64_t depth, bool add);
 
-/* panel[rows, un_tile_round(cols)] = x[rows, cols], the columns past cols zero. */
-void un_tile_pack(float *panel, const float *x, int64_t x_stride, int64_t rows, int64_t cols);
-/* panel[cols, un_tile_round(rows)] = transpose of x[rows, cols], the columns past rows zero. */
-void un_tile_transpose(float *panel, const float *x, int64_t x_stride, int64_t rows, int64_t cols);
+/* What is packed and dotted is f32 or bf16, which is widened exactly. */
 
-/* c[i, j] = x_i . y_j over `depth` elements, i < rows, j < cols; sixteen running sums folded by a fixed tree,
- * so more accurate than a chain. */
-void un_tile_dots(float *c, int64_t c_stride, const float *x, int64_t x_stride, const float *y,
-                  int64_t y_stride, int64_t rows, int64_t cols, int64_t depth);
+/* panel[rows, un_tile_round(cols)] = x, the columns past cols zero. */
+void un_tile_pack(float *panel, struct un_mat x);
+/* panel[cols, un_tile_round(rows)] = transpose of x, the columns past rows zero. */
+void un_tile_transpose(float *panel, struct un_mat x);
+
+/* c[i, j] = x_i . y_j for all rows of x and y, both of one type; sixteen running sums folded by a fixed tree, so more
+ * accurate than a chain. */
+void un_tile_dots(float *c, int64_t c_stride, struct un_mat x, struct un_mat y);
 
 #endif

@@ -1,6 +1,5 @@
-/* Word-region alignment: cosine costs, plans by IPOT (Xie et al., UAI 2019) or by Sinkhorn in the log domain,
- * and the gradient of the distance with the plan held constant. Arithmetic of reference/uniter_torch.py, in
- * float.
+/* Word-region alignment: cosine costs, plans by IPOT (Xie et al., UAI 2019) or by Sinkhorn in the log domain, and the
+ * gradient of the distance with the plan held constant. Arithmetic of reference/uniter_torch.py, in float.
  *
  * Law: one task is one pair, worked off by one thread in an order that its shape gives. Inside, rows of
  * regions are padded to whole lanes; the padding of costs is such that it carries no mass.
@@ -8,8 +7,8 @@
  * Float is enough for Sinkhorn because an iteration forgets the rounding of the one before: what remains is
  * that of the last exponents, at most 2 / epsilon + 2 ln of the sizes in magnitude, some 3e-6 of a plan's
  * entry at epsilon 0.1. */
-#include "runtime/cpu/cpu.h"
 #include "runtime/cpu/lanes.h"
+#include "runtime/cpu/rows.h"
 #include "runtime/cpu/tile.h"
 
 #include <omp.h>
@@ -22,9 +21,8 @@
 /* One pair. n words, m regions, stride = m rounded up to whole lanes. */
 struct pair {
     int64_t n, m, stride;
-    const float *word, *region; /* first rows */
-    int64_t x_stride, hidden;
-    float *plan, *cost; /* [n, m] */
+    struct un_mat word, region; /* [n, H], [m, H]: f32, or bf16 and widened */
+    float *plan, *cost;         /* [n, m] */
 };
 
 /* What one thread works in. */
@@ -68,9 +66,20 @@ size_t un_cpu_transport_scratch(const struct un_limits *limits, int threads) {
     return (size_t)threads * work_bytes(most, most);
 }
 
+static bool is_float(struct un_queue *q, struct un_mat m, const char *what) {
+    const bool right = m.type == UN_F32 || m.type == UN_BF16;
+    if (!right) un_cpu_fail(q, UN_USAGE, "transport: %s is neither f32 nor bf16", what);
+    return right;
+}
+
 /* The scratch of all threads in one piece; false with an error stuck to the queue. */
 static bool take_scratch(struct un_queue *q, struct un_arena *arena, const struct un_pairs *pairs) {
-    const size_t bytes = (size_t)q->threads * work_bytes(pairs->longest_words, pairs->longest_regions);
+    const int64_t words = pairs->longest_words, regions = pairs->longest_regions;
+    if (words > UN_MAX_SAMPLE_TOKENS || regions > UN_MAX_SAMPLE_TOKENS) {
+        un_cpu_fail(q, UN_USAGE, "transport: %lld words, %lld regions", (long long)words, (long long)regions);
+        return false;
+    }
+    const size_t bytes = (size_t)q->threads * work_bytes(words, regions);
     return un_cpu_scratch(q, arena, bytes, "transport") && un_arena_take(arena, bytes, 1);
 }
 
@@ -90,10 +99,8 @@ static bool pair_of(struct pair *p, const struct un_pairs *pairs, int64_t b, str
     *p = (struct pair){.n = n,
                        .m = m,
                        .stride = un_tile_round(m),
-                       .word = un_cpu_row(x, first),
-                       .region = un_cpu_row(x, first + n),
-                       .x_stride = x.stride,
-                       .hidden = x.cols,
+                       .word = un_rows_part(x, first, n, 0, x.cols),
+                       .region = un_rows_part(x, first + n, m, 0, x.cols),
                        .plan = (float *)(uintptr_t)plan + pairs->plan_start[b],
                        .cost = (float *)(uintptr_t)cost + pairs->plan_start[b]};
     return true;
@@ -101,21 +108,32 @@ static bool pair_of(struct pair *p, const struct un_pairs *pairs, int64_t b, str
 
 /* ---- cost ---- */
 
-static void inverse_norms(float *inv, const float *x, int64_t stride, int64_t rows, int64_t cols) {
-    for (int64_t i = 0; i < rows; ++i) {
-        const float norm = sqrtf(un_lanes_dot(x + i * stride, x + i * stride, cols));
+static float square_length(struct un_mat x, int64_t row) {
+    float s[UN_LANES_SUMS] = {0};
+    for (int64_t col = 0; col < x.cols; col += UN_ROWS_STRIP) {
+        float strip[UN_ROWS_STRIP];
+        const int64_t n = un_rows_strip(x.cols, col);
+        const float *v = un_rows_in(x, row, col, n, strip);
+        un_lanes_dot_more(s, v, v, n);
+    }
+    return un_lanes_fold(s);
+}
+
+static void inverse_norms(float *inv, struct un_mat x) {
+    for (int64_t i = 0; i < x.rows; ++i) {
+        const float norm = sqrtf(square_length(x, i));
         inv[i] = 1.0f / (norm < NORM_FLOOR ? NORM_FLOOR : norm);
     }
 }
 
 static void pair_norms(const struct pair *p, struct solve_work w) {
-    inverse_norms(w.word_inv, p->word, p->x_stride, p->n, p->hidden);
-    inverse_norms(w.region_inv, p->region, p->x_stride, p->m, p->hidden);
+    inverse_norms(w.word_inv, p->word);
+    inverse_norms(w.region_inv, p->region);
 }
 
 static void pair_cost(const struct pair *p, struct solve_work w) {
     pair_norms(p, w);
-    un_tile_dots(p->cost, p->m, p->word, p->x_stride, p->region, p->x_stride, p->n, p->m, p->hidden);
+    un_tile_dots(p->cost, p->m, p->word, p->region);
     for (int64_t i = 0; i < p->n; ++i) {
         float *c = p->cost + i * p->m;
         for (int64_t j = 0; j < p->m; ++j) c[j] = 1.0f - c[j] * w.word_inv[i] * w.region_inv[j];
@@ -251,7 +269,7 @@ static float forward_pair(const struct pair *p, struct solve_work w, const struc
 void un_cpu_transport_fwd(struct un_queue *q, float *distance, float *plan, float *cost, struct un_mat x,
                           const struct un_pairs *pairs, const struct un_transport *how) {
     struct un_arena arena;
-    if (pairs->count == 0 || !take_scratch(q, &arena, pairs)) return;
+    if (pairs->count == 0 || !is_float(q, x, "x") || !take_scratch(q, &arena, pairs)) return;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(q->threads)
     for (int64_t b = 0; b < pairs->count; ++b) {
         struct pair p;
@@ -286,42 +304,47 @@ static void backward_weights(const struct pair *p, struct solve_work w, float co
         region_pull[j] *= w.region_inv[j] < floor_inv ? coef * w.region_inv[j] * w.region_inv[j] : 0.0f;
 }
 
-/* dx_i += sum_k left_ik other_k + pull_i own_i over `cols` columns. */
-static void backward_rows(float *dx, int64_t dx_stride, struct solve_work w, struct un_tile_left left,
-                          const float *pull, const float *own, const float *other, int64_t x_stride,
-                          int64_t rows, int64_t depth, int64_t cols) {
-    un_tile_pack(w.panel, other, x_stride, depth, cols);
-    un_tile_product(w.tile, UN_TILE_COLS, left, w.panel, un_tile_round(cols), rows, cols, depth, false);
-    for (int64_t i = 0; i < rows; ++i) {
-        const float *sum = w.tile + i * UN_TILE_COLS, *x = own + i * x_stride;
-        float *to = dx + i * dx_stride;
+/* dx_i += sum_k left_ik other_k + pull_i own_i, all of the same columns. */
+static void backward_rows(struct un_mat dx, struct solve_work w, struct un_tile_left left, const float *pull,
+                          struct un_mat own, struct un_mat other) {
+    const int64_t cols = dx.cols;
+    un_tile_pack(w.panel, other);
+    un_tile_product(w.tile, UN_TILE_COLS, left, w.panel, un_tile_round(cols), own.rows, cols, other.rows,
+                    false);
+    for (int64_t i = 0; i < own.rows; ++i) {
+        float strip[2][UN_TILE_COLS], *to = un_rows_out(dx, i, 0, strip[1]);
+        const float *sum = w.tile + i * UN_TILE_COLS, *x = un_rows_in(own, i, 0, cols, strip[0]);
+        (void)un_rows_in(dx, i, 0, cols, strip[1]);
         for (int64_t j = 0; j < cols; ++j) to[j] += sum[j] + pull[i] * x[j];
+        un_rows_put(dx, i, 0, cols, strip[1]);
     }
 }
 
-static void backward_pair(float *dx, int64_t dx_stride, const struct pair *p, struct solve_work w,
-                          float coef) {
+/* dx [n + m, H], the rows of the pair. */
+static void backward_pair(struct un_mat dx, const struct pair *p, struct solve_work w, float coef) {
     pair_norms(p, w);
     backward_weights(p, w, coef);
-    for (int64_t h = 0; h < p->hidden; h += UN_TILE_COLS) {
-        const int64_t cols = p->hidden - h < UN_TILE_COLS ? p->hidden - h : UN_TILE_COLS;
-        const float *word = p->word + h, *region = p->region + h;
-        backward_rows(dx + h, dx_stride, w, (struct un_tile_left){w.a, p->stride, 1}, w.word_dual, word,
-                      region, p->x_stride, p->n, p->m, cols);
-        backward_rows(dx + p->n * dx_stride + h, dx_stride, w, (struct un_tile_left){w.a, 1, p->stride},
-                      w.region_dual, region, word, p->x_stride, p->m, p->n, cols);
+    for (int64_t h = 0; h < dx.cols; h += UN_TILE_COLS) {
+        const int64_t cols = dx.cols - h < UN_TILE_COLS ? dx.cols - h : UN_TILE_COLS;
+        const struct un_mat word = un_rows_part(p->word, 0, p->n, h, cols),
+                            region = un_rows_part(p->region, 0, p->m, h, cols);
+        backward_rows(un_rows_part(dx, 0, p->n, h, cols), w, (struct un_tile_left){w.a, p->stride, 1},
+                      w.word_dual, word, region);
+        backward_rows(un_rows_part(dx, p->n, p->m, h, cols), w, (struct un_tile_left){w.a, 1, p->stride},
+                      w.region_dual, region, word);
     }
 }
 
 void un_cpu_transport_bwd(struct un_queue *q, struct un_mat dx, const float *coef, const float *plan,
                           const float *cost, struct un_mat x, const struct un_pairs *pairs) {
     struct un_arena arena;
-    if (pairs->count == 0 || !take_scratch(q, &arena, pairs)) return;
+    if (pairs->count == 0 || !is_float(q, x, "x") || !is_float(q, dx, "dx")) return;
+    if (!take_scratch(q, &arena, pairs)) return;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(q->threads)
     for (int64_t b = 0; b < pairs->count; ++b) {
         struct pair p;
         if (pair_of(&p, pairs, b, x, plan, cost))
-            backward_pair(un_cpu_row(dx, pairs->first[b]), dx.stride, &p, work_of_thread(&arena, pairs),
-                          coef[b]);
+            backward_pair(un_rows_part(dx, pairs->first[b], p.n + p.m, 0, dx.cols), &p,
+                          work_of_thread(&arena, pairs), coef[b]);
     }
 }
