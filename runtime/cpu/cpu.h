@@ -35,6 +35,7 @@ typedef size_t (*un_cpu_scratch_need)(const struct un_limits *limits, int thread
 size_t un_cpu_layernorm_scratch(const struct un_limits *limits, int threads);
 size_t un_cpu_attention_scratch(const struct un_limits *limits, int threads);
 size_t un_cpu_loss_scratch(const struct un_limits *limits, int threads);
+size_t un_cpu_product_scratch(const struct un_limits *limits, int threads);
 size_t un_cpu_transport_scratch(const struct un_limits *limits, int threads);
 
 /* Worth waking the other threads: elements (or multiply-adds) of work below which one thread is faster. It

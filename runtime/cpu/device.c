@@ -26,10 +26,8 @@ static void cpu_free(struct un_device *d, void *ptr) {
 
 static size_t cpu_scratch_bytes(struct un_device *d, const struct un_limits *limits) {
     static const un_cpu_scratch_need needs[] = {
-        un_cpu_layernorm_scratch,
-        un_cpu_attention_scratch,
-        un_cpu_loss_scratch,
-        un_cpu_transport_scratch,
+        un_cpu_layernorm_scratch, un_cpu_attention_scratch, un_cpu_loss_scratch,
+        un_cpu_product_scratch,   un_cpu_transport_scratch,
     };
     size_t most = 0;
     for (size_t i = 0; i < sizeof needs / sizeof *needs; ++i) {

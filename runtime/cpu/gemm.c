@@ -1,8 +1,11 @@
-/* Matrix products: each is cut into tiles by its shape alone, every tile is one serial call of the BLAS, and
+/* Matrix products of f32: each is cut into tiles by its shape alone, every tile is one serial call of the BLAS, and
  * the tiles are dealt to the threads; so the sums do not know how many threads there were. What follows a
- * product (bias, GELU, tanh, ReLU) is applied to a tile while it is still in the cache. */
+ * product (bias, GELU, tanh, ReLU) is applied to a tile while it is still in the cache. Products of other types are
+ * this program's own (product.h). */
+#include "runtime/cpu/convert.h"
 #include "runtime/cpu/cpu.h"
-#include "runtime/cpu/lanes.h"
+#include "runtime/cpu/epilogue.h"
+#include "runtime/cpu/product.h"
 
 #include <cblas.h>
 
@@ -10,7 +13,7 @@
  * product on one thread, 256 rows 5 to 8 %, columns cut at 1,536 another 1 to 3 %. An even number of about
  * equal tiles leaves neither of two threads waiting. Measured with tests/bench/bench_ops. The price: [2048,
  * 768] has four tiles only, and more threads than that find nothing to do in it. */
-enum { TILE_ROWS = 512, TILE_COLS = 1536, TILE_ALIGN = 16, STRIP = 512, SUM_ROWS = 64, SUM_COLS = 256 };
+enum { TILE_ROWS = 512, TILE_COLS = 1536, TILE_ALIGN = 16, SUM_ROWS = 64, SUM_COLS = 256 };
 
 struct tiles {
     int64_t rows, cols; /* of a full tile */
@@ -52,56 +55,13 @@ static blasint lead(struct un_mat m) {
     return (blasint)(m.stride > 0 ? m.stride : 1);
 }
 
-/* What follows a product, on one strip of a row in one pass: the strip is in the cache, its copy `pre` is
- * not. */
-static void add_bias(float *restrict c, const float *restrict bias, int64_t n) {
-    for (int64_t j = 0; j < n; ++j) c[j] += bias[j];
-}
-
-static void add_bias_tanh(float *restrict c, const float *restrict bias, int64_t n) {
-    for (int64_t j = 0; j < n; ++j) c[j] = un_lanes_tanh(c[j] + bias[j]);
-}
-
-static void add_bias_gelu(float *restrict c, const float *restrict bias, int64_t n) {
-    for (int64_t j = 0; j < n; ++j) c[j] = un_lanes_gelu(c[j] + bias[j]);
-}
-
-static void add_bias_keep_gelu(float *restrict c, float *restrict pre, const float *restrict bias,
-                               int64_t n) {
-    for (int64_t j = 0; j < n; ++j) {
-        float z = c[j] + bias[j];
-        pre[j] = z;
-        c[j] = un_lanes_gelu(z);
-    }
-}
-
-/* pre NULL: the sum is not kept. */
-static void add_bias_relu(float *restrict c, float *restrict pre, const float *restrict bias, int64_t n) {
-    add_bias(c, bias, n);
-    if (pre) memcpy(pre, c, (size_t)n * sizeof *c);
-    for (int64_t j = 0; j < n; ++j) c[j] = c[j] < 0.0f ? 0.0f : c[j];
-}
-
-static void finish_strip(const struct un_epilogue *e, float *c, float *pre, int64_t col, int64_t n) {
-    static const float none[STRIP];
-    const float *bias = e->bias ? (const float *)e->bias + col : none;
-    if (e->activation == UN_ACT_TANH)
-        add_bias_tanh(c, bias, n);
-    else if (e->activation == UN_ACT_NONE)
-        add_bias(c, bias, n);
-    else if (e->activation == UN_ACT_RELU)
-        add_bias_relu(c, pre, bias, n);
-    else if (pre)
-        add_bias_keep_gelu(c, pre, bias, n);
-    else
-        add_bias_gelu(c, bias, n);
-}
-
 static void finish_row(const struct product *p, int64_t row, int64_t col, int64_t cols) {
-    float *c = un_cpu_row(p->c, row), *pre = p->epilogue->pre.data ? un_cpu_row(p->epilogue->pre, row) : NULL;
-    for (int64_t end = col + cols; col < end; col += STRIP)
-        finish_strip(p->epilogue, c + col, pre ? pre + col : NULL, col,
-                     end - col < STRIP ? end - col : STRIP);
+    const struct un_epilogue *e = p->epilogue;
+    const float *bias = e->bias;
+    float *c = un_cpu_row(p->c, row), *pre = e->pre.data ? un_cpu_row(e->pre, row) : NULL;
+    for (int64_t end = col + cols; col < end; col += UN_CPU_STRIP)
+        un_cpu_finish_strip(c + col, pre ? pre + col : NULL, bias ? bias + col : NULL, e->activation,
+                            end - col < UN_CPU_STRIP ? end - col : UN_CPU_STRIP);
 }
 
 static void run_tile(const struct product *p, int64_t row, int64_t rows, int64_t col, int64_t cols) {
@@ -116,11 +76,20 @@ static void run_tile(const struct product *p, int64_t row, int64_t rows, int64_t
     for (int64_t i = row; i < row + rows; ++i) finish_row(p, i, col, cols);
 }
 
+static bool all_f32(struct un_mat c, struct un_mat a, struct un_mat b, const struct un_epilogue *e) {
+    if (e && ((e->bias && e->bias_type != UN_F32) || (e->pre.data && e->pre.type != UN_F32))) return false;
+    return c.type == UN_F32 && a.type == UN_F32 && b.type == UN_F32;
+}
+
 void un_cpu_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, bool transpose_a, struct un_mat b,
                  bool transpose_b, float beta, const struct un_epilogue *epilogue) {
     int64_t inner = transpose_a ? a.rows : a.cols;
     UN_ASSERT(c.rows == (transpose_a ? a.cols : a.rows) && c.cols == (transpose_b ? b.rows : b.cols));
     UN_ASSERT(inner == (transpose_b ? b.cols : b.rows));
+    if (!all_f32(c, a, b, epilogue)) {
+        un_product_run(q, c, a, transpose_a, b, transpose_b, beta, epilogue);
+        return;
+    }
     struct product p = {c, a, b, transpose_a, transpose_b, inner, beta, epilogue};
     struct tiles t = cut(c.rows, c.cols);
 #pragma omp parallel for schedule(dynamic)                                                                   \
@@ -132,19 +101,29 @@ void un_cpu_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, bool tran
     }
 }
 
+/* One block of rows added up, `cols` of them wide. */
+static void sum_block(float block[SUM_COLS], struct un_mat dy, int64_t first, int64_t end, int64_t col,
+                      int64_t cols) {
+    for (int64_t i = first; i < end; ++i) {
+        if (dy.type == UN_BF16) {
+            const uint16_t *x = (const uint16_t *)dy.data + i * dy.stride + col;
+            for (int64_t j = 0; j < cols; ++j) block[j] += un_half_from_bf16(x[j]);
+            continue;
+        }
+        const float *x = un_cpu_row(dy, i) + col;
+        if (cols == SUM_COLS)
+            for (int j = 0; j < SUM_COLS; ++j) block[j] += x[j];
+        else
+            for (int64_t j = 0; j < cols; ++j) block[j] += x[j];
+    }
+}
+
 /* One stripe of columns: blocks of rows are summed, then added in order. */
 static void sum_stripe(float *dbias, struct un_mat dy, int64_t col, int64_t cols) {
     float total[SUM_COLS] = {0};
     for (int64_t first = 0; first < dy.rows; first += SUM_ROWS) {
-        int64_t end = first + SUM_ROWS < dy.rows ? first + SUM_ROWS : dy.rows;
         float block[SUM_COLS] = {0};
-        for (int64_t i = first; i < end; ++i) {
-            const float *x = un_cpu_row(dy, i) + col;
-            if (cols == SUM_COLS)
-                for (int j = 0; j < SUM_COLS; ++j) block[j] += x[j];
-            else
-                for (int64_t j = 0; j < cols; ++j) block[j] += x[j];
-        }
+        sum_block(block, dy, first, first + SUM_ROWS < dy.rows ? first + SUM_ROWS : dy.rows, col, cols);
         for (int j = 0; j < SUM_COLS; ++j) total[j] += block[j];
     }
     for (int64_t j = 0; j < cols; ++j) dbias[col + j] += total[j];
@@ -152,6 +131,10 @@ static void sum_stripe(float *dbias, struct un_mat dy, int64_t col, int64_t cols
 
 void un_cpu_col_sum(struct un_queue *q, float *dbias, struct un_mat dy) {
     int64_t stripes = ceil_div(dy.cols, SUM_COLS);
+    if (dy.type != UN_F32 && dy.type != UN_BF16) {
+        un_cpu_fail(q, UN_INTERNAL, "col_sum: type %d, want f32 or bf16", (int)dy.type);
+        return;
+    }
 #pragma omp parallel for schedule(static) num_threads(q->threads) if (dy.rows * dy.cols > UN_CPU_PARALLEL_MIN)
     for (int64_t s = 0; s < stripes; ++s) {
         int64_t col = s * SUM_COLS;
