@@ -5,7 +5,7 @@
  *  - Outputs come first, then inputs, then sizes and scalars. All pointers are device memory, borrowed.
  *  - "=" overwrites every element of the output, "+=" accumulates into it.
  *  - Outputs do not overlap inputs; "in place: x over y" marks the allowed exceptions.
- *  - Matrices are row-major un_mat; activations and weights are f32 or bf16 (the CPU takes f32 only);
+ *  - Matrices are row-major un_mat; activations and weights are f32 or bf16;
  *    statistics, losses, transport, bias and LayerNorm parameters and all gradients of parameters are f32.
  *  - Any row count including 0 is allowed. An index of -1 in an index list means "no row": gathered as zeros,
  *    scattered nowhere, loss and gradient zero. (Fixed-shape replays fill lists up with -1.)
