@@ -5,6 +5,7 @@
 #include "runtime/clock.h"
 #include "runtime/cores.h"
 #include "runtime/cpu/cpu.h"
+#include "runtime/cpu/product.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -212,6 +213,7 @@ enum un_status un_cpu_open(int threads, struct un_device **device) {
     d->kind = UN_DEVICE_CPU;
     d->host_readable = d->any_shape = true;
     d->threads = threads > 0 ? threads : un_cores_count();
+    d->state = (void *)(uintptr_t)un_product_best();
     char blas[80];
     un_cpu_blas_name(blas, sizeof blas);
     snprintf(d->name, sizeof d->name, "cpu, %d thread%s, %s", d->threads, d->threads == 1 ? "" : "s", blas);

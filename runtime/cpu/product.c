@@ -15,9 +15,6 @@
  * unless one panel has more. SUM_STRIDE: room for a panel that hangs over; rows of sums share no sets of the cache. */
 enum { PIECE = 1024, GROUP_COLS = 768, SUM_STRIDE = GROUP_COLS + UN_PRODUCT_COLS + 16, RIGHT = 4 << 20 };
 
-const struct un_product_kernel *const un_product_kernels[] = {&un_product_plain};
-const int un_product_kernel_count = sizeof un_product_kernels / sizeof *un_product_kernels;
-
 struct call {
     const struct un_product_kernel *kernel;
     struct un_mat c;
@@ -110,7 +107,8 @@ static void finish(const struct call *p, const float *sum, int64_t row, int64_t 
 
 static void pack_column(const struct call *p, int64_t panel) {
     const struct un_product_kernel *kernel = p->kernel;
-    const struct un_product_piece piece = {.first = p->col + panel * kernel->cols, .blocks = p->blocks};
+    const struct un_product_piece piece = {
+        .first = p->col + panel * kernel->cols, .high = kernel->cols, .blocks = p->blocks};
     kernel->pack_right(p->right + (size_t)panel * un_product_panel(kernel, kernel->cols, p->blocks), &p->b,
                        &piece);
 }
@@ -121,9 +119,11 @@ static void add_piece(const struct call *p, float *sum, const void *left, int64_
     const struct un_product_kernel *kernel = p->kernel;
     const size_t panel = un_product_panel(kernel, kernel->cols, p->blocks),
                  before = un_product_panel(kernel, kernel->cols, block);
+    const unsigned mode = kernel->enter ? kernel->enter() : 0;
     for (int64_t j = 0; j < cols; j += kernel->cols)
         kernel->multiply(sum + j, SUM_STRIDE, left, ceil_div(rows, kernel->rows),
                          p->right + (size_t)((first + j) / kernel->cols) * panel + before, blocks);
+    if (kernel->leave) kernel->leave(mode);
 }
 
 static void run_tile(const struct call *p, int64_t tile, unsigned char *left, float *sum) {
@@ -136,12 +136,8 @@ static void run_tile(const struct call *p, int64_t tile, unsigned char *left, fl
     for (int64_t i = 0; i < high; ++i) memset(sum + i * SUM_STRIDE, 0, (size_t)sums * sizeof *sum);
     for (int64_t block = 0; block < p->blocks; block += PIECE / UN_PRODUCT_BLOCK) {
         const int64_t blocks = least(PIECE / UN_PRODUCT_BLOCK, p->blocks - block);
-        unsigned char *to = left;
-        for (int64_t i = 0; i < rows; i += kernel->rows) {
-            const struct un_product_piece piece = {row + i, block * UN_PRODUCT_BLOCK, blocks};
-            kernel->pack_left(to, &p->a, &piece);
-            to += un_product_panel(kernel, kernel->rows, blocks);
-        }
+        const struct un_product_piece piece = {row, high, block * UN_PRODUCT_BLOCK, blocks};
+        kernel->pack_left(left, &p->a, &piece);
         add_piece(p, sum, left, rows, first, cols, block, blocks);
     }
     for (int64_t i = 0; i < rows; ++i) finish(p, sum + i * SUM_STRIDE, row + i, p->col + first, cols);
@@ -162,6 +158,13 @@ static struct un_product_factor factor(struct un_mat x, bool inner_is_row) {
                                       .inner = inner_is_row ? x.stride : 1,
                                       .count = inner_is_row ? x.cols : x.rows,
                                       .depth = inner_is_row ? x.rows : x.cols};
+}
+
+/* Panels of bf16 do not hold f32. */
+static const struct un_product_kernel *kernel_for(struct un_queue *q, struct un_mat a, struct un_mat b) {
+    const struct un_product_kernel *kernel = q->device->state;
+    if (kernel->element == sizeof(float) || (a.type == UN_BF16 && b.type == UN_BF16)) return kernel;
+    return un_product_wide(kernel);
 }
 
 /* Columns of a chunk and of a tile. */
@@ -198,7 +201,7 @@ void un_product_run(struct un_queue *q, struct un_mat c, struct un_mat a, bool t
         return;
     }
     if (c.rows == 0 || c.cols == 0) return;
-    struct call p = {.kernel = q->device->state ? q->device->state : &un_product_plain, .c = c, .beta = beta};
+    struct call p = {.kernel = kernel_for(q, a, b), .c = c, .beta = beta};
     p.a = factor(a, transpose_a), p.b = factor(b, !transpose_b);
     if (epilogue) p.epilogue = *epilogue;
     p.blocks = ceil_div(p.a.depth, UN_PRODUCT_BLOCK);

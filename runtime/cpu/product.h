@@ -35,10 +35,10 @@ struct un_product_factor {
     int64_t count, depth; /* elements of the outer side, of k */
 };
 
-/* A rectangle of one factor that becomes one panel: `high` outer elements from `first` (fewer at the end: zeros), k
- * from `k` on, `blocks` blocks. */
+/* A rectangle of one factor that becomes panels: `high` outer elements from `first`, whole panels of them, and `blocks`
+ * blocks from `k`; what lies beyond the factor is zero. */
 struct un_product_piece {
-    int64_t first, k, blocks;
+    int64_t first, high, k, blocks;
 };
 
 /* How tiles are computed. A left panel holds `rows` rows of op(a), a right panel `cols` columns of op(b), for blocks of
@@ -48,8 +48,13 @@ struct un_product_kernel {
     int rows, cols; /* of a panel; UN_PRODUCT_ROWS % rows == 0, cols <= UN_PRODUCT_COLS */
     int element;    /* bytes of an element in a panel: 4 (f32, takes factors of any type) or 2 (bf16 alone) */
     bool (*able)(void); /* does this processor have it, and does the system permit it? */
+    /* All panels of a piece, one after the other; one panel. */
     void (*pack_left)(void *panel, const struct un_product_factor *a, const struct un_product_piece *piece);
     void (*pack_right)(void *panel, const struct un_product_factor *b, const struct un_product_piece *piece);
+    /* Around calls of multiply, on the thread that makes them: the state of the processor it wants, and back; nothing
+     * else is computed in between. NULL: none. */
+    unsigned (*enter)(void);
+    void (*leave)(unsigned mode);
     /* acc [panels * rows, cols], `stride` floats apart, += left right, in THE ORDER. left: `panels` panels one after
      * the other; all of `blocks` blocks. */
     void (*multiply)(float *acc, int64_t stride, const void *left, int64_t panels, const void *right,
@@ -59,10 +64,16 @@ struct un_product_kernel {
 /* Rows that are packed at once, columns of the widest right panel. */
 enum { UN_PRODUCT_ROWS = 96, UN_PRODUCT_COLS = 64 };
 
-extern const struct un_product_kernel un_product_plain;
+extern const struct un_product_kernel un_product_plain, un_product_avx2, un_product_avx512, un_product_amx;
 /* All that were compiled, the best first; the last is the plain one. */
 extern const struct un_product_kernel *const un_product_kernels[];
 extern const int un_product_kernel_count;
+/* The best one that this processor has. */
+const struct un_product_kernel *un_product_best(void);
+/* It, or the next best with panels of f32. */
+const struct un_product_kernel *un_product_wide(const struct un_product_kernel *kernel);
+/* By name; UN_USAGE: there is none, or this processor has it not. */
+enum un_status un_product_find(const char *name, const struct un_product_kernel **kernel);
 
 /* The widened element, subnormal numbers as zero of their sign. */
 static inline float un_product_read(const struct un_product_factor *x, int64_t i, int64_t k) {

@@ -9,13 +9,13 @@ static int64_t least(int64_t a, int64_t b) {
 
 void un_product_pack_left(float *panel, int rows, const struct un_product_factor *a,
                           const struct un_product_piece *piece) {
-    const int64_t have = least(rows, a->count - piece->first);
-    for (int64_t b = 0; b < piece->blocks; ++b)
-        for (int r = 0; r < rows; ++r, panel += BLOCK) {
-            const int64_t first = piece->k + b * BLOCK, deep = r < have ? least(BLOCK, a->depth - first) : 0;
+    for (int64_t i = 0; i < piece->high; ++i)
+        for (int64_t b = 0; b < piece->blocks; ++b) {
+            const int64_t first = piece->k + b * BLOCK,
+                          deep = piece->first + i < a->count ? least(BLOCK, a->depth - first) : 0;
+            float *to = panel + ((i / rows * piece->blocks + b) * rows + i % rows) * BLOCK;
             for (int k = 0; k < BLOCK; ++k)
-                panel[k % 2 * HALF + k / 2] =
-                    k < deep ? un_product_read(a, piece->first + r, first + k) : 0.0f;
+                to[k % 2 * HALF + k / 2] = k < deep ? un_product_read(a, piece->first + i, first + k) : 0.0f;
         }
 }
 

@@ -1,0 +1,104 @@
+/* The kernel of vector units: registers of WIDTH floats, ROWS rows of two registers of columns at a time. The file that
+ * includes it defines WIDTH, ROWS, vec, and LOAD, STORE, ADD, FMA, ONE (a number in all lanes), KEEP, and says by its
+ * flags what instructions there are.
+ *
+ * Sums of even and odd members live in registers through a block, sums over blocks in memory. KEEP makes the compiler
+ * hold a loaded vector in its register for all rows. */
+#include "runtime/cpu/product_pairs.h"
+
+enum { COLS = 2 * WIDTH, BLOCK = UN_PRODUCT_BLOCK, HALF = UN_PRODUCT_HALF };
+/* Blocks of a right panel that stay in the first cache while all left panels pass: 16 KiB and half of that. */
+enum { GROUP = 4 };
+
+_Static_assert(UN_PRODUCT_ROWS % ROWS == 0 && (int)COLS <= (int)UN_PRODUCT_COLS, "panels fill tiles");
+
+/* Subnormal factors and results as zero, all exceptions masked, rounding to nearest. */
+enum { FLUSHING = 0x1F80 | 0x8040 };
+
+static unsigned enter(void) {
+    const unsigned mode = _mm_getcsr();
+    _mm_setcsr(FLUSHING);
+    return mode;
+}
+static void leave(unsigned mode) {
+    _mm_setcsr(mode);
+}
+
+UN_INLINE void half(vec sum[ROWS][2], const float *x, const float *y) {
+    for (int r = 0; r < ROWS; ++r) sum[r][0] = sum[r][1] = ONE(0.0f);
+#pragma GCC unroll 16
+    for (int k = 0; k < HALF; ++k) {
+        vec low = LOAD(y + k * COLS), high = LOAD(y + k * COLS + WIDTH);
+        KEEP(low);
+        KEEP(high);
+        for (int r = 0; r < ROWS; ++r) {
+            const vec z = ONE(x[r * BLOCK + k]);
+            sum[r][0] = FMA(z, low, sum[r][0]);
+            sum[r][1] = FMA(z, high, sum[r][1]);
+        }
+    }
+}
+
+UN_INLINE void add_block(float *acc, int64_t stride, const float *x, const float *y) {
+    vec even[ROWS][2], odd[ROWS][2];
+    half(even, x, y);
+    half(odd, x + HALF, y + HALF * COLS);
+    for (int r = 0; r < ROWS; ++r)
+        for (int j = 0; j < 2; ++j) {
+            float *to = acc + r * stride + j * WIDTH;
+            STORE(to, ADD(LOAD(to), ADD(even[r][j], odd[r][j])));
+        }
+}
+
+static void multiply(float *acc, int64_t stride, const void *left, int64_t panels, const void *right,
+                     int64_t blocks) {
+    for (int64_t begin = 0; begin < blocks; begin += GROUP) {
+        const int64_t end = begin + GROUP < blocks ? begin + GROUP : blocks;
+        for (int64_t p = 0; p < panels; ++p)
+            for (int64_t b = begin; b < end; ++b)
+                add_block(acc + p * ROWS * stride, stride,
+                          (const float *)left + (p * blocks + b) * BLOCK * ROWS,
+                          (const float *)right + b * BLOCK * COLS);
+    }
+}
+
+/* A pair's even member, its odd one, `count` words. */
+UN_INLINE void split(float *even, float *odd, const uint32_t *words, int count) {
+    for (int i = 0; i < count; ++i) {
+        const uint32_t e = words[i] << 16, o = words[i] & 0xFFFF0000u;
+        memcpy(even + i, &e, sizeof e);
+        memcpy(odd + i, &o, sizeof o);
+    }
+}
+
+static void pack_left(void *panel, const struct un_product_factor *a, const struct un_product_piece *piece) {
+    if (a->type != UN_BF16) {
+        un_product_pack_left(panel, ROWS, a, piece);
+        return;
+    }
+    for (int64_t i = 0; i < piece->high; i += UN_PAIRS)
+        for (int64_t b = 0; b < piece->blocks; ++b) {
+            struct un_pairs_square square;
+            un_pairs_by_outer(&square, a, piece->first + i, piece->k + b * BLOCK);
+            for (int64_t j = 0; j < UN_PAIRS && i + j < piece->high; ++j) {
+                const int64_t at = (i + j) / ROWS * piece->blocks + b;
+                float *to = (float *)panel + (at * ROWS + (i + j) % ROWS) * BLOCK;
+                split(to, to + HALF, square.words[j], UN_PAIRS);
+            }
+        }
+}
+
+static void pack_right(void *panel, const struct un_product_factor *b, const struct un_product_piece *piece) {
+    if (b->type != UN_BF16) {
+        un_product_pack_right(panel, COLS, b, piece);
+        return;
+    }
+    for (int64_t i = 0; i < piece->blocks; ++i)
+        for (int j = 0; j < COLS; j += UN_PAIRS) {
+            struct un_pairs_square square;
+            float *to = (float *)panel + i * BLOCK * COLS + j;
+            un_pairs_by_k(&square, b, piece->first + j, piece->k + i * BLOCK);
+            for (int p = 0; p < UN_PAIRS; ++p)
+                split(to + p * COLS, to + (HALF + p) * COLS, square.words[p], UN_PAIRS);
+        }
+}
