@@ -115,12 +115,25 @@ enum un_status un_job_find_device(struct un_job *job) {
     return UN_OK;
 }
 
+/* What is to be known of the precision on a CPU, said once. */
+static void say_precision(const struct un_job *job) {
+    const int precision = job->config.train.precision;
+    const bool units = job->device->matrix_units;
+    if (job->device->kind != UN_DEVICE_CPU) return;
+    if (precision == UN_PRECISION_TF32)
+        un_log(UN_LOG_INFO, "train.precision: tf32 is for cards; the CPU computes in fp32");
+    if (precision == UN_PRECISION_BF16 && !units)
+        un_log(UN_LOG_INFO,
+               "train.precision: bf16 on a processor without matrix units: less memory, perhaps more "
+               "time than fp32, the same results as on one that has them");
+    if (precision == UN_PRECISION_AUTO && units)
+        un_log(UN_LOG_INFO,
+               "train.precision: auto is fp32 on a CPU; this one has matrix units, which bf16 would use: "
+               "faster products and less memory, losses a little different");
+}
+
 static enum un_status open_network(struct un_job *job) {
-    int precision = job->config.train.precision;
-    if (job->device->kind == UN_DEVICE_CPU &&
-        (precision == UN_PRECISION_BF16 || precision == UN_PRECISION_TF32))
-        un_log(UN_LOG_INFO, "train.precision: %s is for cards; the CPU computes in fp32",
-               precision == UN_PRECISION_BF16 ? "bf16" : "tf32");
+    say_precision(job);
     struct un_model_setup setup = un_job_model_setup(job);
     struct un_limits limits;
     un_model_limits(&setup, &limits);

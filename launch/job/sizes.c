@@ -29,11 +29,11 @@ int64_t un_job_slots(const struct un_job *job) {
     return held + job->config.loader.ahead;
 }
 
-/* auto is bf16 on a card; the CPU computes in fp32 whatever is asked. */
+/* auto is bf16 on a card, fp32 on the CPU. */
 static enum un_type activations(const struct un_job *job) {
     int precision = job->config.train.precision;
     bool card = job->device && job->device->kind != UN_DEVICE_CPU;
-    return card && (precision == UN_PRECISION_AUTO || precision == UN_PRECISION_BF16) ? UN_BF16 : UN_F32;
+    return precision == UN_PRECISION_BF16 || (card && precision == UN_PRECISION_AUTO) ? UN_BF16 : UN_F32;
 }
 
 struct un_model_setup un_job_model_setup(const struct un_job *job) {

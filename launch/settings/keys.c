@@ -37,7 +37,7 @@ static const struct un_key train_keys[] = {
                   "draw the objective for every sample, or one for all lanes of a step"),
     UN_KEY_CHOICE(un_train_keys, precision, "auto", precision_names,
                   "of activations and matrix products; tf32: fp32 with shortened factors in the products; "
-                  "auto: bf16 on a card; the CPU computes in fp32 always"),
+                  "auto: bf16 on a card, fp32 on the CPU; tf32: cards alone"),
     UN_KEY_BOOL(un_train_keys, graph, "false",
                 "a card replays passes of the same shape as graphs: meant for small networks, whose kernels "
                 "are shorter than their launches"),

@@ -4,7 +4,7 @@
 
 static enum un_type activations(const struct un_use_network_setup *s) {
     bool card = s->device->kind != UN_DEVICE_CPU;
-    return card && s->precision != UN_USE_FP32 ? UN_BF16 : UN_F32;
+    return s->precision == UN_USE_BF16 || (card && s->precision == UN_USE_AUTO) ? UN_BF16 : UN_F32;
 }
 
 static enum un_status fill_params(struct un_use_network *net) {

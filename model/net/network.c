@@ -147,8 +147,6 @@ enum un_status un_model_open(struct un_model **model, struct un_device *device,
                              const struct un_model_setup *setup) {
     *model = NULL;
     UN_TRY(check_setup(setup));
-    if (setup->act != UN_F32 && device->kind == UN_DEVICE_CPU)
-        return un_fail(UN_USAGE, "model: the CPU computes in fp32 only");
     struct un_model *m = un_alloc(1, sizeof *m, "model");
     if (!m) return un_error_get()->status;
     m->device = device;

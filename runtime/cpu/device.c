@@ -214,6 +214,7 @@ enum un_status un_cpu_open(int threads, struct un_device **device) {
     d->host_readable = d->any_shape = true;
     d->threads = threads > 0 ? threads : un_cores_count();
     d->state = (void *)(uintptr_t)un_product_best();
+    d->matrix_units = un_product_best()->element < (int)sizeof(float);
     char blas[80];
     un_cpu_blas_name(blas, sizeof blas);
     snprintf(d->name, sizeof d->name, "cpu, %d thread%s, %s", d->threads, d->threads == 1 ? "" : "s", blas);

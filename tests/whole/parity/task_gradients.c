@@ -9,7 +9,8 @@ static void judge(struct task_run *r, const struct un_param *p, const char *what
                   int64_t at, double got, double want) {
     char line[200];
     int64_t cols = p->ndim > 1 ? p->shape[1] : p->count;
-    double allowed = r->tolerance->gradient * l2 + r->tolerance->cancels * r->first_norm;
+    double share = task_switching(r, r->tolerance->gradient);
+    double allowed = share * l2 + r->tolerance->cancels * r->first_norm;
     bool left = l2 == 0 && p->left; /* exactly nothing */
     snprintf(line, sizeof line, "grad %s %s (share)", p->name, what);
     card_line(r->card, line, left ? error : error / allowed, left ? 0 : 1,

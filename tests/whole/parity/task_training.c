@@ -56,12 +56,13 @@ static enum un_status update(struct task_run *r, struct updates *u, int64_t step
 
 static enum un_status compare_history(struct task_run *r, const struct updates *u) {
     bool hinged = r->net.setup.margin > 0;
+    double norm = task_switching(r, hinged ? r->tolerance->hinged : r->tolerance->training);
     const struct {
         const char *name;
         const double *got, *or_got;
         double tolerance;
     } list[] = {{"train/loss", u->lowest, u->highest, r->tolerance->training},
-                {"train/grad_norm", u->norm, u->norm, hinged ? r->tolerance->hinged : r->tolerance->training},
+                {"train/grad_norm", u->norm, u->norm, norm},
                 {"train/lr", u->rate, u->rate, r->tolerance->rate}};
     for (size_t i = 0; i < sizeof list / sizeof *list; ++i) {
         float *want;

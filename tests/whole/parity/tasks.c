@@ -1,6 +1,8 @@
 /* The tasks of a file, one after another. */
 #include "tests/whole/parity/tasks.h"
 
+#include <string.h>
+
 const struct task_tolerances task_fp32 = {.hidden = 2e-5,
                                           .pooled = 2e-5,
                                           .score = 2e-5,
@@ -11,6 +13,7 @@ const struct task_tolerances task_fp32 = {.hidden = 2e-5,
                                           .cancels = 1e-6,
                                           .training = 1e-4,
                                           .hinged = 1e-4,
+                                          .switching = 0,
                                           .rate = 1e-6,
                                           .norm = 1e-5,
                                           .change = 1e-3};
@@ -24,17 +27,25 @@ const struct task_tolerances task_bf16 = {
     .unit = 4.5e-2,   /* 0.035, 0.021 */
     .unit_zero = 1e-3,
     .loss = 2e-2,       /* 0.016, 0.010 */
-    .gradient = 1.2e-1, /* 0.089, 0.12 of its own l2: vcr, where units of a ReLU switch */
+    .gradient = 1.2e-1, /* 0.089, 0.12 of its own l2: vcr; other tasks 0.047 */
     .cancels = 6e-3, /* biases behind which all scores move alike: PyTorch's are off by 0.6 of their own l2 */
     .training = 1e-1, /* norms 0.031, 0.083: step 3 of vcr; other tasks 0.015, 0.021 */
     .hinged =
         7e-1, /* 0.34, 0.34: step 3 of odd's re_rank, one of its few pairs is on the other side of the margin */
+    /* vcr: 0.089, 0.12, on the CPU 0.15; noise of half a unit in the last place of every product, drawn eight times,
+     * gives 0.05 to 0.28 in gradients and 0.09 to 0.19 in norms: a few units of a ReLU are close to zero */
+    .switching = 3e-1,
     .drift =
         3e-3, /* losses of step 3 of odd's itm_rank, 0.0017: 0.13, 0.13; along the gradient 0.0014, 0.0014 */
     .rate = 1e-6,
     .norm = 2.5e-3, /* 0.012, 0.0004 */
     .change = 1e-1  /* 0.036, 0.046, where the gradient is not rounding */
 };
+
+double task_switching(const struct task_run *r, double tolerance) {
+    const bool switches = strcmp(r->name, "vcr") == 0;
+    return switches && r->tolerance->switching > tolerance ? r->tolerance->switching : tolerance;
+}
 
 static enum un_status compare_task(struct task_run *r) {
     UN_TRY(compare_task_names(r));

@@ -43,6 +43,7 @@ struct task_tolerances {
     double cancels;   /* plus this times the norm of all */
     double training;  /* losses and norms, relative */
     double hinged;    /* norms of tasks with a margin */
+    double switching; /* gradients and norms where units of a ReLU may switch (vcr), when larger than those */
     double
         drift;   /* times the norm of the gradient, added to a loss: how far the parameters may be along it */
     double rate; /* relative */
@@ -51,6 +52,9 @@ struct task_tolerances {
 };
 /* Of the file's README; in bf16 what bf16 costs. */
 extern const struct task_tolerances task_fp32, task_bf16;
+
+/* `tolerance`, or that of units that switch where the task has them. */
+double task_switching(const struct task_run *r, double tolerance);
 
 /* The network of tasks/NAME with the parameters of the rule. */
 enum un_status task_open(struct task_run *r, const char *device, int threads, bool bf16);
