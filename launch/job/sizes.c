@@ -43,7 +43,8 @@ struct un_model_setup un_job_model_setup(const struct un_job *job) {
                                    .margin = job->config.train.margin,
                                    .seed = (uint64_t)job->config.run.seed,
                                    .train = !job->evaluates,
-                                   .act = activations(job)};
+                                   .act = activations(job),
+                                   .host = job->device && job->device->host_readable};
 }
 
 static void *slot_alloc(void *context, size_t bytes) {

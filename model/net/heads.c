@@ -65,9 +65,10 @@ static void carve_mlp(struct un_heads *heads, struct un_arena *arena, enum un_ty
 }
 
 void un_heads_carve(struct un_heads *heads, struct un_arena *arena, enum un_type act,
-                    const struct un_dims *dims, const struct un_batch_caps *caps) {
+                    const struct un_dims *dims, const struct un_batch_caps *caps, int64_t chunk) {
     heads->set = dims->heads ? dims->heads : un_objectives_pretraining();
-    if (heads->set & un_objectives_pretraining()) un_trunk_carve(&heads->trunk, arena, act, dims, caps);
+    if (heads->set & un_objectives_pretraining())
+        un_trunk_carve(&heads->trunk, arena, act, dims, caps, chunk);
     un_pooler_carve(&heads->pooler, arena, act, dims, caps);
     carve_mlp(heads, arena, act, dims, caps);
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {

@@ -50,8 +50,9 @@ UN_OBJECTIVES(UN_HEAD_DECLARE)
 enum un_status un_heads_add(struct un_params *params, struct un_heads *heads,
                             const struct un_inputs_at *inputs, const struct un_dims *dims);
 void un_heads_free(struct un_heads *heads);
+/* chunk: rows of wide scores that stand at once, at most. */
 void un_heads_carve(struct un_heads *heads, struct un_arena *arena, enum un_type act,
-                    const struct un_dims *dims, const struct un_batch_caps *caps);
+                    const struct un_dims *dims, const struct un_batch_caps *caps, int64_t chunk);
 /* Runs the heads of all objectives that have rows, in their order. x [T,H] last hidden states; dx [T,H] +=
  * their gradient when p->grads is set. out: row losses, hits, distances and plans are written where its
  * pointers say. */

@@ -100,7 +100,8 @@ static void carve(struct un_model *m, struct un_arena *arena) {
         else
             m->blocks[l] = m->blocks[0];
     }
-    un_heads_carve(&m->heads, arena, act, dims, caps);
+    un_heads_carve(&m->heads, arena, act, dims, caps,
+                   act == UN_F32 || m->setup.host ? UN_TRUNK_CHUNK : UN_TRUNK_CHUNK_LOW);
     carve_outputs(&m->out, arena, caps);
     if (!m->setup.train) return;
     un_block_carve_work(&m->block_work, arena, act, dims, caps->tokens);
@@ -151,6 +152,7 @@ enum un_status un_model_open(struct un_model **model, struct un_device *device,
     if (!m) return un_error_get()->status;
     m->device = device;
     m->setup = *setup;
+    m->setup.host = device->host_readable;
     enum un_status status;
     UN_TRY_GOTO(places_alloc(&m->at, setup->dims.num_hidden_layers), failed);
     UN_TRY_GOTO(build(&m->params, &m->at, &m->heads, &setup->dims), failed);

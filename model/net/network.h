@@ -19,6 +19,8 @@ struct un_model_setup {
     uint64_t seed;    /* of the dropout */
     bool train;       /* keep activations, room for the backward */
     enum un_type act; /* UN_F32 (0), or UN_BF16: activations, their gradients and factors of products */
+    bool
+        host; /* for a device whose memory the host reads (un_model_open knows): wide scores stand in fewer rows */
 };
 
 /* Called on the way through a pass, with elements [begin, end) of the flat buffer; each NULL: not called.

@@ -18,11 +18,10 @@ int64_t un_trunk_stride(enum un_type act, int64_t cols) {
 }
 
 void un_trunk_carve(struct un_trunk_work *work, struct un_arena *arena, enum un_type act,
-                    const struct un_dims *dims, const struct un_batch_caps *caps) {
+                    const struct un_dims *dims, const struct un_batch_caps *caps, int64_t chunk) {
     int64_t h = dims->hidden_size, rows = larger(caps->words, caps->regions);
     int64_t widest = larger(dims->vocab_size, larger(dims->img_dim, dims->img_label_dim));
-    int64_t most = act == UN_F32 ? UN_TRUNK_CHUNK : UN_TRUNK_CHUNK_LOW;
-    int64_t n = work->chunk = rows < most ? rows : most;
+    int64_t n = work->chunk = rows < chunk ? rows : chunk;
     work->x = un_take(arena, act, n * h);
     work->z = un_take(arena, act, n * h);
     work->y = un_take(arena, act, n * h);

@@ -1,19 +1,19 @@
 /* LayerNorm(GELU(dense(x))): the first part of the heads over words or regions, each with its own parameters, and
- * the chunks of rows in which such a head works: the widest scores are [UN_TRUNK_CHUNK, V], f32 in every precision.
+ * the chunks of rows in which such a head works: the widest scores are [chunk, V], f32 in every precision.
  * Inside the wing only. */
 #ifndef UN_MODEL_NET_TRUNK_H
 #define UN_MODEL_NET_TRUNK_H
 
 #include "model/net/layers.h"
 
-enum { UN_TRUNK_CHUNK = 256, UN_TRUNK_CHUNK_LOW = 2048 /* bf16: cards want large products */ };
+enum { UN_TRUNK_CHUNK = 256, UN_TRUNK_CHUNK_LOW = 2048 /* bf16 on a card, which wants large products */ };
 
 struct un_trunk_at {
     struct un_linear dense;
     struct un_norm norm;
 };
 
-/* Scratch for one chunk, N = min(UN_TRUNK_CHUNK, most rows). */
+/* Scratch for one chunk, N = min(chunk, most rows). */
 struct un_trunk_work {
     void *x, *z, *y, *dy;     /* [N,H] */
     struct un_norm_kept norm; /* r holds the GELU output */
@@ -25,7 +25,7 @@ struct un_trunk_work {
 enum un_status un_trunk_add(struct un_params *params, struct un_trunk_at *at, const char *dense,
                             const char *norm, int64_t width);
 void un_trunk_carve(struct un_trunk_work *work, struct un_arena *arena, enum un_type act,
-                    const struct un_dims *dims, const struct un_batch_caps *caps);
+                    const struct un_dims *dims, const struct un_batch_caps *caps, int64_t chunk);
 
 /* One chunk of the rows of an objective. */
 struct un_chunk {
