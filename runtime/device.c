@@ -23,6 +23,10 @@ int un_device_count(enum un_device_kind kind) {
     return kind == UN_DEVICE_CUDA ? un_cuda_count() : 1;
 }
 
+enum un_status un_device_use_kernel(struct un_device *device, const char *name) {
+    return device->mem->use_kernel ? device->mem->use_kernel(device, name) : UN_OK;
+}
+
 size_t un_device_library_bytes(const struct un_device *device) {
     return device->mem->library_bytes ? device->mem->library_bytes(device) : 0;
 }

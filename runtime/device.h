@@ -88,6 +88,9 @@ struct un_device_ops {
     enum un_status (*graph_end)(struct un_queue *q, struct un_graph **graph);
     void (*graph_launch)(struct un_queue *q, struct un_graph *graph);
     void (*graph_close)(struct un_graph *graph);
+    /* By which kernel the backend computes products of bf16: "auto" or a name, before a queue opens. UN_USAGE: there is
+     * none of that name, or the processor lacks it. The device's name tells it. NULL: the backend has no choice. */
+    enum un_status (*use_kernel)(struct un_device *d, const char *name);
     void (*close)(struct un_device *d);
 };
 
@@ -98,7 +101,7 @@ struct un_device {
     bool host_readable; /* host code may read device memory after queue_wait (CPU) */
     bool any_shape; /* ops take a shape they have not met at no cost (CPU): micro-batches need no fillers */
     char id[64];    /* the same for two processes when they use the same card; "": no card */
-    char name[128]; /* for people: "cpu, 2 threads, OpenBLAS 0.3.21 SkylakeX" */
+    char name[128]; /* for people: "cpu, 2 threads, OpenBLAS 0.3.21 SkylakeX; bf16: avx512" */
     int threads;    /* host threads that ops use */
     bool tf32;      /* set before a queue opens: f32 products may round their factors to tf32 */
     bool untimed;      /* likewise: products take the first algorithm that repeats its bits; none is timed */
@@ -112,6 +115,8 @@ struct un_device {
  * un_device_close. */
 enum un_status un_device_open(const char *name, int threads, int ordinal, struct un_device **device);
 void un_device_close(struct un_device *device);
+/* use_kernel of the backend; nothing where it has none. */
+enum un_status un_device_use_kernel(struct un_device *device, const char *name);
 /* library_bytes and take_libraries of the backend; 0 and UN_OK where it has none. */
 size_t un_device_library_bytes(const struct un_device *device);
 enum un_status un_device_take_libraries(struct un_device *device);

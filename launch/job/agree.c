@@ -3,6 +3,7 @@
 
 #include "io/disk/digest.h"
 #include "launch/job/machine.h"
+#include "launch/job/sizes.h"
 #include "runtime/memory.h"
 
 #include <inttypes.h>
@@ -113,7 +114,7 @@ struct keys {
 };
 
 static enum un_status add_key(void *context, const char *key, const char *value) {
-    static const char *const of_machines[] = {"run.threads", "run.bind", "loader."};
+    static const char *const of_machines[] = {"run.threads", "run.bind", "run.kernel", "loader."};
     const struct keys *k = context;
     for (size_t i = 0; k->mixed && i < sizeof of_machines / sizeof *of_machines; ++i)
         if (strncmp(key, of_machines[i], strlen(of_machines[i])) == 0) return UN_OK;
@@ -145,9 +146,10 @@ enum un_status un_agree_machines(const struct un_job *job) {
     struct un_facts facts = {0};
     char text[UN_MACHINE_TEXT];
     if (job->comm->size == 1) return UN_OK;
-    un_machine_processor(text);
+    enum un_type type = un_job_model_setup(job).act;
+    un_machine_processor(text, job->device, type);
     un_facts_add(&facts, "the processor", "%s", text);
-    un_machine_kernels(text, job->device);
+    un_machine_kernels(text, job->device, type);
     un_facts_add(&facts, "the device with its kernels", "%s", text);
     un_machine_library(text);
     un_facts_add(&facts, "the C library", "%s", text);

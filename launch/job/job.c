@@ -111,6 +111,7 @@ enum un_status un_job_find_device(struct un_job *job) {
     UN_TRY(un_topology_bind(&job->topology, job->comm, c->run.cores.bind != UN_BIND_NONE));
     if (threads == 0) threads = un_topology_threads(&job->topology, job->comm);
     UN_TRY(un_device_open(un_device_names[c->device.device], threads, job->comm->local_rank, &job->device));
+    UN_TRY(un_device_use_kernel(job->device, un_kernel_names[c->run.cores.kernel]));
     job->device->tf32 = c->train.precision == UN_PRECISION_TF32;
     return UN_OK;
 }

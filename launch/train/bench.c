@@ -24,12 +24,17 @@ struct yardstick {
 };
 
 static struct yardstick yardstick_for(const struct un_job *job) {
+    const bool low = un_job_model_setup(job).act == UN_BF16;
     if (job->device->kind == UN_DEVICE_CPU)
-        return (struct yardstick){
-            .name = "sgemm", .m = 1024, .n = 3072, .k = 768, .at_once = 1, .type = UN_F32};
+        return (struct yardstick){.name = low ? "bf16 gemm" : "sgemm",
+                                  .m = 1024,
+                                  .n = 3072,
+                                  .k = 768,
+                                  .at_once = 1,
+                                  .type = low ? UN_BF16 : UN_F32};
     /* as many at once as take some ten milliseconds: 1.1 TFLOP each, at about 790, 400 and 50 TFLOP/s */
     struct yardstick y = {.name = "sgemm", .m = 8192, .n = 8192, .k = 8192, .at_once = 1, .type = UN_F32};
-    if (un_job_model_setup(job).act == UN_BF16)
+    if (low)
         y.name = "bf16 gemm", y.type = UN_BF16, y.at_once = 10;
     else if (job->config.train.precision == UN_PRECISION_TF32)
         y.name = "tf32 gemm", y.at_once = 5;

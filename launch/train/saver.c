@@ -3,6 +3,7 @@
 
 #include "io/checkpoint/best.h"
 #include "io/disk/files.h"
+#include "launch/job/sizes.h"
 #include "runtime/clock.h"
 #include "runtime/memory.h"
 
@@ -25,7 +26,7 @@ static enum un_status take_copy(struct un_saver *s) {
 enum un_status un_saver_open(struct un_saver *s, struct un_job *job) {
     const struct un_run_config *config = &job->config;
     *s = (struct un_saver){.job = job, .step = -1, .best = -INFINITY};
-    un_machine_kind(s->kind, job->device);
+    un_machine_kind(s->kind, job->device, un_job_model_setup(job).act);
     s->checkpoint = (struct un_checkpoint){.lanes = config->train.lanes,
                                            .states = job->states,
                                            .kind = s->kind,

@@ -2,6 +2,7 @@
 #include "runtime/config/keys.h"
 
 const char *const un_device_names[] = {"auto", "cpu", "cuda", NULL};
+const char *const un_kernel_names[] = {"auto", "plain", "avx2", "avx512", "amx", NULL};
 static const char *const bind_names[] = {"auto", "none", NULL};
 
 static const struct un_key device_keys[] = {
@@ -15,5 +16,7 @@ static const struct un_key cores_keys[] = {
                "CPU threads of a rank; 0: allowed cores / ranks on the host"),
     UN_KEY_CHOICE(un_cores_keys, bind, "auto", bind_names,
                   "auto: ranks that share cores which no launcher divided among them divide these"),
+    UN_KEY_CHOICE(un_cores_keys, kernel, "auto", un_kernel_names,
+                  "who computes products of bf16 on the CPU; the same bits from all; auto: the best it has"),
 };
 const struct un_key_table un_cores_key_table = UN_KEY_TABLE("", un_cores_keys, cores_keys);

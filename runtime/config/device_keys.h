@@ -15,7 +15,9 @@ enum un_bind { UN_BIND_AUTO, UN_BIND_NONE };
 struct un_cores_keys {
     int64_t threads; /* 0: as many as there are cores for */
     int bind;        /* enum un_bind */
+    int kernel;      /* index into un_kernel_names */
 };
+extern const char *const un_kernel_names[];
 extern const struct un_key_table un_cores_key_table;
 
 #endif

@@ -124,6 +124,22 @@ static void cpu_range_push(const char *name) {
 
 static void cpu_range_pop(void) {}
 
+static void name_device(struct un_device *d) {
+    char blas[80];
+    const struct un_product_kernel *kernel = d->state;
+    un_cpu_blas_name(blas, sizeof blas);
+    snprintf(d->name, sizeof d->name, "cpu, %d thread%s, %s; bf16: %s", d->threads,
+             d->threads == 1 ? "" : "s", blas, kernel->name);
+}
+
+static enum un_status cpu_use_kernel(struct un_device *d, const char *name) {
+    const struct un_product_kernel *kernel = un_product_best();
+    if (strcmp(name, "auto") != 0) UN_TRY(un_product_find(name, &kernel));
+    d->state = (void *)(uintptr_t)kernel;
+    name_device(d);
+    return UN_OK;
+}
+
 static void cpu_close(struct un_device *d) {
     un_free(d);
 }
@@ -155,6 +171,7 @@ static const struct un_device_ops cpu_device_ops = {
     .place_threads = un_cpu_place_threads,
     .library_bytes = un_cpu_library_bytes,
     .take_libraries = un_cpu_take_libraries,
+    .use_kernel = cpu_use_kernel,
     .close = cpu_close,
 };
 
@@ -215,9 +232,7 @@ enum un_status un_cpu_open(int threads, struct un_device **device) {
     d->threads = threads > 0 ? threads : un_cores_count();
     d->state = (void *)(uintptr_t)un_product_best();
     d->matrix_units = un_product_best()->element < (int)sizeof(float);
-    char blas[80];
-    un_cpu_blas_name(blas, sizeof blas);
-    snprintf(d->name, sizeof d->name, "cpu, %d thread%s, %s", d->threads, d->threads == 1 ? "" : "s", blas);
+    name_device(d);
     *device = d;
     return UN_OK;
 }

@@ -24,7 +24,7 @@ static const struct {
            {TILE, TILE, TILE, TILE, TILE, TILE, TILE, TILE}};
 
 /* The system keeps the tiles of a process that has asked; of all its threads. */
-static bool able(void) {
+static bool permitted(void) {
     enum { ASK_PERMISSION = 0x1023, TILE_DATA = 18, BF16 = 1 << 22, TILES = 1 << 24 };
     unsigned a, b, c, d;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
@@ -94,7 +94,7 @@ const struct un_product_kernel un_product_amx = {.name = "amx",
                                                  .rows = SIDE,
                                                  .cols = SIDE,
                                                  .element = sizeof(uint16_t),
-                                                 .able = able,
+                                                 .able = permitted,
                                                  .pack_left = pack_left,
                                                  .pack_right = pack_right,
                                                  .enter = enter,

@@ -85,24 +85,37 @@ static void processors_are_told_apart_by_what_matters(void **state) {
     un_machine_parse(b, arm);
     assert_non_null(strstr(b, "asimd sve"));
     assert_non_null(strstr(b, "0xd40"));
+    un_machine_instructions(a, intel); /* products of bf16 have one order */
+    assert_string_equal(a, "instructions (avx2 fma)");
+    un_machine_instructions(b, arm);
+    assert_string_equal(b, "instructions (asimd)");
     un_machine_parse(b, "");
     assert_string_equal(b, "unknown");
-    un_machine_processor(b); /* of this machine: anything, but something */
+    struct un_device device = {.kind = UN_DEVICE_CPU};
+    un_machine_processor(b, &device, UN_F32); /* of this machine: anything, but something */
     assert_true(strlen(b) > 3);
 }
 
 static void kernels_do_not_tell_what_ranks_of_a_machine_differ_in(void **state) {
     (void)state;
-    struct un_device d = {.kind = UN_DEVICE_CPU, .name = "cpu, 1 thread, OpenBLAS 0.3.21 Haswell"};
+    struct un_device d = {.kind = UN_DEVICE_CPU,
+                          .name = "cpu, 1 thread, OpenBLAS 0.3.21 Haswell; bf16: avx2"};
     char a[UN_MACHINE_TEXT], b[UN_MACHINE_TEXT];
-    un_machine_kernels(a, &d);
+    un_machine_kernels(a, &d, UN_F32);
     assert_string_equal(a, "cpu, OpenBLAS 0.3.21 Haswell");
-    strcpy(d.name, "cpu, 16 threads, OpenBLAS 0.3.21 Haswell");
-    un_machine_kernels(b, &d);
+    strcpy(d.name, "cpu, 16 threads, OpenBLAS 0.3.21 Haswell; bf16: plain");
+    un_machine_kernels(b, &d, UN_F32);
     assert_string_equal(a, b);
+    un_machine_kernels(a, &d, UN_BF16);
+    strcpy(d.name, "cpu, 1 thread, OpenBLAS 0.3.28 SkylakeX; bf16: amx");
+    un_machine_kernels(b, &d, UN_BF16); /* one order, whatever computes it */
+    assert_string_equal(a, b);
+    un_machine_kind(b, &d, UN_BF16);
+    assert_null(strstr(b, "SkylakeX"));
+    assert_non_null(strstr(b, "glibc"));
     d.kind = UN_DEVICE_CUDA;
     strcpy(d.name, "cuda 3: NVIDIA H100, 85 GB, driver 12.4, sm_90");
-    un_machine_kernels(a, &d);
+    un_machine_kernels(a, &d, UN_BF16);
     assert_string_equal(a, "card: NVIDIA H100, 85 GB, driver 12.4, sm_90");
 }
 
