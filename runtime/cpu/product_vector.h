@@ -1,11 +1,32 @@
-/* The kernel of vector units: registers of WIDTH floats, ROWS rows of two registers of columns at a time. The file that
- * includes it defines WIDTH, ROWS, vec, and LOAD, STORE, ADD, FMA, ONE (a number in all lanes), KEEP, and says by its
- * flags what instructions there are.
+/* The kernel of vector units: registers of WIDTH floats, ROWS rows of two registers of columns at a time. Private to the
+ * two files that include it, compiled into each with its own flags.
  *
- * Sums of even and odd members live in registers through a block, sums over blocks in memory. KEEP makes the compiler
- * hold a loaded vector in its register for all rows. */
+ * Sums of even and odd members live in registers through a block, sums over blocks in memory. HOLD makes the compiler
+ * keep a loaded vector in its register for all rows. */
+#ifndef UN_RUNTIME_CPU_PRODUCT_VECTOR_H
+#define UN_RUNTIME_CPU_PRODUCT_VECTOR_H
+
 #include "runtime/cpu/product_pairs.h"
 
+#ifdef __AVX512F__
+enum { WIDTH = 16, ROWS = 6 }; /* 24 of 32 registers for sums */
+typedef __m512 vec;
+#define LOAD(x)      _mm512_loadu_ps(x)
+#define STORE(x, v)  _mm512_storeu_ps(x, v)
+#define ADD(x, y)    _mm512_add_ps(x, y)
+#define FMA(x, y, z) _mm512_fmadd_ps(x, y, z)
+#define ONE(x)       _mm512_set1_ps(x)
+#define HOLD(v)      __asm__("" : "+v"(v))
+#else
+enum { WIDTH = 8, ROWS = 3 }; /* 12 of 16 */
+typedef __m256 vec;
+#define LOAD(x)      _mm256_loadu_ps(x)
+#define STORE(x, v)  _mm256_storeu_ps(x, v)
+#define ADD(x, y)    _mm256_add_ps(x, y)
+#define FMA(x, y, z) _mm256_fmadd_ps(x, y, z)
+#define ONE(x)       _mm256_set1_ps(x)
+#define HOLD(v)      __asm__("" : "+x"(v))
+#endif
 enum { COLS = 2 * WIDTH, BLOCK = UN_PRODUCT_BLOCK, HALF = UN_PRODUCT_HALF };
 /* Blocks of a right panel that stay in the first cache while all left panels pass: 16 KiB and half of that. */
 enum { GROUP = 4 };
@@ -29,8 +50,8 @@ UN_INLINE void half(vec sum[ROWS][2], const float *x, const float *y) {
 #pragma GCC unroll 16
     for (int k = 0; k < HALF; ++k) {
         vec low = LOAD(y + k * COLS), high = LOAD(y + k * COLS + WIDTH);
-        KEEP(low);
-        KEEP(high);
+        HOLD(low);
+        HOLD(high);
         for (int r = 0; r < ROWS; ++r) {
             const vec z = ONE(x[r * BLOCK + k]);
             sum[r][0] = FMA(z, low, sum[r][0]);
@@ -102,3 +123,5 @@ static void pack_right(void *panel, const struct un_product_factor *b, const str
                 split(to + p * COLS, to + (HALF + p) * COLS, square.words[p], UN_PAIRS);
         }
 }
+
+#endif
