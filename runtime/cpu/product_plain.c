@@ -40,18 +40,50 @@ static void half(float sum[COLS], const float *x, const float *y) {
     }
 }
 
+/* The least exponent of numbers that are not zero, as the bits have it; 255 for none. */
+static int32_t least_exponent(const float *x, int n) {
+    int32_t least = 255;
+    for (int i = 0; i < n; ++i) {
+        const int32_t exponent = un_lanes_bits(x[i]) >> 23 & 255;
+        least = exponent > 0 && exponent < least ? exponent : least;
+    }
+    return least;
+}
+
+/* The same sums where none can be tiny: all are whole multiples of 2^(sum of exponents - 2 * 127 - 46). */
+static void plain_sums(float even[COLS], float odd[COLS], const float *x, const float *y) {
+    for (int j = 0; j < COLS; ++j) even[j] = odd[j] = 0.0f;
+    for (int p = 0; p < HALF; ++p)
+        for (int j = 0; j < COLS; ++j) {
+            even[j] = fmaf(x[p], y[p * COLS + j], even[j]);
+            odd[j] = fmaf(x[HALF + p], y[(HALF + p) * COLS + j], odd[j]);
+        }
+}
+
+static void add_row(float *to, const float *x, const float *y, bool safe) {
+    float even[COLS], odd[COLS];
+    if (safe) {
+        plain_sums(even, odd, x, y);
+    } else {
+        half(even, x, y);
+        half(odd, x + HALF, y + HALF * COLS);
+    }
+    for (int j = 0; j < COLS; ++j) to[j] = flush(to[j] + flush(even[j] + odd[j]));
+}
+
 static void multiply(float *acc, int64_t stride, const void *left, int64_t panels, const void *right,
                      int64_t blocks) {
-    const float *x = left;
-    for (int64_t p = 0; p < panels; ++p)
-        for (int64_t b = 0; b < blocks; ++b)
-            for (int r = 0; r < ROWS; ++r, x += UN_PRODUCT_BLOCK) {
-                const float *y = (const float *)right + b * UN_PRODUCT_BLOCK * COLS;
-                float even[COLS], odd[COLS], *to = acc + (p * ROWS + r) * stride;
-                half(even, x, y);
-                half(odd, x + HALF, y + HALF * COLS);
-                for (int j = 0; j < COLS; ++j) to[j] = flush(to[j] + flush(even[j] + odd[j]));
-            }
+    /* factors of f32 have 2 * 23 bits below their exponents */
+    enum { SAFE = 2 * 127 - 126 + 2 * 23 };
+    for (int64_t b = 0; b < blocks; ++b) {
+        const float *y = (const float *)right + b * UN_PRODUCT_BLOCK * COLS;
+        const int32_t least = least_exponent(y, UN_PRODUCT_BLOCK * COLS);
+        for (int64_t r = 0; r < panels * ROWS; ++r) {
+            const float *x =
+                (const float *)left + ((r / ROWS * blocks + b) * ROWS + r % ROWS) * UN_PRODUCT_BLOCK;
+            add_row(acc + r * stride, x, y, least + least_exponent(x, UN_PRODUCT_BLOCK) >= SAFE);
+        }
+    }
 }
 
 static void pack_left(void *panel, const struct un_product_factor *a, const struct un_product_piece *piece) {

@@ -95,7 +95,9 @@ static void bench(int shape, int64_t tokens, double peak) {
         const int at = r > 0 ? r - 1 : ROUNDS;
         rates[0][at] = rate(shape, &wide);
         for (int i = 0; i < un_product_kernel_count; ++i)
-            if (un_device_use_kernel(device, un_product_kernels[i]->name) == UN_OK)
+            if (un_product_kernels[i] == &un_product_plain && r > 1)
+                rates[i + 1][at] = rates[i + 1][0]; /* too slow for all */
+            else if (un_device_use_kernel(device, un_product_kernels[i]->name) == UN_OK)
                 rates[i + 1][at] = rate(shape, &low);
             else
                 un_error_clear();
