@@ -35,6 +35,7 @@ WINGS = {
     "io/convert": ["runtime"],  # workers
     "io/convert/format": ["io/convert", "io/disk", "io/safetensors"],
     "io/convert/token": ["io/convert/format", "io/data", "io/run"],
+    "io/convert/setup": ["io/disk"],
     "io/convert/text": ["io/convert/token"],
     "io/convert/task": ["io/convert/text"],
     "io/convert/image": ["io/convert/format", "io/data", "io/run"],
@@ -51,7 +52,7 @@ WINGS = {
     "launch/extract": ["launch/process", "model/detector", "io/weights", "io/convert/image", "io/convert/pixels",
                        "runtime/device"],
     "launch/tools": ["launch/settings", "launch/process", "launch/use", "launch/extract", "model/net", "model/detector", "io/weights", "io/inspect", "io/report",
-                     "io/convert/world", "io/convert/select", "io/convert/task", "io/convert/pixels"],
+                     "io/convert/world", "io/convert/select", "io/convert/task", "io/convert/setup", "io/convert/pixels"],
 }
 
 HIDDEN = {"runtime/cpu", "runtime/cuda"}  # only wings that name them see them: not passed on
@@ -85,7 +86,7 @@ NCCL = r"comm/comm_nccl\w*(\.c|_private\.h)"
 CUDA = rf"runtime/cuda/.*|{NCCL}"
 HDF5 = r"io/h5/(.*\.c|(\w+_)?private\.h)"  # what the others see of io/h5 names nothing of it
 UTF8 = r"io/convert/(format|task|token|world)/.*"
-JSON = r"io/(run|report|checkpoint|safetensors|convert/format|convert/image|convert/task)/.*"
+JSON = r"io/(run|report|checkpoint|safetensors|convert/format|convert/image|convert/task|convert/setup)/.*"
 
 # Headers of libraries: name, <header>, files that may include it, how to say where.
 HEADERS = [
@@ -100,7 +101,7 @@ HEADERS = [
     ("png", r"png\w*\.h", r"io/convert/pixels/.*\.c", "io/convert/pixels/*.c"),
     ("cairo", r"cairo.*", r"io/picture/.*(\.c|private\.h)", "io/picture, its public headers excepted"),
     ("utf8proc", r"utf8proc\.h", UTF8, "io/convert/{format,task,token,world}"),
-    ("json", r"jansson\.h", JSON, "io/{run,report,checkpoint,safetensors,convert/format,convert/image,convert/task}"),
+    ("json", r"jansson\.h", JSON, "io/{run,report,checkpoint,safetensors,convert/format,convert/image,convert/task,convert/setup}"),
     ("protobuf", r".*pb-c\.h|protobuf-c.*", r"io/run/events\w*\.c", "io/run/events*.c"),
     ("xxhash", r"xxhash\.h", r"io/.*", "io"),
     ("yaml", r"yaml\.h", r"runtime/config/yaml\w*\.c", "runtime/config/yaml*.c"),
