@@ -127,16 +127,27 @@ static enum un_status check(const struct un_run_config *c) {
     return UN_OK;
 }
 
-enum un_status un_run_config_read(struct un_run_config *config, const char *path,
-                                  const char *const *overrides, int n) {
-    memset(config, 0, sizeof *config);
-    UN_TRY(un_config_read(&config->document, path, overrides, n));
+/* From the document on. */
+static enum un_status settle(struct un_run_config *config) {
     UN_TRY(bind_all(config));
     UN_TRY(settle_heads(config));
     UN_TRY(check_sizes(config));
     UN_TRY(un_dims_resolve(&config->model.dims, config->model.preset));
     UN_TRY(settle_warmup(config));
     return check(config);
+}
+
+enum un_status un_run_config_read(struct un_run_config *config, const char *path,
+                                  const char *const *overrides, int n) {
+    memset(config, 0, sizeof *config);
+    UN_TRY(un_config_read(&config->document, path, overrides, n));
+    return settle(config);
+}
+
+enum un_status un_run_config_parse(struct un_run_config *config, const char *name, const char *text) {
+    memset(config, 0, sizeof *config);
+    UN_TRY(un_config_parse(&config->document, name, text, NULL, 0));
+    return settle(config);
 }
 
 enum un_status un_run_config_tell(struct un_run_config *config) {

@@ -32,6 +32,8 @@ struct un_run_config {
 /* Reads FILE with overrides, binds every table, refuses unknown keys, checks what needs no data. */
 enum un_status un_run_config_read(struct un_run_config *config, const char *path,
                                   const char *const *overrides, int n);
+/* The same of a text in memory; `name` stands for the file. */
+enum un_status un_run_config_parse(struct un_run_config *config, const char *name, const char *text);
 void un_run_config_free(struct un_run_config *config);
 /* Notes in the document the sizes of the network that the preset or the objectives gave, for people: un_config_write and
  * un_config_origin tell them then. Not for a configuration that is to be read again with another preset. */

@@ -24,7 +24,7 @@ extern const struct un_tools un_tools_extract;
 extern const struct un_tools un_tools_select, un_tools_tokenize, un_tools_vocab;
 extern const struct un_tools un_tools_weights_import, un_tools_weights_export, un_tools_weights_show,
     un_tools_weights_diff;
-extern const struct un_tools un_tools_config, un_tools_ckpt, un_tools_report;
+extern const struct un_tools un_tools_config, un_tools_config_import, un_tools_ckpt, un_tools_report;
 extern const struct un_tools un_tools_score, un_tools_embed, un_tools_answer, un_tools_show;
 
 /* Command i of all, in the order in which people read them; NULL: there are i or fewer. */

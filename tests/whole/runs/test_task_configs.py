@@ -205,4 +205,5 @@ def main():
         refused(folder)
 
 
-main()
+if __name__ == "__main__":
+    main()
