@@ -5,6 +5,7 @@
  * middle. All counters are atomic; any thread may allocate and free. */
 #include "runtime/memory.h"
 #include <malloc.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -48,8 +49,11 @@ void *un_alloc(size_t count, size_t size, const char *what) {
         return NULL;
     }
     if (must_fail_now() || posix_memalign(&raw, UN_ALIGN, total) != 0) {
-        un_fail(UN_MEMORY, "%s: no memory for %zu elements of %zu bytes (%.1f MiB); %.1f MiB are in use",
-                what, count, size, (double)bytes / 1048576.0, (double)atomic_load(&live_bytes) / 1048576.0);
+        char limit[96];
+        un_memory_limit(limit, sizeof limit);
+        un_fail(UN_MEMORY, "%s: no memory for %zu elements of %zu bytes (%.1f MiB); %.1f MiB are in use%s",
+                what, count, size, (double)bytes / 1048576.0, (double)atomic_load(&live_bytes) / 1048576.0,
+                limit);
         return NULL;
     }
     memset(raw, 0, total);
@@ -80,6 +84,15 @@ bool un_memory_room(size_t bytes) {
     if (at == MAP_FAILED) return false;
     if (at) munmap(at, bytes);
     return true;
+}
+
+size_t un_memory_stack(void) {
+    pthread_attr_t attributes;
+    size_t bytes = 0;
+    pthread_attr_init(&attributes);
+    if (pthread_getattr_default_np(&attributes) == 0) pthread_attr_getstacksize(&attributes, &bytes);
+    pthread_attr_destroy(&attributes);
+    return bytes;
 }
 
 void un_memory_limit(char *text, size_t size) {

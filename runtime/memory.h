@@ -26,6 +26,8 @@ void un_memory_trim(void);
  * process (ulimit -v) and strict overcommitment leave. Libraries that end the program, or hang, without them are
  * asked for only after this. */
 bool un_memory_room(size_t bytes);
+/* Addresses that the stack of a thread takes. */
+size_t un_memory_stack(void);
 /* "; ulimit -v is 400 MiB, 231 of them taken", or "" where there is no such limit. */
 void un_memory_limit(char *text, size_t size);
 char *un_strdup(const char *text);

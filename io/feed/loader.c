@@ -112,11 +112,13 @@ static enum un_status start_workers(struct un_loader *loader) {
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error == 0) return UN_OK;
+    char limit[96];
+    un_memory_limit(limit, sizeof limit);
     return un_fail(
         UN_MEMORY,
-        "loader: %d threads could not be started (%s): a limit of memory (ulimit -v) or of processes "
-        "(ulimit -u) is too low",
-        loader->setup.threads, strerror(error));
+        "loader: %d threads could not be started (%s), each of which wants %zu MiB of addresses: a limit of "
+        "memory (ulimit -v) or of processes (ulimit -u) is too low%s",
+        loader->setup.threads, strerror(error), un_memory_stack() >> 20, limit);
 }
 
 static enum un_status allocate(struct un_loader *loader) {

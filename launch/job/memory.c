@@ -146,17 +146,27 @@ enum un_status un_job_check_room(const struct un_job *job) {
                    plan.card >> 20, room >> 20, remedy);
 }
 
+/* Addresses that are no memory: the stacks of the loader's threads, a validation's too, and of the checkpoints'; and
+ * config.yaml, files and the C library's own, after which a run needs no more. */
+static size_t own_addresses(const struct un_job *job) {
+    enum { SMALL = 8 << 20 };
+    size_t loaders = job->evaluates || job->valid.n == 0 ? 1 : 2;
+    size_t threads = loaders * (size_t)job->config.loader.threads + !job->evaluates;
+    return threads * un_memory_stack() + SMALL;
+}
+
 enum un_status un_job_take_libraries(const struct un_job *job) {
     struct un_memory_plan plan;
     char limit[96];
     UN_TRY(un_job_memory(job, &plan));
-    size_t wanted = plan.host - plan.index; /* which is taken */
+    size_t own = own_addresses(job), wanted = plan.host - plan.index /* which is taken */ + own;
     if (un_memory_room(wanted)) return un_device_take_libraries(job->device);
     un_memory_limit(limit, sizeof limit);
     return un_fail(
         UN_MEMORY,
         "the run wants %zu MiB more on this host for rank %d, %zu of them addresses for OpenBLAS and OpenMP "
-        "(threads: %d), which the system does not give%s; take fewer run.threads, a smaller "
+        "(threads: %d), %zu for stacks of the loader's and other threads, which the system does not give%s; "
+        "take fewer run.threads, a smaller "
         "loader.cache_mb, or raise the limit",
-        wanted >> 20, job->comm->rank, plan.libraries >> 20, job->device->threads, limit);
+        wanted >> 20, job->comm->rank, plan.libraries >> 20, job->device->threads, own >> 20, limit);
 }

@@ -15,17 +15,8 @@ enum {
 extern void *blas_memory_alloc(int unused) __attribute__((weak));
 extern void blas_memory_free(void *buffer) __attribute__((weak));
 
-static size_t stack_bytes(void) {
-    pthread_attr_t attributes;
-    size_t bytes = 0;
-    pthread_attr_init(&attributes);
-    if (pthread_getattr_default_np(&attributes) == 0) pthread_attr_getstacksize(&attributes, &bytes);
-    pthread_attr_destroy(&attributes);
-    return bytes;
-}
-
 size_t un_cpu_library_bytes(const struct un_device *d) {
-    return (size_t)d->threads * BUFFER + (size_t)(d->threads - 1) * stack_bytes();
+    return (size_t)d->threads * BUFFER + (size_t)(d->threads - 1) * un_memory_stack();
 }
 
 struct trial_team {
