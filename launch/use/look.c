@@ -6,23 +6,33 @@
 #include "runtime/memory.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- what is chosen ---- */
 
-/* chosen [n] by numbers from 0, "last", "all". */
+/* One of them: `length` bytes of `word`. */
+static enum un_status choose_one(bool *chosen, int64_t n, const char *word, size_t length, const char *what) {
+    char text[32], *end = text;
+    snprintf(text, sizeof text, "%.*s", (int)(length < 31 ? length : 31), word);
+    bool all = strcmp(text, "all") == 0, last = strcmp(text, "last") == 0;
+    int64_t at = last ? n - 1 : strtoll(text, &end, 10);
+    bool number = last || (*text && *end == '\0');
+    if (!all && (!number || at < 0 || at >= n))
+        return un_fail(UN_USAGE, "%s: %s is none of 0 to %lld, last and all", what, text, (long long)n - 1);
+    for (int64_t k = 0; k < n; ++k) chosen[k] = chosen[k] || all || k == at;
+    return UN_OK;
+}
+
+/* chosen [n] by numbers from 0, "last", "all", also several in one, with commas. */
 static enum un_status choose(bool *chosen, int64_t n, const struct un_strings *list, const char *what) {
-    for (int64_t i = 0; i < list->n; ++i) {
-        const char *word = list->list[i];
-        char *end;
-        int64_t at = strcmp(word, "last") == 0 ? n - 1 : strtoll(word, &end, 10);
-        bool all = strcmp(word, "all") == 0, number = strcmp(word, "last") == 0 || (*word && *end == '\0');
-        if (!all && (!number || at < 0 || at >= n))
-            return un_fail(UN_USAGE, "%s: %s is none of 0 to %lld, last and all", what, word,
-                           (long long)n - 1);
-        for (int64_t k = 0; k < n; ++k) chosen[k] = chosen[k] || all || k == at;
-    }
+    for (int64_t i = 0; i < list->n; ++i)
+        for (const char *word = list->list[i], *next; word; word = next) {
+            size_t length = strcspn(word, ",");
+            next = word[length] ? word + length + 1 : NULL;
+            UN_TRY(choose_one(chosen, n, word, length, what));
+        }
     return UN_OK;
 }
 
