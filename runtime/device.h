@@ -104,7 +104,7 @@ struct un_device {
     char name[128]; /* for people: "cpu, 2 threads, OpenBLAS 0.3.21 SkylakeX; bf16: avx512" */
     int threads;    /* host threads that ops use */
     bool tf32;      /* set before a queue opens: f32 products may round their factors to tf32 */
-    bool untimed;      /* likewise: products take the first algorithm that repeats its bits; none is timed */
+    bool untimed;   /* likewise: products take the first algorithm that repeats its bits; none is timed */
     bool matrix_units; /* products of bf16 have units of their own, much faster than those of f32 */
     void *state;       /* the backend's own */
 };

@@ -7,8 +7,8 @@ static const struct un_tools *const topics[] = {
     &un_tools_extract,        &un_tools_select,         &un_tools_import_texts, &un_tools_import_lmdb,
     &un_tools_import_tasks,   &un_tools_answers,        &un_tools_tokenize,     &un_tools_vocab,
     &un_tools_weights_import, &un_tools_weights_export, &un_tools_weights_show, &un_tools_weights_diff,
-    &un_tools_config, &un_tools_config_import,         &un_tools_ckpt,           &un_tools_report,       &un_tools_score,
-    &un_tools_embed,          &un_tools_answer,         &un_tools_show,
+    &un_tools_config,         &un_tools_config_import,  &un_tools_ckpt,         &un_tools_report,
+    &un_tools_score,          &un_tools_embed,          &un_tools_answer,       &un_tools_show,
 };
 
 const struct un_tool *un_tool_at(int i) {
