@@ -88,8 +88,20 @@ static const float *bias_of(const struct un_epilogue *e, int64_t col, float *roo
     return room;
 }
 
+/* Without an epilogue, into f32: gradients of weights, in one pass. */
+static void finish_plain(float *restrict c, const float *restrict sum, float beta, int64_t n) {
+    if (beta == 0.0f)
+        for (int64_t j = 0; j < n; ++j) c[j] = number(sum[j]);
+    else
+        for (int64_t j = 0; j < n; ++j) c[j] = fmaf(beta, c[j], number(sum[j]));
+}
+
 static void finish(const struct call *p, const float *sum, int64_t row, int64_t col, int64_t cols) {
     const struct un_epilogue *e = &p->epilogue;
+    if (p->c.type == UN_F32 && !e->bias && e->activation == UN_ACT_NONE) {
+        finish_plain(un_cpu_row(p->c, row) + col, sum, p->beta, cols);
+        return;
+    }
     for (int64_t end = col + cols; col < end; col += UN_CPU_STRIP, sum += UN_CPU_STRIP) {
         float z[UN_CPU_STRIP], pre[UN_CPU_STRIP], room[UN_CPU_STRIP];
         const int64_t n = least(end - col, UN_CPU_STRIP), at = row * p->c.stride + col;
