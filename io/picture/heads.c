@@ -58,7 +58,7 @@ static void draw_mean(struct un_ink *ink) {
     double *value = un_alloc((size_t)n, sizeof *value, "a mean of attention"), most = 2 / (double)tokens;
     char text[96];
     if (!value) {
-        un_error_clear();
+        ink->failed = true;
         return;
     }
     for (int64_t i = 0; i < n; ++i) {

@@ -10,6 +10,7 @@ static void draw_title(struct un_ink *ink) {
     struct un_text_out sentence = {0};
     char text[512];
     un_picture_sentence(&sentence, p);
+    ink->failed = ink->failed || sentence.failed;
     ink->y = UN_PAGE_MARGIN + 18;
     un_ink_bold(ink, true);
     un_ink_colour(ink, un_black, 1);

@@ -28,7 +28,7 @@ static enum un_status draw(struct un_ink *ink, cairo_surface_t *surface, const c
     un_page_draw(ink);
     enum un_status status = check(path, cairo_status(ink->cr));
     cairo_destroy(ink->cr);
-    return status;
+    return ink->failed ? un_error_get()->status : status;
 }
 
 static cairo_surface_t *open_paper(enum un_paper_kind kind, double height, struct un_text_out *out) {

@@ -20,6 +20,7 @@ struct un_ink {
     const struct un_picture *picture;
     cairo_surface_t *photo, *small;
     double y;
+    bool failed; /* no memory, which has been recorded */
 };
 struct un_patch {
     double x, y, width, height;

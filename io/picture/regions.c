@@ -91,7 +91,7 @@ void un_part_regions(struct un_ink *ink) {
     struct un_patch photo = {UN_PAGE_MARGIN, ink->y, PHOTO_WIDTH, photo_height(p)};
     int64_t rows = (int64_t)(photo.height / ROW);
     struct tags tags = {un_alloc((size_t)p->regions, sizeof *tags.at, "numbers of regions"), 0};
-    if (!tags.at) un_error_clear(); /* no numbers */
+    if (!tags.at) ink->failed = true;
     un_ink_photo(ink, photo, ink->photo);
     for (int64_t r = 0; r < p->regions; ++r) {
         un_ink_colour(ink, un_other, 0.9);

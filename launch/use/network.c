@@ -36,6 +36,12 @@ static enum un_status open_vectors(struct un_use_network *net, enum un_type act)
     return net->hidden && net->pooled && (act == UN_F32 || net->plain) ? UN_OK : un_error_get()->status;
 }
 
+/* A device of fixed shapes fills lists up, so one row may be as many as there can be. */
+static int64_t most_rows(const struct un_batch_caps *caps) {
+    int64_t words = un_batch_row_cap(caps, UN_MLM), regions = un_batch_row_cap(caps, UN_MRC);
+    return words > regions ? words : regions;
+}
+
 static enum un_status open_memory(struct un_use_network *net, enum un_type act) {
     struct un_device *d = net->setup.device;
     size_t total = (size_t)un_model_params(net->model)->total;
@@ -48,7 +54,7 @@ static enum un_status open_memory(struct un_use_network *net, enum un_type act) 
         return un_error_get()->status;
     int64_t cols[UN_OBJECTIVE_COUNT];
     un_model_score_cols(net->model, cols);
-    if (net->setup.look) UN_TRY(un_model_keep(net->model, 1));
+    if (net->setup.look) UN_TRY(un_model_keep(net->model, most_rows(&net->setup.caps)));
     UN_TRY(un_host_outputs_open(&net->outputs, d, &net->setup.caps, net->setup.look));
     UN_TRY(un_host_outputs_keep_scores(&net->outputs, d, &net->setup.caps, cols));
     return net->setup.vectors ? open_vectors(net, act) : UN_OK;

@@ -13,8 +13,8 @@ struct un_use_network_setup {
     struct un_batch_caps caps; /* of the micro-batches that will come */
     int precision;             /* enum un_use_precision */
     bool without_head;         /* only the body is needed */
-    bool look;    /* plans too, costs and scores of masked units, one a pass (model/net/network.h) */
-    bool vectors; /* hidden states and pooled vectors are fetched too (objective itm) */
+    bool look;                 /* plans too, costs and scores of masked units (model/net/network.h) */
+    bool vectors;              /* hidden states and pooled vectors are fetched too (objective itm) */
 };
 struct un_use_network {
     struct un_use_network_setup setup;

@@ -4,9 +4,8 @@
 #include "launch/use/session.h"
 #include "runtime/memory.h"
 #include "tests/support/expect.h"
-#include "tests/support/weights_case.h"
-#include "tests/support/world.h"
 #include "tests/unit/launch/train/pretend_card.h"
+#include "tests/unit/launch/use/use_case.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,81 +15,13 @@
 
 #include <cmocka.h>
 
-enum { IMAGES = 9, WIDTH = 8, PAIRS = 5 };
-
-/* The data that the group's setup made, and weights for them. */
-static struct world world;
-static char weights_path[256], text[256], images[256];
-static char *text_list[] = {text}, *image_list[] = {images};
-
-struct drawn {
-    struct un_params table;
-    float *values;
-};
-
-static enum un_status fill(void *context, int64_t source, int64_t first, int64_t count, float *out) {
-    const struct drawn *d = context;
-    memcpy(out, d->values + d->table.list[source].offset + first, (size_t)count * sizeof *out);
-    return UN_OK;
-}
-
-/* Drawn as for a training, but wider, so that pairs differ. */
-static void write_weights(const struct un_dims *dims) {
-    struct drawn d = {0};
-    struct un_st_new list[128];
-    struct un_st_content content = {.list = list, .type = UN_ST_F32, .fill = fill, .context = &d};
-    expect_ok(un_model_params_build(&d.table, dims));
-    assert_true(d.table.n <= 128);
-    d.values = un_alloc((size_t)d.table.total, sizeof *d.values, "test");
-    un_params_init(&d.table, d.values, 1, 0.3f);
-    for (int64_t i = 0; i < d.table.n; ++i) {
-        const struct un_param *p = &d.table.list[i];
-        list[content.n++] = (struct un_st_new){
-            .name = p->name, .rank = p->ndim, .shape = {p->shape[0], p->shape[1]}, .source = i};
-    }
-    snprintf(weights_path, sizeof weights_path, "%s", scratch("weights"));
-    expect_ok(un_safetensors_write(weights_path, &content));
-    un_free(d.values);
-    un_params_free(&d.table);
-}
-
-static int setup(void **state) {
-    (void)state;
-    struct world_spec spec = {.files = make_files_default(), .mix = {1}};
-    struct un_dims dims = weights_dims;
-    spec.files.prefix = "a";
-    spec.files.images = IMAGES;
-    world_open(&world, &spec, 1, 1, false);
-    const struct un_dataset_info *info = un_dataset_info(world.datasets[0]);
-    dims.vocab_size = info->vocab.vocab_size;
-    dims.img_dim = info->img_dim;
-    dims.max_position_embeddings = 64;
-    write_weights(&dims);
-    snprintf(text, sizeof text, "%s/a.txt.h5", world.folder);
-    snprintf(images, sizeof images, "%s/a.img.h5", world.folder);
-    return setenv("TMPDIR", world.folder, 1);
-}
-
-static struct un_use_keys keys_of_test(void) {
-    return (struct un_use_keys){.device = 1, /* cpu */
-                                .precision = UN_USE_FP32,
-                                .threads = 1,
-                                .tokens = 60,
-                                .num_attention_heads = 2,
-                                .text = {text_list, 1},
-                                .images = {image_list, 1},
-                                .conf_th = 0,
-                                .min_bb = 1,
-                                .max_bb = 100,
-                                .num_bb = 36,
-                                .max_txt_len = 60};
-}
+enum { PAIRS = 5 };
 
 /* match, distance and rank of a pair, and its pooled vector. */
 enum { NUMBERS = 3 };
 struct results {
     int64_t n, passes;
-    float *number, *pooled; /* [n,NUMBERS], [n,WIDTH] */
+    float *number, *pooled; /* [n,NUMBERS], [n,USE_WIDTH] */
 };
 
 static void keep(struct un_use_session *s, struct results *r, bool rank) {
@@ -103,7 +34,7 @@ static void keep(struct un_use_session *s, struct results *r, bool rank) {
         }
         r->number[at * NUMBERS] = s->net[0].outputs.row_loss[UN_ITM][i];
         r->number[at * NUMBERS + 1] = s->net[0].outputs.distance[i];
-        memcpy(r->pooled + at * WIDTH, s->net[0].pooled + i * WIDTH, WIDTH * sizeof(float));
+        memcpy(r->pooled + at * USE_WIDTH, s->net[0].pooled + i * USE_WIDTH, USE_WIDTH * sizeof(float));
     }
 }
 
@@ -113,8 +44,8 @@ enum on { CPU, CARD, CARD_OF_SHAPES };
 static enum un_status run(struct un_use_session *s, struct results *r, enum on on, const char *const *names,
                           int n) {
     static struct un_use_keys keys;
-    keys = keys_of_test();
-    UN_TRY(un_use_session_open(s, &keys, weights_path));
+    keys = use_keys();
+    UN_TRY(un_use_session_open(s, &keys, use_weights));
     if (on != CPU) pretend_card(s->device, (size_t)1 << 40);
     s->device->any_shape = on != CARD_OF_SHAPES;
     UN_TRY(un_use_session_pairs(s, names, n, UN_ITM_RANK));
@@ -122,7 +53,7 @@ static enum un_status run(struct un_use_session *s, struct results *r, enum on o
     UN_TRY(un_use_session_network(s, 1, UN_ITM_RANK, false));
     r->n = un_use_pairs_count(&s->pairs);
     r->number = un_alloc((size_t)(r->n * NUMBERS), sizeof(float), "test");
-    r->pooled = un_alloc((size_t)(r->n * WIDTH), sizeof(float), "test");
+    r->pooled = un_alloc((size_t)(r->n * USE_WIDTH), sizeof(float), "test");
     if (!r->number || !r->pooled) return UN_MEMORY;
     for (;; ++r->passes) {
         UN_TRY(un_use_pairs_next(&s->pairs));
@@ -166,9 +97,9 @@ static void test_card(void **state) {
     assert_int_equal(cpu.n, shapes.n);
     assert_true(cpu.passes > 2);
     assert_memory_equal(cpu.number, card.number, (size_t)(cpu.n * NUMBERS) * sizeof(float));
-    assert_memory_equal(cpu.pooled, card.pooled, (size_t)(cpu.n * WIDTH) * sizeof(float));
+    assert_memory_equal(cpu.pooled, card.pooled, (size_t)(cpu.n * USE_WIDTH) * sizeof(float));
     assert_true(near(cpu.number, shapes.number, cpu.n * NUMBERS)); /* products of other sizes */
-    assert_true(near(cpu.pooled, shapes.pooled, cpu.n * WIDTH));
+    assert_true(near(cpu.pooled, shapes.pooled, cpu.n * USE_WIDTH));
     for (int64_t i = 0; i < cpu.n * NUMBERS; ++i) assert_true(cpu.number[i] != 0);
     drop(&cpu);
     drop(&card);
@@ -179,7 +110,7 @@ static void test_card(void **state) {
 /* Named pairs are those of the file in another order, and one of them with another image. */
 static void test_named(void **state) {
     (void)state;
-    const struct un_dataset *d = world.datasets[0];
+    const struct un_dataset *d = use_world.datasets[0];
     const int64_t texts[PAIRS] = {7, 0, 3, 7, 12};
     const char *names[2 * PAIRS];
     struct results all, some;
@@ -188,7 +119,7 @@ static void test_named(void **state) {
         names[2 * i] = un_dataset_image_id(d, un_dataset_text_image(d, texts[i]));
         names[2 * i + 1] = un_dataset_text_id(d, texts[i]);
     }
-    names[2] = un_dataset_image_id(d, IMAGES - 1);
+    names[2] = un_dataset_image_id(d, USE_IMAGES - 1);
     expect_ok(use(&all, CPU, NULL, 0));
     expect_ok(use(&some, CPU, names, 2 * PAIRS));
     assert_int_equal(some.n, PAIRS);
@@ -202,7 +133,7 @@ static void test_named(void **state) {
 /* Memory that fails at any point is an error, and nothing stays. */
 static void test_memory(void **state) {
     (void)state;
-    const struct un_dataset *d = world.datasets[0];
+    const struct un_dataset *d = use_world.datasets[0];
     const char *names[] = {un_dataset_image_id(d, 1), un_dataset_text_id(d, 5)};
     uint64_t live = live_blocks();
     enum un_status status = UN_MEMORY;
@@ -249,15 +180,8 @@ static void test_text(void **state) {
     expect_text("\xF4\x90\x80\x80", "\"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\""); /* beyond */
 }
 
-static int teardown(void **state) {
-    (void)state;
-    world_close(&world);
-    scratch_remove();
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_card), cmocka_unit_test(test_named),
                                        cmocka_unit_test(test_memory), cmocka_unit_test(test_text)};
-    return cmocka_run_group_tests_name("use", tests, setup, teardown);
+    return cmocka_run_group_tests_name("use", tests, use_open, use_close);
 }
