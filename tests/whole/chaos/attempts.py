@@ -102,9 +102,9 @@ def start(command, log):
 class World:
     """Data, a configuration and the digests of its undisturbed run."""
 
-    def __init__(self, folder, steps, extra="", **keys):
+    def __init__(self, folder, steps, extra="", images=48, **keys):
         self.folder, self.steps = folder, steps
-        self.pristine = R.synth(folder / "pristine")
+        self.pristine = R.synth(folder / "pristine", train_images=images)
         self.data = folder / "data"
         self.renew()
         self.cfg = R.write_config(folder / "c.yaml", self.data, folder / "run", steps=steps, extra=extra, **keys)
