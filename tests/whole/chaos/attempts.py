@@ -83,15 +83,16 @@ def send(pid, number):
         return False
 
 
-def ended(p, seconds):
-    """The exit code once nobody of the session is left; None: it hangs, and was ended. The session of a launcher that is gone may
-    live for a moment."""
+def ended(p, seconds, keep=False):
+    """The exit code once nobody of the session is left; None: it hangs, and was ended unless it is kept. The session of a launcher
+    that is gone may live for a moment."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if p.poll() is not None and not members(p):
             return p.returncode
         time.sleep(0.02)
-    clear(p)
+    if not keep:
+        clear(p)
     return None
 
 

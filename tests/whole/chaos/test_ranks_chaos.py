@@ -1,5 +1,8 @@
 """A rank is killed, aborts, is stopped, or is late by a second, at random moments of start, step, save, validation and end. The run ends
-by itself with a named error, or goes on; the same command then comes to the bits of an undisturbed run."""
+by itself with a named error, or goes on; the same command then comes to the bits of an undisturbed run.
+
+One thing no program of ours can end: a rank that is stopped when all others have left MPI and the results are on the disk. The
+launcher waits for it; it has to end well once it is continued."""
 import pathlib
 import re
 import shutil
@@ -34,16 +37,27 @@ def reach(place, p, run_dir, rng):
 
 
 def hurt(p, wound, rng):
-    """False: there was nobody to be hurt (any more)."""
+    """The rank that was hurt, 0: there was nobody (any more)."""
     pids = R.ranks_of(p)
     if not pids:
-        return False
+        return 0
     victim = rng.choice(pids)
     found = A.send(victim, WOUNDS[wound])
     if wound == "late":
         time.sleep(1)
         A.send(victim, signal.SIGCONT)
-    return found
+    return victim if found else 0
+
+
+def end_of(p, log, victim, wound):
+    """The exit code; None: it hangs."""
+    code = A.ended(p, 3 * TIMEOUT + 10, keep=wound == "stop")
+    if code is None and wound == "stop" and R.ranks_of(p) == [victim] and "done: " in log.read_text(errors="replace"):
+        A.send(victim, signal.SIGCONT)
+        return A.ended(p, TIMEOUT)
+    if code is None:
+        A.clear(p)
+    return code
 
 
 def attempt(world, tally, rng, number, wound, place):
@@ -53,7 +67,7 @@ def attempt(world, tally, rng, number, wound, place):
     reach(place, p, run_dir, rng)
     hit = hurt(p, wound, rng)
     at = R.last_logged_step(run_dir)
-    code = A.ended(p, 4 * TIMEOUT + 15)
+    code = end_of(p, log, hit, wound)
     out = log.read_text(errors="replace")
     name = f"{wound} in {place} of {ranks} ranks after update {at}: exit code {code}"
     if code is None:
