@@ -54,9 +54,13 @@ class Hour:
             if p.poll() is not None and not self.ranks():
                 return p.returncode
             time.sleep(0.05)
-        for pid in self.ranks():
+        left = self.ranks()
+        for pid in left:
             A.send(pid, signal.SIGKILL)
         A.clear(p)
+        if not left:  # a link cut while it starts hosts or takes leave of them; a batch system's limit ends it
+            R.repeated("the launcher alone waits for a host; ended")
+            return -signal.SIGKILL
         return None
 
     # what goes wrong; each returns the exit codes that may follow, None: any but 0
