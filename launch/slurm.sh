@@ -27,6 +27,7 @@
 #     UNITER_MAX_RESTARTS  100: so often is a job requeued, for whatever cause
 #     UNITER_MAX_DEATHS    5: so many deaths in a row (of a rank, launcher, node, disk or network), each within
 #     UNITER_SOON          600 seconds of its start, are taken for a mistake
+#     UNITER_WAIT          600: ranks leave together; so many seconds after the first is gone the launcher is ended, too
 # No tool of Slurm but the launcher is needed, so the script also works inside a container of a site.
 set -u
 
@@ -68,7 +69,7 @@ ranks_on_node() {
 
 case $launcher in
     srun)
-        command=(srun "--mpi=${UNITER_MPI:-pmix}")
+        command=(srun "--mpi=${UNITER_MPI:-pmix}" "--wait=${UNITER_WAIT:-600}")
         # srun does not take this over from sbatch
         [ -z "${SLURM_CPUS_PER_TASK:-}" ] || command+=("--cpus-per-task=$SLURM_CPUS_PER_TASK")
         ;;
@@ -84,6 +85,8 @@ esac
 export OMPI_MCA_oob_tcp_keepalive_time=${OMPI_MCA_oob_tcp_keepalive_time:-5}
 export OMPI_MCA_oob_tcp_keepalive_intvl=${OMPI_MCA_oob_tcp_keepalive_intvl:-1}
 export OMPI_MCA_oob_tcp_keepalive_probes=${OMPI_MCA_oob_tcp_keepalive_probes:-3}
+# It waits for ever for hosts that do not answer while they are started, if nobody says otherwise.
+export OMPI_MCA_orte_startup_timeout=${OMPI_MCA_orte_startup_timeout:-600}
 if [ $(($(ranks_on_node) * ${SLURM_CPUS_PER_TASK:-1})) -ge "$(nproc)" ]; then
     export OMPI_MCA_mpi_yield_when_idle=${OMPI_MCA_mpi_yield_when_idle:-1}
 fi
@@ -98,6 +101,29 @@ pass_on() {
     say "signal $1: asking the ranks to save and stop"
     [ -z "$child" ] || kill -USR1 "$child" 2>/dev/null
 }
+# mpirun has no --wait. It waits for ever for a rank that was stopped when all others had left, and for a host that was cut off
+# while it ends the job; nobody is alive then who could say so. Looks at its ranks on this node.
+ranks_here() {
+    local pid word n=0
+    for pid in $(cat "/proc/$child/task/"*/children 2>/dev/null); do
+        { IFS= read -rd '' word <"/proc/$pid/cmdline"; } 2>/dev/null || continue # a dead one's line is empty
+        [ "$word" != "${run[0]}" ] || n=$((n + 1))
+    done
+    echo "$n"
+}
+watch_mpirun() {
+    local most=0 now pid left=${UNITER_WAIT:-600}
+    trap '' USR1 USR2 TERM INT HUP XCPU
+    while [ "$left" -gt 0 ]; do
+        sleep 1 >/dev/null 2>&1
+        now=$(ranks_here)
+        [ "$now" -le "$most" ] || most=$now
+        [ "$now" -ge "$most" ] || left=$((left - 1))
+    done
+    say "of $most ranks here $now are left, and mpirun does not end; ended"
+    for pid in $(cat "/proc/$child/task/"*/children 2>/dev/null); do kill -KILL "$pid"; done
+    kill -KILL "$child"
+}
 trap 'pass_on USR1' USR1
 trap 'pass_on USR2' USR2
 trap 'pass_on TERM' TERM
@@ -109,6 +135,12 @@ started=$SECONDS
 say "job ${job:-(none)}, restart $restarts, ${SLURM_NTASKS:-1} ranks on ${SLURM_JOB_NODELIST:-$(hostname)}, by $launcher"
 "${command[@]}" "${run[@]}" "${words[@]}" &
 child=$!
+watcher=""
+if [ "$launcher" = mpirun ]; then
+    watch_mpirun &
+    watcher=$!
+    disown "$watcher" # its end is no news
+fi
 [ $asked = 0 ] || kill -USR1 "$child" 2>/dev/null # it came before there was a child
 
 code=127
@@ -119,6 +151,7 @@ while :; do
     [ $now = 127 ] && [ $code != 127 ] || code=$now # 127 the second time: it was waited for already
     [ $caught = 1 ] || break
 done
+[ -z "$watcher" ] || kill -KILL "$watcher" 2>/dev/null
 say "the run ended with $code after $((SECONDS - started)) s"
 
 # ---- again? -----------------------------------------------------------------------------------------------------

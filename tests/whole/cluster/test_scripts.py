@@ -123,10 +123,42 @@ def signals(case):
     R.expect(p.returncode == 75 and "ended with 138" in out, "asked before it can listen: requeued")
 
 
+def left_behind(case):
+    """A launcher that waits for a rank which will never leave, as mpirun does: two ranks, one goes, at the end of the run."""
+    fake = case.folder / "bin/mpirun"
+    fake.write_text("#!/usr/bin/env bash\nshift 4\n\"$@\" & one=$!\n\"$@\" & two=$!\nsleep 2\n"
+                    "kill -STOP $two\nkill -KILL $one\nwait\n")
+    rank = case.folder / "bin/rank"
+    rank.symlink_to(shutil.which("sleep"))
+    began = time.monotonic()
+    p = case.start("60", UNITER_LAUNCHER="mpirun", UNITER_PROGRAM=str(rank), UNITER_WAIT="3")
+    time.sleep(1)
+    ranks = children(children([p.pid]))
+    out, _ = p.communicate(timeout=30)
+    took = time.monotonic() - began
+    R.expect(p.returncode == 75 and "of 2 ranks here 1 are left" in out and took < 15, f"a rank that stays: ended after {took:.1f} s")
+    R.expect(len(ranks) >= 2 and not any(map(runs, ranks)), "and nobody is left")
+    fake.write_text("#!/usr/bin/env bash\nshift 4\n\"$@\" &\n\"$@\" &\nwait\n")
+    code, out = case.run("4", UNITER_LAUNCHER="mpirun", UNITER_PROGRAM=str(rank), UNITER_WAIT="1")
+    R.expect(code == 0 and "left" not in out, "ranks that are all there are waited for")
+    fake.write_text(LAUNCHER)
+
+
+def runs(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def children(pids):
+    return [int(c) for pid in pids for f in pathlib.Path(f"/proc/{pid}/task").glob("*/children") for c in f.read_text().split()]
+
+
 def command(case):
     case.run("--cfg", "a.yaml", "run.seed=%a", "run.dir=runs/%j_%a", SLURM_ARRAY_TASK_ID="3", SLURM_ARRAY_JOB_ID="11",
              SLURM_CPUS_PER_TASK="6", UNITER_PROGRAM="prog")
-    R.expect(case.notes.read_text().split() == ["srun", "--mpi=pmix", "--cpus-per-task=6", "prog", "--cfg", "a.yaml", "run.seed=3",
+    R.expect(case.notes.read_text().split() == ["srun", "--mpi=pmix", "--wait=600", "--cpus-per-task=6", "prog", "--cfg", "a.yaml", "run.seed=3",
                                                 "run.dir=runs/11_3"], "srun: PMIx, cores of a task, index and number of the array")
     case.run("--cfg", "a b.yaml", UNITER_LAUNCHER="mpirun", UNITER_CONTAINER="u.sif")
     said = case.notes.read_text().splitlines()
@@ -135,6 +167,7 @@ def command(case):
     settings = (case.folder / "notes.env").read_text().split()
     R.expect([s for s in settings if "keepalive" in s] == ["OMPI_MCA_oob_tcp_keepalive_intvl=1", "OMPI_MCA_oob_tcp_keepalive_probes=3",
                                                            "OMPI_MCA_oob_tcp_keepalive_time=5"], "a dead network is noticed in seconds")
+    R.expect("OMPI_MCA_orte_startup_timeout=600" in settings, "a start that hangs ends")
     case.run("--cfg", "a.yaml", SLURM_TASKS_PER_NODE=f"1,{os.cpu_count() + 1}(x2)")
     R.expect("OMPI_MCA_mpi_yield_when_idle=1" in (case.folder / "notes.env").read_text(), "ranks that fill the cores yield when idle")
 
@@ -182,7 +215,7 @@ def check_shell():
 def main():
     with R.Folder() as folder:
         case = Case(folder)
-        for check in (codes, bounds, signals, command, requeue):
+        for check in (codes, bounds, signals, left_behind, command, requeue):
             check(case)
         recipes()
         scaling()
