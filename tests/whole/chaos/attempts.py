@@ -23,8 +23,9 @@ def generator():
 
 
 def rounds(few, many):
-    """How many attempts; UN_CHAOS_ROUNDS for a part of the hour."""
-    return int(os.environ.get("UN_CHAOS_ROUNDS") or (many if HOUR else few))
+    """How many attempts; UN_CHAOS_ROUNDS says otherwise."""
+    hour = max(few, round(many * chaoslib.PART))
+    return int(os.environ.get("UN_CHAOS_ROUNDS") or (hour if HOUR else few))
 
 
 class Tally:

@@ -1,7 +1,8 @@
 """Helpers of the chaos tests: how much is tried, seeds, the preloaded library (chaos.h), small runs. Standard library only.
 
 A test `test_x.py BUILD_FOLDER` ends with one line a measure, `chaos: NAME: TRIED positions, SURVIVED survived`; CHAOS.md is filled
-from these. UN_CHAOS=hour tries everything; else a choice that fits into CI. UN_CHAOS_SEED repeats a choice.
+from these. UN_CHAOS=hour tries everything; else a choice that fits into CI. UN_CHAOS_SEED repeats a choice. UN_CHAOS_PART=0.1: a
+tenth of the hour's version, never less than CI's.
 """
 import concurrent.futures
 import contextlib
@@ -15,6 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "runs"))
 import runlib as R  # noqa: E402
 
 HOUR = os.environ.get("UN_CHAOS") == "hour"
+PART = min(1, float(os.environ.get("UN_CHAOS_PART") or 1))
 SHIM = R.BUILD / "tests" / "libchaos.so"
 STEPS = 4
 WORKERS = 2
@@ -25,20 +27,23 @@ def begin(in_ci=70210176):
     """The generator of random choices; its seed is said, so that the run can be repeated. CI tries the same every time."""
     drawn = random.SystemRandom().randrange(1 << 31) if HOUR else in_ci
     seed = int(os.environ.get("UN_CHAOS_SEED") or drawn)
-    print(f"seed: UN_CHAOS_SEED={seed}{' UN_CHAOS=hour' if HOUR else ''}", flush=True)
+    part = f" UN_CHAOS_PART={PART:g}" if PART < 1 else ""
+    print(f"seed: UN_CHAOS_SEED={seed}{' UN_CHAOS=hour' + part if HOUR else ''}", flush=True)
     return random.Random(seed)
 
 
 def choose(rng, positions, most):
     """All of them in the hour's version, else `most` at random, in their order."""
-    if HOUR or len(positions) <= most:
+    if HOUR:
+        most = max(most, round(len(positions) * PART))
+    if len(positions) <= most:
         return list(positions)
     return [positions[i] for i in sorted(rng.sample(range(len(positions)), most))]
 
 
 def times(ci, factor=100):
     """How often something random is tried."""
-    return ci * factor if HOUR else ci
+    return max(ci, round(ci * factor * PART)) if HOUR else ci
 
 
 def each(work, items):
