@@ -65,20 +65,23 @@ class Hour:
 
     # what goes wrong; each returns the exit codes that may follow, None: any but 0
 
-    def rank(self, number):
-        pids = self.ranks()
+    def rank(self, p, number):
+        """Where none is there yet, the first that is."""
+        limit = time.monotonic() + TIMEOUT
+        while not (pids := self.ranks()) and p.poll() is None and time.monotonic() < limit:
+            time.sleep(0.01)
         if pids:
             A.send(self.rng.choice(pids), number)
         return None if pids else (0,)
 
     def killed(self, p):
-        return self.rank(signal.SIGKILL)
+        return self.rank(p, signal.SIGKILL)
 
     def aborted(self, p):
-        return self.rank(signal.SIGABRT)
+        return self.rank(p, signal.SIGABRT)
 
     def stopped(self, p):
-        return self.rank(signal.SIGSTOP)
+        return self.rank(p, signal.SIGSTOP)
 
     def late(self, p):
         pids = self.ranks()
@@ -94,7 +97,7 @@ class Hour:
 
     def signalled(self, p):
         """SIGUSR1 to one rank stops them all."""
-        return (75,) if self.rank(signal.SIGUSR1) is None else (0,)
+        return (75,) if self.rank(p, signal.SIGUSR1) is None else (0,)
 
     def link_cut(self, p):
         self.host = f"node{self.rng.randint(1, HOSTS)}"
@@ -132,7 +135,7 @@ class Hour:
         with open(self.world.data / FILE, "r+b") as f:
             f.seek(4096)
             f.write(bytes(20000))
-        return (74, 0)  # 0: nothing of it was read any more
+        return (74, 65, 0)  # 65: it was opened later; 0: nothing of it was read any more
 
     ACTS = (killed, aborted, stopped, late, launcher_killed, signalled, link_cut, power_lost, second_job, file_replaced, file_written)
 
@@ -164,11 +167,12 @@ class Hour:
     def judge(self, act, at, code, wanted, over, out):
         name = act.__name__.replace("_", " ")
         tally = self.tallies.setdefault(name, A.Tally(f"{RANKS} ranks on {HOSTS} hosts, {name}"))
-        if code == 205 and wanted == (0,):
+        if code == 205 and wanted and wanted != (-1,):
             R.repeated(f"{name}: the launcher took a host for dead")
             return
         # the run may have come to its end in the moment before
-        good = code is not None and (code == 0 or wanted is None or code in wanted) and wanted != (-1,) and code not in (64, 65)
+        good = code is not None and (code == 0 or code in wanted if wanted else code not in (64, 65)) and wanted != (-1,)
+        good = good and (code not in (65, 74) or wanted is None or FILE in out)
         tally.add(f"{name} after update {at}: exit code {code}", good, out)
         print(f"{name} after update {at}: exit code {code}", flush=True)
         if code == 0:
