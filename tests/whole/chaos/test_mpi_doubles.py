@@ -1,7 +1,12 @@
 """MPI that never returns, in its start, in a collective, in its progress, in an abort after a failure, at its end; and the module of
 cards likewise. All ranks are gone within twice run.timeout, the exit code is 74, the message says where; the next start goes on to the
-bits of an undisturbed run."""
+bits of an undisturbed run.
+
+So it is with a rank that is stopped before MPI's end: the others wait for it there, and their watchdogs look. One that is stopped behind it
+has nobody left but the launcher, which waits for ever: launch/slurm.sh ends that."""
+import os
 import pathlib
+import signal
 import time
 
 import chaoslib as C
@@ -28,6 +33,8 @@ def plans(rng):
         r = rank(RANKS)
         yield "abort", f"collective=fail:{r}:{rng.randrange(20, COLLECTIVES)},abort=sleep:{r}:1", "MPI: ", False
     yield "finalize", f"finalize=sleep:{rank(RANKS)}:1", "phase end", True
+    for r in range(RANKS):
+        yield "stopped", f"finalize=raise{signal.SIGSTOP:d}:{r}:1", "phase end", True
 
 
 def lives(pid):
@@ -51,6 +58,21 @@ def goes_on(words, run_dir, whole, name):
     code, out = C.run(R.command(RANKS, *words), 120)
     same = code == 0 and R.digests(run_dir, STEPS) == whole
     return same or C.lost(f"{name}: the next start ends with {code}, other bits", out)
+
+
+def left(folder, cfg, whole, number, plan):
+    """A rank that is stopped when all others have left, under launch/slurm.sh."""
+    run_dir, log = folder / f"left_{number}", folder / f"left_{number}.log"
+    words = ["--cfg", cfg, f"run.dir={run_dir}", "run.threads=1", "--quiet"]
+    env = {k: "" for k in os.environ if k.startswith("SLURM_")} | {
+        "LD_PRELOAD": str(SHIM), "UN_DOUBLE": plan, "SLURM_NTASKS": str(RANKS), "SLURM_SUBMIT_DIR": str(folder), "UNITER_LAUNCHER": "mpirun",
+        "UNITER_WAIT": "3", "UNITER_PROGRAM": str(R.BUILD / "uniter_dist"), "OMPI_MCA_rmaps_base_oversubscribe": "1",
+        "ASAN_OPTIONS": R.ENV["ASAN_OPTIONS"] + ":verify_asan_link_order=0"}
+    took, code, out = ended(R.start(["bash", str(R.ROOT / "launch/slurm.sh"), *map(str, words)], log, **env), log)
+    if took is None or code != 75 or "done: " not in out or f"of {RANKS} ranks here 1 are left" not in out:
+        return C.lost(f"{plan}: {took and round(took, 1)} s, exit code {code}", out)
+    print(f"{plan}: the launcher ended after {took:.1f} s", flush=True)
+    return goes_on(words, run_dir, whole, plan)
 
 
 def attempt(folder, cfg, whole, number, plan):
@@ -92,7 +114,9 @@ def main():
         R.run_ok(R.command(RANKS, "--cfg", cfg, f"run.dir={folder}/whole", "run.threads=1", "--quiet"))
         whole = R.digests(folder / "whole", STEPS)
         todo = list(enumerate(plans(rng)))
-        C.tell("MPI that hangs", len(todo), C.each(lambda item, _: attempt(folder, cfg, whole, *item), todo), 7)
+        C.tell("MPI that hangs", len(todo), C.each(lambda item, _: attempt(folder, cfg, whole, *item), todo), 9)
+        todo = list(enumerate(f"left=raise{signal.SIGSTOP:d}:{rng.randrange(RANKS)}:1" for _ in range(C.times(1, 10))))
+        C.tell("a rank stopped behind MPI's end", len(todo), C.each(lambda item, _: left(folder, cfg, whole, *item), todo))
         if CARDS.exists():
             todo = list(enumerate(f"{rng.randrange(RANKS)}:{rng.randrange(1, 40)}" for _ in range(C.times(1, 20))))
             C.tell("a link between cards that hangs", len(todo), C.each(lambda item, _: card(folder, cfg, whole, *item), todo))
