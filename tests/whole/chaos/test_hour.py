@@ -47,18 +47,25 @@ class Hour:
     def ranks(self):
         return sum(self.cluster.ranks().values(), [])
 
-    def wait_end(self, p, seconds):
+    def wait_end(self, p, seconds, act=None):
         """The exit code once all ranks are gone; None: something hangs."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if p.poll() is not None and not self.ranks():
                 return p.returncode
             time.sleep(0.05)
-        left = self.ranks()
+        return self.alone(p, self.ranks(), act)
+
+    def alone(self, p, left, act):
+        """What only the launcher waits for (RUNS.md, "A launcher that stays"): launch/slurm.sh ends it, and here the test."""
+        if act is Hour.stopped and len(left) == 1 and R.last_logged_step(self.run_dir) == STEPS:
+            R.repeated("a rank was stopped when all others had left; continued")
+            A.send(left[0], signal.SIGCONT)
+            return A.ended(p, TIMEOUT)
         for pid in left:
             A.send(pid, signal.SIGKILL)
         A.clear(p)
-        if not left:  # a link cut while it starts hosts or takes leave of them; a batch system's limit ends it
+        if not left and act in (Hour.link_cut, Hour.power_lost):
             R.repeated("the launcher alone waits for a host; ended")
             return -signal.SIGKILL
         return None
@@ -159,7 +166,7 @@ class Hour:
         over = p.poll() is not None
         at = R.last_logged_step(self.run_dir)
         wanted = act(self, p)
-        code = self.wait_end(p, 3 * TIMEOUT + 20)
+        code = self.wait_end(p, 3 * TIMEOUT + 20, act)
         self.repair(act)
         out = log.read_text(errors="replace") if log.exists() else ""
         self.judge(act, at, code, wanted, over, out)

@@ -1,8 +1,8 @@
 """A rank is killed, aborts, is stopped, or is late by a second, at random moments of start, step, save, validation and end. The run ends
 by itself with a named error, or goes on; the same command then comes to the bits of an undisturbed run.
 
-One thing no program of ours can end: a rank that is stopped when all others have left MPI and the results are on the disk. The
-launcher waits for it; it has to end well once it is continued."""
+One thing no rank of ours can end: one that is stopped when all others have left MPI and the results are on the disk. Nobody but the
+launcher waits for it then, and launch/slurm.sh ends that (test_mpi_doubles.py); here it has to end well once it is continued."""
 import pathlib
 import re
 import shutil

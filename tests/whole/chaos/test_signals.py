@@ -89,13 +89,13 @@ def inside(folder, cfg, whole, number, plan):
     return goes_on(2, cfg, run_dir, whole, name)
 
 
-def stopped(folder, cfg, whole, number, plan):
-    """SIGSTOP and SIGCONT, to one rank after the other, from the start to the end."""
-    ranks, rng = plan
-    run_dir, log, told = folder / f"s{number}", folder / f"s{number}.log", 0
-    p = R.start(R.command(ranks, *words(cfg, run_dir)), log)
+def stop_and_go(p, ranks, rng):
+    """How often a rank was stopped and let go, from its start to its end."""
+    told, pids = 0, []
     while p.poll() is None and told < 100:
-        for pid in R.ranks_of(p)[:ranks]:
+        if len(pids) < ranks:
+            pids = R.ranks_of(p)[:ranks]
+        for pid in pids:
             try:
                 os.kill(pid, signal.SIGSTOP)
                 time.sleep(rng.uniform(0, 0.005))
@@ -104,10 +104,23 @@ def stopped(folder, cfg, whole, number, plan):
             except ProcessLookupError:
                 pass
         time.sleep(rng.uniform(0, 0.02))
-    code, out = finish(p, log, "stopped")
-    if code != 0 or told < 10 or R.digests(run_dir, STEPS) != whole:
-        return C.lost(f"stopped {told} times: exit code {code}", out)
-    return True
+    return told
+
+
+def stopped(folder, cfg, whole, number, plan):
+    """SIGSTOP and SIGCONT, to one rank after the other. On a machine that is full the run may be over before it was stopped often."""
+    ranks, rng = plan
+    for again in range(5):
+        run_dir, log = folder / f"s{number}_{again}", folder / f"s{number}_{again}.log"
+        p = R.start(R.command(ranks, *words(cfg, run_dir)), log)
+        told = stop_and_go(p, ranks, rng)
+        code, out = finish(p, log, "stopped")
+        if code != 0 or R.digests(run_dir, STEPS) != whole:
+            return C.lost(f"stopped {told} times: exit code {code}", out)
+        if told >= 10:
+            return True
+        R.repeated(f"stopped only {told} times")
+    return C.lost(f"stopped only {told} times", out)
 
 
 def plans(rng, folder, cfg):
