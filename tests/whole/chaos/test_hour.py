@@ -48,12 +48,14 @@ class Hour:
         return sum(self.cluster.ranks().values(), [])
 
     def wait_end(self, p, seconds, act=None):
-        """The exit code once all ranks are gone; None: something hangs."""
-        end = time.monotonic() + seconds
+        """The exit code once all ranks are gone; None: something hangs, as there is no update for so long."""
+        end, at = time.monotonic() + seconds, 0
         while time.monotonic() < end:
+            if (now := R.last_logged_step(self.run_dir)) > at:
+                end, at = time.monotonic() + seconds, now
             if p.poll() is not None and not self.ranks():
                 return p.returncode
-            time.sleep(0.05)
+            time.sleep(0.1)
         return self.alone(p, self.ranks(), act)
 
     def alone(self, p, left, act):
