@@ -13,7 +13,7 @@
 
 enum point { INIT, COLLECTIVE, TEST, DUPLICATE, ABORT, FINALIZE, LEFT, POINTS };
 static const char *const names[POINTS] = {"init",  "collective", "test", "duplicate",
-                                           "abort", "finalize",   "left"};
+                                          "abort", "finalize",   "left"};
 static atomic_long calls[POINTS];
 
 static void hang(int spins) {

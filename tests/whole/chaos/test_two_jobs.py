@@ -1,5 +1,6 @@
 """Two or three jobs are started on one folder at nearly the same time: one trains, the others are refused or find the work done. Those
-that come while one trains are refused, and that one never notices. A folder that is moved while its run goes on ends that run with a named error; where it lies then, the run goes on."""
+that come while one trains are refused, and that one never notices. A folder that is moved while its run goes on ends that run with a
+named error; where it lies then, the run goes on."""
 import os
 import pathlib
 import shutil
