@@ -66,7 +66,8 @@ def left(folder, cfg, whole, number, plan):
     words = ["--cfg", cfg, f"run.dir={run_dir}", "run.threads=1", "--quiet"]
     env = {k: "" for k in os.environ if k.startswith("SLURM_")} | {
         "LD_PRELOAD": str(SHIM), "UN_DOUBLE": plan, "SLURM_NTASKS": str(RANKS), "SLURM_SUBMIT_DIR": str(folder),
-        "UNITER_LAUNCHER": "mpirun", "UNITER_WAIT": "3", "UNITER_PROGRAM": str(R.BUILD / "uniter_dist"), "OMPI_MCA_rmaps_base_oversubscribe": "1",
+        "UNITER_LAUNCHER": "mpirun", "UNITER_WAIT": "3", "UNITER_PROGRAM": str(R.BUILD / "uniter_dist"),
+        "OMPI_MCA_rmaps_base_oversubscribe": "1",
         "ASAN_OPTIONS": R.ENV["ASAN_OPTIONS"] + ":verify_asan_link_order=0"}
     took, code, out = ended(R.start(["bash", str(R.ROOT / "launch/slurm.sh"), *map(str, words)], log, **env), log)
     if took is None or code != 75 or "done: " not in out or f"of {RANKS} ranks here 1 are left" not in out:
