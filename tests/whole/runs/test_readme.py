@@ -60,6 +60,16 @@ def vqa(path):
         f["image_id"] = np.array([7, 9])
 
 
+def mmf(folder):
+    folder.mkdir()
+    rng = np.random.default_rng(5)
+    for i in range(3):
+        corner = rng.random((4, 2)) * [300, 200]
+        info = {"bbox": np.hstack([corner, corner + 100]).astype("<f4"), "num_boxes": 4, "image_width": 640, "image_height": 480}
+        np.save(folder / f"{i}.npy", rng.normal(size=(4, 16)).astype("<f4"))
+        np.save(folder / f"{i}_info.npy", info, allow_pickle=True)
+
+
 def bert(path):
     import struct
     width, rng = 32, np.random.default_rng(2)
@@ -171,6 +181,10 @@ def what_you_have(folder):
          "sentences": [{"raw": c, "sentid": i}]} for i, c in enumerate(captions[:20])]}))
     tasks(folder)
     vqa(folder / "vqa.h5")
+    mmf(folder / "mmf")
+    (folder / "train-vqa-base-1gpu.json").write_text(json.dumps({
+        "train_txt_dbs": ["/txt/vqa_train.db"], "train_img_dbs": ["/img/coco_train2014/"], "val_txt_db": "/txt/vqa_devval.db",
+        "val_img_db": "/img/coco_val2014/", "train_batch_size": 10240, "num_train_steps": 6000, "learning_rate": 8e-05, "seed": 42}))
     bert(folder / "bert.safetensors")
     run_folder(folder)
     trained(folder)
@@ -196,7 +210,7 @@ def main():
         os.chdir(folder)
         path = f"{bin_folder}:{os.environ['PATH']}"
         found = commands()
-        R.expect(len(found) >= 42, f"{len(found)} commands in the tables")
+        R.expect(len(found) >= 45, f"{len(found)} commands in the tables")
         for command in found:
             code, out = R.run(["bash", "-c", f"cd {shlex.quote(str(folder))} && {command}"], PATH=path)
             if code != 0:
