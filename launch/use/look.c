@@ -129,11 +129,9 @@ static enum un_status open_heads(struct un_use_look *look) {
     look->probability = floats(look->picture.heads * tokens * tokens, "probabilities of attention");
     look->qkv = floats(chosen * tokens * wide, "queries and keys");
     look->lse = floats(chosen * tokens * heads, "queries and keys");
-    if (!d->host_readable)
-        look->wide = d->mem->alloc(d, (size_t)(tokens * wide) * sizeof(float), "queries and keys");
-    return look->head && look->probability && look->qkv && look->lse && (look->wide || d->host_readable)
-               ? UN_OK
-               : un_error_get()->status;
+    look->wide = d->mem->alloc(d, (size_t)(tokens * wide) * sizeof(float), "queries and keys");
+    return look->head && look->probability && look->qkv && look->lse && look->wide ? UN_OK
+                                                                                   : un_error_get()->status;
 }
 
 static enum un_status open_memory(struct un_use_look *look) {

@@ -213,6 +213,17 @@ def check_score(run, data, got):
     R.expect(code == 0 and f"{score['match']:.6g}" == f"{got['match']:.6g}" and abs(score["distance"] - got["plan"]["distance"]) < 1e-6, "score says the same")
 
 
+def check_bf16(folder, pair, got):
+    """The numbers of fp32 but for roundings to bf16, whose unit is 0.004; and not those of fp32 themselves."""
+    low = look(folder, *pair, "layer=all", "head=0,1,2", "precision=bf16")
+    pairs = list(zip(low["attention"], got["attention"]))
+    R.expect(len(pairs) == LAYERS * HEADS and all(near(a["probabilities"], b["probabilities"], 0.02) for a, b in pairs), "in bf16 about the same attention")
+    R.expect(near(low["cost"], got["cost"], 0.03) and abs(low["match"] - got["match"]) < 0.02, "about the same costs and match")
+    R.expect(low["cost"] != got["cost"] and low["attention"] != got["attention"], "and not the numbers of fp32")
+    R.expect(all(near(np.sum(a["probabilities"], 1), 1, 0.02) for a, _ in pairs), "rows of attention sum to 1")
+    check_plans(low)
+
+
 # ---- the losses of a validation ----
 
 def one_word(folder, world, row):
@@ -367,6 +378,7 @@ def main():
         check_numpy(run, world, got)
         check_plans(got)
         check_score(run, data, got)
+        check_bf16(folder, pair, got)
         R.expect(look(folder, run, *data, image_id, text_id, "layer=all") == got, "the pair by its names: the same numbers")
         R.expect({r["name"] for r in got["regions"]} <= set((folder / "w/classes.txt").read_text().splitlines()) and got["words"][0]["name"] == "[CLS]", "names from beside the data")
         check_losses(folder, world)
