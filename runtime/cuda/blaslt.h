@@ -1,4 +1,5 @@
-/* The two files of cuBLASLt between each other: blaslt.c describes, asks and launches, blaslt_trial.c chooses. */
+/* The files of cuBLASLt between each other: blaslt_call.c describes and asks, blaslt_trial.c chooses, blaslt.c remembers and
+ * launches. */
 #ifndef UN_RUNTIME_CUDA_BLASLT_H
 #define UN_RUNTIME_CUDA_BLASLT_H
 
