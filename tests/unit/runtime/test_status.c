@@ -159,6 +159,24 @@ static void log_lines(void **state) {
     un_log_set(0, UN_LOG_INFO);
 }
 
+static void speak_over(void) {
+    assert_false(un_log_over(true));
+    un_log_set(0, UN_LOG_WARN);
+    un_log(UN_LOG_INFO, "not said, so the line stays");
+    un_log(UN_LOG_WARN, "first");
+    un_log(UN_LOG_WARN, "second");
+    assert_false(un_log_over(false));
+    un_log_set(0, UN_LOG_INFO);
+}
+
+/* A line of the log takes the place of the live one, once. */
+static void log_over_a_line(void **state) {
+    (void)state;
+    char text[1024];
+    capture(speak_over, text, sizeof text);
+    assert_string_equal(text, "\r\033[Juniter[0] warning: first\nuniter[0] warning: second\n");
+}
+
 static void an_own_bug_aborts(void **state) {
     (void)state;
     pid_t child = fork();
@@ -181,6 +199,7 @@ int main(void) {
         cmocka_unit_test_setup(errors_belong_to_threads, clear_error),
         cmocka_unit_test_setup(codes_are_those_of_sysexits, clear_error),
         cmocka_unit_test_setup(log_lines, clear_error),
+        cmocka_unit_test_setup(log_over_a_line, clear_error),
         cmocka_unit_test_setup(an_own_bug_aborts, clear_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
