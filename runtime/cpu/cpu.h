@@ -9,10 +9,13 @@
 #include "runtime/memory.h"
 #include "runtime/ops.h"
 
+struct un_product_kernel;
+
 struct un_queue {
     struct un_device *device;
     int threads;           /* of the device */
     struct un_error error; /* the first error that stuck; later ops still run and must stay in bounds */
+    const struct un_product_kernel *kernel; /* of bf16 products: the device's when the queue opened */
     unsigned char *scratch;
     size_t scratch_bytes;
 };

@@ -46,6 +46,7 @@ static enum un_status cpu_queue_open(struct un_device *d, const struct un_limits
     if (!q) return UN_MEMORY;
     q->device = d;
     q->threads = d->threads;
+    q->kernel = d->state;
     q->scratch_bytes = cpu_scratch_bytes(d, limits);
     q->scratch = un_alloc(q->scratch_bytes + UN_ALIGN, 1, "scratch of the CPU backend");
     if (!q->scratch) {

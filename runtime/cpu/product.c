@@ -174,9 +174,8 @@ static struct un_product_factor factor(struct un_mat x, bool inner_is_row) {
 
 /* Panels of bf16 do not hold f32. */
 static const struct un_product_kernel *kernel_for(struct un_queue *q, struct un_mat a, struct un_mat b) {
-    const struct un_product_kernel *kernel = q->device->state;
-    if (kernel->element == sizeof(float) || (a.type == UN_BF16 && b.type == UN_BF16)) return kernel;
-    return un_product_wide(kernel);
+    if (q->kernel->element == sizeof(float) || (a.type == UN_BF16 && b.type == UN_BF16)) return q->kernel;
+    return un_product_wide(q->kernel);
 }
 
 /* Columns of a chunk and of a tile. */

@@ -257,6 +257,10 @@ static size_t scratch_bytes(struct un_device *d, const struct un_limits *limits)
     return state_of(d)->inner->mem->scratch_bytes(state_of(d)->inner, limits);
 }
 
+static enum un_status use_kernel(struct un_device *d, const char *name) {
+    return un_device_use_kernel(state_of(d)->inner, name);
+}
+
 static void card_close(struct un_device *d) {
     struct fake_state *s = state_of(d);
     un_device_close(s->inner);
@@ -287,6 +291,7 @@ static void fill_tables(struct fake_state *s) {
     s->mem.place_threads = NULL;
     s->mem.library_bytes = NULL;
     s->mem.take_libraries = NULL;
+    s->mem.use_kernel = use_kernel;
     s->mem.close = card_close;
     s->ops = *s->inner->ops;
     s->ops.add = add;
