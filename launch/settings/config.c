@@ -169,7 +169,8 @@ enum un_status un_run_config_tell(struct un_run_config *config) {
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i) {
         char value[32];
         snprintf(value, sizeof value, "%lld", (long long)sizes[i].value);
-        if (strcmp(un_config_text(doc, sizes[i].key), "0") == 0)
+        const char *text = un_config_text(doc, sizes[i].key);
+        if (strcmp(text, "auto") == 0 || strcmp(text, "0") == 0) /* type_vocab_size has no auto */
             UN_TRY(un_config_note(doc, sizes[i].key, value, sizes[i].why));
     }
     return UN_OK;
