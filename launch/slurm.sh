@@ -112,13 +112,14 @@ ranks_here() {
     echo "$n"
 }
 watch_mpirun() {
-    local most=0 now pid left=${UNITER_WAIT:-600}
+    local most=0 now pid looks=0 left=${UNITER_WAIT:-600}
     trap '' USR1 USR2 TERM INT HUP XCPU
     while [ "$left" -gt 0 ]; do
-        sleep 1 >/dev/null 2>&1
+        looks=$((looks + 1))
+        if [ $looks -lt 25 ]; then sleep 0.2; else sleep 1; fi >/dev/null 2>&1 # a short run has come and gone in a second
         now=$(ranks_here)
         [ "$now" -le "$most" ] || most=$now
-        [ "$now" -ge "$most" ] || left=$((left - 1))
+        [ "$now" -ge "$most" ] || [ $looks -lt 25 ] || left=$((left - 1))
     done
     say "of $most ranks here $now are left, and mpirun does not end; ended"
     for pid in $(cat "/proc/$child/task/"*/children 2>/dev/null); do kill -KILL "$pid"; done
