@@ -3,7 +3,7 @@
 # repeats, resumes, runs the memory and race checkers, and writes one JSON with all figures and the card's measured rates.
 # Needs no network and no MPI. A step that fails or is late does not stop the others; the exit code says whether all passed.
 #
-#   ci/gpu.sh [--part first|then] [--libs FOLDER] [--out FOLDER] [--only STEP,...] [--device cuda|cpu] [--quick] [--seconds N]
+#   ci/gpu.sh [--part first|second] [--libs FOLDER] [--out FOLDER] [--only STEP,...] [--device cuda|cpu] [--quick] [--seconds N]
 #
 #   --libs     packages and reference files collected by ci/gpu_libs.sh; without it the system's libraries are used
 #   --out      gpu.json and logs.tar.gz, both written anew after every step (default: build-gpu/out)
@@ -24,7 +24,7 @@ while [ $# -gt 0 ]; do
         --libs) libs=$(realpath "$2") || exit 64; shift ;;
         --out) out=$2; shift ;;
         --only) only=",$2,"; shift ;;
-        --part) case "${2:-}" in first|then) part=$2; shift ;; *) sed -n '2,20p' "$self" >&2; exit 64 ;; esac ;;
+        --part) case "${2:-}" in first|second) part=$2; shift ;; *) sed -n '2,20p' "$self" >&2; exit 64 ;; esac ;;
         --device) device=$2; shift ;;
         --quick) quick=1 ;;
         --seconds) total=$2; shift ;;
@@ -306,7 +306,7 @@ export -f unpack with_libs configure build_all card_tests nccl sanitize_one sani
     bench kernels peer
 
 nvidia-smi >"$logs/nvidia-smi.log" 2>&1
-step first,then build 90 240 build_all
+step first,second build 90 240 build_all
 step first ops 40 120 card_tests
 step first parity_fp32 15 60 parity fp32
 [ $rehearsal = 1 ] || step first parity_bf16 15 60 parity bf16
@@ -316,11 +316,11 @@ step first train 60 150 trainings
 step first repeat 50 150 repeat
 step first bench_large 40 100 bench large
 step first bench_base_fp32 30 90 bench base train.precision=fp32
-step then nccl 5 60 nccl
-step then peer_base 60 120 peer base --ot
-step then peer_large 60 120 peer large
-[ $rehearsal = 1 ] || step then sanitize_memcheck 80 150 sanitize memcheck
-[ $rehearsal = 1 ] || step then sanitize_racecheck 80 150 sanitize racecheck
+step second nccl 5 60 nccl
+step second peer_base 60 120 peer base --ot
+step second peer_large 60 120 peer large
+[ $rehearsal = 1 ] || step second sanitize_memcheck 80 150 sanitize memcheck
+[ $rehearsal = 1 ] || step second sanitize_racecheck 80 150 sanitize racecheck
 collect
 python3 ci/gpu_report.py show "$out/gpu.json"
 exit $failed

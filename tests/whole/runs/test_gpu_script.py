@@ -120,8 +120,8 @@ def scripts(folder):
     code, found, out, took = script(folder, "sleep 60 & wait", "--seconds", "6", "--only", "build,ops,train")
     R.expect(code == 1 and found["steps"]["build"]["status"] == 124 and took < 25, f"a build that hangs is ended ({took:.0f} s)")
     R.expect(found["steps"]["train"]["status"] == 124 and "train: no time left" in out, "then no time is left for the rest")
-    parts = {part: set(script(folder, "exit 3", "--part", part)[1]["steps"]) for part in ("first", "then")}
-    R.expect(parts["first"] & parts["then"] == {"build"} and "peer_base" in parts["then"] and "bench_large" in parts["first"],
+    parts = {part: set(script(folder, "exit 3", "--part", part)[1]["steps"]) for part in ("first", "second")}
+    R.expect(parts["first"] & parts["second"] == {"build"} and "peer_base" in parts["second"] and "bench_large" in parts["first"],
              f"two parts, and both build: {parts}")
     asked = re.findall(r"step (\S+) (\w+) (\d+) \d+ \w", (R.ROOT / "ci/gpu.sh").read_text())
     for part in parts:
