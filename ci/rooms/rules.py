@@ -53,6 +53,7 @@ WINGS = {
                        "runtime/device"],
     "launch/tools": ["launch/settings", "launch/process", "launch/use", "launch/extract", "model/net", "model/detector", "io/weights", "io/inspect", "io/report",
                      "io/convert/world", "io/convert/select", "io/convert/task", "io/convert/setup", "io/convert/pixels"],
+    "launch/manual": ["launch/tools"],
 }
 
 HIDDEN = {"runtime/cpu", "runtime/cuda"}  # only wings that name them see them: not passed on
@@ -60,6 +61,7 @@ HIDDEN = {"runtime/cpu", "runtime/cuda"}  # only wings that name them see them: 
 # Single files that keep to wings of their own: no more than these, nothing beyond.
 FILES = {
     "launch/uniter.c": ["runtime", "launch/process", "launch/tools"],
+    "launch/uniter_manual.c": ["runtime", "io/disk", "launch/process", "launch/manual"],
     "launch/uniter_dist.c": ["runtime", "runtime/config", "comm", "launch/process", "launch/settings", "launch/job", "launch/train"],
 }
 
