@@ -50,6 +50,14 @@ def commands():
             if c.startswith(("uniter ", "uniter_dist "))]
 
 
+def keys_that_are_none(page, known):
+    """`section.key` in backticks whose section is one of the configuration, and which is no key of it."""
+    sections = {k.split(".")[0] for k in known}
+    for word in re.findall(r"`([a-z]+\.[a-z_0-9]+)[`:= ]", page.read_text()):
+        if word.split(".")[0] in sections and word not in known and not SOURCE.fullmatch(word) and word.split(".")[1] not in ("yaml", "json"):
+            yield word
+
+
 def vqa(path):
     rng = np.random.default_rng(1)
     corner = rng.random((12, 2)) * 0.5
@@ -197,6 +205,10 @@ def main():
     for page in pages():
         missing = sorted(set(missing_paths(page)))
         R.expect(not missing, f"paths of {page.relative_to(R.ROOT)} {'that are none: ' + ' '.join(missing) if missing else 'exist'}")
+    known = set(re.findall(r"^([a-z]+\.[a-z_0-9]+|device)", R.run_ok([R.BUILD / "uniter_dist", "--help-config"]), re.M))
+    for page in pages():
+        none = sorted(set(keys_that_are_none(page, known)))
+        R.expect(not none, f"keys in {page.relative_to(R.ROOT)} {'that are none: ' + ' '.join(none) if none else 'are keys'}")
     if not h5py:
         R.skip("no h5py or numpy: commands were not run")
     if not DATA.exists():
