@@ -34,11 +34,24 @@ struct un_lmdb_cursor {
     bool whole;
 };
 
+/* The library's own words change with it, so they only follow. */
+static const char *reason(int code) {
+    switch (code) {
+    case MDB_INVALID:
+    case MDB_VERSION_MISMATCH: return "not an LMDB file of a version that is read";
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND: return "damaged, or cut short while it was written";
+    case MDB_INCOMPATIBLE: return "a database with several values a key, or of numbers, which is not read";
+    case ENOMEM: return "no memory to map it";
+    default: return code > 0 ? "cannot be read" : "LMDB refuses it";
+    }
+}
+
 static enum un_status fail(const struct un_lmdb *db, int code) {
     return un_fail(code == ENOMEM ? UN_MEMORY
                    : code > 0     ? UN_IO
                                   : UN_DATA,
-                   "%s: %s", db->path, mdb_strerror(code));
+                   "%s: %s (LMDB: %s)", db->path, reason(code), mdb_strerror(code));
 }
 
 static enum un_status open_checked(struct un_lmdb *db) {

@@ -28,8 +28,10 @@ static struct jpeg *of(j_common_ptr c) {
 static void on_error(j_common_ptr c) {
     char text[JMSG_LENGTH_MAX];
     c->err->format_message(c, text);
-    snprintf(of(c)->guard.text, UN_GUARD_TEXT, "JPEG: %s", text);
-    if (c->err->msg_code == JERR_OUT_OF_MEMORY) of(c)->guard.status = UN_MEMORY;
+    bool memory = c->err->msg_code == JERR_OUT_OF_MEMORY;
+    snprintf(of(c)->guard.text, UN_GUARD_TEXT, "JPEG: %s (libjpeg: %.160s)",
+             memory ? "no memory for it" : "damaged, or of a kind that is not read", text);
+    if (memory) of(c)->guard.status = UN_MEMORY;
     un_guard_leave(&of(c)->guard);
 }
 

@@ -29,7 +29,8 @@ struct png {
 
 static void on_error(png_structp png, png_const_charp text) {
     struct png *p = png_get_error_ptr(png);
-    snprintf(p->guard.text, UN_GUARD_TEXT, "PNG: %s", text);
+    snprintf(p->guard.text, UN_GUARD_TEXT, "PNG: damaged, or of a kind that is not read (libpng: %.160s)",
+             text);
     un_guard_leave(&p->guard);
 }
 
