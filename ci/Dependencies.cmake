@@ -145,7 +145,13 @@ if(UN_CUDA_FOUND)
     message(STATUS "CUDA backend: ${UN_NVCC}, ${CMAKE_CUDA_ARCHITECTURES}")
     find_package(CUDAToolkit REQUIRED)
     add_library(dep::cudart ALIAS CUDA::cudart)
-    add_library(dep::cublaslt ALIAS CUDA::cublasLt)
+    include(CudaLibraries) # dep::cublaslt, dep::nvtx
+    if(NOT UN_CUBLASLT_FOUND AND UN_CUDA STREQUAL "AUTO")
+        message(WARNING "built without the CUDA backend: ${UN_CUBLASLT_LACKS}")
+        set(UN_CUDA_FOUND OFF)
+    elseif(NOT UN_CUBLASLT_FOUND)
+        message(FATAL_ERROR "UN_CUDA=${UN_CUDA}, but ${UN_CUBLASLT_LACKS}")
+    endif()
 endif()
 
 # NCCL, beside the toolkit or where pkg-config knows it: dep::nccl. UN_NCCL_FOUND says whether it is used.

@@ -1,10 +1,8 @@
-/* Queues of the card: streams, their scratch, events, copies, graphs and a profiler's ranges. The first error
- * of a queue sticks to it. Functions that another thread may call first make the card the thread's. */
+/* Queues of the card: streams, their scratch, events, copies and graphs. The first error of a queue sticks to
+ * it. Functions that another thread may call first make the card the thread's. */
 #include "runtime/cuda/queue.h"
 
 #include "runtime/cuda/card.h"
-
-#include <nvtx3/nvToolsExt.h>
 
 struct un_event {
     cudaEvent_t event;
@@ -221,12 +219,4 @@ void un_cuda_graph_close(struct un_graph *graph) {
     if (!graph) return;
     cudaGraphExecDestroy(graph->exec);
     un_free(graph);
-}
-
-void un_cuda_range_push(const char *name) {
-    nvtxRangePushA(name);
-}
-
-void un_cuda_range_pop(void) {
-    nvtxRangePop();
 }
