@@ -153,7 +153,10 @@ def main():
     if release == written_by and optimized:
         bad += compare(now, table)
         for name, units, most, words in COSTS:
-            each = now[name][1] / units if name in now else float("inf")
+            if name not in now:
+                bad.append(f"{name}: gone; what does {words} now?")
+                continue
+            each = now[name][1] / units
             print(f"{words}: {each:.1f} instructions, at most {most}")
             if round(each) > most:
                 bad.append(f"{name}: {each:.1f} instructions for {words}, at most {most}")
