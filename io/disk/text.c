@@ -35,9 +35,8 @@ void un_text_put(struct un_text_out *out, const char *format, ...) {
     out->used += (size_t)length;
 }
 
-/* Bytes of the UTF-8 character that begins here; 0: none does. Overlong forms, surrogates and what lies beyond
- * U+10FFFF are none. */
-static size_t character(const unsigned char *c) {
+size_t un_text_character(const char *text) {
+    const unsigned char *c = (const unsigned char *)text;
     if (c[0] < 0x80) return 1;
     size_t n = c[0] >= 0xC2 && c[0] <= 0xDF   ? 2
                : (c[0] & 0xF0) == 0xE0        ? 3
@@ -53,7 +52,7 @@ static size_t character(const unsigned char *c) {
 void un_text_put_string(struct un_text_out *out, const char *text) {
     un_text_put_bytes(out, "\"", 1);
     for (const unsigned char *c = (const unsigned char *)text; *c;) {
-        size_t bytes = character(c);
+        size_t bytes = un_text_character((const char *)c);
         if (*c == '"' || *c == '\\')
             un_text_put(out, "\\%c", *c);
         else if (*c < 0x20 || *c == 0x7F)

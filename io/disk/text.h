@@ -13,6 +13,10 @@ static inline bool un_ends(const char *text, const char *back) {
     return n >= m && strcmp(text + n - m, back) == 0;
 }
 
+/* Bytes of the UTF-8 character that begins here; 0: none does. Overlong forms, surrogates and what lies beyond U+10FFFF are
+ * none. */
+size_t un_text_character(const char *text);
+
 struct un_text_out {
     char *text;
     size_t used, size;

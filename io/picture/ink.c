@@ -11,26 +11,15 @@ const struct un_colour un_black = {0.1, 0.1, 0.1}, un_gray = {0.42, 0.42, 0.42},
                        un_faint = {0.85, 0.85, 0.85}, un_heat = {0.835, 0.369, 0},
                        un_other = {0, 0.447, 0.698};
 
-/* Bytes of the UTF-8 character at `c`, which ends at a zero byte; 0: none is there. */
-static int character(const unsigned char *c) {
-    if (c[0] < 0x80) return c[0] >= 0x20 && c[0] != 0x7F;
-    int n = c[0] >= 0xF0 ? 4 : c[0] >= 0xE0 ? 3 : 2;
-    if (c[0] < 0xC2 || c[0] > 0xF4) return 0;
-    for (int i = 1; i < n; ++i)
-        if ((c[i] & 0xC0) != 0x80) return 0;
-    bool low = (c[0] == 0xE0 && c[1] < 0xA0) || (c[0] == 0xF0 && c[1] < 0x90);
-    bool high = (c[0] == 0xED && c[1] > 0x9F) || (c[0] == 0xF4 && c[1] > 0x8F);
-    return low || high ? 0 : n;
-}
-
 /* Cairo refuses what is no UTF-8. */
 static void clean(char out[TEXT_MOST], const char *text) {
     size_t used = 0;
-    for (const unsigned char *c = (const unsigned char *)text; *c && used + 5 < TEXT_MOST;) {
-        int n = character(c);
+    while (*text && used + 5 < TEXT_MOST) {
+        const bool control = (unsigned char)*text < 0x20 || *text == 0x7F;
+        const size_t n = control ? 0 : un_text_character(text);
         if (n == 0) out[used++] = '?';
-        for (int i = 0; i < n; ++i) out[used++] = (char)c[i];
-        c += n ? n : 1;
+        for (size_t i = 0; i < n; ++i) out[used++] = text[i];
+        text += n ? n : 1;
     }
     out[used] = '\0';
 }
@@ -57,24 +46,25 @@ static double cut(const struct un_ink *ink, char text[TEXT_MOST], double width) 
     return 0;
 }
 
-double un_ink_text(struct un_ink *ink, double x, double y, double size, double width, const char *text) {
+/* The text begins at x - left of its width. Returns that. */
+static double place(struct un_ink *ink, double x, double y, double size, double width, double left,
+                    const char *text) {
     char line[TEXT_MOST];
     clean(line, text);
     cairo_set_font_size(ink->cr, size);
     double has = cut(ink, line, width);
-    cairo_move_to(ink->cr, x, y);
+    cairo_move_to(ink->cr, x - left * has, y);
     cairo_show_text(ink->cr, line);
     return has;
 }
 
+double un_ink_text(struct un_ink *ink, double x, double y, double size, double width, const char *text) {
+    return place(ink, x, y, size, width, 0, text);
+}
+
 void un_ink_text_left_of(struct un_ink *ink, double x, double y, double size, double width,
                          const char *text) {
-    char line[TEXT_MOST];
-    clean(line, text);
-    cairo_set_font_size(ink->cr, size);
-    double has = cut(ink, line, width);
-    cairo_move_to(ink->cr, x - has, y);
-    cairo_show_text(ink->cr, line);
+    (void)place(ink, x, y, size, width, 1, text);
 }
 
 void un_ink_bold(struct un_ink *ink, bool bold) {

@@ -135,8 +135,8 @@ static enum un_status run(struct un_extraction *x, const char *const *names, int
 static void close_all(struct un_extraction *x) {
     un_extract_engine_close(&x->engine);
     un_extract_folder_close(&x->folder);
-    un_extract_names_free(&x->class_names);
-    un_extract_names_free(&x->attribute_names);
+    un_name_list_free(&x->class_names);
+    un_name_list_free(&x->attribute_names);
     un_weights_view_close(&x->view);
     un_extract_given_close(&x->given);
     un_extract_list_close(&x->photos);

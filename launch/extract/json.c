@@ -1,40 +1,21 @@
 /* Lines of JSON (json.h). */
 #include "launch/extract/json.h"
 #include "io/convert/format/lines.h"
-#include "runtime/memory.h"
 
 #include <string.h>
 
-enum { NAMES_LIMIT = 1 << 24 };
-
-enum un_status un_extract_names_read(struct un_extract_names *names, const char *path, const char *what,
+enum un_status un_extract_names_read(struct un_name_list *names, const char *path, const char *what,
                                      int64_t n) {
-    size_t bytes;
-    *names = (struct un_extract_names){0};
+    *names = (struct un_name_list){0};
     if (!path[0]) return UN_OK;
-    UN_TRY(un_files_read(path, NAMES_LIMIT, &names->text, &bytes));
-    const char *fault = un_caption_text_fault(names->text, bytes);
-    if (fault) return un_fail(UN_DATA, "%s: %s", path, fault);
-    names->name = un_alloc((size_t)n, sizeof *names->name, "names");
-    if (!names->name) return UN_MEMORY;
-    for (char *at = names->text; *at;) {
-        char *end = at + strcspn(at, "\n");
-        bool last = *end == '\0';
-        if (names->n < n) names->name[names->n] = at;
-        ++names->n;
-        *end = '\0';
-        if (end > at && end[-1] == '\r') end[-1] = '\0';
-        at = last ? end : end + 1;
+    UN_TRY(un_name_list_read(names, path));
+    for (int64_t i = 0; i < names->n; ++i) {
+        const char *fault = un_caption_text_fault(names->name[i], strlen(names->name[i]));
+        if (fault) return un_fail(UN_DATA, "%s: %s", path, fault);
     }
     if (names->n == n) return UN_OK;
     return un_fail(UN_DATA, "%s: %lld lines; the detector knows %lld %s", path, (long long)names->n,
                    (long long)n, what);
-}
-
-void un_extract_names_free(struct un_extract_names *names) {
-    un_free(names->text);
-    un_free(names->name);
-    *names = (struct un_extract_names){0};
 }
 
 /* UTF-8, as ids and names have been checked to be. */
@@ -49,14 +30,14 @@ static void put_text(FILE *out, const char *text) {
     putc('"', out);
 }
 
-static void put_name(FILE *out, const char *key, const struct un_extract_names *names, int32_t number) {
+static void put_name(FILE *out, const char *key, const struct un_name_list *names, int32_t number) {
     if (!names->name || number < 1 || number > names->n) return;
     fprintf(out, ", \"%s\": ", key);
     put_text(out, names->name[number - 1]);
 }
 
 void un_extract_print(FILE *out, const char *id, const struct un_extract_result *r,
-                      const struct un_extract_names *classes, const struct un_extract_names *attributes) {
+                      const struct un_name_list *classes, const struct un_name_list *attributes) {
     fputs("{\"image_id\": ", out);
     put_text(out, id);
     fprintf(out, ", \"width\": %lld, \"height\": %lld, \"regions\": [", (long long)r->width,

@@ -20,7 +20,7 @@ struct un_extraction {
     struct un_extract_list photos;
     struct un_extract_given given; /* ids NULL: none */
     struct un_weights_view view;
-    struct un_extract_names class_names, attribute_names;
+    struct un_name_list class_names, attribute_names;
     bool cuda;
     char terms[UN_EXTRACT_TERMS];
     struct un_extract_folder folder;

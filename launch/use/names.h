@@ -4,12 +4,12 @@
 
 #include "io/convert/token/wordpiece.h"
 #include "io/disk/files.h"
+#include "io/disk/name_list.h"
 
 struct un_use_names {
     struct un_wordpiece *wordpiece; /* NULL: not known */
-    char *text;                     /* of the file of classes, its lines cut */
-    const char **class_name;        /* [classes] */
-    int64_t classes;
+    struct un_name_list classes;    /* without lines: not known */
+    int64_t first; /* class of the first of them: 0, or 1, where the background is left out */
 };
 /* Zeros are no names. vocab.txt or tokenizer.json of so many pieces. UN_DATA: of another size; there are no names then. */
 enum un_status un_use_names_vocab(struct un_use_names *names, const char *path, int64_t pieces);
