@@ -5,9 +5,9 @@
  * in scratch of its thread, over all of k, and is finished there. Chunks, tiles and pieces are cut by shape alone. */
 #include "runtime/cpu/product.h"
 
-#include "runtime/cpu/convert.h"
-#include "runtime/cpu/cpu.h"
 #include "runtime/cpu/epilogue.h"
+#include "runtime/cpu/lanes.h"
+#include "runtime/cpu/rows.h"
 
 #include <omp.h>
 
@@ -61,33 +61,6 @@ static float number(float x) {
     return x == x ? x : un_lanes_float(0x7FC00000);
 }
 
-static void add_old(float *restrict z, struct un_mat c, int64_t at, float beta, int64_t n) {
-    if (c.type == UN_F32) {
-        const float *old = (const float *)c.data + at;
-        for (int64_t j = 0; j < n; ++j) z[j] = fmaf(beta, old[j], z[j]);
-    } else {
-        const uint16_t *old = (const uint16_t *)c.data + at;
-        for (int64_t j = 0; j < n; ++j) z[j] = fmaf(beta, un_half_from_bf16(old[j]), z[j]);
-    }
-}
-
-static void put(struct un_mat c, int64_t at, const float *restrict z, int64_t n) {
-    if (c.type == UN_F32) {
-        memcpy((float *)c.data + at, z, (size_t)n * sizeof *z);
-    } else {
-        uint16_t *to = (uint16_t *)c.data + at;
-        for (int64_t j = 0; j < n; ++j) to[j] = un_half_to_bf16(z[j]);
-    }
-}
-
-static const float *bias_of(const struct un_epilogue *e, int64_t col, float *room, int64_t n) {
-    if (!e->bias) return NULL;
-    if (e->bias_type == UN_F32) return (const float *)e->bias + col;
-    const uint16_t *bias = (const uint16_t *)e->bias + col;
-    for (int64_t j = 0; j < n; ++j) room[j] = un_half_from_bf16(bias[j]);
-    return room;
-}
-
 /* Without an epilogue, into f32: gradients of weights, in one pass. */
 static void finish_plain(float *restrict c, const float *restrict sum, float beta, int64_t n) {
     if (beta == 0.0f)
@@ -104,14 +77,19 @@ static void finish(const struct call *p, const float *sum, int64_t row, int64_t 
     }
     for (int64_t end = col + cols; col < end; col += UN_CPU_STRIP, sum += UN_CPU_STRIP) {
         float z[UN_CPU_STRIP], pre[UN_CPU_STRIP], room[UN_CPU_STRIP];
-        const int64_t n = least(end - col, UN_CPU_STRIP), at = row * p->c.stride + col;
+        const int64_t n = least(end - col, UN_CPU_STRIP);
         const bool keeps = e->pre.data && (e->activation == UN_ACT_GELU || e->activation == UN_ACT_RELU);
         for (int64_t j = 0; j < n; ++j) z[j] = number(sum[j]);
-        if (p->beta != 0.0f) add_old(z, p->c, at, p->beta, n);
-        if (e->bias || e->activation != UN_ACT_NONE)
-            un_cpu_finish_strip(z, keeps ? pre : NULL, bias_of(e, col, room, n), e->activation, n);
-        if (keeps) put(e->pre, row * e->pre.stride + col, pre, n);
-        put(p->c, at, z, n);
+        const float *old = p->beta != 0.0f ? un_rows_in(p->c, row, col, n, room) : NULL;
+        for (int64_t j = 0; old && j < n; ++j) z[j] = fmaf(p->beta, old[j], z[j]);
+        const float *bias =
+            e->bias
+                ? un_rows_in(un_mat((void *)(uintptr_t)e->bias, e->bias_type, 1, p->c.cols), 0, col, n, room)
+                : NULL;
+        if (bias || e->activation != UN_ACT_NONE)
+            un_cpu_finish_strip(z, keeps ? pre : NULL, bias, e->activation, n);
+        if (keeps) un_rows_narrow(un_rows_at(e->pre, row, col), e->pre.type, pre, n);
+        un_rows_narrow(un_rows_at(p->c, row, col), p->c.type, z, n);
     }
 }
 
