@@ -43,9 +43,8 @@ static enum un_status each_path(struct un_setup *s, const char *key, const json_
 }
 
 struct list {
-    const char *before; /* of every line: spaces, or "# " within */
     const char *ending;
-    bool texts;
+    bool texts, detected; /* detected: regions of a detector, not annotated ones */
     int n;
 };
 
@@ -53,7 +52,7 @@ static enum un_status write_import(struct un_setup *s, const char *path, const c
     const struct list *l = context;
     const char *extra = !l->texts                                                 ? ""
                         : s->task == UN_SETUP_ITM || s->task == UN_SETUP_ITM_HARD ? " task=retrieval"
-                        : s->task == UN_SETUP_RE && strstr(l->before, "det")      ? " detected=true"
+                        : s->task == UN_SETUP_RE && l->detected                   ? " detected=true"
                                                                                   : "";
     un_setup_comment(s, 4, "uniter data import lmdb %s data/%s%s%s", path, stem,
                      l->texts ? ".txt.h5" : ".img.h5", extra);
@@ -72,7 +71,7 @@ static enum un_status write_name(struct un_setup *s, const char *path, const cha
 
 static enum un_status write_names(struct un_setup *s, const char *before, const char *key, const char *ours,
                                   const char *ending, const json_t *value) {
-    struct list l = {.before = before, .ending = ending};
+    struct list l = {.ending = ending};
     un_text_put(s->out, "%s  %s: [", before, ours);
     UN_TRY(each_path(s, key, value, write_name, &l));
     un_text_put(s->out, "]\n");
@@ -87,12 +86,12 @@ struct set {
 };
 
 static enum un_status write_set(struct un_setup *s, const struct set *set) {
-    struct list texts = {.texts = true, .before = ""}, images = {.before = ""};
+    struct list texts = {.texts = true}, images = {0};
     char all[2048];
     if (!set->txt) return un_setup_wrong(s, set->txt_key, "not given, but a data set needs it");
     if (!set->img) return un_setup_wrong(s, set->img_key, "not given, but a data set needs it");
     const char *first = json_string_value(json_is_array(set->img) ? json_array_get(set->img, 0) : set->img);
-    if (first && strstr(first, "_det")) texts.before = "det";
+    texts.detected = first && strstr(first, "_det");
     UN_TRY(each_path(s, set->txt_key, set->txt, write_import, &texts));
     UN_TRY(each_path(s, set->img_key, set->img, write_import, &images));
     un_text_put(s->out, "%s- name: ", set->before);
