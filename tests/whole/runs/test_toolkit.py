@@ -6,6 +6,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 
 import runlib as R
 
@@ -17,6 +18,9 @@ message(STATUS "probe: cublaslt ${UN_CUBLASLT_FOUND} in ${UN_CUBLASLT_FOLDERS}")
 message(STATUS "probe: nvtx ${UN_NVTX_FOUND}")
 message(STATUS "probe: ${UN_CUBLASLT_LACKS}")
 """
+# Where a machine may have a second set of the toolkit's files, beside the one of which others are made.
+IGNORED = [f"{root}/{part}" for root in ("/usr/local", "/usr/local/cuda", "/opt/cuda")
+           for part in ("include", "lib", "lib64", "lib/x86_64-linux-gnu", "targets/x86_64-linux/include", "targets/x86_64-linux/lib")]
 # In place of nvcc where a kernel is compiled: an object without content.
 LAUNCHER = """#!/bin/sh
 out= deps=
@@ -42,8 +46,14 @@ def without(to, real, dropped):
             (to / entry.name).symlink_to(entry.resolve())
 
 
+def top(nvcc):
+    """The toolkit's folder as nvcc itself says it: what is in PATH may be a script that calls another."""
+    said = subprocess.run([nvcc, "--dryrun", "-x", "cu", "/dev/null"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60).stdout
+    return pathlib.Path(re.search(r"TOP=(.+)", said).group(1)).resolve()
+
+
 def make_toolkit(to, nvcc):
-    real = nvcc.resolve().parent.parent
+    real = top(nvcc)
     lib = next(f for f in ("lib64", "lib") if list((real / f).glob("libcudart.so.*")))
     (to / "bin").mkdir(parents=True)
     for entry in (real / "bin").iterdir():  # nvcc looks for its parts beside itself
@@ -78,9 +88,12 @@ def main():
         major = next((real / lib).glob("libcublasLt.so.*")).name.split(".so.")[1].split(".")[0]
         clean = {k: v for k, v in R.ENV.items() if k not in ("CPATH", "CUDA_PATH", "CUDACXX", "LIBRARY_PATH", "LD_LIBRARY_PATH", "PYTHONPATH")}
         clean["PATH"] = f"{toolkit}/bin:/usr/bin:/bin"
+        python = folder / "python3"  # knows what PYTHONPATH says and no package of this machine
+        python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+        python.chmod(0o755)
 
         def cmake(source, build, *words, **keys):
-            words = [f"-D{w}" for w in (*words, "CMAKE_IGNORE_PATH=/usr/local/include;/usr/local/lib;/usr/local/cuda/lib;/usr/local/cuda/lib64")]
+            words = [f"-D{w}" for w in (*words, f"UN_WHEELS_PYTHON={python}", f"CMAKE_IGNORE_PATH={';'.join(IGNORED)}")]
             p = subprocess.run(["cmake", "-S", source, "-B", build, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                text=True, env=dict(clean, **keys), timeout=300)
             return p.returncode, re.sub(r"\s+", " ", p.stdout)
@@ -91,12 +104,13 @@ def main():
 
         def probe(words, **keys):
             count[0] += 1
-            code, out = cmake(folder / "probe", folder / f"probe{count[0]}", f"CUDAToolkit_ROOT={toolkit}", *words, **keys)
+            words = [f"CUDAToolkit_ROOT={toolkit}", *words]
+            code, out = cmake(folder / "probe", folder / f"probe{count[0]}", *words, **keys)
             R.expect(code == 0, "the probe is configured" if code == 0 else out)
             return out
 
         out = probe([], PYTHONPATH="")
-        R.expect("probe: cublaslt OFF" in out and "UN_CUDA_WHEELS" in out and "nvidia-cublas" in out, "without both: said how to get it")
+        R.expect("probe: cublaslt OFF" in out and "UN_CUDA_WHEELS" in out and "nvidia-cublas" in out, f"without both: said how to get it. {out}")
         R.expect("probe: nvtx OFF" in out and "no NVTX headers" in out, "without NVTX: said, no error")
 
         for part in (f"cu{major}", "cublas"):
