@@ -1,8 +1,6 @@
 /* False pairs of the plan: how many, which image instead, and that no two places share a coin. Bounds are
  * five sigma at fixed seeds. */
-#include "tests/support/world.h"
-
-#include "io/feed/plan.h"
+#include "tests/unit/io/feed/plan_case.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -13,28 +11,6 @@
 #include <cmocka.h>
 
 static struct un_sample samples[WORLD_SAMPLES];
-
-static struct un_plan_keys keys_default(int64_t lanes) {
-    return (struct un_plan_keys){.lanes = lanes,
-                                 .tokens_per_lane = 60,
-                                 .mixing = UN_MIXING_SAMPLE,
-                                 .itm_neg_prob = 0.5,
-                                 .mlm_prob = 0.15,
-                                 .mrm_prob = 0.15,
-                                 .seed = 7};
-}
-
-static void open_world(struct world *world, int64_t images, int64_t lanes, bool allow_empty_lanes) {
-    struct world_spec spec = {.files = make_files_default(), .mix = {[UN_MLM] = 1, [UN_ITM] = 3}};
-    spec.files.images = images;
-    world_open(world, &spec, 1, lanes, allow_empty_lanes);
-}
-
-static struct un_plan *open_plan(const struct world *world, const struct un_plan_keys *how, bool valid) {
-    struct un_plan *plan;
-    world_check(un_plan_open(&plan, world->datasets, world->keys, world->n, how, valid));
-    return plan;
-}
 
 /* Counts of (own image, image of a false pair) over many steps of a lane, and of all and of false pairs. */
 struct pairs {
