@@ -13,7 +13,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static const double smooth_seconds = 60.0, terminal_seconds = 0.1, plain_seconds = 5.0;
+static const double smooth_seconds = 60.0, terminal_seconds = 0.1, plain_seconds = 10.0, silent_seconds = 2.0;
 enum { BAR_LEAST = 8, BAR_MOST = 30, WIDTH_DEFAULT = 80, LINE_MAX_BYTES = 1024, CUT_LEAST = 4 };
 
 static int terminal_width(void) {
@@ -36,7 +36,8 @@ void un_progress_open(struct un_progress *p, int64_t first, int64_t total, bool 
                               .last_step = first,
                               .start = now,
                               .last_time = now,
-                              .last_draw = -INFINITY};
+                              .last_draw = -INFINITY,
+                              .every = plain_seconds};
     p->width = p->terminal ? terminal_width() : 0;
 }
 
@@ -78,11 +79,17 @@ static void add_duration(struct line *l, double seconds) {
         add(l, "%lldm%02llds", (long long)(s / 60), (long long)(s % 60));
 }
 
+/* Images, but MB. */
+static bool is_measure(const char *unit) {
+    size_t n = strlen(unit);
+    return n > 0 && unit[n - 1] >= 'A' && unit[n - 1] <= 'Z';
+}
+
 static void add_rate(struct line *l, const struct un_progress *p) {
     const char *unit = p->unit ? p->unit : "step";
     if (p->smoothed <= 0.0) return; /* nothing was timed yet */
     if (p->smoothed < 1.0)
-        add(l, "%.3g %ss/s", 1.0 / p->smoothed, unit);
+        add(l, "%.3g %s%s/s", 1.0 / p->smoothed, unit, is_measure(unit) ? "" : "s");
     else
         add(l, "%.3g s/%s", p->smoothed, unit);
 }
@@ -209,7 +216,8 @@ void un_progress_step(struct un_progress *p, int64_t step, const char *text, boo
     double now = un_clock();
     note_time(p, step, now);
     bool last = step >= p->total;
-    if (!force && !last && now - p->last_draw < (p->terminal ? terminal_seconds : plain_seconds)) return;
+    if (now < p->after) return;
+    if (!force && !last && now - p->last_draw < (p->terminal ? terminal_seconds : p->every)) return;
     p->last_draw = now;
     char line[LINE_MAX_BYTES];
     if (p->terminal) p->width = terminal_width(); /* the window may have changed */
@@ -219,8 +227,23 @@ void un_progress_step(struct un_progress *p, int64_t step, const char *text, boo
     if (p->terminal) un_log_over(true);
 }
 
+void un_progress_open_work(struct un_progress *p, int64_t amount, int64_t scale, const char *unit,
+                           bool enabled) {
+    un_progress_open(p, 0, (amount + scale - 1) / scale, enabled);
+    p->unit = unit;
+    p->scale = scale;
+    p->after = p->start + silent_seconds;
+}
+
+void un_progress_add(struct un_progress *p, int64_t amount) {
+    if (!p) return;
+    p->done += amount;
+    int64_t step = p->done / p->scale < p->total ? p->done / p->scale : p->total;
+    if (step > p->last_step) un_progress_step(p, step, "", false);
+}
+
 void un_progress_clear(struct un_progress *p) {
-    if (p->enabled && un_log_over(false)) print("\r\033[J", "", 0, "");
+    if (p && p->enabled && un_log_over(false)) print("\r\033[J", "", 0, "");
 }
 
 void un_progress_close(struct un_progress *p) {

@@ -1,5 +1,5 @@
 /* Progress on stderr: a bar redrawn in place on a terminal, at most ten times a second; elsewhere (and where TERM is
- * "dumb") a plain line every few seconds, without a control character. No colours anywhere, so NO_COLOR has nothing to
+ * "dumb") a plain line every ten seconds, without a control character. No colours anywhere, so NO_COLOR has nothing to
  * take away.
  *
  * The cursor rests at the beginning of the bar, and what is drawn erases all below: a window that became narrower may have
@@ -19,14 +19,22 @@ struct un_progress {
     double recent_seconds, recent_steps; /* of about the last minute */
     double smoothed;                     /* their ratio: seconds a step */
     int width;
-    const char *unit; /* what a step is called; NULL: step. May be set after un_progress_open */
+    const char *unit;    /* what a step is called; NULL: step. May be set after un_progress_open */
+    double after, every; /* nothing is shown before this time (un_clock); seconds between plain lines */
+    int64_t done, scale; /* of un_progress_add */
 };
 /* Steps first + 1 .. total are ahead. */
 void un_progress_open(struct un_progress *p, int64_t first, int64_t total, bool enabled);
 /* `text`: what there is to say, the most important first: "loss 3.21 | mlm 4.5 mrc 2.1 | 357 tokens/s". force prints at
  * once. */
 void un_progress_step(struct un_progress *p, int64_t step, const char *text, bool force);
-/* Takes the bar away, so that something else can be printed; the next step draws it anew. */
+/* For work that may be over in a moment: nothing is shown of its first two seconds. `amount` of it is ahead, counted in
+ * `scale`s: bytes, 1000000, "MB". */
+void un_progress_open_work(struct un_progress *p, int64_t amount, int64_t scale, const char *unit,
+                           bool enabled);
+/* So much more of the work is done; more than was said is no harm. p NULL: nobody is told. */
+void un_progress_add(struct un_progress *p, int64_t amount);
+/* Takes the bar away, so that something else can be printed; the next step draws it anew. NULL is fine. */
 void un_progress_clear(struct un_progress *p);
 /* Leaves the bar as a finished line. May be followed by more steps. */
 void un_progress_close(struct un_progress *p);

@@ -145,13 +145,59 @@ static void test_progress_plain(void **state) {
     close(ends[0]);
     assert_true(bytes > 0);
     text[bytes] = '\0';
-    int lines = count(text, "\n"); /* the first, the forced, the last, and one for every five seconds */
-    assert_true(lines >= 3 && lines <= 3 + (int)(seconds / 5));
+    int lines = count(text, "\n"); /* the first, the forced, the last, and one for every ten seconds */
+    assert_true(lines >= 3 && lines <= 3 + (int)(seconds / 10));
     assert_int_equal(count(text, "\r") + count(text, "\033") + count(text, "SILENT"), 0);
     assert_non_null(strstr(text, "  0.3% 1/300"));
     assert_non_null(strstr(text, "  1.0% 3/300"));
     assert_non_null(strstr(text, "100.0% 300/300"));
     assert_non_null(strstr(text, "does not fit\n"));
+}
+
+/* 60 pieces of 5 ms with stderr at fd: silent until `after`, then a line every `every` seconds. */
+static void run_work(int fd, double after, double every) {
+    int keep = dup(STDERR_FILENO);
+    fflush(stderr);
+    dup2(fd, STDERR_FILENO);
+    struct un_progress p;
+    un_progress_open_work(&p, 60500000, 1000000, "MB", true);
+    assert_true(p.total == 61 && fabs(p.after - p.start - 2) < 1e-6 && p.every == 10); /* what users see */
+    p.after = p.start + after;
+    p.every = every;
+    for (int i = 0; i < 65; ++i) { /* more than was said */
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+        un_progress_add(&p, 1000000);
+        un_progress_add(NULL, 1);
+    }
+    un_progress_clear(&p);
+    un_progress_clear(NULL);
+    fflush(stderr);
+    dup2(keep, STDERR_FILENO);
+    close(keep);
+}
+
+/* Work that is over soon says nothing; long work says how far it is, again and again. */
+static void test_progress_work(void **state) {
+    (void)state;
+    int ends[2];
+    char text[8192];
+    assert_int_equal(pipe(ends), 0);
+    run_work(ends[1], 1000, 0.01);
+    assert_int_equal(write(ends[1], "|", 1), 1);
+    double begin = un_clock();
+    run_work(ends[1], 0.1, 0.05);
+    double seconds = un_clock() - begin;
+    close(ends[1]);
+    ssize_t bytes = read(ends[0], text, sizeof text - 1);
+    close(ends[0]);
+    assert_true(bytes > 1 && text[0] == '|'); /* nothing before it */
+    text[bytes] = '\0';
+    int lines = count(text, "\n");
+    assert_true(lines >= 2 && lines <= 2 + (int)((seconds - 0.1) / 0.05));
+    assert_int_equal(count(text, "/61 | ") + count(text, "/61\n"), lines);
+    assert_true(count(text, " MB/s | ETA 0m00s") >= lines - 1);
+    assert_int_equal(count(text, "100.0% 61/61"), 1);
+    assert_int_equal(count(text, "MBs") + count(text, "\033"), 0);
 }
 
 static void test_progress_terminal(void **state) {
@@ -187,8 +233,8 @@ static void test_progress_terminal(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_progress_format), cmocka_unit_test(test_progress_narrow),
-        cmocka_unit_test(test_progress_rate), cmocka_unit_test(test_progress_plain),
-        cmocka_unit_test(test_progress_terminal)};
+        cmocka_unit_test(test_progress_format),   cmocka_unit_test(test_progress_narrow),
+        cmocka_unit_test(test_progress_rate),     cmocka_unit_test(test_progress_plain),
+        cmocka_unit_test(test_progress_terminal), cmocka_unit_test(test_progress_work)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
