@@ -54,7 +54,13 @@ bool un_digest_equal(const struct un_digest *a, const struct un_digest *b) {
     return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
-static enum un_status digest_open_file(int fd, const char *path, int64_t *bytes, struct un_digest *digest) {
+struct listener {
+    void (*told)(void *context, int64_t bytes);
+    void *context;
+};
+
+static enum un_status digest_open_file(int fd, const char *path, int64_t *bytes, struct un_digest *digest,
+                                       const struct listener *listener) {
     struct stat st;
     if (fstat(fd, &st) != 0) return un_fail(UN_IO, "%s: %s", path, strerror(errno));
     if (!S_ISREG(st.st_mode)) return un_fail(UN_IO, "%s: not a regular file", path);
@@ -71,6 +77,7 @@ static enum un_status digest_open_file(int fd, const char *path, int64_t *bytes,
         if (got <= 0) continue;
         XXH3_128bits_update(&state, buffer, (size_t)got);
         *bytes += got;
+        if (listener->told) listener->told(listener->context, got);
     }
     *digest = canonical(XXH3_128bits_digest(&state));
     un_free(buffer);
@@ -78,7 +85,9 @@ static enum un_status digest_open_file(int fd, const char *path, int64_t *bytes,
 }
 
 /* Beginning and end in full, and pieces between at equal distances; short files whole. */
-static enum un_status digest_pieces(int fd, const char *path, int64_t *bytes, struct un_digest *digest) {
+static enum un_status digest_pieces(int fd, const char *path, int64_t *bytes, struct un_digest *digest,
+                                    const struct listener *listener) {
+    (void)listener;
     enum { END = 64 << 10, PIECE = 4 << 10, PIECES = 14 };
     struct stat st;
     if (fstat(fd, &st) != 0) return un_fail(UN_IO, "%s: %s", path, strerror(errno));
@@ -104,20 +113,28 @@ static enum un_status digest_pieces(int fd, const char *path, int64_t *bytes, st
 
 static enum un_status digest_path(const char *path, int64_t *bytes, struct un_digest *digest,
                                   enum un_status (*body)(int fd, const char *path, int64_t *bytes,
-                                                         struct un_digest *digest)) {
+                                                         struct un_digest *digest,
+                                                         const struct listener *listener),
+                                  const struct listener *listener) {
     int fd;
     UN_TRY(un_files_open(path, &fd));
-    enum un_status status = body(fd, path, bytes, digest);
+    enum un_status status = body(fd, path, bytes, digest, listener);
     close(fd);
     return status;
 }
 
 enum un_status un_digest_sample(const char *path, int64_t *bytes, struct un_digest *digest) {
-    return digest_path(path, bytes, digest, digest_pieces);
+    return digest_path(path, bytes, digest, digest_pieces, NULL);
 }
 
 enum un_status un_digest_file(const char *path, int64_t *bytes, struct un_digest *digest) {
-    return digest_path(path, bytes, digest, digest_open_file);
+    return un_digest_file_told(path, bytes, digest, NULL, NULL);
+}
+
+enum un_status un_digest_file_told(const char *path, int64_t *bytes, struct un_digest *digest,
+                                   void (*told)(void *context, int64_t bytes), void *context) {
+    const struct listener listener = {told, context};
+    return digest_path(path, bytes, digest, digest_open_file, &listener);
 }
 
 int64_t un_digest_block_count(int64_t total) {

@@ -19,6 +19,9 @@ bool un_digest_parse(const char *text, struct un_digest *digest);
 bool un_digest_equal(const struct un_digest *a, const struct un_digest *b);
 /* Length and digest of a regular file's content. */
 enum un_status un_digest_file(const char *path, int64_t *bytes, struct un_digest *digest);
+/* The same, which calls told(context, bytes) as it goes on. */
+enum un_status un_digest_file_told(const char *path, int64_t *bytes, struct un_digest *digest,
+                                   void (*told)(void *context, int64_t bytes), void *context);
 /* Length and digest of pieces of a regular file: its beginning, its end, and some between, 184 KiB at most, so that a
  * large file is told from another of its length in a moment. What differs in other places is not seen. */
 enum un_status un_digest_sample(const char *path, int64_t *bytes, struct un_digest *digest);

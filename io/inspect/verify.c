@@ -28,7 +28,8 @@ static enum un_status check_unique(const char *path, const char *name, const cha
 typedef enum un_status check_rows(const void *context, const struct un_column *column, const void *rows,
                                   int64_t first, int64_t n);
 
-static enum un_status each_block(const struct un_column *c, check_rows *check, const void *context) {
+static enum un_status each_block(const struct un_column *c, check_rows *check, const void *context,
+                                 struct un_progress *progress) {
     int64_t row_bytes = c->width * un_type_bytes(c->type),
             block = BLOCK_BYTES / row_bytes ? BLOCK_BYTES / row_bytes : 1;
     void *rows = un_alloc((size_t)block, (size_t)row_bytes, c->name);
@@ -38,6 +39,7 @@ static enum un_status each_block(const struct un_column *c, check_rows *check, c
         int64_t n = c->rows - at < block ? c->rows - at : block;
         status = un_column_read(c, at, n, rows);
         if (status == UN_OK) status = check(context, c, rows, at, n);
+        un_progress_add(progress, n * row_bytes);
     }
     un_free(rows);
     return status;
@@ -93,7 +95,8 @@ static enum un_status check_soft_labels(const void *context, const struct un_col
     return UN_OK;
 }
 
-static enum un_status verify_image_rows(const struct un_image_file *f, FILE *out) {
+static enum un_status verify_image_rows(const struct un_image_file *f, FILE *out,
+                                        struct un_progress *progress) {
     /* The rule's settings do not matter here: what counts is that confidences fall inside each image. */
     const struct un_data_keys any = {.conf_th = 0, .min_bb = 1, .max_bb = INT32_MAX};
     int32_t *regions = un_alloc((size_t)f->images + 1, sizeof *regions, "region counts");
@@ -102,10 +105,11 @@ static enum un_status verify_image_rows(const struct un_image_file *f, FILE *out
     un_free(regions);
     if (status != UN_OK) return status;
     UN_TRY(check_unique(f->path, "image_id", f->ids, f->id_stride, f->images));
-    UN_TRY(each_block(&f->confidence, check_confidences, NULL));
-    UN_TRY(each_block(&f->box, check_boxes, NULL));
-    UN_TRY(each_block(&f->feature, check_finite, NULL));
-    if (f->soft.present) UN_TRY(each_block(&f->soft, check_soft_labels, NULL));
+    UN_TRY(each_block(&f->confidence, check_confidences, NULL, progress));
+    UN_TRY(each_block(&f->box, check_boxes, NULL, progress));
+    UN_TRY(each_block(&f->feature, check_finite, NULL, progress));
+    if (f->soft.present) UN_TRY(each_block(&f->soft, check_soft_labels, NULL, progress));
+    un_progress_clear(progress);
     fprintf(out, "%s: good: %lld images, %lld regions%s checked\n", f->path, (long long)f->images,
             (long long)f->regions, f->soft.present ? " with soft labels" : "");
     return UN_OK;
@@ -158,10 +162,11 @@ static int64_t utf8_length(const unsigned char *s, int64_t room) {
 }
 
 static enum un_status verify_sentence(const struct un_text_file *f, int64_t row, unsigned char *bytes,
-                                      int64_t size) {
+                                      int64_t size, struct un_progress *progress) {
     int64_t offset[2];
     UN_TRY(un_column_read(&f->sentence_offset, row, 2, offset));
     int64_t length = offset[1] - offset[0];
+    un_progress_add(progress, length);
     if (length > size)
         return un_fail(UN_DATA, "%s: sentence: text row %lld: %lld bytes, at most %lld", f->path,
                        (long long)row, (long long)length, (long long)size);
@@ -175,22 +180,24 @@ static enum un_status verify_sentence(const struct un_text_file *f, int64_t row,
     return UN_OK;
 }
 
-static enum un_status verify_sentences(const struct un_text_file *f) {
+static enum un_status verify_sentences(const struct un_text_file *f, struct un_progress *progress) {
     unsigned char *bytes = un_alloc(BLOCK_BYTES, 1, "a sentence");
     if (!bytes) return UN_MEMORY;
     enum un_status status = UN_OK;
     for (int64_t row = 0; row < f->texts && status == UN_OK; ++row)
-        status = verify_sentence(f, row, bytes, BLOCK_BYTES);
+        status = verify_sentence(f, row, bytes, BLOCK_BYTES, progress);
     un_free(bytes);
     return status;
 }
 
-static enum un_status verify_text_rows(const struct un_text_file *f, FILE *out) {
+static enum un_status verify_text_rows(const struct un_text_file *f, FILE *out,
+                                       struct un_progress *progress) {
     UN_TRY(check_unique(f->path, "text_id", f->text_ids, f->text_stride, f->texts));
-    UN_TRY(each_block(&f->token, check_tokens, f));
+    UN_TRY(each_block(&f->token, check_tokens, f, progress));
     if (f->aligned) UN_TRY(verify_alignment(f));
-    if (f->has_sentence) UN_TRY(verify_sentences(f));
+    if (f->has_sentence) UN_TRY(verify_sentences(f, progress));
     UN_TRY(un_inspect_targets_check(f));
+    un_progress_clear(progress);
     fprintf(out, "%s: good: %lld texts, %lld words%s%s checked\n", f->path, (long long)f->texts,
             (long long)f->token.rows, f->aligned ? " with alignment" : "",
             f->has_sentence ? ", sentences" : "");
@@ -201,7 +208,7 @@ static enum un_status verify_text_rows(const struct un_text_file *f, FILE *out) 
     return UN_OK;
 }
 
-enum un_status un_verify(const char *path, FILE *out) {
+enum un_status un_verify(const char *path, FILE *out, struct un_progress *progress) {
     struct un_image_file images;
     struct un_text_file texts;
     enum un_status status;
@@ -209,11 +216,11 @@ enum un_status un_verify(const char *path, FILE *out) {
     UN_TRY(un_data_kind(path, &text));
     if (text) {
         UN_TRY(un_text_file_open(&texts, path));
-        status = verify_text_rows(&texts, out);
+        status = verify_text_rows(&texts, out, progress);
         un_text_file_close(&texts);
     } else {
         UN_TRY(un_image_file_open(&images, path));
-        status = verify_image_rows(&images, out);
+        status = verify_image_rows(&images, out, progress);
         un_image_file_close(&images);
     }
     return status;

@@ -34,7 +34,11 @@ static bool parse(char *line, struct un_digest *digest, int64_t *bytes) {
     return errno == 0 && strncmp(end, "  ", 2) == 0;
 }
 
-static enum un_status compare(const char *path, const char *beside, FILE *out) {
+static void told(void *progress, int64_t bytes) {
+    un_progress_add(progress, bytes);
+}
+
+static enum un_status compare(const char *path, const char *beside, FILE *out, struct un_progress *progress) {
     char *line, found[UN_DIGEST_TEXT], wanted[UN_DIGEST_TEXT];
     size_t length;
     struct un_digest digest, now;
@@ -43,7 +47,7 @@ static enum un_status compare(const char *path, const char *beside, FILE *out) {
     bool good = parse(line, &digest, &bytes);
     un_free(line);
     if (!good) return un_fail(UN_DATA, "%s: not a line \"xxh3-128 HEX  BYTES  NAME\"", beside);
-    UN_TRY(un_digest_file(path, &bytes_now, &now));
+    UN_TRY(un_digest_file_told(path, &bytes_now, &now, told, progress));
     if (bytes != bytes_now)
         return un_fail(UN_DATA, "%s: %lld bytes, but its digest %s was taken of %lld", path,
                        (long long)bytes_now, base_of(beside), (long long)bytes);
@@ -52,20 +56,23 @@ static enum un_status compare(const char *path, const char *beside, FILE *out) {
     if (!un_digest_equal(&digest, &now))
         return un_fail(UN_DATA, "%s: its digest is %s, in %s it was %s: the file has changed", path, found,
                        base_of(beside), wanted);
+    un_progress_clear(progress);
     fprintf(out, "%s: its digest is still that of %s\n", path, base_of(beside));
     return UN_OK;
 }
 
-static enum un_status write_new(const char *path, const char *beside, FILE *out) {
+static enum un_status write_new(const char *path, const char *beside, FILE *out,
+                                struct un_progress *progress) {
     struct un_digest digest;
     int64_t bytes;
     char hex[UN_DIGEST_TEXT];
-    UN_TRY(un_digest_file(path, &bytes, &digest));
+    UN_TRY(un_digest_file_told(path, &bytes, &digest, told, progress));
     un_digest_print(&digest, hex);
     char *line = un_format("%s%s  %lld  %s\n", kind, hex, (long long)bytes, base_of(path));
     if (!line) return UN_MEMORY;
     enum un_status status = un_files_replace(beside, line, strlen(line));
     un_free(line);
+    un_progress_clear(progress);
     if (status == UN_OK) fprintf(out, "%s: digest written to %s\n", path, base_of(beside));
     return status;
 }
@@ -79,21 +86,22 @@ static bool can_write_beside(const char *path) {
     return can;
 }
 
-enum un_status un_verify_digest_compare(const char *path, FILE *out, bool *there) {
+enum un_status un_verify_digest_compare(const char *path, FILE *out, bool *there,
+                                        struct un_progress *progress) {
     char *beside = un_format("%s.xxh3", path);
     if (!beside) return UN_MEMORY;
     *there = faccessat(AT_FDCWD, beside, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-    enum un_status status = *there ? compare(path, beside, out) : UN_OK;
+    enum un_status status = *there ? compare(path, beside, out, progress) : UN_OK;
     un_free(beside);
     return status;
 }
 
-enum un_status un_verify_digest_write(const char *path, FILE *out) {
+enum un_status un_verify_digest_write(const char *path, FILE *out, struct un_progress *progress) {
     char *beside = un_format("%s.xxh3", path);
     if (!beside) return UN_MEMORY;
     enum un_status status = UN_OK;
     if (can_write_beside(path))
-        status = write_new(path, beside, out);
+        status = write_new(path, beside, out, progress);
     else
         un_log(UN_LOG_WARN, "%s: no digest is written: its folder cannot be written to", path);
     un_free(beside);

@@ -4,6 +4,7 @@
 #include "runtime/config/keys.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 
 struct verify_keys {
     bool digest;
@@ -14,18 +15,31 @@ static const struct un_key keys[] = {
 static const struct un_key_table table = UN_KEY_TABLE("", verify_keys, keys);
 
 /* A digest that is there is compared before the file is parsed; a new one is written when all else is good. */
-static enum un_status verify_one(const char *path, bool digest) {
+static enum un_status verify_one(const char *path, bool digest, struct un_progress *progress) {
     bool there = false;
-    if (digest) UN_TRY(un_verify_digest_compare(path, stdout, &there));
-    UN_TRY(un_verify(path, stdout));
-    return digest && !there ? un_verify_digest_write(path, stdout) : UN_OK;
+    if (digest) UN_TRY(un_verify_digest_compare(path, stdout, &there, progress));
+    UN_TRY(un_verify(path, stdout, progress));
+    return digest && !there ? un_verify_digest_write(path, stdout, progress) : UN_OK;
 }
+
+/* What will be read, about: the rows, and the file for its digest. */
+static int64_t bytes_of(const struct un_arguments *a, bool digest) {
+    struct stat facts;
+    int64_t bytes = 0;
+    for (int i = 0; i < a->n; ++i)
+        if (stat(a->names[i], &facts) == 0) bytes += (digest ? 2 : 1) * (int64_t)facts.st_size;
+    return bytes;
+}
+
 static enum un_status run_verify(const struct un_tool *tool, int n, char **words) {
     struct verify_keys k = {0};
     struct un_arguments a;
     UN_TRY(un_arguments_read(&a, tool, n, words, 1, -1, &k));
     enum un_status status = UN_OK;
-    for (int i = 0; i < a.n && status == UN_OK; ++i) status = verify_one(a.names[i], k.digest);
+    struct un_progress progress;
+    un_progress_open_work(&progress, bytes_of(&a, k.digest), 1000000, "MB", true);
+    for (int i = 0; i < a.n && status == UN_OK; ++i) status = verify_one(a.names[i], k.digest, &progress);
+    un_progress_clear(&progress);
     un_arguments_free(&a);
     return status;
 }

@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     FILE *out = no_output();
     int fd = memory_file(data, size, path);
     if (fd < 0 || !out) return 0;
-    (void)un_verify(path, out);
+    (void)un_verify(path, out, NULL);
     un_error_clear();
     (void)un_inspect(path, out);
     un_error_clear();

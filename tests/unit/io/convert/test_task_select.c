@@ -175,6 +175,10 @@ static void test_names_of_later_files(void **state) {
 /* ---- verify and inspect ---- */
 
 /* What they print about the text file. */
+static enum un_status verify_silently(const char *of, FILE *out) {
+    return un_verify(of, out, NULL);
+}
+
 static void printed(enum un_status (*how)(const char *, FILE *), char *text, size_t size) {
     FILE *out = fmemopen(text, size, "w");
     assert_non_null(out);
@@ -213,7 +217,7 @@ static void test_said(void **state) {
                      (long long)words);
         else if (say[task])
             snprintf(want, sizeof want, "%s\n", say[task]);
-        printed(un_verify, text, sizeof text);
+        printed(verify_silently, text, sizeof text);
         assert_non_null(strstr(text, "good: 12 texts"));
         if (*want)
             assert_non_null(strstr(strstr(text, ": task "), want));
@@ -230,14 +234,14 @@ static void test_verify_finds(void **state) {
     FILE *nowhere = fopen("/dev/null", "w");
     make_both(UN_TASK_VQA);
     mutate_set_int(path[TXT_B], "answer_id", 5, 7);
-    expect_error(un_verify(path[TXT_B], nowhere), UN_DATA, path[TXT_B], "(7, ", "has a label outside");
+    expect_error(un_verify(path[TXT_B], nowhere, NULL), UN_DATA, path[TXT_B], "(7, ", "has a label outside");
     make_both(UN_TASK_VCR);
     mutate_set_int(path[TXT_B], "part", 100, -3);
-    expect_error(un_verify(path[TXT_B], nowhere), UN_DATA, path[TXT_B], "part: text",
+    expect_error(un_verify(path[TXT_B], nowhere, NULL), UN_DATA, path[TXT_B], "part: text",
                  "row 100: word -3 is outside");
     make_both(UN_TASK_NLVR2);
     mutate_set_int(path[TXT_B], "label", 2, 3);
-    expect_error(un_verify(path[TXT_B], nowhere), UN_DATA, path[TXT_B], "label: text",
+    expect_error(un_verify(path[TXT_B], nowhere, NULL), UN_DATA, path[TXT_B], "label: text",
                  "(row 2): 3 is neither");
     fclose(nowhere);
 }

@@ -130,7 +130,7 @@ static void round_trip(bool sentences, bool aligned, int64_t n) {
     expect_ok(un_vocab_agree(&f.vocab, "file", &setup.vocab, "setup"));
     for (int64_t i = 0; i < n; ++i) check_text(&f, i);
     un_text_file_close(&f);
-    expect_ok(un_verify(out, nowhere));
+    expect_ok(un_verify(out, nowhere, NULL));
     assert_int_equal(live_blocks(), before);
     expect_error(write_texts(out, &setup, n), UN_USAGE, out, "exists; it is not overwritten");
     assert_int_equal(files_in_scratch(), 1);

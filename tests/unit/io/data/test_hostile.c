@@ -24,8 +24,8 @@ static FILE *sink; /* what verify prints */
 
 /* verify both files until one is refused. */
 static enum un_status verify_pair(void) {
-    UN_TRY(un_verify(img, sink));
-    return un_verify(txt, sink);
+    UN_TRY(un_verify(img, sink, NULL));
+    return un_verify(txt, sink, NULL);
 }
 
 static void expect_case(enum un_status status, const struct broken *c, const char *by) {
@@ -219,16 +219,16 @@ static void test_only_verify_looks(void **state) {
     fresh_pair();
     mutate_set_int(txt, "sentence", 3, 0xC0);
     expect_ok(read_all(img, txt, &digest));
-    expect_error(un_verify(txt, sink), UN_DATA, txt, "sentence", "img_000000#0", "byte 3", "UTF-8");
+    expect_error(un_verify(txt, sink, NULL), UN_DATA, txt, "sentence", "img_000000#0", "byte 3", "UTF-8");
     mutate_set_float(img, "soft_label", 2, 10, 0.5);
-    expect_error(un_verify(img, sink), UN_DATA, img, "soft_label: row 2: sums to");
+    expect_error(un_verify(img, sink, NULL), UN_DATA, img, "soft_label: row 2: sums to");
     fresh_pair();
     mutate_set_float(img, "box", 1, 4, 0.01);
     expect_ok(read_all(img, txt, &digest));
-    expect_error(un_verify(img, sink), UN_DATA, img, "box: row 1");
+    expect_error(un_verify(img, sink, NULL), UN_DATA, img, "box: row 1");
     fresh_pair();
     mutate_set_float(img, "confidence", 0, 0, 1.5);
-    expect_error(un_verify(img, sink), UN_DATA, img, "confidence: row 0: 1.5");
+    expect_error(un_verify(img, sink, NULL), UN_DATA, img, "confidence: row 0: 1.5");
 }
 
 static int set_up(void **state) {
