@@ -71,7 +71,7 @@ static enum un_status compare(const char *path, const struct un_manifest *m, con
 static enum un_status check_old_files(struct un_comm *comm, const char *path, const struct un_manifest *m) {
     if (m->version != UN_MANIFEST_OLD) return UN_OK;
     for (int64_t i = comm->rank; i < m->n_shards; i += comm->size)
-        UN_TRY(un_manifest_check_shard(m, path, i, NULL));
+        UN_TRY(un_manifest_check_shard(m, path, i, NULL, NULL));
     return UN_OK;
 }
 

@@ -25,6 +25,7 @@
 #include "io/disk/digest.h"
 #include "io/disk/files.h"
 #include "io/feed/plan.h"
+#include "io/run/progress.h"
 #include "runtime/params.h"
 
 #define UN_MANIFEST_NAME "manifest.json"
@@ -82,13 +83,15 @@ void un_manifest_free(struct un_manifest *m);
 enum un_status un_manifest_open_shard(const struct un_manifest *m, const char *folder, int64_t i,
                                       char path[UN_PATH_MAX], int *fd);
 /* The bytes of shard i are those of the manifest, every one; UN_DATA otherwise. all [3 * blocks of total] or
- * NULL: the digests of its blocks of p, m, v go to their places (not for version 1). */
+ * NULL: the digests of its blocks of p, m, v go to their places (not for version 1).
+ * progress: gets the bytes that were read; NULL: nobody is told. */
 enum un_status un_manifest_check_shard(const struct un_manifest *m, const char *folder, int64_t i,
-                                       struct un_digest *all);
+                                       struct un_digest *all, struct un_progress *progress);
 /* All shards are there and as long as the manifest says; nothing of them is read. */
 enum un_status un_manifest_check_lengths(const struct un_manifest *m, const char *folder);
 /* All shards, every byte, and the digests of the whole. */
-enum un_status un_manifest_check_all(const struct un_manifest *m, const char *folder);
+enum un_status un_manifest_check_all(const struct un_manifest *m, const char *folder,
+                                     struct un_progress *progress);
 /* The same for version 2 without the arrays: what is left are some kilobytes. */
 enum un_status un_manifest_check_head(const struct un_manifest *m, int64_t i, const char *path, int fd);
 

@@ -61,7 +61,8 @@ static enum un_status check_old(const struct un_shard_file *s, const char *path)
 /* The digest over the block digests of `count` floats from byte `at` on; digests [blocks], block
  * [UN_PARAM_BLOCK]. */
 static enum un_status digest_array(int fd, const char *path, int64_t at, int64_t count, float *block,
-                                   struct un_digest *digests, struct un_digest *found) {
+                                   struct un_digest *digests, struct un_digest *found,
+                                   struct un_progress *progress) {
     int64_t n = un_digest_block_count(count);
     for (int64_t i = 0; i < n; ++i) {
         int64_t first = i * UN_PARAM_BLOCK,
@@ -69,6 +70,7 @@ static enum un_status digest_array(int fd, const char *path, int64_t at, int64_t
         UN_TRY(un_files_read_at(fd, path, block, (size_t)some * sizeof *block,
                                 at + first * (int64_t)sizeof *block));
         digests[i] = un_digest_of(block, (size_t)some * sizeof *block);
+        un_progress_add(progress, some * (int64_t)sizeof *block);
     }
     *found = un_digest_of(digests, (size_t)n * sizeof *digests);
     return UN_OK;
@@ -85,14 +87,15 @@ static void place(const struct un_manifest *m, const struct un_shard_file *s, co
 }
 
 static enum un_status check_arrays(const struct un_manifest *m, const struct un_shard_file *s,
-                                   const char *path, int fd, struct un_digest *all) {
+                                   const char *path, int fd, struct un_digest *all,
+                                   struct un_progress *progress) {
     static const char *const names[UN_CKPT_ARRAYS] = {"p", "m", "v"};
     struct un_digest found,
         *digests = un_alloc((size_t)un_digest_block_count(s->count), sizeof *digests, "digests of a shard");
     float *block = un_alloc(UN_PARAM_BLOCK, sizeof *block, "a block of a shard");
     enum un_status status = digests && block ? UN_OK : UN_MEMORY;
     for (int i = 0; i < UN_CKPT_ARRAYS && status == UN_OK; ++i) {
-        status = digest_array(fd, path, s->at[i], s->count, block, digests, &found);
+        status = digest_array(fd, path, s->at[i], s->count, block, digests, &found, progress);
         if (status == UN_OK) status = compare(path, names[i], &found, &s->data[i]);
         if (status == UN_OK && all) place(m, s, digests, all + i * un_param_blocks(m->total));
     }
@@ -102,7 +105,7 @@ static enum un_status check_arrays(const struct un_manifest *m, const struct un_
 }
 
 enum un_status un_manifest_check_shard(const struct un_manifest *m, const char *folder, int64_t i,
-                                       struct un_digest *all) {
+                                       struct un_digest *all, struct un_progress *progress) {
     const struct un_shard_file *s = &m->shards[i];
     char path[UN_PATH_MAX];
     int fd;
@@ -112,7 +115,7 @@ enum un_status un_manifest_check_shard(const struct un_manifest *m, const char *
         status = check_old(s, path);
     } else {
         status = un_manifest_check_head(m, i, path, fd);
-        if (status == UN_OK) status = check_arrays(m, s, path, fd, all);
+        if (status == UN_OK) status = check_arrays(m, s, path, fd, all, progress);
     }
     close(fd);
     return status;
@@ -138,13 +141,14 @@ static enum un_status check_roots(const struct un_manifest *m, const char *folde
 }
 
 /* The files' lengths bound what is allocated for the manifest's total. */
-enum un_status un_manifest_check_all(const struct un_manifest *m, const char *folder) {
+enum un_status un_manifest_check_all(const struct un_manifest *m, const char *folder,
+                                     struct un_progress *progress) {
     UN_TRY(un_manifest_check_lengths(m, folder));
     struct un_digest *all =
         un_alloc(UN_CKPT_ARRAYS * (size_t)un_param_blocks(m->total), sizeof *all, "digests of a checkpoint");
     enum un_status status = all ? UN_OK : UN_MEMORY;
     for (int64_t i = 0; i < m->n_shards && status == UN_OK; ++i)
-        status = un_manifest_check_shard(m, folder, i, all);
+        status = un_manifest_check_shard(m, folder, i, all, progress);
     if (status == UN_OK && m->version != UN_MANIFEST_OLD) status = check_roots(m, folder, all);
     un_free(all);
     return status;

@@ -122,9 +122,12 @@ static enum un_status check_run(const char *path) {
 }
 
 static enum un_status verify_one(const struct un_manifest *m, const char *folder, FILE *out) {
+    struct un_progress progress;
+    un_progress_open_work(&progress, bytes_of(m), 1000000, "MB", true);
+    enum un_status status = un_manifest_check_all(m, folder, &progress);
+    un_progress_clear(&progress);
     fprintf(out, "step %8" PRId64 "  ", m->step);
-    fflush(out);
-    UN_TRY(un_manifest_check_all(m, folder));
+    UN_TRY(status);
     fprintf(out, "right     %.1f MB in %" PRId64 " shard%s", (double)bytes_of(m) / 1e6, m->n_shards,
             m->n_shards == 1 ? "" : "s");
     print_digests(m, out);
