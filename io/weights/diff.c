@@ -1,4 +1,5 @@
 /* Two sets of tensors held against each other, block by block. */
+#include "io/run/progress.h"
 #include "io/weights/tools.h"
 #include "runtime/memory.h"
 #include <inttypes.h>
@@ -15,6 +16,7 @@ struct diff {
     int64_t lines, only_a, only_b, shapes, differing, same, counters;
     double worst;
     const char *worst_name;
+    struct un_progress progress; /* elements of both */
 };
 
 /* Of one pair of tensors. */
@@ -23,7 +25,9 @@ struct distance {
     int64_t at, at_relative, differing; /* elements beyond the tolerance */
 };
 
+/* Before something is said. */
 static bool line_free(struct diff *d) {
+    un_progress_clear(&d->progress);
     return d->lines++ < LINES_MAX;
 }
 
@@ -91,6 +95,7 @@ static enum un_status compare(struct diff *d, int64_t i, int64_t k) {
         UN_TRY(un_weights_view_read(d->a, i, at, n, d->x));
         UN_TRY(un_weights_view_read(d->b, k, at, n, d->y));
         measure(&m, d->tolerance, d->x, d->y, at, n);
+        un_progress_add(&d->progress, 2 * n);
     }
     if (m.absolute > d->worst) {
         d->worst = m.absolute;
@@ -134,12 +139,20 @@ static enum un_status walk(struct diff *d) {
     return UN_OK;
 }
 
+static int64_t elements_of(const struct un_weights_view *view) {
+    int64_t all = 0;
+    for (int64_t i = 0; i < view->n; ++i) all += view->list[i].count;
+    return all;
+}
+
 enum un_status un_weights_diff(const struct un_weights_view *a, const struct un_weights_view *b,
                                double tolerance, FILE *out, bool *equal) {
     struct diff d = {.a = a, .b = b, .tolerance = tolerance, .out = out};
     d.x = un_alloc(BLOCK, sizeof *d.x, "values of a tensor");
     d.y = un_alloc(BLOCK, sizeof *d.y, "values of a tensor");
+    un_progress_open_work(&d.progress, elements_of(a) + elements_of(b), 1000000, "M", true);
     enum un_status status = d.x && d.y ? walk(&d) : UN_MEMORY;
+    un_progress_clear(&d.progress);
     un_free(d.x);
     un_free(d.y);
     if (status != UN_OK) return status;

@@ -1,10 +1,12 @@
 /* A table of tensors for people. Moments are summed block by block and joined by Chan's rule, so that a
  * LayerNorm of ones has a deviation of exactly zero. */
+#include "io/run/progress.h"
 #include "io/weights/tools.h"
 #include "runtime/memory.h"
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { BLOCK = 16384, SHAPE_TEXT = 200, TEXT_SHOWN = 200 };
 
@@ -148,8 +150,14 @@ enum un_status un_weights_show(const struct un_weights_view *view, FILE *out) {
     }
     fprintf(out, "%s\n%-*s  %-14s %-5s %11s %11s %11s %11s\n", view->path, width, "name", "shape", "type",
             "mean", "deviation", "least", "largest");
+    struct un_progress progress; /* not where the lines themselves go by */
+    un_progress_open_work(&progress, elements, 1000000, "M", isatty(fileno(out)) != 1);
     enum un_status status = UN_OK;
-    for (int64_t i = 0; i < view->n && status == UN_OK; ++i) status = show_tensor(view, i, width, block, out);
+    for (int64_t i = 0; i < view->n && status == UN_OK; ++i) {
+        status = show_tensor(view, i, width, block, out);
+        un_progress_add(&progress, view->list[i].count);
+    }
+    un_progress_clear(&progress);
     un_free(block);
     if (status != UN_OK) return status;
     fprintf(out, "%" PRId64 " tensors, %" PRId64 " values\n", view->n, elements);

@@ -1,4 +1,5 @@
 /* A new safetensors file from planned tensors. */
+#include "io/run/progress.h"
 #include "io/weights/private.h"
 #include "io/weights/tools.h"
 #include "runtime/memory.h"
@@ -6,8 +7,16 @@
 #include <math.h>
 #include <string.h>
 
+/* What is written, and who is told. */
+struct writing {
+    const struct un_weights_plan *plan;
+    struct un_progress progress;
+};
+
 static enum un_status fill(void *context, int64_t source, int64_t first, int64_t count, float *out) {
-    const struct un_weights_plan *plan = context;
+    struct writing *w = context;
+    const struct un_weights_plan *plan = w->plan;
+    un_progress_add(&w->progress, count);
     UN_TRY(un_weights_view_read(plan->view, plan->from[source], first, count, out));
     if (un_weights_view_is_checkpoint(plan->view)) return UN_OK; /* given out as it is */
     for (int64_t i = 0; i < count; ++i)
@@ -31,10 +40,21 @@ static bool has_head(const struct un_params *table, const char *copy) {
     return false;
 }
 
+static int64_t elements_of(const struct un_st_content *c) {
+    int64_t all = 0;
+    for (int64_t i = 0; i < c->n; ++i) {
+        int64_t count = 1;
+        for (int k = 0; k < c->list[i].rank; ++k) count *= c->list[i].shape[k];
+        all += count;
+    }
+    return all;
+}
+
 enum un_status un_weights_write(const struct un_weights_plan *plan, const char *path, enum un_st_type type,
                                 bool tied, const struct un_st_pair *metadata, int64_t n_metadata) {
+    struct writing w = {.plan = plan};
     struct un_st_content c = {
-        .metadata = metadata, .n_metadata = n_metadata, .type = type, .fill = fill, .context = (void *)plan};
+        .metadata = metadata, .n_metadata = n_metadata, .type = type, .fill = fill, .context = &w};
     const struct un_params *table = plan->table;
     UN_TRY(un_weights_compare_copies(plan));
     c.list = un_alloc((size_t)table->n + 2, sizeof *c.list, "tensors of a safetensors file");
@@ -45,7 +65,9 @@ enum un_status un_weights_write(const struct un_weights_plan *plan, const char *
         int64_t at = un_params_find(table, un_weights_partner(*copy));
         if (at >= 0 && plan->way[at] == UN_WAY_WHOLE && has_head(table, *copy)) add(&c, plan, *copy, at);
     }
+    un_progress_open_work(&w.progress, elements_of(&c), 1000000, "M", true);
     enum un_status status = un_safetensors_write(path, &c);
+    un_progress_clear(&w.progress);
     un_free(c.list);
     return status;
 }
