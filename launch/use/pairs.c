@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { NO_LIMIT = 65535 };
 
@@ -107,10 +108,12 @@ enum un_status un_use_pairs_open(struct un_use_pairs *p, const struct un_use_key
     UN_TRY(un_use_given_open(&p->given, keys, names, n));
     UN_TRY(open_set(p, keys, weights, &set));
     UN_TRY(open_plan(p, keys, weights, &set, task));
+    un_progress_open_work(&p->progress, un_use_pairs_count(p), 1, "pair", isatty(STDOUT_FILENO) != 1);
     return open_batch(p);
 }
 
 void un_use_pairs_close(struct un_use_pairs *p) {
+    un_progress_clear(&p->progress);
     if (p->memory) p->device->mem->host_free(p->device, p->memory);
     un_free(p->sample);
     un_free(p->sequence);
@@ -126,6 +129,7 @@ int64_t un_use_pairs_count(const struct un_use_pairs *p) {
 }
 
 enum un_status un_use_pairs_next(struct un_use_pairs *p) {
+    un_progress_add(&p->progress, p->n); /* those are done */
     UN_TRY(un_plan_next(p->plan, p->step, 0, &p->state, p->sample, &p->n));
     if (p->n == 0) return UN_OK;
     return un_pack(p->packer, &p->batch, p->sample, p->n, p->step++, 0, UN_RNG_VALID);

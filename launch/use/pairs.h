@@ -3,6 +3,7 @@
 #define UN_LAUNCH_USE_PAIRS_H
 
 #include "io/feed/pack.h"
+#include "io/run/progress.h"
 #include "launch/use/given.h"
 #include "launch/use/weights.h"
 
@@ -21,6 +22,7 @@ struct un_use_pairs {
     struct un_sequence *sequence;
     int64_t n;
     uint32_t step;
+    struct un_progress progress; /* of un_use_pairs_next; silent where results go to the same terminal */
 };
 
 /* names [n]: pairs, see given.h. task: a second objective that will ask about the same pairs (UN_USE_NO_TASK: none).
