@@ -197,7 +197,7 @@ static void say_memory(void) {
 static enum un_status evaluate(struct un_job *job, bool quiet, struct un_validated *v) {
     bool ranks = un_retrieval_head(job) != UN_OBJECTIVE_COUNT;
     un_watchdog_phase(job->watchdog, "evaluation", job->step);
-    if (!ranks) UN_TRY(un_validate_run(job, v));
+    if (!ranks) UN_TRY(un_validate_run(job, !quiet, v));
     for (int64_t i = 0; i < job->valid.n; ++i) {
         struct un_retrieval retrieval = {.partial.fd = -1};
         if (ranks) UN_TRY(un_retrieval_matrix(job, i, quiet, &retrieval));

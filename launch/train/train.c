@@ -143,7 +143,7 @@ static enum un_status validate(struct run *r) {
     double start = un_clock();
     struct un_validated v;
     UN_TRY(un_exchange_settle(&job->exchange));
-    enum un_status status = un_validate_run(job, &v);
+    enum un_status status = un_validate_run(job, false, &v);
     if (status == UN_OK && leads(r)) {
         char text[768];
         un_metrics_begin(r->metrics, job->step);

@@ -17,6 +17,7 @@ struct pass {
     struct un_job *job;
     struct un_host_outputs *outputs;
     struct un_predictions *predictions; /* NULL: none */
+    struct un_progress *progress;       /* samples of this rank's lanes */
 };
 
 /* Forward of one micro-batch, added to the lane's sums. */
@@ -42,6 +43,7 @@ static enum un_status validate_lanes(const struct pass *p, struct un_loader *loa
             un_loader_release(loader, &loaded);
             UN_TRY(status);
             if (over) break;
+            un_progress_add(p->progress, loaded.n_samples);
         }
     }
     return UN_OK;
@@ -65,9 +67,10 @@ static enum un_status validate_local(const struct pass *p) {
 }
 
 /* Outputs of its own, so that the steps of a training do not fetch scores. */
-static enum un_status validate_tasks(struct un_job *job, struct un_predictions *predictions) {
+static enum un_status validate_tasks(struct un_job *job, struct un_predictions *predictions,
+                                     struct un_progress *progress) {
     struct un_host_outputs outputs;
-    const struct pass pass = {job, &outputs, predictions};
+    const struct pass pass = {job, &outputs, predictions, progress};
     int64_t cols[UN_OBJECTIVE_COUNT];
     un_model_score_cols(job->model, cols);
     UN_TRY(un_host_outputs_open(&outputs, job->device, &job->caps, true));
@@ -110,11 +113,24 @@ static enum un_status validate_retrieval(struct un_job *job, struct un_retrieval
     return comm->ops->broadcast(comm, recalls, sizeof *recalls, 0);
 }
 
-enum un_status un_validate_run(struct un_job *job, struct un_validated *out) {
-    const struct pass plain = {job, &job->outputs[0], NULL};
+/* Lanes have like parts of every stream. */
+static int64_t samples_of(const struct un_job *job) {
+    int64_t n, all = 0;
+    (void)un_plan_streams(job->valid.plan, &n);
+    for (int64_t i = 0; i < n; ++i) all += un_plan_epoch_samples(job->valid.plan, i);
+    return all * (job->lane_end - job->lane_begin) / job->config.train.lanes;
+}
+
+enum un_status un_validate_run(struct un_job *job, bool tells, struct un_validated *out) {
+    struct un_progress progress;
+    un_progress_open_work(&progress, samples_of(job), 1, "sample", tells && job->comm->rank == 0);
+    const struct pass plain = {job, &job->outputs[0], NULL, &progress};
     *out = (struct un_validated){0};
     bool tasks = un_validate_tasks(job);
-    UN_TRY(un_comm_agree(job->comm, tasks ? validate_tasks(job, &out->predictions) : validate_local(&plain)));
+    enum un_status status =
+        tasks ? validate_tasks(job, &out->predictions, &progress) : validate_local(&plain);
+    un_progress_clear(&progress);
+    UN_TRY(un_comm_agree(job->comm, status));
     if (tasks) UN_TRY(un_predictions_gather(&out->predictions, job->comm));
     UN_TRY(un_job_gather_stats(job, &out->total));
     bool retrieval = job->config.valid.retrieval && !job->evaluates;

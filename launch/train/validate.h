@@ -13,8 +13,8 @@ struct un_validated {
     struct un_retrieval_score
         recalls; /* valid.retrieval: of the texts and images of all sets; else of none */
 };
-/* *out, on all ranks alike, is to be freed, also after a failure. */
-enum un_status un_validate_run(struct un_job *job, struct un_validated *out);
+/* *out, on all ranks alike, is to be freed, also after a failure. tells: rank 0 shows how far it is. */
+enum un_status un_validate_run(struct un_job *job, bool tells, struct un_validated *out);
 void un_validate_free(struct un_validated *v);
 /* Is any validation set asked what a task asks? */
 bool un_validate_tasks(const struct un_job *job);

@@ -102,7 +102,7 @@ void send_steps(struct un_job *job, const struct send_how *how, struct send_resu
         if (job->step != how->validate) continue;
         world_check(un_exchange_settle(&job->exchange));
         struct un_validated valid;
-        world_check(un_validate_run(job, &valid));
+        world_check(un_validate_run(job, false, &valid));
         r->valid = un_stats_loss(&valid.total, job->weight, job->summed, job->config.train.itm_ot_lambda);
         un_validate_free(&valid);
     }
