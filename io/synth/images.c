@@ -124,6 +124,7 @@ static enum un_status write_regions(struct un_h5 *file, const struct un_synth_jo
         struct un_synth_scene scene;
         UN_TRY_GOTO(un_synth_make_scene(job, part, i, &scene), out);
         UN_TRY_GOTO(write_scene(&s, job, &scene), out);
+        un_progress_add(job->progress, 1);
     }
     UN_TRY_GOTO(un_row_sink_flush(&s.feature), out);
     UN_TRY_GOTO(un_row_sink_flush(&s.box), out);

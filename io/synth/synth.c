@@ -229,12 +229,19 @@ static enum un_status write_target(const struct un_synth_job *job, const struct 
  * the start. */
 static enum un_status write_targets(struct un_synth_job *job, const struct targets *t, int64_t texts) {
     enum un_status status = UN_OK;
+    struct un_progress progress;
+    int64_t images = 0;
     int tried = 0;
+    for (int i = 0; i < t->n; ++i)
+        if (t->list[i].kind == IMAGES) images += t->list[i].part.images;
+    un_progress_open_work(&progress, images, 1, "image", true);
+    job->progress = &progress;
     while (tried < t->n && status == UN_OK) {
         const struct un_synth_part *part = &t->list[tried].part;
         job->texts = part->split == 2 ? 1 : part->set == UN_SYNTH_VG ? 2 * texts : texts;
         status = write_target(job, &t->list[tried++]);
     }
+    un_progress_clear(&progress);
     for (int i = 0; i < tried && status != UN_OK; ++i) unlink(t->list[i].path);
     return status;
 }

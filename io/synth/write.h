@@ -3,6 +3,7 @@
 #define UN_IO_SYNTH_WRITE_H
 
 #include "io/h5/h5.h"
+#include "io/run/progress.h"
 #include "io/synth/pose.h"
 #include "io/synth/render.h"
 #include "io/synth/text.h"
@@ -18,6 +19,7 @@ struct un_synth_job {
     double caption_scale;
     char source[512]; /* the command, kept as an attribute */
     struct un_synth_posed *posed;
+    struct un_progress *progress; /* gets the images whose features are written; NULL: nobody is told */
 };
 
 /* Where the files' rows come from: one data set or task, one split. */

@@ -3,9 +3,11 @@
 #include "io/convert/format/lines.h"
 #include "io/convert/text/batch.h"
 #include "io/convert/workers.h"
+#include "io/run/progress.h"
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { THREADS_MOST = 1024 };
 
@@ -52,11 +54,15 @@ static enum un_status one_batch(struct un_caption_lines *lines, struct un_text_b
 static enum un_status one_file(const struct un_wordpiece *wordpiece, const char *path, bool pieces,
                                int threads, struct un_text_batch *b, FILE *out) {
     struct un_caption_lines lines;
+    struct un_progress progress;
     bool more = true;
     UN_TRY(un_caption_lines_open(&lines, strcmp(path, "-") == 0 ? "/dev/stdin" : path));
+    /* a pipe has no size: nothing is shown of it; nor where the lines themselves go by */
+    un_progress_open_work(&progress, lines.size, 1000000, "MB", isatty(fileno(out)) != 1);
     enum un_status status = UN_OK;
     while (status == UN_OK && more) {
         status = one_batch(&lines, b, &more);
+        un_progress_add(&progress, lines.taken - progress.done);
         if (status == UN_OK) status = un_text_batch_encode(b, wordpiece, threads, 0);
         if (status != UN_OK) break;
         errno = 0;
@@ -64,6 +70,7 @@ static enum un_status one_file(const struct un_wordpiece *wordpiece, const char 
         if (fflush(out) != 0 || ferror(out))
             status = un_fail(UN_IO, "standard output: %s", strerror(errno ? errno : EIO));
     }
+    un_progress_clear(&progress);
     un_caption_lines_close(&lines);
     return status;
 }
