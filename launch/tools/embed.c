@@ -113,6 +113,7 @@ static enum un_status run(struct un_use_session *s, const char *path, const stru
     struct file f = {0};
     enum un_status status = un_use_session_network(s, 0, UN_ITM, true);
     if (status == UN_OK) status = create(&f, path, s, k->tokens_too);
+    s->pairs.progress.enabled = !k->quiet; /* the results are in the file, so the terminal is free */
     while (status == UN_OK) {
         status = un_use_pairs_next(&s->pairs);
         if (status != UN_OK || s->pairs.n == 0) break;

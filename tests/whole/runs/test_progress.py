@@ -12,6 +12,7 @@ import time
 import runlib as R
 
 LINE = re.compile(r"\d+\.\d% \d+/\d+ \| ([\d.e+-]+ (\w+/s|s/\w+) \| )?ETA \d+[mhd]\d\d[smh]")
+LINES = ("score", "data tokenize", "weights show")  # silent where the results themselves go by
 
 
 def commands(folder, data, run):
@@ -30,21 +31,21 @@ def commands(folder, data, run):
             "--eval": [R.BUILD / "uniter_dist", "--cfg", folder / "run.yaml", "--eval", "coco", f"data.valid.0.text={text}", f"data.valid.0.images={images}"]}
 
 
-def slowly(cmd, stderr, so_far):
-    """Runs it with pauses until it has said how far it is. Returns exit code, seconds. so_far(): what it wrote."""
+def slowly(cmd, stdout, stderr, so_far):
+    """Runs it with pauses until it has said how far it is. Returns exit code, seconds. stdout None: nowhere. so_far(): what it wrote."""
     start = time.monotonic()
-    with open(os.devnull, "wb") as out:
-        p = subprocess.Popen(list(map(str, cmd)), stdout=out, stderr=stderr, env=dict(R.ENV, TERM="xterm", OMP_NUM_THREADS="1"), cwd=R.ROOT)
+    with open(os.devnull, "wb") as nowhere:
+        p = subprocess.Popen(list(map(str, cmd)), stdout=nowhere if stdout is None else stdout, stderr=stderr, env=dict(R.ENV, TERM="xterm", OMP_NUM_THREADS="1"), cwd=R.ROOT)
     while p.poll() is None and time.monotonic() - start < 30 and not LINE.search(so_far()):
         p.send_signal(signal.SIGSTOP)
-        time.sleep(0.3)
+        time.sleep(0.25)
         p.send_signal(signal.SIGCONT)
-        time.sleep(0.002)
+        time.sleep(0.005)
     return p.wait(timeout=120), time.monotonic() - start
 
 
-def on_terminal(cmd):
-    """Exit code, seconds and what was written to a terminal."""
+def on_terminal(name, cmd):
+    """Exit code, seconds and what was written to a terminal: all, or errors alone where the results are lines."""
     master, slave = pty.openpty()
     os.set_blocking(master, False)
     text = bytearray()
@@ -56,7 +57,7 @@ def on_terminal(cmd):
         except OSError:
             pass
         return text.decode(errors="replace")
-    code, seconds = slowly(cmd, slave, read)
+    code, seconds = slowly(cmd, None if name in LINES else slave, slave, read)
     read()
     os.close(slave)
     os.close(master)
@@ -66,7 +67,7 @@ def on_terminal(cmd):
 def in_a_file(cmd, folder):
     path = folder / "err"
     with open(path, "wb") as err:
-        code, seconds = slowly(cmd, err, lambda: path.read_text(errors="replace"))
+        code, seconds = slowly(cmd, None, err, lambda: path.read_text(errors="replace"))
     return code, seconds, path.read_text(errors="replace")
 
 
@@ -94,7 +95,7 @@ def main():
         todo = commands(folder, data, folder / "run")
         with concurrent.futures.ThreadPoolExecutor(len(todo) + 1) as pool:  # they mostly stand still
             plain = pool.submit(in_a_file, todo["score"], folder)
-            done = pool.map(on_terminal, todo.values())
+            done = pool.map(on_terminal, todo, todo.values())
         for name, (code, seconds, text) in zip(todo, done):
             told = LINE.search(text) and "\r" in text
             R.expect(code == 0 and told, f"{name}: {seconds:.1f} s with a bar and ETA on a terminal {'' if told else repr(text[-300:])}")

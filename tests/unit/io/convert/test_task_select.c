@@ -174,11 +174,11 @@ static void test_names_of_later_files(void **state) {
 
 /* ---- verify and inspect ---- */
 
-/* What they print about the text file. */
 static enum un_status verify_silently(const char *of, FILE *out) {
     return un_verify(of, out, NULL);
 }
 
+/* What they print about the text file. */
 static void printed(enum un_status (*how)(const char *, FILE *), char *text, size_t size) {
     FILE *out = fmemopen(text, size, "w");
     assert_non_null(out);
