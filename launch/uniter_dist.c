@@ -167,15 +167,15 @@ static enum un_status run(struct un_job *job, struct un_comm *comm, const struct
     UN_TRY(un_comm_agree(comm, un_job_place_cache(job)));
     if (c->check) UN_TRY(un_agree_data(job));
     if (c->check) return comm->rank == 0 ? un_plan_print(job, stdout) : UN_OK;
-    bool tells = comm->rank == 0 && !c->quiet && !c->eval && !c->bench;
+    bool tells = comm->rank == 0 && !job->quiet && !c->eval && !c->bench;
     if (tells) status = un_plan_print(job, stderr);
     UN_TRY(un_comm_agree(comm, status != UN_OK ? status : un_job_keep_part(job)));
     UN_TRY(un_agree_data(job));
     UN_TRY(un_comm_agree(comm, un_job_open_device(job)));
-    if (c->eval) return un_evaluate_run(job, c->quiet);
+    if (c->eval) return un_evaluate_run(job);
     UN_TRY(un_exchange_start(&job->exchange));
     if (c->bench) return un_bench_run(job, c->bench, stdout);
-    return un_train_run(job, c->resume, c->quiet);
+    return un_train_run(job, c->resume);
 }
 
 /* Configuration, watchdog, communicator, in this order: a start of the communicator that hangs ends, too.
@@ -188,6 +188,7 @@ static enum un_status open_all(struct un_job *job, int *argc, char ***argv, cons
                        "--cfg -: of several ranks only the first has the standard input; write a file");
     if (!c->check && !c->bench && !c->eval) un_signals_install(); /* an early stop comes at the first step */
     *configured = un_job_configure(job, c->config, c->overrides, c->n_overrides);
+    job->quiet = c->quiet;
     if (*configured == UN_OK) UN_TRY(un_watchdog_open(&job->watchdog, job->config.run.timeout));
     UN_TRY(c->check ? un_comm_open_any(argc, argv, comm) : un_comm_open(argc, argv, comm));
     un_watchdog_attach(job->watchdog, *comm);

@@ -22,6 +22,7 @@ struct un_checkpoint {
     int64_t lanes, n_streams;
     struct un_lane_state *states; /* [lanes]; a save needs those of this rank's lanes (un_lane_begin) */
     const struct un_owner *owner; /* only while the folder is its, something is written; NULL: always */
+    bool tells;                   /* a load: rank 0 shows how far it is */
     const char *kind;             /* of machine, in words; a load warns of another one. NULL: not told */
     uint64_t seed;
     uint64_t plan_digest; /* of what makes the plan: data sizes, mix, lanes, tokens (un_plan_digest) */

@@ -21,6 +21,7 @@ static enum un_status load(struct un_checkpoint_params *out, struct un_lane_stat
                               .states = states,
                               .seed = m->seed,
                               .plan_digest = m->plan_digest,
+                              .tells = true,
                               .params = &out->table,
                               .p = out->values};
     un_shard_set(&c.shard, m->total, 1, 0);

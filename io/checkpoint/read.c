@@ -5,9 +5,12 @@
  * digests of all ranks together (load.c). */
 #include "io/checkpoint/private.h"
 #include "io/h5/h5.h"
+#include "io/run/progress.h"
 #include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { PIECE = 1 << 22 }; /* elements read at a time */
 
 /* The shard that is open. */
 struct source {
@@ -18,6 +21,7 @@ struct source {
     int fd;
     struct un_h5 *file; /* version 1 */
     struct un_h5_data *data[UN_CKPT_ARRAYS];
+    struct un_progress progress; /* bytes of all shards */
 };
 
 static void close_shard(struct source *s) {
@@ -94,16 +98,22 @@ static const struct un_run *find_run(const struct un_manifest *m, int64_t elemen
     return &m->order[low];
 }
 
-/* [begin, end) of every array to element `local` on of the packed buffers. */
+static int64_t smaller(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+/* [begin, end) of every array to element `local` on of the packed buffers, piece by piece. */
 static enum un_status read_span(struct source *s, struct un_span span, int64_t local,
                                 float *const buffers[UN_CKPT_ARRAYS]) {
     while (span.begin < span.end) {
         const struct un_run *run = find_run(s->m, span.begin);
-        int64_t end = run->end < span.end ? run->end : span.end, count = end - span.begin;
+        int64_t end = smaller(smaller(run->end, span.end), span.begin + PIECE), count = end - span.begin;
         UN_TRY(open_shard(s, run->shard));
-        for (int i = 0; i < UN_CKPT_ARRAYS; ++i)
-            if (buffers[i])
-                UN_TRY(read_some(s, i, run->local + span.begin - run->begin, count, buffers[i] + local));
+        for (int i = 0; i < UN_CKPT_ARRAYS; ++i) {
+            if (!buffers[i]) continue;
+            UN_TRY(read_some(s, i, run->local + span.begin - run->begin, count, buffers[i] + local));
+            un_progress_add(&s->progress, count * (int64_t)sizeof(float));
+        }
         local += count;
         span.begin = end;
     }
@@ -115,9 +125,14 @@ enum un_status un_checkpoint_read_own(const struct un_manifest *m, const char *f
     struct source s = {.m = m, .folder = folder, .shard = -1, .fd = -1};
     float *const buffers[UN_CKPT_ARRAYS] = {c->p, c->m, c->v};
     enum un_status status = UN_OK;
+    int64_t bytes = 0;
+    for (int i = 0; i < UN_CKPT_ARRAYS; ++i)
+        if (buffers[i]) bytes += un_shard_count(&c->shard, rank) * (int64_t)sizeof(float);
+    un_progress_open_work(&s.progress, bytes, 1000000, "MB", c->tells && rank == 0);
     for (int64_t b = c->shard.buckets - 1; b >= 0 && status == UN_OK; --b)
         status =
             read_span(&s, un_shard_part(&c->shard, b, rank), un_shard_local(&c->shard, b, rank), buffers);
+    un_progress_clear(&s.progress);
     close_shard(&s);
     return status;
 }

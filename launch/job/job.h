@@ -59,6 +59,7 @@ struct un_job {
     struct un_topology topology;
     /* --eval: nothing is trained, no training set is opened; validation takes all texts, whole, on every rank. */
     bool evaluates;
+    bool quiet;                   /* --quiet: no progress lines */
     struct un_weights_sizes told; /* of model.init, where it evaluates (un_init_weights_sizes) */
 
     /* data stage */

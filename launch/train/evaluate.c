@@ -194,13 +194,13 @@ static void say_memory(void) {
            (double)usage.ru_maxrss / 1024, (double)un_memory_counts().peak_bytes / (1 << 20));
 }
 
-static enum un_status evaluate(struct un_job *job, bool quiet, struct un_validated *v) {
+static enum un_status evaluate(struct un_job *job, struct un_validated *v) {
     bool ranks = un_retrieval_head(job) != UN_OBJECTIVE_COUNT;
     un_watchdog_phase(job->watchdog, "evaluation", job->step);
-    if (!ranks) UN_TRY(un_validate_run(job, !quiet, v));
+    if (!ranks) UN_TRY(un_validate_run(job, !job->quiet, v));
     for (int64_t i = 0; i < job->valid.n; ++i) {
         struct un_retrieval retrieval = {.partial.fd = -1};
-        if (ranks) UN_TRY(un_retrieval_matrix(job, i, quiet, &retrieval));
+        if (ranks) UN_TRY(un_retrieval_matrix(job, i, job->quiet, &retrieval));
         enum un_status status = UN_OK;
         if (job->comm->rank == 0) status = tell_set(job, i, v, retrieval.score);
         un_retrieval_close(&retrieval, status == UN_OK);
@@ -214,11 +214,11 @@ enum un_status un_evaluate_find(struct un_job *job, const char *how) {
     return un_init_weights_sizes(job);
 }
 
-enum un_status un_evaluate_run(struct un_job *job, bool quiet) {
+enum un_status un_evaluate_run(struct un_job *job) {
     struct un_validated v = {0};
     UN_TRY(un_init_weights_start(job));
     un_job_lower(job);
-    enum un_status status = evaluate(job, quiet, &v);
+    enum un_status status = evaluate(job, &v);
     un_validate_free(&v);
     if (status == UN_OK) say_memory();
     return status;

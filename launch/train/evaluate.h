@@ -12,6 +12,6 @@ enum un_status un_evaluate_choose(struct un_job *job, const char *set);
  * all ranks. */
 enum un_status un_evaluate_find(struct un_job *job, const char *how);
 /* Writes RUN/eval_<set>.json and the files of each set's task. Collective; ends alike on all ranks. */
-enum un_status un_evaluate_run(struct un_job *job, bool quiet);
+enum un_status un_evaluate_run(struct un_job *job);
 
 #endif

@@ -30,6 +30,7 @@ enum un_status un_saver_open(struct un_saver *s, struct un_job *job) {
     s->checkpoint = (struct un_checkpoint){.lanes = config->train.lanes,
                                            .states = job->states,
                                            .kind = s->kind,
+                                           .tells = !job->quiet,
                                            .seed = (uint64_t)config->run.seed,
                                            .plan_digest = un_plan_digest(job->train.plan),
                                            .owner = &job->owner,

@@ -304,11 +304,11 @@ static void finish(const struct run *r) {
            r->saver.checkpoint.param_digest, r->job->config.run.dir);
 }
 
-enum un_status un_train_run(struct un_job *job, const char *resume, bool quiet) {
+enum un_status un_train_run(struct un_job *job, const char *resume) {
     struct run r = {.job = job};
     enum un_status status;
     UN_TRY_GOTO(start(&r, resume), out);
-    un_progress_open(&r.progress, job->step, job->config.train.steps, leads(&r) && !quiet);
+    un_progress_open(&r.progress, job->step, job->config.train.steps, leads(&r) && !job->quiet);
     UN_TRY_GOTO(un_rate_measure(job, r.progress.enabled && r.progress.terminal, &r.machine), out);
     r.interval.since = un_clock();
     if (job->step >= job->config.train.steps)
@@ -323,7 +323,7 @@ out:
     job->guard = NULL;
     un_norms_close(r.norms);
     bool told = status == UN_OK || status == UN_STOPPED;
-    if (told && leads(&r) && !quiet) un_summary_print(&r.summary, stderr);
+    if (told && leads(&r) && !job->quiet) un_summary_print(&r.summary, stderr);
     if (status == UN_OK && leads(&r)) finish(&r);
     un_metrics_close(r.metrics);
     un_events_close(r.events);

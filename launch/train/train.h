@@ -5,6 +5,6 @@
 #include "launch/job/job.h"
 
 /* resume: "auto" | "none" | a checkpoint folder. UN_STOPPED after a signal and its checkpoint. Collective. */
-enum un_status un_train_run(struct un_job *job, const char *resume, bool quiet);
+enum un_status un_train_run(struct un_job *job, const char *resume);
 
 #endif
