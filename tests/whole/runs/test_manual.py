@@ -1,9 +1,13 @@
 """Man pages and completion: every command, option and key of --help and --help-config is in them, troff has nothing to say, bash completes
 with them, `cmake --install` puts them where they are looked for."""
+import os
+import pty
 import re
 import shlex
 import shutil
 import subprocess
+import threading
+import time
 
 import runlib as R
 
@@ -118,11 +122,74 @@ def check_bash(folder):
         R.expect(there <= got and not absent & got, f"bash completes '{line}' {sorted(there - got)} {sorted(absent & got)}")
 
 
-def check_zsh():
+# What is offered goes to the file "out"; Ctrl-X then tells what stands in the line, and empties it.
+ZSHRC = """fpath=({manual} $fpath)
+autoload -Uz compinit && compinit -u -D
+unsetopt auto_list auto_menu beep
+PROMPT= PS2=
+compadd() {{
+    local -a hits
+    [[ " $* " == *" -"[OAD]" "* ]] || {{ builtin compadd -O hits "$@"; print -rl -- $hits >>out }}
+    builtin compadd "$@"
+}}
+told() {{ print -r -- "=$BUFFER" >>out; BUFFER= }}
+zle -N told
+bindkey '^X' told
+print ready >>out
+"""
+
+
+def zsh_completes(lines, cwd):
+    """For each line: what an interactive zsh offers at a Tab, and what the line becomes."""
+    home, out = cwd / "zsh", cwd / "out"
+    home.mkdir()
+    (home / ".zshrc").write_text(ZSHRC.format(manual=shlex.quote(str(MANUAL))))
+    master, slave = pty.openpty()
+    p = subprocess.Popen(["zsh", "-i"], stdin=slave, stdout=slave, stderr=slave, cwd=cwd, start_new_session=True,
+                         env={"PATH": R.ENV["PATH"], "ZDOTDIR": str(home), "HOME": str(home), "TERM": "dumb", "LC_ALL": "C.UTF-8"})
+    threading.Thread(target=lambda: list(iter(lambda: os.read(master, 65536), b"")), daemon=True).start()  # the screen, unread
+
+    def wait_for(mark, seconds=20):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if out.exists() and re.search(mark, text := out.read_text(), re.M):
+                out.unlink()
+                return text.splitlines()
+            time.sleep(0.01)
+        R.fail(f"zsh: {mark} did not come")
+    try:
+        wait_for("^ready$")
+        time.sleep(0.2)  # until the line editor has the terminal
+        for line in lines:
+            os.write(master, line.encode() + b"\t\x18")
+            *offered, buffer = wait_for("^=.*\n")
+            yield offered, buffer[1:]
+    finally:
+        p.kill()
+        p.wait()
+
+
+def check_zsh(folder):
     if not shutil.which("zsh"):
         print("zsh is not installed: not asked")
         return
     R.expect(subprocess.run(["zsh", "-n", MANUAL / "_uniter"]).returncode == 0, "zsh reads its completion")
+    (folder / "runs").mkdir()
+    wanted = [("uniter ", {"data", "weights", "show", "config"}, {"import"}, ""), ("uniter da", {"data"}, {"weights"}, "uniter data "),
+              ("uniter data s", {"split", "subset", "synth"}, {"score"}, ""), ("uniter data synth ", {"seed", "--captions", "b.img.h5"}, {"split"}, ""),
+              ("uniter data import n", {"npz", "npy", "nlvr2"}, {"tsv"}, ""), ("uniter data import npz x b.img.h5 bad=", {"stop", "skip"}, {"bad"}, ""),
+              ("uniter data import npz x --bad=sk", {"skip"}, {"stop"}, "uniter data import npz x --bad=skip "),
+              ("uniter data import npz b", {"b.img.h5", "bad"}, {"threads"}, ""), ("uniter config ", {"show", "diff", "import"}, {"list"}, ""),
+              ("uniter_dist --c", {"--cfg", "--check"}, {"--bench"}, ""), ("uniter_dist --cfg a", {"a.yaml"}, {"b.img.h5"}, "uniter_dist --cfg a.yaml "),
+              ("uniter_dist train.precision=b", {"bf16"}, {"fp32"}, "uniter_dist train.precision=bf16 "),
+              ("uniter_dist train.pre", {"train.precision"}, {"train.steps"}, "uniter_dist train.precision="),
+              ("uniter_dist --resume ", {"auto", "none", "runs"}, {"a.yaml"}, "")]
+    for (line, there, absent, becomes), (got, buffer) in zip(wanted, zsh_completes([w[0] for w in wanted], folder)):
+        twice = {word for word in got if got.count(word) > 1 and not (folder / word).exists()}
+        R.expect(there <= set(got) and not absent & set(got) and not twice,
+                 f"zsh completes '{line}' {sorted(there - set(got))} {sorted(absent & set(got))} {sorted(twice)}")
+        if becomes and buffer != becomes:
+            R.fail(f"zsh makes '{buffer}' of '{line}', not '{becomes}'")
 
 
 def check_installed(folder):
@@ -145,7 +212,7 @@ def main():
         check_configuration()
         check_troff()
         check_bash(folder)
-        check_zsh()
+        check_zsh(folder)
         check_installed(folder)
 
 
