@@ -103,6 +103,8 @@ use() {
     step "$1: 20 more on one" user "$train | tee second.log; test -e runs/quickstart/ckpt/step_00000040/manifest.json"
     step "$1: report" user "uniter report runs/quickstart -o page.html && grep -q '</html>' page.html"
     step "$1: scores" user "uniter score runs/quickstart images=data/world/coco_valid.img.h5 text=data/world/coco_valid.txt.h5 >scores.jsonl && grep -q '\"match\"' scores.jsonl"
+    step "$1: what it looks at" user "show='uniter show runs/quickstart images=data/world/coco_valid.img.h5 text=data/world/coco_valid.txt.h5 id=coco_valid_00000001_0'
+        \$show && for kind in svg png pdf json; do \$show -o look.\$kind && test -s look.\$kind; done && grep -q '\"match\"' look.json"
 }
 
 # What the package holds, it must hold rightly; what it does not hold is said.
@@ -119,6 +121,8 @@ completion() {
     step "bash-completion" inside apt-get install -y -qq --no-install-recommends bash-completion
     step "uniter d<TAB>" user ". /usr/share/bash-completion/bash_completion; cd /; for f in /usr/share/bash-completion/completions/uniter*; do . \$f; done
         COMP_WORDS=(uniter d) COMP_CWORD=1 COMP_LINE='uniter d' COMP_POINT=8; read -r _ _ name _ <<<\"\$(complete -p uniter | sed 's/.*-F/x x/')\"; \$name uniter d uniter; printf '%s\n' \"\${COMPREPLY[@]}\" | grep -q '^data'"
+    step "zsh" inside apt-get install -y -qq --no-install-recommends zsh
+    step "zsh finds it" user "zsh -fc 'autoload -Uz compinit && compinit -u -D && [[ \$_comps[uniter_dist] == _uniter ]] && autoload +X _uniter'"
 }
 
 packages() {

@@ -200,6 +200,7 @@ def check_installed(folder):
     R.expect(p.returncode == 0, f"cmake --install {p.stdout[-300:] if p.returncode else ''}")
     places = ["man/man1/uniter.1", "man/man1/uniter-data.1", "man/man1/uniter_dist.1", "man/man5/uniter-config.5", "man/man5/uniter-files.5",
               "bash-completion/completions/uniter", "bash-completion/completions/uniter_dist", "zsh/site-functions/_uniter"]
+    places += ["zsh/vendor-completions/_uniter"] * os.path.exists("/etc/debian_version")
     missing = [place for place in places if not (root / "share" / place).exists()]
     R.expect(not missing, f"pages and completion are installed {missing}")
 
