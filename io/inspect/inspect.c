@@ -95,8 +95,13 @@ static enum un_status print_regions(const struct un_image_file *f, FILE *out) {
     void *row = un_alloc((size_t)(widest > 6 ? widest : 6), 4, "a region");
     if (!row) return UN_MEMORY;
     enum un_status status = UN_OK;
-    for (int64_t i = 0; i < n && status == UN_OK; ++i)
+    struct un_progress progress; /* rows from all over a large file */
+    un_progress_open_work(&progress, n, 1, "region", true);
+    for (int64_t i = 0; i < n && status == UN_OK; ++i) {
         status = add_region(f, (int64_t)((double)i * (double)f->regions / (double)n), &r, &confidences, row);
+        un_progress_add(&progress, 1);
+    }
+    un_progress_clear(&progress);
     un_free(row);
     if (status != UN_OK) return status;
     fprintf(out, "\nvalues of %s%lld regions\n", n < f->regions ? "a sample of " : "all ", (long long)n);

@@ -1,4 +1,5 @@
 /* Bringing planned tensors into the flat buffer. */
+#include "io/run/progress.h"
 #include "io/weights/private.h"
 #include "runtime/memory.h"
 #include <inttypes.h>
@@ -77,7 +78,13 @@ enum un_status un_weights_compare_copies(const struct un_weights_plan *plan) {
 }
 
 enum un_status un_weights_load(const struct un_weights_plan *plan, float *values) {
-    for (int64_t i = 0; i < plan->table->n; ++i)
-        if (plan->way[i] != UN_WAY_DRAWN && plan->way[i] != UN_WAY_ANEW) UN_TRY(load_param(plan, i, values));
-    return un_weights_compare_copies(plan);
+    enum un_status status = UN_OK;
+    struct un_progress progress;
+    un_progress_open_work(&progress, plan->table->total, 1000000, "M", plan->tells);
+    for (int64_t i = 0; i < plan->table->n && status == UN_OK; ++i) {
+        if (plan->way[i] != UN_WAY_DRAWN && plan->way[i] != UN_WAY_ANEW) status = load_param(plan, i, values);
+        un_progress_add(&progress, plan->table->list[i].count);
+    }
+    un_progress_clear(&progress);
+    return status == UN_OK ? un_weights_compare_copies(plan) : status;
 }

@@ -109,6 +109,7 @@ struct un_weights_plan {
     int64_t taken, missing, copies, ignored, unexpected;
     int64_t grown, anew; /* among those taken; parameters that the file has and that keep what they have */
     int64_t surplus;     /* words of the file's vocabulary that are dropped */
+    bool tells;          /* un_weights_load shows how far it is; for who opened the plan to say */
 };
 
 /* Reads no values. UN_DATA: no names that are known, another network's, two for one parameter, not a whole network.

@@ -3,6 +3,7 @@
 #include "launch/job/job.h"
 
 #include "io/feed/sequence.h"
+#include "io/run/progress.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,7 +40,7 @@ static int64_t larger(int64_t a, int64_t b) {
 }
 
 static enum un_status open_split(struct un_job *job, struct un_split *split, const struct un_list *list,
-                                 bool valid) {
+                                 bool valid, struct un_progress *progress) {
     struct un_run_config *c = &job->config;
     struct un_data_keys data = c->data;
     if (valid && (job->evaluates || c->valid.retrieval)) data.max_txt_len = 0;
@@ -48,6 +49,7 @@ static enum un_status open_split(struct un_job *job, struct un_split *split, con
         const struct un_dataset_keys *keys = &split->keys[split->n];
         UN_TRY(un_dataset_open(&split->sets[split->n], keys, &data, c->train.lanes,
                                un_objective_mix_needs_soft_labels(keys->mix), valid));
+        un_progress_add(progress, 1);
     }
     if (split->n == 0) return UN_OK;
     struct un_plan_keys plan = un_run_config_plan(c);
@@ -151,12 +153,23 @@ enum un_status un_job_configure(struct un_job *job, const char *path, const char
     return un_run_config_read(&job->config, path, overrides, n);
 }
 
+static enum un_status open_sets(struct un_job *job) {
+    const struct un_data_keys *data = &job->config.data;
+    struct un_progress progress;
+    enum un_status status = UN_OK;
+    un_progress_open_work(&progress, (job->evaluates ? 0 : data->train.n) + data->valid.n, 1, "data set",
+                          job->comm->rank == 0 && !job->quiet);
+    if (!job->evaluates) status = open_split(job, &job->train, &data->train, false, &progress);
+    if (status == UN_OK) status = open_split(job, &job->valid, &data->valid, true, &progress);
+    un_progress_clear(&progress);
+    return status;
+}
+
 static enum un_status open_splits(struct un_job *job) {
     struct un_run_config *c = &job->config;
     un_job_default_valid_mix(c);
     job->dims = c->model.dims;
-    if (!job->evaluates) UN_TRY(open_split(job, &job->train, &c->data.train, false));
-    UN_TRY(open_split(job, &job->valid, &c->data.valid, true));
+    UN_TRY(open_sets(job));
     UN_TRY(settle_split(job, &job->train));
     UN_TRY(settle_split(job, &job->valid));
     /* Without soft labels among the data the weights tell how many classes there are. */

@@ -16,6 +16,7 @@ static enum un_status read_file(const struct un_job *job, float *values) {
     UN_TRY_GOTO(un_weights_view_open(&view, job->config.model.init), out);
     UN_TRY_GOTO(un_weights_plan_open(&plan, &view, job->table, UN_FIT_START), out);
     un_weights_plan_tell(&plan, log_line, NULL);
+    plan.tells = !job->quiet;
     status = un_weights_load(&plan, values);
 out:
     un_weights_plan_close(&plan);

@@ -1,4 +1,5 @@
 /* uniter weights import, of the region detector: the tensors it has, and no others, whatever the file is. */
+#include "io/run/progress.h"
 #include "launch/extract/file.h"
 #include "launch/tools/weights.h"
 #include "runtime/memory.h"
@@ -16,6 +17,8 @@ struct found {
     const struct un_weights_view *view;
     struct un_st_content content;
     bool *taken; /* [view->n] */
+    int64_t elements;
+    struct un_progress progress;
 };
 
 static enum un_status add(void *context, const struct un_detector_tensor *tensor) {
@@ -26,12 +29,14 @@ static enum un_status add(void *context, const struct un_detector_tensor *tensor
     struct un_st_new *new = &f->content.list[f->content.n++];
     *new = (struct un_st_new){.name = f->view->list[i].name, .rank = tensor->rank, .source = i};
     memcpy(new->shape, tensor->shape, (size_t)tensor->rank * sizeof *new->shape);
+    f->elements += f->view->list[i].count;
     f->taken[i] = true;
     return UN_OK;
 }
 
 static enum un_status fill(void *context, int64_t source, int64_t first, int64_t count, float *out) {
-    const struct found *f = context;
+    struct found *f = context;
+    un_progress_add(&f->progress, count);
     UN_TRY(un_weights_view_read(f->view, source, first, count, out));
     for (int64_t k = 0; k < count; ++k)
         if (!isfinite(out[k]))
@@ -98,7 +103,10 @@ static enum un_status write_found(struct found *f, const struct un_detector_size
     f->content.type = (enum un_st_type)dtype;
     f->content.fill = fill;
     f->content.context = f;
-    return un_safetensors_write(path, &f->content);
+    un_progress_open_work(&f->progress, f->elements, 1000000, "M", true);
+    enum un_status status = un_safetensors_write(path, &f->content);
+    un_progress_clear(&f->progress);
+    return status;
 }
 
 enum un_status un_tool_import_detector(struct un_weights_view *view, const char *path,

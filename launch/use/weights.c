@@ -85,6 +85,7 @@ enum un_status un_use_weights_load(const struct un_use_weights *w, const struct 
     memset(values, 0, (size_t)table->total * sizeof *values);
     enum un_status status = un_weights_plan_open(&plan, &w->view, table, UN_FIT_START);
     if (status == UN_OK) status = check_there(&plan, without_head);
+    plan.tells = true;
     if (status == UN_OK) status = un_weights_load(&plan, values);
     un_weights_plan_close(&plan);
     return status;
