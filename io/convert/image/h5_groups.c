@@ -113,6 +113,7 @@ static enum un_status survey_children(struct un_source_h5 *source, struct un_h5_
                                       struct un_image_list *list, int64_t number, char **names, int64_t n) {
     char where[1200];
     enum un_status status = UN_OK;
+    un_image_source_ahead(&source->source, n, 1, "name");
     for (int64_t i = 0; i < n && status == UN_OK; ++i) {
         struct un_h5_column columns[UN_H5_ROLES] = {{0}};
         const char *id = image_of(file, names[i]);
@@ -123,6 +124,7 @@ static enum un_status survey_children(struct un_source_h5 *source, struct un_h5_
         if (list->n == before || status == UN_OK)
             status = un_image_source_listed(&source->source, where, status);
         for (int role = 0; role < UN_H5_ROLES; ++role) un_h5_column_close(columns + role);
+        if (status == UN_OK) status = un_image_source_seen(&source->source, 1);
     }
     return status;
 }

@@ -71,6 +71,7 @@ static enum un_status survey_one(struct source_lmdb *s, struct un_image_list *li
         if (status != UN_OK || !more) break;
         if (item.key_bytes == sizeof keys - 1 && memcmp(item.key, keys, sizeof keys - 1) == 0) continue;
         status = add_image(&s->source, un_lmdb_path(db), &item, &room, list, number);
+        if (status == UN_OK) status = un_image_source_seen(&s->source, 1);
     }
     un_lmdb_cursor_close(cursor);
     un_image_room_free(&room);
@@ -79,6 +80,9 @@ static enum un_status survey_one(struct source_lmdb *s, struct un_image_list *li
 
 static enum un_status survey(struct un_image_source *source, struct un_image_list *list) {
     struct source_lmdb *s = (struct source_lmdb *)source;
+    int64_t entries = 0;
+    for (int i = 0; i < s->n; ++i) entries += un_lmdb_entries(s->db[i]);
+    un_image_source_ahead(source, entries, 1, "image");
     for (int i = 0; i < s->n; ++i) {
         int64_t first = list->n;
         UN_TRY(survey_one(s, list, i));

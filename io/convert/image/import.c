@@ -145,12 +145,24 @@ static enum un_status leave_out_twins(struct import *m) {
     return status;
 }
 
+static enum un_status list_images(struct import *m) {
+    struct un_progress progress = {0};
+    struct un_image_source *source = m->source;
+    source->progress = m->how->quiet ? NULL : &progress;
+    source->stop = m->how->stop;
+    enum un_status status = source->ops->survey(source, &m->list);
+    un_progress_clear(&progress);
+    source->progress = NULL;
+    source->stop = NULL;
+    return status;
+}
+
 /* The list of what there is. */
 static enum un_status survey(struct import *m, const char *out) {
     if (m->how->skip && un_image_bad_listed(out) && !un_image_sink_begun(out))
         return un_fail(UN_USAGE, "%s.skipped.tsv exists; it is not overwritten", out);
     if (m->how->skip) m->source->bad = &m->bad;
-    UN_TRY(m->source->ops->survey(m->source, &m->list));
+    UN_TRY(list_images(m));
     if (m->source->onehot && !m->how->quiet)
         un_log(UN_LOG_INFO,
                "%s: labels=onehot: class k is a 1 in column k + 1 of %lld, column 0 the background",

@@ -74,8 +74,11 @@ static enum un_status survey_one(struct source_npy *s, int64_t i, struct un_imag
 static enum un_status survey(struct un_image_source *source, struct un_image_list *list) {
     struct source_npy *s = (struct source_npy *)source;
     int64_t narrow = 0;
-    for (int64_t i = 0; i < s->files.n; ++i)
+    un_image_source_ahead(source, s->files.n, 1, "file");
+    for (int64_t i = 0; i < s->files.n; ++i) {
         UN_TRY(un_image_source_listed(source, s->files.path[i], survey_one(s, i, list, &narrow)));
+        UN_TRY(un_image_source_seen(source, 1));
+    }
     s->widen = list->shape.classes > 0 && 2 * narrow > list->n;
     if (!s->widen) return UN_OK;
     ++list->shape.classes;

@@ -77,6 +77,7 @@ static enum un_status survey(struct un_image_source *source, struct un_image_lis
     struct source_npz *s = (struct source_npz *)source;
     struct un_image_room room = {0};
     enum un_status status = UN_OK;
+    un_image_source_ahead(source, s->files.n, 1, "file");
     for (int64_t i = 0; i < s->files.n && status == UN_OK; ++i) {
         struct un_npz *npz;
         struct un_image_extent e;
@@ -87,6 +88,7 @@ static enum un_status survey(struct un_image_source *source, struct un_image_lis
         if (status == UN_OK) status = add_image(list, s->files.path[i], i, &e);
         un_npz_close(npz);
         status = un_image_source_listed(source, s->files.path[i], status);
+        if (status == UN_OK) status = un_image_source_seen(source, 1);
     }
     s->noted = true; /* readers run in threads and say nothing */
     un_image_room_free(&room);

@@ -101,6 +101,16 @@ enum un_status un_image_source_listed(struct un_image_source *source, const char
     return UN_OK;
 }
 
+void un_image_source_ahead(struct un_image_source *source, int64_t amount, int64_t scale, const char *unit) {
+    if (source->progress) un_progress_open_work(source->progress, amount, scale, unit, true);
+}
+
+enum un_status un_image_source_seen(struct un_image_source *source, int64_t amount) {
+    un_progress_add(source->progress, amount);
+    if (!source->stop || !source->stop()) return UN_OK;
+    return un_fail(UN_STOPPED, "%s: stopped while its images were listed; nothing was written", source->name);
+}
+
 void un_image_source_close(struct un_image_source *source) {
     if (source) source->ops->close(source);
 }

@@ -6,6 +6,7 @@
 #ifndef UN_IO_CONVERT_IMAGE_SOURCE_H
 #define UN_IO_CONVERT_IMAGE_SOURCE_H
 
+#include "io/run/progress.h"
 #include "runtime/status.h"
 #include "runtime/tensor.h"
 
@@ -79,6 +80,8 @@ struct un_image_source {
         onehot; /* of npz, npy, TSV, set before the survey: soft labels are made of the ids of classes, of so many classes
                        with the background: class k is column k + 1; 0: none are made */
     struct un_image_bad *bad; /* borrowed; NULL: a bad image ends the import. Set by it before the survey */
+    struct un_progress *progress; /* borrowed, of the survey; NULL: nobody is told. Set before it, as is: */
+    bool (*stop)(void);           /* the survey is to end; NULL: never */
 };
 /* Calls it. */
 void un_image_source_where(const struct un_image_source *source, const struct un_image_list *list,
@@ -87,6 +90,11 @@ void un_image_source_where(const struct un_image_source *source, const struct un
  * is noted. */
 enum un_status un_image_source_listed(struct un_image_source *source, const char *where,
                                       enum un_status status);
+
+/* For surveys that may take long: how much is ahead, as un_progress_open_work has it, and that so much more was seen
+ * (UN_STOPPED: it is to end). */
+void un_image_source_ahead(struct un_image_source *source, int64_t amount, int64_t scale, const char *unit);
+enum un_status un_image_source_seen(struct un_image_source *source, int64_t amount);
 
 /* paths: n files or folders of one form. */
 enum un_status un_image_source_npz(struct un_image_source **source, const char *const *paths, int n);

@@ -155,6 +155,7 @@ static enum un_status survey_lines(struct source_tsv *s, struct file *f, struct 
         UN_TRY(next_line(f, w, &text, &bytes));
         if (!text) return un_tsv_index_end(index, w->line - 1);
         UN_TRY(un_tsv_index_check(index, w->line, w->at));
+        UN_TRY(un_image_source_seen(&s->source, (int64_t)bytes + 1));
         size_t length = without_return(text, bytes);
         snprintf(where, sizeof where, "%s:%lld", f->path, (long long)w->line);
         if (w->line == 1) UN_TRY(un_tsv_head(&f->form, where, text, length));
@@ -172,7 +173,10 @@ static enum un_status survey_lines(struct source_tsv *s, struct file *f, struct 
 
 static enum un_status survey(struct un_image_source *source, struct un_image_list *list) {
     struct source_tsv *s = (struct source_tsv *)source;
+    int64_t all = 0;
     s->how.onehot = source->onehot;
+    for (int i = 0; i < s->n; ++i) all += s->file[i].bytes;
+    un_image_source_ahead(source, all, 1000000, "MB");
     for (int i = 0; i < s->n; ++i) {
         struct window w = {.line = 1};
         struct un_tsv_index index;
