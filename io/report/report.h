@@ -13,6 +13,7 @@ struct un_report_run {
     int64_t saves;
     int64_t best; /* step of the best one; -1: none is marked */
     double measure;
+    bool quiet; /* nothing is said of how far the reading is */
 };
 /* Writes PATH at once. *over: no run of them is under way any more. UN_DATA: no line in a run's metrics.jsonl.
  * Long curves are thinned: of each of at most 1,000 pieces the lowest and the highest value stay, and both ends. */

@@ -1,5 +1,6 @@
 /* A run as its folder tells it (private.h): metrics.jsonl line by line, config.yaml, who owns the folder. */
 #include "io/report/private.h"
+#include "io/run/progress.h"
 #include "runtime/memory.h"
 
 #include <jansson.h>
@@ -74,12 +75,16 @@ static enum un_status read_metrics(struct un_told *told) {
     enum un_status status = UN_OK;
     UN_TRY(un_files_join(path, told->given->dir, "log/metrics.jsonl"));
     UN_TRY(un_files_read(path, SIZE_MAX, &text, &bytes));
+    struct un_progress progress;
+    un_progress_open_work(&progress, (int64_t)bytes, 1000000, "MB", !told->given->quiet);
     for (char *line = text, *end;
          status == UN_OK && (end = memchr(line, '\n', bytes - (size_t)(line - text))); line = end + 1) {
         json_t *json = json_loadb(line, (size_t)(end - line), 0, NULL);
         if (json_is_object(json)) status = add_line(told, json);
         json_decref(json);
+        un_progress_add(&progress, end + 1 - line);
     }
+    un_progress_clear(&progress);
     un_free(text);
     if (status == UN_OK && told->lines == 0)
         return un_fail(UN_DATA, "%s: not a line yet: nothing to report", path);

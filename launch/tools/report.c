@@ -21,7 +21,7 @@ static const struct un_key keys[] = {
                 "the page; also as -o FILE; of one run RUN/report.html, of several report.html"),
     UN_KEY_FLOAT(report_keys, every, "0", 0, 1e6, "seconds",
                  "written anew after so long while a run is under way; 0: once"),
-    UN_KEY_BOOL(report_keys, quiet, "false", "does not say what was written"),
+    UN_KEY_BOOL(report_keys, quiet, "false", "neither progress nor what was written"),
 };
 static const struct un_key_table table = UN_KEY_TABLE("", report_keys, keys);
 
@@ -43,14 +43,14 @@ static enum un_status find_saves(struct un_report_run *run, int64_t **save) {
     return UN_OK;
 }
 
-static enum un_status write_once(const struct un_arguments *a, const char *path, bool *over) {
+static enum un_status write_once(const struct un_arguments *a, const char *path, bool quiet, bool *over) {
     size_t n = (size_t)a->n;
     enum un_status status = UN_OK;
     struct un_report_run *runs = un_alloc(n, sizeof *runs, "runs");
     int64_t **saves = un_alloc(n, sizeof *saves, "runs");
     if (!runs || !saves) status = UN_MEMORY;
     for (size_t i = 0; i < n && status == UN_OK; ++i) {
-        runs[i] = (struct un_report_run){.dir = a->names[i], .best = -1};
+        runs[i] = (struct un_report_run){.dir = a->names[i], .best = -1, .quiet = quiet};
         status = find_saves(&runs[i], &saves[i]);
     }
     if (status == UN_OK) status = un_report_write(runs, a->n, path, over);
@@ -77,7 +77,7 @@ static enum un_status write_page(const struct un_arguments *a, const struct repo
         UN_TRY(un_files_join(path, a->names[0], "report.html"));
     if (k->every > 0) un_signals_install();
     do {
-        UN_TRY(write_once(a, path, &over));
+        UN_TRY(write_once(a, path, k->quiet, &over));
         if (!k->quiet) printf("%s: %d run%s%s\n", path, a->n, a->n > 1 ? "s" : "", over ? "" : ", under way");
         fflush(stdout);
         if (k->every > 0 && !over) wait_for(k->every);

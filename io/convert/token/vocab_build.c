@@ -4,6 +4,7 @@
  * count is no longer true is put back with the true one. Every pair knows the words it has stood in; the
  * words of a pair that is joined are counted out, joined and counted in. */
 #include "io/convert/token/vocab_chars.h"
+#include "io/run/progress.h"
 #include "runtime/memory.h"
 
 #include <stdlib.h>
@@ -54,6 +55,7 @@ struct build {
     int64_t n_heap, heap_room;
     struct un_vocab_char *chars; /* by code */
     int64_t n_chars;
+    struct un_progress progress; /* pieces that are joined */
 };
 
 /* Room for one more element. */
@@ -298,7 +300,10 @@ static enum un_status run(struct build *b) {
     UN_TRY(un_vocab_chars(b->words, &b->chars, &b->n_chars));
     UN_TRY(add_alphabet(b));
     UN_TRY(spell_words(b));
+    int64_t alphabet = b->n;
+    un_progress_open_work(&b->progress, b->how->size - alphabet, 1, "piece", !b->how->quiet);
     while (b->n < b->how->size && b->n_heap > 0) {
+        un_progress_add(&b->progress, b->n - alphabet - b->progress.done);
         struct top top = pop(b);
         if (b->how->stop && b->how->stop()) return un_fail(UN_STOPPED, "stopped");
         struct pair *p = &b->pair[top.pair];
@@ -326,6 +331,7 @@ enum un_status un_vocab_build(const struct un_vocab_words *words, const struct u
     struct build b = {.words = words, .how = how};
     *text = NULL;
     enum un_status status = run(&b);
+    un_progress_clear(&b.progress);
     if (status == UN_OK) status = write_text(&b, text, bytes);
     un_free(b.pool);
     un_free(b.piece);
