@@ -98,8 +98,11 @@ enum un_status un_h5_check_rows(const struct un_h5_data *d, int64_t first, int64
 /* Rows of the file's dataspace [first, first+count) and the matching memory space; the caller closes both. */
 enum un_status un_h5_select(const struct un_h5_data *d, int64_t first, int64_t count, hid_t *file_space,
                             hid_t *memory_space);
-/* Transfer list under which a number that does not fit the memory type is an error. */
-hid_t un_h5_strict_transfer(void);
+/* Transfer list under which a number that does not fit the type it goes to is an error, told in *misfit. */
+hid_t un_h5_strict_transfer(bool *misfit);
+/* What failed: "VERB rows [first, +count)", or that a number there does not fit `type`. */
+enum un_status un_h5_transfer_error(const struct un_h5_data *d, const char *verb, int64_t first,
+                                    int64_t count, hid_t type, bool misfit);
 
 enum { UN_H5_HALF_BLOCK = 1 << 15 }; /* elements narrowed at a time */
 /* n elements, those of rows from `row` on, to halves: round to nearest even; a finite value too large for 16 bits is an error

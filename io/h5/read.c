@@ -230,29 +230,16 @@ enum un_status un_h5_select(const struct un_h5_data *d, int64_t first, int64_t c
     return *memory_space < 0 ? un_h5_error(d->file, d->name, "cannot select rows") : UN_OK;
 }
 
-static H5T_conv_ret_t refuse_overflow(H5T_conv_except_t what, hid_t from, hid_t to, void *in, void *out,
-                                      void *context) {
-    (void)from, (void)to, (void)in, (void)out, (void)context;
-    return what == H5T_CONV_EXCEPT_RANGE_HI || what == H5T_CONV_EXCEPT_RANGE_LOW ? H5T_CONV_ABORT
-                                                                                 : H5T_CONV_UNHANDLED;
-}
-
-hid_t un_h5_strict_transfer(void) {
-    hid_t plist = H5Pcreate(H5P_DATASET_XFER);
-    if (plist >= 0) H5Pset_type_conv_cb(plist, refuse_overflow, NULL);
-    return plist;
-}
-
 static enum un_status read_as(const struct un_h5_data *d, int64_t first, int64_t count, hid_t type,
                               void *out) {
     /* what HDF5 could not read it takes for read */
     if (d->file->changed) return un_h5_error(d->file, d->name, "cannot read");
-    hid_t from, to, plist = un_h5_strict_transfer();
+    bool misfit;
+    hid_t from, to, plist = un_h5_strict_transfer(&misfit);
     un_h5_refill(d->file);
     enum un_status status = un_h5_select(d, first, count, &from, &to);
     if (status == UN_OK && (type < 0 || plist < 0 || H5Dread(d->id, type, to, from, plist, out) < 0))
-        status = un_h5_error(d->file, d->name, "cannot read rows [%lld, +%lld)", (long long)first,
-                             (long long)count);
+        status = un_h5_transfer_error(d, "read", first, count, type, misfit);
     if (from >= 0) H5Sclose(from);
     if (to >= 0) H5Sclose(to);
     if (plist >= 0) H5Pclose(plist);

@@ -44,12 +44,12 @@ out:
 
 static enum un_status write_as(struct un_h5_data *d, int64_t first, int64_t count, hid_t type,
                                const void *in) {
-    hid_t to, from, plist = un_h5_strict_transfer();
+    bool misfit;
+    hid_t to, from, plist = un_h5_strict_transfer(&misfit);
     enum un_status status = un_h5_select(d, first, count, &to, &from);
     if (status == UN_OK &&
         (type < 0 || plist < 0 || H5Dwrite(d->id, type, from, to, plist, in) < 0 || d->file->io_errno))
-        status = un_h5_error(d->file, d->name, "cannot write rows [%lld, +%lld)", (long long)first,
-                             (long long)count);
+        status = un_h5_transfer_error(d, "write", first, count, d->type, misfit);
     if (to >= 0) H5Sclose(to);
     if (from >= 0) H5Sclose(from);
     if (plist >= 0) H5Pclose(plist);

@@ -112,7 +112,8 @@ static void test_what_does_not_fit_is_an_error(void **state) {
     expect_ok(un_h5_commit(f));
     un_h5_close(f);
     expect_ok(un_h5_open(&f, scratch("fit.h5"), true));
-    expect_error(un_h5_read_all(f, "big", UN_I32, &s, &got), UN_DATA, "big");
+    expect_error(un_h5_read_all(f, "big", UN_I32, &s, &got), UN_DATA, "big: rows [0, +",
+                 "a number there does not fit 32 bits");
     expect_error(un_h5_read_all(f, "big", UN_F32, &s, &got), UN_DATA, "big", "not floating-point");
     expect_error(un_h5_read_all(f, "huge", UN_I32, &s, &got), UN_DATA, "huge", "not integers");
     expect_error(un_h5_read_all(f, "huge", UN_F16, &s, &got), UN_DATA, "huge");
