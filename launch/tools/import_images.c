@@ -10,26 +10,18 @@
 struct keys {
     struct un_tool_run_keys run;
     struct un_tool_bad_keys bad;
-    char ids[256]; /* of h5, grid */
+    struct un_tool_label_keys labels; /* not of grid */
+    char ids[256];                    /* of h5, grid */
     char tensor[256];
     int64_t rows, cols;
     int class_token;
-    int dtype;  /* of tsv */
-    int labels; /* of npz, npy, tsv: 0 as they stand, 1 one-hot */
-    int64_t classes;
+    int dtype; /* of tsv */
 };
 static const char *const class_token[] = {"drop", "keep", NULL};
-static const char *const labels[] = {"given", "onehot", NULL};
-#define LABEL_KEYS                                                                                           \
-    UN_KEY_CHOICE(keys, labels, "given", labels,                                                             \
-                  "soft labels: those that are given, or made of the ids of classes (objects_id), a 1 for "  \
-                  "class k in column k + 1"),                                                                \
-        UN_KEY_INT(keys, classes, "1601", 3, 1 << 20, "",                                                    \
-                   "labels=onehot: columns, the first the background")
 static const struct un_key plain_keys[] = {
     UN_KEY_PART(keys, run, un_tool_run_table),
     UN_KEY_PART(keys, bad, un_tool_bad_table),
-    LABEL_KEYS,
+    UN_KEY_PART(keys, labels, un_tool_label_table),
 };
 static const char *const dtype[] = {"f32", "f16", NULL};
 static const struct un_key tsv_keys[] = {
@@ -37,12 +29,13 @@ static const struct un_key tsv_keys[] = {
     UN_KEY_PART(keys, bad, un_tool_bad_table),
     UN_KEY_CHOICE(keys, dtype, "f32", dtype,
                   "what the features (and cls_prob) are; of boxes and scores their size tells"),
-    LABEL_KEYS,
+    UN_KEY_PART(keys, labels, un_tool_label_table),
 };
 static const struct un_key h5_keys[] = {
     UN_KEY_PART(keys, run, un_tool_run_table),
     UN_KEY_PART(keys, bad, un_tool_bad_table),
     UN_KEY_PATH(keys, ids, "", "", "file with an image id a line, for arrays without a dataset of ids"),
+    UN_KEY_PART(keys, labels, un_tool_label_table),
 };
 static const struct un_key grid_keys[] = {
     UN_KEY_PART(keys, run, un_tool_run_table),
@@ -110,7 +103,7 @@ static enum un_status import_form(const char *form, const char *const *names, in
                                         .stop = un_signals_stop_wanted};
     un_signals_install();
     enum un_status status = open_form(&source, form, names, n - 1, k);
-    if (status == UN_OK && k->labels == 1) source->onehot = k->classes;
+    if (status == UN_OK) source->onehot = un_tool_onehot(&k->labels);
     if (status == UN_OK) status = un_image_import(source, names[n - 1], &how);
     un_image_source_close(source);
     return status;

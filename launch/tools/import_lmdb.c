@@ -10,6 +10,7 @@ struct lmdb_keys {
     char answers[256];
     bool detected;
     struct un_tool_bad_keys bad;
+    struct un_tool_label_keys labels;
     struct un_tool_text_keys text;
 };
 static const char *const tasks[] = {"auto", "vqa", "ve", "nlvr2", "vcr", "re", "retrieval", "none", NULL};
@@ -25,6 +26,7 @@ static const struct un_key key_list[] = {
         lmdb_keys, detected, "false",
         "re: the regions will be detected ones, not those of images.json in their order: no label is known"),
     UN_KEY_PART(lmdb_keys, bad, un_tool_bad_table),
+    UN_KEY_PART(lmdb_keys, labels, un_tool_label_table),
     UN_KEY_PART(lmdb_keys, text, un_tool_text_table),
 };
 static const struct un_key_table table = UN_KEY_TABLE("", lmdb_keys, key_list);
@@ -46,6 +48,9 @@ static enum un_status import_texts(const struct un_arguments *a, const struct lm
                                        .stop = un_signals_stop_wanted};
     if (a->n != 2)
         return un_fail(UN_USAGE, "a txt_db is imported by itself: uniter data import lmdb TXT_DB OUT");
+    if (un_tool_onehot(&keys->labels))
+        return un_fail(UN_USAGE, "%s: a txt_db (it has a meta.json); labels=onehot is for features",
+                       a->names[0]);
     un_signals_install();
     enum un_status status = un_text_source_lmdb(&source, a->names[0], &lmdb);
     if (status == UN_OK) status = un_text_import(source, NULL, a->names[1], &how);
@@ -60,6 +65,7 @@ static enum un_status import_images(const struct un_arguments *a, const struct l
         .threads = k->threads, .quiet = k->quiet, .skip = keys->bad.bad == 1, .stop = un_signals_stop_wanted};
     un_signals_install();
     enum un_status status = un_image_source_lmdb(&source, a->names, a->n - 1);
+    if (status == UN_OK) source->onehot = un_tool_onehot(&keys->labels);
     if (status == UN_OK) status = un_image_import(source, a->names[a->n - 1], &how);
     un_image_source_close(source);
     return status;

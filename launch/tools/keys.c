@@ -14,6 +14,20 @@ static const struct un_key bad_keys[] = {
 };
 const struct un_key_table un_tool_bad_table = UN_KEY_TABLE("", un_tool_bad_keys, bad_keys);
 
+static const char *const labels[] = {"given", "onehot", NULL};
+static const struct un_key label_keys[] = {
+    UN_KEY_CHOICE(un_tool_label_keys, labels, "given", labels,
+                  "soft labels: those that are given, or made of the ids of classes (objects_id), a 1 for "
+                  "class k in column k + 1"),
+    UN_KEY_INT(un_tool_label_keys, classes, "1601", 3, 1 << 20, "",
+               "labels=onehot: columns, the first the background"),
+};
+const struct un_key_table un_tool_label_table = UN_KEY_TABLE("", un_tool_label_keys, label_keys);
+
+int64_t un_tool_onehot(const struct un_tool_label_keys *keys) {
+    return keys->labels == 1 ? keys->classes : 0;
+}
+
 static const struct un_key text_keys[] = {
     UN_KEY_PATHS(
         un_tool_text_keys, images, "[]",

@@ -287,21 +287,25 @@ static enum un_status get_boxes(const struct un_image_arrays *arrays, const char
     return UN_OK;
 }
 
-/* A row of zeros and one 1 a region, as halves: of class k in column k + 1, for column 0 is the background. */
+enum un_status un_image_onehot(uint16_t *row, int64_t classes, const char *where, const char *name,
+                               int64_t region, double id) {
+    static const uint16_t half_one = 0x3C00;
+    if (!(id >= 0 && id < (double)(classes - 1)) || id != (double)(int64_t)id)
+        return un_fail(UN_DATA, "%s, region %lld: %s is %g, not 0 to %lld (classes=N says how many)", where,
+                       (long long)region, name, id, (long long)classes - 2);
+    memset(row, 0, (size_t)classes * sizeof *row);
+    row[1 + (int64_t)id] = half_one;
+    return UN_OK;
+}
+
 static enum un_status make_onehot(const struct un_image_arrays *arrays, const char *where,
                                   const struct un_image_extent *e, struct un_image_room *room) {
-    static const uint16_t half_one = 0x3C00;
     const struct un_image_array *a = arrays->role + UN_ARRAY_CLASS;
-    UN_TRY(un_image_room_take(room, UN_ARRAY_SOFT, (size_t)(e->regions * arrays->onehot) * sizeof half_one));
+    UN_TRY(un_image_room_take(room, UN_ARRAY_SOFT, (size_t)(e->regions * arrays->onehot) * sizeof(uint16_t)));
     uint16_t *soft = room->at[UN_ARRAY_SOFT];
-    memset(soft, 0, (size_t)(e->regions * arrays->onehot) * sizeof *soft);
-    for (int64_t i = 0; i < e->regions; ++i) {
-        double id = un_npy_number(&a->npy, a->data, i);
-        if (!(id >= 0 && id < (double)(arrays->onehot - 1)) || id != (double)(int64_t)id)
-            return un_fail(UN_DATA, "%s, region %lld: %s is %g, not 0 to %lld (classes=N says how many)",
-                           where, (long long)i, a->name, id, (long long)arrays->onehot - 2);
-        soft[i * arrays->onehot + 1 + (int64_t)id] = half_one;
-    }
+    for (int64_t i = 0; i < e->regions; ++i)
+        UN_TRY(un_image_onehot(soft + i * arrays->onehot, arrays->onehot, where, a->name, i,
+                               un_npy_number(&a->npy, a->data, i)));
     return UN_OK;
 }
 

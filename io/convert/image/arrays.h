@@ -80,6 +80,10 @@ struct un_image_room {
 void un_image_room_free(struct un_image_room *room);
 /* At least `want` bytes at room->at[role]; what was there is lost. */
 enum un_status un_image_room_take(struct un_image_room *room, enum un_array_role role, size_t want);
+/* A region's row of soft labels [classes], halves: zeros and a 1 in column id + 1, for column 0 is the background. UN_DATA: id
+ * is not a whole number 0 to classes - 2, which is told as what `name` is in `region` at `where`. */
+enum un_status un_image_onehot(uint16_t *row, int64_t classes, const char *where, const char *name,
+                               int64_t region, double id);
 /* All values into a record. Arrays whose data stand in the room already are used there. UN_DATA when it is
  * not what the list says of image `index`. */
 enum un_status un_image_arrays_record(const struct un_image_arrays *arrays, const char *where,

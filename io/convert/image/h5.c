@@ -13,6 +13,8 @@
  * (a dataset [N], or a dataset or an attribute of the group) if any is larger than 1.5 in the whole source,
  * and kept as they are otherwise. 64-bit floats are rounded to 32; everything else keeps its bits. */
 #include "io/convert/image/h5.h"
+#include "io/convert/image/arrays.h"
+#include "io/disk/files.h"
 #include "runtime/memory.h"
 
 #include <errno.h>
@@ -99,6 +101,7 @@ static enum un_status survey(struct un_image_source *source, struct un_image_lis
     for (int i = 0; i < s->n; ++i) {
         struct un_h5_file *file = s->files + i;
         file->first = list->n;
+        file->onehot = source->onehot;
         UN_TRY(file->form == UN_H5_FLAT ? un_h5_arrays_survey(s, file, list, i)
                                         : un_h5_groups_survey(s, file, list, i));
     }
@@ -161,6 +164,22 @@ static enum un_status read_columns(struct un_image_reader *r, const struct un_h5
     return UN_OK;
 }
 
+/* Soft labels of the ids of classes as read. */
+static enum un_status make_labels(struct un_image_reader *r, const struct un_h5_file *file,
+                                  const struct un_h5_column *class_, const struct un_image_entry *entry) {
+    char where[UN_PATH_MAX + UN_IMAGE_ID_MAX + 8];
+    const int64_t classes = file->onehot, n = entry->regions;
+    const float *id = r->buffer[UN_H5_CLASS];
+    if (!class_->data) return UN_OK;
+    UN_TRY(
+        make_room(&r->buffer[UN_H5_SOFT], &r->bytes[UN_H5_SOFT], (size_t)(n * classes) * sizeof(uint16_t)));
+    snprintf(where, sizeof where, "%s: %s", file->path, entry->id);
+    uint16_t *soft = r->buffer[UN_H5_SOFT];
+    for (int64_t i = 0; i < n; ++i)
+        UN_TRY(un_image_onehot(soft + i * classes, classes, where, class_->name, i, (double)id[i]));
+    return UN_OK;
+}
+
 static enum un_status fill(struct un_image_reader *r, const struct un_h5_file *file,
                            const struct un_h5_column *columns, const struct un_image_entry *entry,
                            const double size[2], struct un_image_record *record) {
@@ -169,9 +188,10 @@ static enum un_status fill(struct un_image_reader *r, const struct un_h5_file *f
     UN_TRY(read_columns(r, file, columns, entry->at, entry->regions));
     UN_TRY(make_boxes(r, file->path, entry->id, r->buffer[box], columns[box].width, entry->regions,
                       pixels ? size : NULL));
+    UN_TRY(make_labels(r, file, columns + UN_H5_CLASS, entry));
     *record = (struct un_image_record){entry->regions, r->buffer[UN_H5_FEATURE], r->box,
                                        columns[UN_H5_CONFIDENCE].data ? r->buffer[UN_H5_CONFIDENCE] : NULL,
-                                       columns[UN_H5_SOFT].data ? r->buffer[UN_H5_SOFT] : NULL};
+                                       un_h5_classes(file, columns) ? r->buffer[UN_H5_SOFT] : NULL};
     return UN_OK;
 }
 
@@ -191,8 +211,8 @@ static enum un_status open_own(const struct un_h5_file *file, const struct un_im
     const struct un_h5_column *f = c + UN_H5_FEATURE, *k = c + UN_H5_CONFIDENCE, *l = c + UN_H5_SOFT;
     if (!f->data || f->width != s->img_dim || f->type != s->feature_type ||
         (!c[UN_H5_UNIT_BOX].data && !c[UN_H5_BOX].data) || (k->data != NULL) != s->has_confidence ||
-        (k->data && k->type != s->confidence_type) || (l->data ? l->width : 0) != s->classes ||
-        (l->data && l->type != s->soft_type))
+        (k->data && k->type != s->confidence_type) || un_h5_classes(file, c) != s->classes ||
+        (l->data && l->type != s->soft_type) || (file->onehot && !c[UN_H5_CLASS].data))
         return un_fail(UN_DATA, "%s: %s has changed since the survey", file->path, prefix);
     return pixels && !c[UN_H5_UNIT_BOX].data ? un_h5_groups_size(file, prefix, size, size + 1) : UN_OK;
 }

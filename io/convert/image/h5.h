@@ -6,7 +6,15 @@
 #include "io/h5/h5.h"
 
 /* What a file may say about regions; the names taken for each stand in h5_column.c. */
-enum un_h5_role { UN_H5_FEATURE, UN_H5_UNIT_BOX, UN_H5_BOX, UN_H5_CONFIDENCE, UN_H5_SOFT, UN_H5_ROLES };
+enum un_h5_role {
+    UN_H5_FEATURE,
+    UN_H5_UNIT_BOX,
+    UN_H5_BOX,
+    UN_H5_CONFIDENCE,
+    UN_H5_SOFT,
+    UN_H5_CLASS, /* ids of classes, only where labels are made of them */
+    UN_H5_ROLES
+};
 
 /* One dataset as rows of regions: [R,w], [R], or [N,K,w], [N,K] with `per` = K regions a row. */
 struct un_h5_column {
@@ -30,6 +38,7 @@ struct un_h5_file {
     struct un_h5_column column[UN_H5_ROLES]; /* of arrays */
     double *width, *height;                  /* [images] pixels, of arrays; NULL: not known */
     int64_t first, images;                   /* in the list */
+    int64_t onehot;                          /* of the source (source.h), since the survey */
 };
 
 struct un_source_h5 {
@@ -54,6 +63,11 @@ bool un_h5_column_has(const struct un_h5_file *file, const char *prefix, enum un
 /* The names in GROUP that begin with `front` and stand for nothing, without it, as "a, b, ..."; all: those that do too. */
 enum un_status un_h5_others(const struct un_h5_file *file, const char *group, const char *front, bool all,
                             char *text, size_t size);
+/* labels=onehot: ids of classes are there, soft labels are not. others: the names that stand for nothing. */
+enum un_status un_h5_classes_check(const struct un_h5_file *file, const char *prefix,
+                                   const struct un_h5_column *column, const char *others);
+/* How many classes there are with the background, given or made; 0: no soft labels. */
+int64_t un_h5_classes(const struct un_h5_file *file, const struct un_h5_column *column);
 /* The widths and types of these columns must be those of the images before; the first ones set them. */
 enum un_status un_h5_shape_agree(struct un_source_h5 *source, struct un_image_list *list,
                                  const struct un_h5_file *file, const struct un_h5_column *column);

@@ -222,10 +222,11 @@ static enum un_status list_images(const struct un_h5_file *file, struct un_image
     return UN_OK;
 }
 
-static enum un_status say_others(const struct un_h5_file *file) {
+static enum un_status check_others(const struct un_h5_file *file, bool say) {
     char text[400];
     UN_TRY(un_h5_others(file, "", "", false, text, sizeof text));
-    if (text[0]) un_log(UN_LOG_INFO, "%s: not taken: %s", file->path, text);
+    UN_TRY(un_h5_classes_check(file, "", file->column, text));
+    if (text[0] && say) un_log(UN_LOG_INFO, "%s: not taken: %s", file->path, text);
     return UN_OK;
 }
 
@@ -245,7 +246,7 @@ static enum un_status survey(struct un_source_h5 *source, struct un_h5_file *fil
     UN_TRY(list_images(file, list, ids, e, number));
     UN_TRY(read_sizes(file, widths, &file->width));
     UN_TRY(read_sizes(file, heights, &file->height));
-    if (!source->shape_set) UN_TRY(say_others(file));
+    UN_TRY(check_others(file, !source->shape_set));
     UN_TRY(un_h5_shape_agree(source, list, file, file->column));
     const struct un_h5_column *box = file->column + UN_H5_BOX;
     return box->data ? un_h5_scale_look(source, file, box, 0, box->regions) : UN_OK;

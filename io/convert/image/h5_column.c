@@ -5,7 +5,8 @@
  *   boxes, unit  spatial_features norm_bb norm_boxes normalized_boxes
  *   boxes        image_bb boxes bbox bboxes box           (pixels, or unit when no value exceeds 1.5)
  *   confidence   conf confidence confidences scores objects_conf obj_conf object_conf
- *   soft labels  soft_labels soft_label cls_prob */
+ *   soft labels  soft_labels soft_label cls_prob
+ *   ids of classes  objects_id obj_id object_ids objects class_ids    (labels=onehot) */
 #include "io/convert/image/arrays.h"
 #include "io/convert/image/h5.h"
 #include "runtime/memory.h"
@@ -23,6 +24,7 @@ static const char *const names[UN_H5_ROLES][NAMES_MOST] = {
     [UN_H5_CONFIDENCE] = {"conf", "confidence", "confidences", "scores", "objects_conf", "obj_conf",
                           "object_conf"},
     [UN_H5_SOFT] = {"soft_labels", "soft_label", "cls_prob"},
+    [UN_H5_CLASS] = {"objects_id", "obj_id", "object_ids", "objects", "class_ids"},
 };
 
 static bool find_name(const struct un_h5_file *file, const char *prefix, enum un_h5_role role, char *name,
@@ -42,7 +44,7 @@ bool un_h5_column_has(const struct un_h5_file *file, const char *prefix, enum un
 /* [R], [R,w], [N,K] and [N,K,w] as regions. Values of one number a region have no extent of their own. */
 static enum un_status fold(struct un_h5_column *c, const struct un_h5_file *file, enum un_h5_role role,
                            const struct un_h5_shape *s, int64_t inner, int64_t per) {
-    bool single = role == UN_H5_CONFIDENCE;
+    bool single = role == UN_H5_CONFIDENCE || role == UN_H5_CLASS;
     int64_t values;
     c->deep = s->rank == 3 || (single && s->rank == 2 && per != 0);
     c->per = 1;
@@ -69,12 +71,13 @@ static enum un_status fold(struct un_h5_column *c, const struct un_h5_file *file
 
 static enum un_status take(struct un_h5_column *c, const struct un_h5_file *file, enum un_h5_role role,
                            const struct un_h5_shape *s, int64_t inner, int64_t per) {
-    bool box = role == UN_H5_BOX || role == UN_H5_UNIT_BOX;
+    const bool box = role == UN_H5_BOX || role == UN_H5_UNIT_BOX, class_ = role == UN_H5_CLASS;
     UN_TRY(fold(c, file, role, s, inner, per));
     c->class_ = s->class_;
-    c->type = s->class_ == UN_H5_FLOAT && s->element_bytes == 2 && !box ? UN_F16 : UN_F32;
-    if (s->class_ != UN_H5_FLOAT && !(box && s->class_ == UN_H5_INT))
-        return un_fail(UN_DATA, "%s: %s holds no floating-point numbers", file->path, c->name);
+    c->type = s->class_ == UN_H5_FLOAT && s->element_bytes == 2 && !box && !class_ ? UN_F16 : UN_F32;
+    if (s->class_ != UN_H5_FLOAT && !((box || class_) && s->class_ == UN_H5_INT))
+        return un_fail(UN_DATA, "%s: %s holds no %snumbers", file->path, c->name,
+                       class_ ? "" : "floating-point ");
     if (box && (c->width < 4 || c->width > 7))
         return un_fail(UN_DATA, "%s: %s is %lld wide, not 4 (x1 y1 x2 y2) to 7 (and w h area)", file->path,
                        c->name, (long long)c->width);
@@ -87,6 +90,7 @@ enum un_status un_h5_column_open(struct un_h5_column *c, const struct un_h5_file
     struct un_h5_shape shape;
     int64_t inner;
     *c = (struct un_h5_column){.raw = -1};
+    if (role == UN_H5_CLASS && file->onehot == 0) return UN_OK;
     if (!find_name(file, prefix, role, c->name, sizeof c->name)) return UN_OK;
     UN_TRY(un_h5_data_open_folded(file->h5, c->name, &c->data, &shape, &inner));
     enum un_status status = take(c, file, role, &shape, inner, per);
@@ -94,7 +98,7 @@ enum un_status un_h5_column_open(struct un_h5_column *c, const struct un_h5_file
     return status;
 }
 
-static bool is_known(const char *name) {
+static bool is_known(const struct un_h5_file *file, const char *name) {
     static const char *const beside[] = {"image_id", "image_ids", "ids",          "img_id",      "img_ids",
                                          "image_w",  "img_w",     "width",        "image_width", "image_h",
                                          "img_h",    "height",    "image_height", "num_boxes",   "num_bbox",
@@ -102,7 +106,7 @@ static bool is_known(const char *name) {
     for (size_t i = 0; i < sizeof beside / sizeof *beside; ++i)
         if (strcmp(name, beside[i]) == 0) return true;
     for (int role = 0; role < UN_H5_ROLES; ++role)
-        for (int i = 0; i < NAMES_MOST && names[role][i]; ++i)
+        for (int i = 0; i < NAMES_MOST && names[role][i] && (role != UN_H5_CLASS || file->onehot); ++i)
             if (strcmp(name, names[role][i]) == 0) return true;
     return false;
 }
@@ -115,7 +119,7 @@ enum un_status un_h5_others(const struct un_h5_file *file, const char *group, co
     UN_TRY(un_h5_names(file->h5, group, &list, &n));
     for (int64_t i = 0; i < n; ++i) {
         const char *name = list[i] + strlen(front);
-        if (strncmp(list[i], front, strlen(front)) == 0 && (all || !is_known(name)))
+        if (strncmp(list[i], front, strlen(front)) == 0 && (all || !is_known(file, name)))
             un_image_names_add(text, size, name, strlen(name));
     }
     un_h5_names_free(list, n);
@@ -165,12 +169,28 @@ enum un_status un_h5_column_read(const struct un_h5_column *c, const struct un_h
                                   : un_h5_read_rows(c->data, row, rows, c->type, out);
 }
 
+enum un_status un_h5_classes_check(const struct un_h5_file *file, const char *prefix,
+                                   const struct un_h5_column *column, const char *others) {
+    const char *gap = prefix[0] ? ": " : "";
+    if (file->onehot == 0) return UN_OK;
+    if (column[UN_H5_SOFT].data)
+        return un_fail(UN_DATA, "%s%s%s: it has soft labels (%s); labels=onehot is for images without",
+                       file->path, gap, prefix, column[UN_H5_SOFT].name);
+    if (column[UN_H5_CLASS].data) return UN_OK;
+    return un_fail(UN_DATA, "%s%s%s: no ids of classes (objects_id, ...) in it for labels=onehot%s%s",
+                   file->path, gap, prefix, others[0] ? "; names there that are not known: " : "", others);
+}
+
+int64_t un_h5_classes(const struct un_h5_file *file, const struct un_h5_column *column) {
+    return column[UN_H5_SOFT].data ? column[UN_H5_SOFT].width : file->onehot;
+}
+
 enum un_status un_h5_shape_agree(struct un_source_h5 *source, struct un_image_list *list,
                                  const struct un_h5_file *file, const struct un_h5_column *column) {
     const struct un_h5_column *f = column + UN_H5_FEATURE, *c = column + UN_H5_CONFIDENCE,
                               *s = column + UN_H5_SOFT;
     const struct un_image_shape here = {.img_dim = f->width,
-                                        .classes = s->data ? s->width : 0,
+                                        .classes = un_h5_classes(file, column),
                                         .feature_type = f->type,
                                         .confidence_type = c->data ? c->type : f->type,
                                         .soft_type = s->data ? s->type : UN_F16,

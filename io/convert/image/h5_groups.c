@@ -70,10 +70,13 @@ static enum un_status miss(const struct un_h5_file *file, const char *id, const 
     return un_fail(UN_DATA, "%s: %s has no %s; there are: %s", file->path, prefix, what, text);
 }
 
-static enum un_status say_others(const struct un_h5_file *file, const char *id, const char *prefix) {
-    char text[400];
-    UN_TRY(others_of(file, id, prefix, false, text));
-    if (text[0])
+/* Of the first image all is looked at, of others what labels=onehot needs. */
+static enum un_status check_others(const struct un_h5_file *file, const char *id, const char *prefix,
+                                   const struct un_h5_column *c, bool first) {
+    char text[400] = "";
+    if (first || (file->onehot && !c[UN_H5_CLASS].data)) UN_TRY(others_of(file, id, prefix, false, text));
+    UN_TRY(un_h5_classes_check(file, prefix, c, text));
+    if (text[0] && first)
         un_log(UN_LOG_INFO, "%s: %s: not taken, here and in all images: %s", file->path, prefix, text);
     return UN_OK;
 }
@@ -93,7 +96,7 @@ static enum un_status survey_image(struct un_source_h5 *source, struct un_h5_fil
     if (!c->data) return miss(file, id, prefix, "features");
     const struct un_h5_column *box = c[UN_H5_UNIT_BOX].data ? c + UN_H5_UNIT_BOX : c + UN_H5_BOX;
     if (!box->data) return miss(file, id, prefix, "boxes");
-    if (!source->shape_set) UN_TRY(say_others(file, id, prefix));
+    UN_TRY(check_others(file, id, prefix, c, !source->shape_set));
     UN_TRY(un_h5_shape_agree(source, list, file, c));
     snprintf(where, sizeof where, "%s: %s", file->path, prefix);
     UN_TRY(un_image_list_add(list, where, id, c->regions, 0, number));

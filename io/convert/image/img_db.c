@@ -23,11 +23,13 @@ struct un_image_reader {
 };
 
 /* What is at an item: arrays and, of an .npz, its values (or with `survey` only the numbers). */
-static enum un_status find_image(const struct un_lmdb_item *item, const char *where, bool survey,
-                                 struct un_image_room *room, struct un_image_arrays *arrays) {
+static enum un_status find_image(const struct source_lmdb *s, const struct un_lmdb_item *item,
+                                 const char *where, bool survey, struct un_image_room *room,
+                                 struct un_image_arrays *arrays) {
     struct un_npz_member member[UN_ARRAY_ROLES] = {0};
     struct un_image_extent e;
     struct un_npz *npz;
+    *arrays = (struct un_image_arrays){.onehot = s->source.onehot};
     enum un_status status = un_lmdb_image_find(item->value, item->value_bytes, where, arrays, &npz, member);
     if (status == UN_OK && npz) status = un_lmdb_image_load(npz, member, arrays, room, true);
     if (status == UN_OK && npz && !survey) status = un_image_arrays_extent(arrays, where, &e);
@@ -36,9 +38,9 @@ static enum un_status find_image(const struct un_lmdb_item *item, const char *wh
     return status;
 }
 
-static enum un_status add_image(struct un_image_source *source, const char *path,
-                                const struct un_lmdb_item *item, struct un_image_room *room,
-                                struct un_image_list *list, int number) {
+static enum un_status add_image(struct source_lmdb *s, const struct un_lmdb_item *item,
+                                struct un_image_room *room, struct un_image_list *list, int number) {
+    const char *path = un_lmdb_path(s->db[number]);
     char id[UN_IMAGE_ID_MAX + 1], where[UN_PATH_MAX + UN_IMAGE_ID_MAX + 8];
     struct un_image_arrays arrays;
     struct un_image_extent e;
@@ -49,12 +51,12 @@ static enum un_status add_image(struct un_image_source *source, const char *path
     memcpy(id, item->key, item->key_bytes);
     id[item->key_bytes] = '\0';
     snprintf(where, sizeof where, "%s: %s", path, id);
-    enum un_status status = find_image(item, where, true, room, &arrays);
+    enum un_status status = find_image(s, item, where, true, room, &arrays);
     if (status == UN_OK) status = un_image_arrays_extent(&arrays, where, &e);
     if (status == UN_OK && list->n == 0) un_image_arrays_say(&arrays, where);
     if (status == UN_OK) status = un_image_arrays_agree(list, where, &e.shape);
     if (status == UN_OK) status = un_image_list_add(list, where, id, e.regions, number, 0);
-    return un_image_source_listed(source, where, status);
+    return un_image_source_listed(&s->source, where, status);
 }
 
 static enum un_status survey_one(struct source_lmdb *s, struct un_image_list *list, int number) {
@@ -70,7 +72,7 @@ static enum un_status survey_one(struct source_lmdb *s, struct un_image_list *li
         status = un_lmdb_cursor_next(cursor, &item, &more);
         if (status != UN_OK || !more) break;
         if (item.key_bytes == sizeof keys - 1 && memcmp(item.key, keys, sizeof keys - 1) == 0) continue;
-        status = add_image(&s->source, un_lmdb_path(db), &item, &room, list, number);
+        status = add_image(s, &item, &room, list, number);
         if (status == UN_OK) status = un_image_source_seen(&s->source, 1);
     }
     un_lmdb_cursor_close(cursor);
@@ -126,7 +128,7 @@ static enum un_status read_image(struct un_image_reader *r, const struct un_imag
     if (!r->cursor[entry->at]) UN_TRY(un_lmdb_cursor_open(db, r->cursor + entry->at, true));
     UN_TRY(un_lmdb_cursor_find(r->cursor[entry->at], entry->id, strlen(entry->id), &item, &found));
     if (!found) return un_fail(UN_DATA, "%s: not found by its key; the keys are not in order", where);
-    UN_TRY(find_image(&item, where, false, &r->room, &arrays));
+    UN_TRY(find_image(r->source, &item, where, false, &r->room, &arrays));
     return un_image_arrays_record(&arrays, where, list, index, &r->room, record);
 }
 

@@ -116,7 +116,6 @@ enum un_status un_lmdb_image_find(const void *value, size_t bytes, const char *w
                                   struct un_image_arrays *arrays, struct un_npz **npz,
                                   struct un_npz_member member[UN_ARRAY_ROLES]) {
     *npz = NULL;
-    memset(arrays, 0, sizeof *arrays);
     if (is_pickle(value, bytes))
         return un_fail(UN_DATA,
                        "%s: a pickle of Python, which is not read; values must be msgpack-numpy or .npz "

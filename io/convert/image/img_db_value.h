@@ -4,7 +4,7 @@
 
 #include "io/convert/image/arrays.h"
 
-/* Finds the arrays; those of msgpack are borrowed from the value. An .npz is opened into *npz, which the
+/* Finds the arrays (empty before, but for onehot); those of msgpack are borrowed from the value. An .npz is opened into *npz, which the
  * caller closes (NULL otherwise), its members' values are not read: member[role] says where they are. */
 enum un_status un_lmdb_image_find(const void *value, size_t bytes, const char *where,
                                   struct un_image_arrays *arrays, struct un_npz **npz,

@@ -77,7 +77,7 @@ struct un_image_source {
     void (*where)(const struct un_image_source *source, const struct un_image_list *list, int64_t index,
                   char *text, size_t size);
     int64_t
-        onehot; /* of npz, npy, TSV, set before the survey: soft labels are made of the ids of classes, of so many classes
+        onehot; /* of all but grids, set before the survey: soft labels are made of the ids of classes, of so many classes
                        with the background: class k is column k + 1; 0: none are made */
     struct un_image_bad *bad; /* borrowed; NULL: a bad image ends the import. Set by it before the survey */
     struct un_progress *progress; /* borrowed, of the survey; NULL: nobody is told. Set before it, as is: */
