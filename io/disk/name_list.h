@@ -9,9 +9,12 @@ struct un_name_list {
     char **name; /* [n] */
     int64_t n;
 };
-/* Lines without their ends, "\n" or "\r\n"; empty ones are names, too. UN_DATA: a zero byte. Freed by the call below, also
+/* Lines without their ends, "\n" or "\r\n", and without a byte order mark before the first; empty ones are names, too. UN_DATA: a zero byte. Freed by the call below, also
  * on failure. */
 enum un_status un_name_list_read(struct un_name_list *names, const char *path);
+/* The same of bytes in memory, which are copied; path is for messages. */
+enum un_status un_name_list_parse(struct un_name_list *names, const char *path, const char *text,
+                                  size_t bytes);
 void un_name_list_free(struct un_name_list *names);
 
 #endif

@@ -1,7 +1,8 @@
 /* Captions beside what their images show. */
 #include "io/data/file.h"
-#include "io/disk/files.h"
 #include "io/disk/ids.h"
+#include "io/disk/name_list.h"
+#include "io/disk/text.h"
 #include "io/inspect/inspect.h"
 #include "runtime/half.h"
 #include "runtime/memory.h"
@@ -9,16 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COLUMNS = 78, SENTENCE = 1024, CLASS_BYTES = 1 << 24, WORDS_SHOWN = 6 };
+enum { COLUMNS = 78, SENTENCE = 1024, WORDS_SHOWN = 6 };
 
 struct pairs {
     struct un_text_file texts;
     struct un_image_file images;
     struct un_idmap map;
     const char **ids;
-    char *names;       /* of the classes, lines cut by zero bytes; NULL: none */
-    const char **name; /* [classes] */
-    uint16_t *soft;    /* [classes] */
+    struct un_name_list lines; /* of the file of classes */
+    const char **name;         /* [classes]; NULL: none are known */
+    uint16_t *soft;            /* [classes] */
     const struct un_inspect_pairs *how;
     FILE *out;
 };
@@ -52,25 +53,18 @@ static void put_wrapped(FILE *out, const char *text) {
 
 /* Lines of the file of classes. The background is column 0; a list that lacks only it may leave it out. */
 static enum un_status read_classes(struct pairs *p) {
-    size_t bytes;
-    int64_t n = 0, classes = p->images.classes;
+    const int64_t classes = p->images.classes;
     if (!p->how->classes || classes == 0) return UN_OK;
-    UN_TRY(un_files_read(p->how->classes, CLASS_BYTES, &p->names, &bytes));
-    for (size_t i = 0; i < bytes; ++i) n += p->names[i] == '\n' || i + 1 == bytes;
+    UN_TRY(un_name_list_read(&p->lines, p->how->classes));
+    const int64_t n = p->lines.n;
     if (n < 1 || n > classes)
         return un_fail(UN_DATA, "%s: %lld lines for %lld classes of which column 0 is the background",
                        p->how->classes, (long long)n, (long long)classes);
     p->name = un_alloc((size_t)classes, sizeof *p->name, "names of classes");
     if (!p->name) return UN_MEMORY;
-    bool without = n == classes - 1 && strncmp(p->names, "background", 10) != 0;
+    const bool without = n == classes - 1 && !un_begins(p->lines.name[0], "background");
     if (without) p->name[0] = "background";
-    char *line = p->names;
-    for (int64_t c = without; line && c < n + without; ++c) { /* a zero byte in the file ends it */
-        char *end = strchr(line, '\n');
-        p->name[c] = line;
-        if (end) *end = '\0';
-        line = end ? end + 1 : NULL;
-    }
+    for (int64_t i = 0; i < n; ++i) p->name[i + without] = p->lines.name[i];
     return UN_OK;
 }
 
@@ -83,7 +77,7 @@ static enum un_status print_class(struct pairs *p, int64_t region) {
     fprintf(p->out, "  %.2f ", (double)un_half_to(p->soft[best]));
     if (p->name && p->name[best]) {
         char name[24];
-        snprintf(name, sizeof name, "%.*s", (int)strcspn(p->name[best], "\r"), p->name[best]);
+        snprintf(name, sizeof name, "%s", p->name[best]);
         put_text(p->out, name);
         for (size_t i = strlen(name); i < 14 && p->texts.aligned; ++i) fputc(' ', p->out);
     } else {
@@ -177,7 +171,7 @@ enum un_status un_inspect_pairs(const char *path, const struct un_inspect_pairs 
     un_free(p.ids);
     un_free(p.soft);
     un_free(p.name);
-    un_free(p.names);
+    un_name_list_free(&p.lines);
     un_image_file_close(&p.images);
     un_text_file_close(&p.texts);
     return status;

@@ -1,13 +1,13 @@
 /* The table of names: an open-addressing table of phrases over XXH3, plurals among them. */
 #include "io/convert/world/names.h"
-#include "io/disk/files.h"
+#include "io/disk/name_list.h"
 #include "runtime/memory.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
 
-enum { FILE_MOST = 1 << 24, CLASSES_MOST = 65535, WORDS_MOST = 16, NAME_BYTES = 255, FORMS = 3 };
+enum { CLASSES_MOST = 65535, WORDS_MOST = 16, NAME_BYTES = 255, FORMS = 3 };
 
 struct entry {
     uint64_t hash;
@@ -16,8 +16,8 @@ struct entry {
     bool plural, made; /* made here, not a name of the list */
 };
 struct un_names {
-    char *path, *text; /* lines cut by zero bytes */
-    char **line;       /* [count] */
+    char *path;
+    struct un_name_list lines;
     int count, longest;
     struct entry *table;
     size_t mask, used;
@@ -123,7 +123,7 @@ static int plurals_of(char form[FORMS][NAME_BYTES + 8], const char *phrase, size
 /* Calls use for every synonym of line `id`, cut into words. */
 static enum un_status each_name(struct un_names *n, int id,
                                 enum un_status (*use)(struct un_names *n, int id)) {
-    for (const char *at = n->line[id - 1];; ++at) {
+    for (const char *at = n->lines.name[id - 1];; ++at) {
         size_t bytes = strcspn(at, ",");
         if (bytes > NAME_BYTES)
             return un_fail(UN_DATA, "%s: line %d: a name of %zu bytes; at most %d", n->path, id, bytes,
@@ -153,34 +153,12 @@ static enum un_status insert_plurals(struct un_names *n, int id) {
     return UN_OK;
 }
 
-static enum un_status cut_lines(struct un_names *n, size_t bytes) {
-    size_t lines = 0;
-    if (memchr(n->text, '\0', bytes)) return un_fail(UN_DATA, "%s: a zero byte: not a text file", n->path);
-    for (size_t i = 0; i < bytes; ++i) lines += n->text[i] == '\n';
-    lines += bytes > 0 && n->text[bytes - 1] != '\n';
-    if (lines == 0 || lines > CLASSES_MOST)
-        return un_fail(UN_DATA, "%s: %zu lines; 1 to %d names are allowed", n->path, lines, CLASSES_MOST);
-    n->line = un_alloc(lines, sizeof *n->line, "names of classes");
-    if (!n->line) return UN_MEMORY;
-    char *at = n->text;
-    for (n->count = 0; n->count < (int)lines; ++n->count) {
-        size_t length = strcspn(at, "\n");
-        n->line[n->count] = at;
-        at[length] = '\0';
-        if (length > 0 && at[length - 1] == '\r') at[length - 1] = '\0';
-        at += length + 1;
-    }
-    return UN_OK;
-}
-
-static enum un_status build(struct un_names *n, const char *path, const char *text, size_t bytes,
-                            bool plurals) {
-    n->path = un_strdup(path);
-    n->text = un_alloc(bytes + 1, 1, "a file of names");
-    n->words = un_alloc(1, sizeof *n->words, "words of a name");
-    if (!n->path || !n->text || !n->words) return UN_MEMORY;
-    memcpy(n->text, text, bytes);
-    UN_TRY(cut_lines(n, bytes));
+static enum un_status index_names(struct un_names *n, bool plurals) {
+    const int64_t lines = n->lines.n;
+    if (lines < 1 || lines > CLASSES_MOST)
+        return un_fail(UN_DATA, "%s: %lld lines; 1 to %d names are allowed", n->path, (long long)lines,
+                       CLASSES_MOST);
+    n->count = (int)lines;
     for (int id = 1; id <= n->count; ++id) UN_TRY(each_name(n, id, insert_name));
     for (int id = 1; id <= n->count && plurals; ++id) UN_TRY(each_name(n, id, insert_plurals));
     un_free(n->words);
@@ -188,33 +166,39 @@ static enum un_status build(struct un_names *n, const char *path, const char *te
     return UN_OK;
 }
 
-enum un_status un_names_parse(struct un_names **names, const char *path, const char *text, size_t bytes,
-                              bool plurals) {
+/* text NULL: of the file. */
+static enum un_status make(struct un_names **names, const char *path, const char *text, size_t bytes,
+                           bool plurals) {
+    enum un_status status;
     struct un_names *n = *names = un_alloc(1, sizeof *n, "names of classes");
     if (!n) return UN_MEMORY;
-    enum un_status status = build(n, path, text, bytes, plurals);
-    if (status == UN_OK) return UN_OK;
+    n->path = un_strdup(path);
+    n->words = un_alloc(1, sizeof *n->words, "words of a name");
+    if (!n->path || !n->words) UN_TRY_GOTO(UN_MEMORY, out);
+    UN_TRY_GOTO(text ? un_name_list_parse(&n->lines, path, text, bytes) : un_name_list_read(&n->lines, path),
+                out);
+    UN_TRY_GOTO(index_names(n, plurals), out);
+    return UN_OK;
+out:
     un_names_close(n);
     *names = NULL;
     return status;
 }
 
+enum un_status un_names_parse(struct un_names **names, const char *path, const char *text, size_t bytes,
+                              bool plurals) {
+    return make(names, path, text ? text : "", bytes, plurals);
+}
+
 enum un_status un_names_open(struct un_names **names, const char *path, bool plurals) {
-    char *text;
-    size_t bytes;
-    *names = NULL;
-    UN_TRY(un_files_read(path, FILE_MOST, &text, &bytes));
-    enum un_status status = un_names_parse(names, path, text, bytes, plurals);
-    un_free(text);
-    return status;
+    return make(names, path, NULL, 0, plurals);
 }
 
 void un_names_close(struct un_names *n) {
     if (!n) return;
     for (size_t i = 0; n->table && i <= n->mask; ++i) un_free(n->table[i].phrase);
     un_free(n->table);
-    un_free(n->line);
-    un_free(n->text);
+    un_name_list_free(&n->lines);
     un_free(n->path);
     un_free(n->words);
     un_free(n);
@@ -224,7 +208,7 @@ int un_names_count(const struct un_names *n) {
     return n->count;
 }
 const char *un_names_line(const struct un_names *n, int id) {
-    return n->line[id - 1];
+    return n->lines.name[id - 1];
 }
 
 struct un_name_match un_names_match(const struct un_names *n, const struct un_words *w, int at) {

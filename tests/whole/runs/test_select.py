@@ -334,6 +334,13 @@ def check_inspect(folder, w):
         R.expect("word" in tail and "more" in tail, "alignment, and what is not shown")
     R.expect(max(len(x) for x in out.splitlines()) <= 80, "80 columns are enough")
     refused(65, "inspect", w / "coco_valid.txt.h5", f"images={w / 'coco_valid.img.h5'}", f"classes={w / 'vocab.txt'}", say=["241 lines for 64 classes"])
+    classes = (w / "classes.txt").read_bytes()
+    for name, text in (("windows.txt", b"\xef\xbb\xbf" + classes.replace(b"\n", b"\r\n")), ("without.txt", classes.split(b"\n", 1)[1] + b"more\n" * (64 - classes.count(b"\n")))):
+        (folder / name).write_bytes(text)
+        same = R.run_ok([TOOL, "data", "inspect", w / "coco_valid.txt.h5", f"images={w / 'coco_valid.img.h5'}", f"classes={folder / name}", "samples=2", "regions=3"])
+        R.expect(same == out, f"{name} gives the same names")
+    (folder / "zero.txt").write_bytes(classes[:9] + b"\0" + classes[9:])
+    refused(65, "inspect", w / "coco_valid.txt.h5", f"images={w / 'coco_valid.img.h5'}", f"classes={folder / 'zero.txt'}", say=["zero.txt: a zero byte"])
     out = R.run_ok([TOOL, "data", "inspect", w / "coco_valid.txt.h5", f"images={w / 'vg_valid.img.h5'}", "samples=1"])
     R.expect("the image is not in" in out, "a text whose image is elsewhere")
 

@@ -29,6 +29,13 @@ static void lines(void **state) {
         {"\r\n", {""}, 1},
         {"", {NULL}, 0},
         {"\n", {""}, 1},
+        {"\xEF\xBB\xBF"
+         "cup\n\xEF\xBB\xBF"
+         "ball",
+         {"cup", "\xEF\xBB\xBF"
+                 "ball"},
+         2},
+        {"\xEF\xBB\xBF", {NULL}, 0},
     };
     (void)state;
     const uint64_t live = live_blocks();
@@ -38,9 +45,15 @@ static void lines(void **state) {
         assert_int_equal(names.n, cases[i].n);
         for (int64_t k = 0; k < names.n; ++k) assert_string_equal(names.name[k], cases[i].name[k]);
         un_name_list_free(&names);
+        expect_ok(un_name_list_parse(&names, "memory", cases[i].text, strlen(cases[i].text)));
+        assert_int_equal(names.n, cases[i].n);
+        for (int64_t k = 0; k < names.n; ++k) assert_string_equal(names.name[k], cases[i].name[k]);
+        un_name_list_free(&names);
     }
     struct un_name_list names;
     expect_error(un_name_list_read(&names, file_of("cup\n\0ball", 9)), UN_DATA, "names.txt", "a zero byte");
+    un_name_list_free(&names);
+    expect_error(un_name_list_parse(&names, "memory", "cup\0", 4), UN_DATA, "memory", "a zero byte");
     un_name_list_free(&names);
     expect_error(un_name_list_read(&names, scratch("absent.txt")), UN_IO, "absent.txt");
     un_name_list_free(&names);
