@@ -13,7 +13,7 @@ enum { POSITIONS = 512, TOKEN_TYPES = 2 };
 
 static const struct un_key dims_keys[] = {
     UN_KEY_INT(un_dims, vocab_size, "0", 0, 1 << 24, "", "words of the vocabulary; 0: from the text files"),
-    /* Their 0, which stood for auto once, is still in the config.yaml of earlier runs; un_dims_given refuses it. */
+    /* Their 0, which stood for auto once, is still in the config.yaml of earlier runs; un_dims_zeros finds it. */
     UN_KEY_INT_AUTO(un_dims, hidden_size, 0, 1 << 16, "", "width of a token; auto: from the preset"),
     UN_KEY_INT_AUTO(un_dims, num_hidden_layers, 0, 1024, "", "encoder layers; auto: from the preset"),
     UN_KEY_INT_AUTO(un_dims, num_attention_heads, 0, 1024, "",
@@ -21,8 +21,8 @@ static const struct un_key dims_keys[] = {
     UN_KEY_INT_AUTO(un_dims, intermediate_size, 0, 1 << 18, "",
                     "width between the two feed-forward maps; auto: from the preset"),
     UN_KEY_INT_AUTO(un_dims, max_position_embeddings, 0, 1 << 20, "", "positions a text may have; auto: 512"),
-    UN_KEY_INT(un_dims, type_vocab_size, "0", 0, 1 << 10, "",
-               "token types, 0 = word, 1 = region; 0: 3 with nlvr2, 4 with vcr, else 2"),
+    UN_KEY_INT_AUTO(un_dims, type_vocab_size, 0, 1 << 10, "",
+                    "token types, 0 = word, 1 = region; auto: 3 with nlvr2, 4 with vcr, else 2"),
     UN_KEY_INT(un_dims, img_dim, "0", 0, 1 << 20, "", "width of a region feature; 0: from the image files"),
     UN_KEY_INT(un_dims, img_label_dim, "0", 0, 1 << 20, "",
                "region classes, class 0 = background; 0: from the image files"),
@@ -50,7 +50,7 @@ static void take_if_none(int64_t *size, int64_t from_preset) {
     if (*size == 0 || *size == UN_AUTO) *size = from_preset;
 }
 
-const char *un_dims_given(const struct un_dims *d) {
+int un_dims_zeros(const struct un_dims *d, const char *names[UN_DIMS_SIZES]) {
     const struct {
         const char *name;
         int64_t size;
@@ -58,10 +58,13 @@ const char *un_dims_given(const struct un_dims *d) {
                  {"num_hidden_layers", d->num_hidden_layers},
                  {"num_attention_heads", d->num_attention_heads},
                  {"intermediate_size", d->intermediate_size},
-                 {"max_position_embeddings", d->max_position_embeddings}};
+                 {"max_position_embeddings", d->max_position_embeddings},
+                 {"type_vocab_size", d->type_vocab_size}};
+    _Static_assert(sizeof sizes / sizeof *sizes == UN_DIMS_SIZES, "room for every name");
+    int n = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i)
-        if (sizes[i].size == 0) return sizes[i].name;
-    return NULL;
+        if (sizes[i].size == 0) names[n++] = sizes[i].name;
+    return n;
 }
 
 enum un_status un_dims_resolve(struct un_dims *dims, int preset) {

@@ -29,8 +29,9 @@ struct un_model_keys {
 };
 extern const struct un_key_table un_model_key_table;
 
-/* The name of a size that is 0, which no network has; NULL: none is. Of keys as bound. */
-const char *un_dims_given(const struct un_dims *dims);
+/* The names of the sizes that are 0, which no network has; returns how many. Of keys as bound. */
+enum { UN_DIMS_SIZES = 6 };
+int un_dims_zeros(const struct un_dims *dims, const char *names[UN_DIMS_SIZES]);
 /* Applies the preset to the sizes that were not given (UN_AUTO, or 0 in a run of earlier versions) and checks them (heads divide width, ...); the
  * three data sizes may still be 0. tiny 128x2 (2 heads, 512), base 768x12 (12, 3072), large 1024x24 (16,
  * 4096). */

@@ -55,8 +55,8 @@ static enum un_status settle_heads(struct un_run_config *c) {
                        un_config_where(c->document, "data.train"));
     d->heads = tasks;
     d->negatives = tasks & un_objective_bit(UN_ITM_HARD) ? c->train.hard_size : 2 * c->train.negatives;
-    if (d->type_vocab_size == 0 && (tasks & two)) d->type_vocab_size = 3;
-    if (d->type_vocab_size == 0 && (tasks & un_objective_bit(UN_VCR))) d->type_vocab_size = 4;
+    if (d->type_vocab_size == UN_AUTO && (tasks & two)) d->type_vocab_size = 3;
+    if (d->type_vocab_size == UN_AUTO && (tasks & un_objective_bit(UN_VCR))) d->type_vocab_size = 4;
     /* Of pretraining every parameter is updated always; with tasks, and in their second stage, what nothing
      * reaches is left alone. */
     if (tasks || d->type_vocab_size > 2) d->taught = set;
@@ -64,14 +64,21 @@ static enum un_status settle_heads(struct un_run_config *c) {
     return UN_OK;
 }
 
-/* A size of 0 is no way to say "none". */
+/* A size of 0 is no way to say "none". Earlier versions wrote it for auto, all of them into one file: so all are told. */
 static enum un_status check_sizes(const struct un_run_config *c) {
-    const char *name = un_dims_given(&c->model.dims);
-    char key[64];
-    if (!name) return UN_OK;
-    snprintf(key, sizeof key, "model.%s", name);
-    return un_fail(UN_USAGE, "%s: %s: 0 is no size of a network; auto takes that of model.preset",
-                   un_config_where(c->document, key), key);
+    const char *name[UN_DIMS_SIZES];
+    char key[64], more[200] = "";
+    const int n = un_dims_zeros(&c->model.dims, name);
+    if (n == 0) return UN_OK;
+    snprintf(key, sizeof key, "model.%s", name[0]);
+    for (int i = 1; i < n; ++i)
+        snprintf(more + strlen(more), sizeof more - strlen(more), "%s%s", i == 1 ? "; also for " : ", ",
+                 name[i]);
+    return un_fail(
+        UN_USAGE,
+        "%s: %s: 0 is no size of a network; where earlier versions wrote 0 write auto, which takes "
+        "that of model.preset%s",
+        un_config_where(c->document, key), key, more);
 }
 
 /* What auto stands for, so that config.yaml and the log tell it. */
@@ -170,8 +177,7 @@ enum un_status un_run_config_tell(struct un_run_config *config) {
         char value[32];
         snprintf(value, sizeof value, "%lld", (long long)sizes[i].value);
         const char *text = un_config_text(doc, sizes[i].key);
-        if (strcmp(text, "auto") == 0 || strcmp(text, "0") == 0) /* type_vocab_size has no auto */
-            UN_TRY(un_config_note(doc, sizes[i].key, value, sizes[i].why));
+        if (strcmp(text, "auto") == 0) UN_TRY(un_config_note(doc, sizes[i].key, value, sizes[i].why));
     }
     return UN_OK;
 }

@@ -63,18 +63,25 @@ static void keys_bind(void **state) {
     assert_int_equal(bind("run: {}\n", &k), UN_OK);
     assert_int_equal(k.preset, 1);
     assert_int_equal(k.dims.hidden_size, UN_AUTO);
-    assert_null(un_dims_given(&k.dims));
+    const char *zero[UN_DIMS_SIZES];
+    assert_int_equal(un_dims_zeros(&k.dims, zero), 0);
+    assert_int_equal(k.dims.type_vocab_size, UN_AUTO);
     assert_int_equal(un_dims_resolve(&k.dims, k.preset), UN_OK);
     assert_int_equal(k.dims.hidden_size, 768);
     assert_int_equal(k.dims.max_position_embeddings, 512);
-    const char *const sizes[] = {"hidden_size", "num_hidden_layers", "num_attention_heads",
-                                 "intermediate_size", "max_position_embeddings"};
+    const char *const sizes[] = {"hidden_size",       "num_hidden_layers",       "num_attention_heads",
+                                 "intermediate_size", "max_position_embeddings", "type_vocab_size"};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i) {
         char text[80];
         snprintf(text, sizeof text, "model: {%s: 0}\n", sizes[i]);
         assert_int_equal(bind(text, &k), UN_OK); /* as in the config.yaml of an earlier run */
-        assert_string_equal(un_dims_given(&k.dims), sizes[i]);
+        assert_int_equal(un_dims_zeros(&k.dims, zero), 1);
+        assert_string_equal(zero[0], sizes[i]);
     }
+    assert_int_equal(bind("model: {type_vocab_size: 0, hidden_size: 0, num_hidden_layers: 1}\n", &k), UN_OK);
+    assert_int_equal(un_dims_zeros(&k.dims, zero), 2);
+    assert_string_equal(zero[0], "hidden_size");
+    assert_string_equal(zero[1], "type_vocab_size");
     assert_int_equal(bind("run: {}\n", &k), UN_OK);
     assert_near(k.dims.dropout, 0.1, 0);
     assert_near(k.dims.initializer_range, 0.02, 0);

@@ -46,8 +46,18 @@ def configurations(folder, data, cfg, program):
     refused("--cfg=", parts=("--cfg needs a value",))
     refused("--cfg", cfg, "run.dir=$UN_NO_SUCH/x", parts=("$UN_NO_SUCH is not set",))
     refused("--cfg", cfg, "run.dir=~nobody/x", parts=("home folder of somebody else",))
-    for size in ("num_hidden_layers", "hidden_size", "max_position_embeddings"):
-        refused("--cfg", cfg, f"model.{size}=0", parts=(f"model.{size}: 0 is no size of a network", "auto takes"))
+    for size in ("num_hidden_layers", "hidden_size", "max_position_embeddings", "type_vocab_size"):
+        refused("--cfg", cfg, f"model.{size}=0", parts=(f"model.{size}: 0 is no size of a network", "write auto"))
+    zeros, sizes = folder / "earlier.yaml", ("hidden_size", "intermediate_size", "type_vocab_size")
+    lines = (folder / "auto/config.yaml").read_text().split("\n")
+    at = [i for i, line in enumerate(lines) if line.strip().startswith(tuple(f"{s}:" for s in sizes))]
+    for i in at:
+        lines[i] = lines[i].split(":")[0] + ": 0"
+    zeros.write_text("\n".join(lines))
+    refused("--cfg", zeros, parts=(f"earlier.yaml:{at[0] + 1}:", "model.hidden_size: 0 is no size", "earlier versions wrote 0", "write auto",
+                                   "also for intermediate_size, type_vocab_size"))
+    zeros.write_text("\n".join(line if i not in at else line.replace(": 0", ": auto") for i, line in enumerate(lines)))
+    R.run_ok([program, "--cfg", zeros, "--check", f"run.dir={folder}/again"])
     out = R.run_ok([program, "--cfg", cfg, "--check", "model.num_hidden_layers=auto", "model.preset=large"])
     R.expect("24 layers" in out or "24 x" in out, "model.num_hidden_layers: auto, the preset's")
     refused("--cfg", cfg, "data.train.1.name=coco", parts=("two data sets are called coco", "data.train"))

@@ -40,7 +40,7 @@ OTHER = {
     "refcoco_plus": {("model", "re_layers"): "2", ("data", "conf_th"): "-1", ("data", "num_bb"): "100"},
 }
 DEFAULT = {("optim", "lr_mul"): "1", ("data", "max_txt_len"): "60", ("data", "conf_th"): "0.2", ("data", "num_bb"): "36",
-           ("data", "min_bb"): "10", ("data", "max_bb"): "100", ("model", "re_layers"): "1", ("model", "type_vocab_size"): "0",
+           ("data", "min_bb"): "10", ("data", "max_bb"): "100", ("model", "re_layers"): "1", ("model", "type_vocab_size"): "auto",
            ("model", "dropout"): "0.1", ("optim", "betas"): "[0.9, 0.98]", ("optim", "weight_decay"): "0.01",
            ("train", "mixing"): "sample", ("train", "hard_size"): "31", ("train", "candidates"): "399", ("train", "margin"): "0.2",
            ("train", "negatives"): "1", ("train", "re_mean"): "false", ("train", "samples_per_lane"): "0",
