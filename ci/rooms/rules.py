@@ -88,7 +88,7 @@ NCCL = r"comm/comm_nccl\w*(\.c|_private\.h)"
 CUDA = rf"runtime/cuda/.*|{NCCL}"
 HDF5 = r"io/h5/(.*\.c|(\w+_)?private\.h)"  # what the others see of io/h5 names nothing of it
 UTF8 = r"io/convert/(format|task|token|world)/.*"
-JSON = r"io/(run|report|checkpoint|safetensors|convert/format|convert/image|convert/task|convert/setup)/.*"
+JSON = r"io/(disk/json\.h|(run|report|checkpoint|safetensors|convert/format|convert/image|convert/task|convert/setup)/.*)"
 
 # Headers of libraries: name, <header>, files that may include it, how to say where.
 HEADERS = [
@@ -103,7 +103,7 @@ HEADERS = [
     ("png", r"png\w*\.h", r"io/convert/pixels/.*\.c", "io/convert/pixels/*.c"),
     ("cairo", r"cairo.*", r"io/picture/.*(\.c|private\.h)", "io/picture, its public headers excepted"),
     ("utf8proc", r"utf8proc\.h", UTF8, "io/convert/{format,task,token,world}"),
-    ("json", r"jansson\.h", JSON, "io/{run,report,checkpoint,safetensors,convert/format,convert/image,convert/task,convert/setup}"),
+    ("json", r"jansson\.h", JSON, "io/disk/json.h and io/{run,report,checkpoint,safetensors,convert/format,convert/image,convert/task,convert/setup}"),
     ("protobuf", r".*pb-c\.h|protobuf-c.*", r"io/run/events\w*\.c", "io/run/events*.c"),
     ("xxhash", r"xxhash\.h", r"io/.*", "io"),
     ("yaml", r"yaml\.h", r"runtime/config/yaml\w*\.c", "runtime/config/yaml*.c"),

@@ -341,7 +341,7 @@ enum un_status un_manifest_parse(struct un_manifest *m, const char *path, const 
     UN_TRY(check_tail(path, text, bytes));
     json_error_t error;
     json_t *json = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
-    if (!json) return un_fail(UN_DATA, "%s:%d:%d: not JSON: %s", path, error.line, error.column, error.text);
+    if (!json) return un_fail(UN_DATA, "%s:%d: not JSON (jansson: %s)", path, error.line, error.text);
     struct place root = {path, "", 0, json};
     enum un_status status =
         json_is_object(json) ? parse_all(&root, m) : un_fail(UN_DATA, "%s: not a JSON object", path);

@@ -1,5 +1,6 @@
 /* The header of a safetensors file. The text is scanned for its number of values and its depth before the
  * JSON library sees it, so that neither memory nor recursion depend on what a hostile file says. */
+#include "io/disk/json.h"
 #include "io/safetensors/private.h"
 #include "runtime/memory.h"
 #include <inttypes.h>
@@ -179,7 +180,8 @@ enum un_status un_safetensors_header(struct un_st_opened *f, const char *text, s
     UN_TRY(scan(f->path, text, bytes));
     f->header = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
     if (!f->header)
-        return un_fail(UN_DATA, "%s: header, byte %d: not JSON: %s", f->path, error.position, error.text);
+        return un_fail(UN_DATA, "%s: header, byte %d: %s (jansson: %s)", f->path, error.position,
+                       un_json_fault(&error), error.text);
     if (!json_is_object(f->header)) return un_fail(UN_DATA, "%s: header: not a JSON object", f->path);
     size_t n = json_object_size(f->header);
     if (n > UN_ST_TENSORS_MAX)

@@ -1,6 +1,7 @@
 /* The index of sharded weights, and its files (index.h). */
 #include "io/safetensors/index.h"
 #include "io/disk/files.h"
+#include "io/disk/json.h"
 #include "runtime/memory.h"
 
 #include <inttypes.h>
@@ -93,7 +94,9 @@ enum un_status un_safetensors_index_open(struct un_st_index *index, const char *
     UN_TRY(un_files_read(path, UN_ST_HEADER_MAX, &text, &bytes));
     json_t *top = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
     un_free(text);
-    if (!top) return un_fail(UN_DATA, "%s: line %d: not JSON: %s", path, error.line, error.text);
+    if (!top)
+        return un_fail(UN_DATA, "%s: line %d: %s (jansson: %s)", path, error.line, un_json_fault(&error),
+                       error.text);
     const char **names = un_alloc(UN_ST_SHARDS_MAX, sizeof *names, "index of weights");
     index->file = un_alloc(UN_ST_SHARDS_MAX, sizeof(struct un_st_file *), "index of weights");
     json_t *map = json_object_get(top, "weight_map");

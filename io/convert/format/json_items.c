@@ -4,6 +4,7 @@
  * brackets are followed until it ends, then jansson reads it strictly. An item that nobody asked for is
  * passed over without being kept. */
 #include "io/convert/format/json_items.h"
+#include "io/disk/json.h"
 #include "runtime/memory.h"
 
 #include <errno.h>
@@ -213,8 +214,8 @@ static enum un_status parse_item(struct un_json_items *j, struct un_json_item *i
     j->value = json_loadb(j->text, j->bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (!j->value) {
         int64_t at = j->offset + (int64_t)j->at - (int64_t)j->bytes + error.position;
-        return un_fail(UN_DATA, "%s: line %lld, byte %lld: %s", j->path, (long long)line + error.line - 1,
-                       (long long)at, error.text);
+        return un_fail(UN_DATA, "%s: line %lld, byte %lld: %s (jansson: %s)", j->path,
+                       (long long)line + error.line - 1, (long long)at, un_json_fault(&error), error.text);
     }
     *item = (struct un_json_item){.key = j->key,
                                   .element = j->place == IN_ARRAY,

@@ -1,5 +1,6 @@
 /* Pieces of a JSON vocabulary, ordered by their ids (vocab_json.h). */
 #include "io/convert/format/vocab_json.h"
+#include "io/disk/json.h"
 #include "runtime/memory.h"
 
 #include <jansson.h>
@@ -131,7 +132,9 @@ enum un_status un_vocab_json_lines(const char *name, const char *text, size_t by
     struct gathered g = {.name = name};
     json_t *top = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error), *vocab = NULL;
     *lines = NULL;
-    if (!top) return un_fail(UN_DATA, "%s: line %d: not JSON: %s", name, error.line, error.text);
+    if (!top)
+        return un_fail(UN_DATA, "%s: line %d: %s (jansson: %s)", name, error.line, un_json_fault(&error),
+                       error.text);
     enum un_status status = vocab_of(name, top, &vocab);
     if (status == UN_OK)
         status = gather(&g, vocab, vocab == top ? NULL : json_object_get(top, "added_tokens"));

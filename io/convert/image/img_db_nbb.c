@@ -2,6 +2,7 @@
 #include "io/convert/image/img_db.h"
 #include "io/disk/files.h"
 #include "io/disk/ids.h"
+#include "io/disk/json.h"
 #include "runtime/memory.h"
 
 #include <jansson.h>
@@ -74,7 +75,9 @@ enum un_status un_lmdb_nbb_check(const char *folder, const struct un_image_list 
     UN_TRY(un_files_read(path, LIMIT, &text, &bytes));
     json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
     un_free(text);
-    if (!root) return un_fail(UN_DATA, "%s:%d: bad JSON: %s", path, error.line, error.text);
+    if (!root)
+        return un_fail(UN_DATA, "%s:%d: %s (jansson: %s)", path, error.line, un_json_fault(&error),
+                       error.text);
     enum un_status status = compare_list(path, root, list, first);
     json_decref(root);
     return status;

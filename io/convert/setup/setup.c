@@ -1,6 +1,7 @@
 /* A set-up as a whole (setup.h). */
 #include "io/convert/setup/private.h"
 #include "io/disk/files.h"
+#include "io/disk/json.h"
 #include "runtime/memory.h"
 
 #include <stdlib.h>
@@ -71,7 +72,9 @@ enum un_status un_setup_convert(struct un_text_out *yaml, struct un_setup_counts
     size_t front = bytes >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
     *counts = (struct un_setup_counts){0};
     s.root = json_loadb(text + front, bytes - front, JSON_REJECT_DUPLICATES, &error);
-    if (!s.root) return un_fail(UN_DATA, "%s:%d:%d: no JSON: %s", path, error.line, error.column, error.text);
+    if (!s.root)
+        return un_fail(UN_DATA, "%s:%d:%d: %s (jansson: %s)", path, error.line, error.column,
+                       un_json_fault(&error), error.text);
     s.seen = json_object();
     enum un_status status =
         json_is_object(s.root) ? convert(&s, options) : un_fail(UN_DATA, "%s: no JSON object", path);

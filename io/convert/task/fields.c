@@ -1,6 +1,7 @@
 /* Members of a row, rows of a file, names of images: what every source asks (private.h). */
 #include "io/convert/task/private.h"
 #include "io/disk/files.h"
+#include "io/disk/json.h"
 #include "runtime/memory.h"
 
 #include <stdio.h>
@@ -79,8 +80,8 @@ enum un_status un_task_lines_next(struct un_task_lines *lines, struct un_task_so
     json_decref(lines->object);
     lines->object = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
     if (!lines->object)
-        return un_fail(UN_DATA, "%s: row %lld, byte %d: %s", l->path, (long long)l->number, error.position,
-                       error.text);
+        return un_fail(UN_DATA, "%s: row %lld, byte %d: %s (jansson: %s)", l->path, (long long)l->number,
+                       error.position, un_json_fault(&error), error.text);
     *row = (struct un_task_row){l->path, l->number, lines->object};
     return un_task_is_object(row);
 }
@@ -100,7 +101,7 @@ enum un_status un_task_whole_file(const char *path, json_t **value) {
     size_t front = bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
     *value = json_loadb(text + front, bytes - front, JSON_REJECT_DUPLICATES, &error);
     un_free(text);
-    return *value
-               ? UN_OK
-               : un_fail(UN_DATA, "%s: line %d, byte %d: %s", path, error.line, error.position, error.text);
+    return *value ? UN_OK
+                  : un_fail(UN_DATA, "%s: line %d, byte %d: %s (jansson: %s)", path, error.line,
+                            error.position, un_json_fault(&error), error.text);
 }

@@ -3,6 +3,7 @@
  * The form is found by the members at the top. A caption is a string or an object; it stands in a list of its
  * owner (an image) or is a member of its own. What lacks its caption or its image is an error that names
  * file, line and item; only the text itself may be bad. */
+#include "io/disk/json.h"
 #include "io/convert/format/json_items.h"
 #include "io/convert/text/image_files.h"
 #include "io/convert/text/private.h"
@@ -237,8 +238,8 @@ static enum un_status read_whole(struct source_json *s) {
     un_free(text);
     s->line = 1;
     return s->whole ? UN_OK
-                    : un_fail(UN_DATA, "%s: line %d, byte %d: %s", s->name, error.line, error.position,
-                              error.text);
+                    : un_fail(UN_DATA, "%s: line %d, byte %d: %s (jansson: %s)", s->name, error.line,
+                              error.position, un_json_fault(&error), error.text);
 }
 
 static enum un_status make(struct source_json **made, const char *kind, const char *path,

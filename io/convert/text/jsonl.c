@@ -2,6 +2,7 @@
  * line, and said. */
 #include "io/convert/format/lines.h"
 #include "io/convert/text/private.h"
+#include "io/disk/json.h"
 #include "runtime/memory.h"
 
 #include "io/convert/format/json_items.h"
@@ -47,8 +48,8 @@ static enum un_status take_line(struct source_jsonl *s, const char *text, size_t
     s->next = 0;
     s->object = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
     if (!s->object)
-        return un_fail(UN_DATA, "%s: line %lld, byte %d: %s", s->lines.path, (long long)s->lines.number,
-                       error.position, error.text);
+        return un_fail(UN_DATA, "%s: line %lld, byte %d: %s (jansson: %s)", s->lines.path,
+                       (long long)s->lines.number, error.position, un_json_fault(&error), error.text);
     s->of = value_at(s->object, s->caption);
     if (!is_caption(s->of))
         return un_fail(UN_DATA, "%s: line %lld: \"%s\" is no text and no list of texts", s->lines.path,
@@ -132,7 +133,8 @@ static enum un_status choose_keys(struct source_jsonl *s, const char *line,
     json_error_t error;
     json_t *object = json_loads(line, JSON_REJECT_DUPLICATES, &error);
     if (!object)
-        return un_fail(UN_DATA, "%s: line 1, byte %d: %s", s->lines.path, error.position, error.text);
+        return un_fail(UN_DATA, "%s: line 1, byte %d: %s (jansson: %s)", s->lines.path, error.position,
+                       un_json_fault(&error), error.text);
     list_keys(object, keys, sizeof keys);
     bool caption = choose(s->caption, names->caption, object, captions, is_caption);
     bool image = choose(s->image, names->image, object, images, is_id);

@@ -9,6 +9,7 @@
 #include "io/convert/text/private.h"
 #include "io/convert/text/txt_db_side.h"
 #include "io/convert/text/txt_db_task.h"
+#include "io/disk/json.h"
 #include "runtime/memory.h"
 
 #include <errno.h>
@@ -77,7 +78,8 @@ static enum un_status read_meta(struct source_txt_db *s) {
     json_t *meta = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
     un_free(text);
     if (!meta)
-        return un_fail(UN_DATA, "%s: line %d, byte %d: %s", path, error.line, error.position, error.text);
+        return un_fail(UN_DATA, "%s: line %d, byte %d: %s (jansson: %s)", path, error.line, error.position,
+                       un_json_fault(&error), error.text);
     enum un_status status = take_meta(&s->vocab, meta, path);
     json_decref(meta);
     return status;
