@@ -104,8 +104,16 @@ static enum un_status write_set(struct un_setup *s, const struct set *set) {
     return UN_OK;
 }
 
+enum { MIX = 512 };
+
+static bool stands_before(const json_t *tasks, size_t n, const char *task) {
+    for (size_t i = 0; i < n; ++i)
+        if (strcmp(json_string_value(json_array_get(tasks, i)), task) == 0) return true;
+    return false;
+}
+
 /* "mlm: 8, itm: 6" of "tasks" and "mix_ratio"; a validation has no ratio. */
-static enum un_status read_mix(const struct un_setup *s, const json_t *set, bool training, char mix[512]) {
+static enum un_status read_mix(const struct un_setup *s, const json_t *set, bool training, char mix[MIX]) {
     const json_t *tasks = json_object_get(set, "tasks"), *ratios = json_object_get(set, "mix_ratio");
     const char *key = training ? "train_datasets" : "val_datasets";
     mix[0] = '\0';
@@ -117,12 +125,15 @@ static enum un_status read_mix(const struct un_setup *s, const json_t *set, bool
         const json_t *ratio = training ? json_array_get(ratios, i) : NULL;
         if (!task || strlen(task) > 16 || strspn(task, "abcdefghijklmnopqrstuvwxyz_") != strlen(task))
             return un_setup_wrong(s, key, "a task that is none of mlm, mrfr, mrc, mrckl, itm");
+        if (stands_before(tasks, i, task))
+            return un_setup_wrong(s, key, "a task that stands twice in its set");
         if (training && !json_is_number(ratio))
             return un_setup_wrong(s, key, "a mix_ratio that is no number");
         char number[32];
         size_t used = strlen(mix);
-        snprintf(mix + used, 512 - used, "%s%s: %s", i ? ", " : "", task,
-                 un_setup_float(number, training ? json_number_value(ratio) : 1));
+        int more = snprintf(mix + used, MIX - used, "%s%s: %s", i ? ", " : "", task,
+                            un_setup_float(number, training ? json_number_value(ratio) : 1));
+        if (used + (size_t)more >= MIX) return un_setup_wrong(s, key, "a set with too many tasks");
     }
     return UN_OK;
 }
@@ -159,7 +170,7 @@ static enum un_status write_list(struct un_setup *s, const char *key, const char
     for (size_t i = 0; i < json_array_size(sets); ++i) {
         const json_t *set = json_array_get(sets, i);
         const char *name = json_string_value(json_object_get(set, "name"));
-        char mix[512];
+        char mix[MIX];
         if (!name || !un_setup_is_name(name)) return un_setup_wrong(s, key, "a set without a name");
         UN_TRY(read_mix(s, set, training, mix));
         UN_TRY(write_set(s, &(struct set){name, training || !asks_all(s, set) ? mix : NULL, key, key,

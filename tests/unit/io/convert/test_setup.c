@@ -122,6 +122,31 @@ static void texts_stay_texts(void **state) {
     }
 }
 
+/* A mix holds every task once, and all of them or none. */
+static void mixes(void **state) {
+    (void)state;
+    static const char set[] = "\"name\":\"a\",\"db\":[\"/t/a.db\"],\"img\":[\"/i/a\"]";
+    char json[4096], tasks[1024] = "", ratios[512] = "", text[64];
+    struct un_text_out yaml;
+    snprintf(json, sizeof json,
+             "{\"train_datasets\":[{%s,\"tasks\":[\"mlm\",\"itm\",\"mlm\"],\"mix_ratio\":[2,1,1]}]}", set);
+    assert_int_equal(convert(&yaml, json, 1), UN_DATA);
+    assert_non_null(strstr(un_error_get()->text, "a/x.json: train_datasets: a task that stands twice"));
+    un_error_clear();
+    un_free(yaml.text);
+    for (int i = 0; i < 60; ++i) {
+        snprintf(text, sizeof text, "%s\"task_%c%c\"", i ? "," : "", 'a' + i / 26, 'a' + i % 26);
+        strcat(tasks, text);
+        strcat(ratios, i ? ",1" : "1");
+    }
+    snprintf(json, sizeof json, "{\"train_datasets\":[{%s,\"tasks\":[%s],\"mix_ratio\":[%s]}]}", set, tasks,
+             ratios);
+    assert_int_equal(convert(&yaml, json, 1), UN_DATA);
+    assert_non_null(strstr(un_error_get()->text, "a/x.json: train_datasets: a set with too many tasks"));
+    un_error_clear();
+    un_free(yaml.text);
+}
+
 static void every_allocation_may_fail(void **state) {
     (void)state;
     static const char json[] = "{" VQA ",\"seed\":3,\"checkpoint\":\"/p/u.pt\"}";
@@ -146,6 +171,7 @@ int main(void) {
         cmocka_unit_test(steps),
         cmocka_unit_test(no_token_is_lost),
         cmocka_unit_test(texts_stay_texts),
+        cmocka_unit_test(mixes),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
