@@ -6,6 +6,7 @@
 #include "io/convert/format/lines.h"
 #include "io/convert/text/columns.h"
 #include "io/convert/text/private.h"
+#include "io/disk/text.h"
 #include "runtime/memory.h"
 
 #include <stdio.h>
@@ -116,12 +117,44 @@ static void close_lines(struct un_text_source *source) {
     un_free(s);
 }
 
+/* "(lp0" and nothing else: a pickle of the first protocol is text. */
+static bool is_text_pickle(const char *line) {
+    return line[0] == '(' && line[1] && strchr("dlt", line[1]) && line[2] == 'p' && line[3] &&
+           line[3 + strspn(line + 3, "0123456789")] == '\0';
+}
+
+/* A declaration, one tag, or an element that is the whole line. */
+static bool is_markup(const char *line) {
+    char end[40];
+    const size_t n = strlen(line);
+    if (un_begins(line, "<?xml") || un_begins(line, "<!DOCTYPE") || un_begins(line, "<!doctype")) return true;
+    if (n < 3 || line[0] != '<' || line[n - 1] != '>') return false;
+    snprintf(end, sizeof end, "</%.*s>", (int)(strcspn(line, "> \t") - 1), line + 1);
+    return strchr(line, '>') == line + n - 1 || un_ends(line, end);
+}
+
+/* What holds no captions in lines, by its first line; NULL: perhaps it does. */
+static const char *other_kind(const char *line) {
+    static const char *const binary[] = {"\x80\x02", "\x80\x03",   "\x80\x04", "\x80\x05",  "\x89HDF",
+                                         "\x89PNG",  "PK\x03\x04", "\x1f\x8b", "\x93NUMPY", "\xff\xd8\xff"};
+    for (size_t i = 0; i < sizeof binary / sizeof *binary; ++i)
+        if (un_begins(line, binary[i])) return "a pickle, an archive, a picture or another binary file";
+    if (is_text_pickle(line)) return "a pickle of Python";
+    if (is_markup(line)) return "XML or HTML";
+    if (un_begins(line, "version https://git-lfs"))
+        return "a pointer of Git LFS (`git lfs pull` gets the file)";
+    if (un_begins(line, "[/EN#") || strstr(line, " [/EN#"))
+        return "sentences of Flickr30k Entities with their marks (the captions are in "
+               "results_20130124.token)";
+    return NULL;
+}
+
 /* The first line of a file that is one of lines at all. Owner of *line: caller, un_free. */
 static enum un_status look(const char *path, char **line) {
     struct un_caption_lines lines;
     char *text = NULL;
     size_t bytes = 0;
-    bool more;
+    bool more = false;
     *line = NULL;
     UN_TRY(un_caption_lines_open(&lines, path));
     enum un_status status = UN_OK;
@@ -137,6 +170,8 @@ static enum un_status look(const char *path, char **line) {
             UN_DATA,
             "%s: line 1 holds carriage returns: lines end as on an old Mac; `tr '\\r' '\\n'` mends that",
             path);
+    const char *other = status == UN_OK && more ? other_kind(text) : NULL;
+    if (other) status = un_fail(UN_DATA, "%s: %s; lines of UTF-8 are wanted", path, other);
     if (status == UN_OK && !(*line = un_strdup(more ? text : ""))) status = UN_MEMORY;
     un_caption_lines_close(&lines);
     return status;
@@ -191,22 +226,11 @@ enum un_status un_text_source_cc(struct un_text_source **source, const char *pat
     return status;
 }
 
-/* What is one document, and no lines, by its first bytes. */
-static enum un_status refuse_documents(const char *path, const char *line) {
-    static const char *const binary[] = {"\x80\x02", "\x80\x03",   "\x80\x04", "\x80\x05",  "\x89HDF",
-                                         "\x89PNG",  "PK\x03\x04", "\x1f\x8b", "\x93NUMPY", "\xff\xd8\xff"};
-    for (size_t i = 0; i < sizeof binary / sizeof *binary; ++i)
-        if (strncmp(line, binary[i], strlen(binary[i])) == 0)
-            return un_fail(
-                UN_DATA,
-                "%s: a pickle, an archive, a picture or another binary file; lines of UTF-8 are wanted",
-                path);
-    if (line[0] == '[' || strcmp(line, "{") == 0)
-        return un_fail(UN_DATA,
-                       "%s: a JSON document, not an object a line: `import coco` reads lists of captions, "
-                       "`import vg` regions",
-                       path);
-    return UN_OK;
+/* A list or an object of JSON by its first bytes; "[/EN#" and the like are neither. */
+static bool is_document(const char *line) {
+    if (strcmp(line, "{") == 0) return true;
+    const char *next = line + 1 + (line[0] ? strspn(line + 1, " \t") : 0);
+    return line[0] == '[' && (*next == '\0' || strchr("{[]\"-0123456789", *next));
 }
 
 enum un_status un_text_source_lines(struct un_text_source **source, const char *path,
@@ -214,8 +238,13 @@ enum un_status un_text_source_lines(struct un_text_source **source, const char *
     char *line;
     *source = NULL;
     UN_TRY(look(path, &line));
-    enum un_status status = refuse_documents(path, line);
-    if (status == UN_OK)
+    enum un_status status = UN_OK;
+    if (is_document(line))
+        status = un_fail(UN_DATA,
+                         "%s: a JSON document, not an object a line: `import coco` reads lists of captions, "
+                         "`import vg` regions",
+                         path);
+    else
         status = line[0] == '{' ? un_text_source_jsonl(source, path, line, names)
                                 : open_columns(source, "text", path, line, names, false);
     un_free(line);

@@ -270,6 +270,25 @@ static void test_columns(void **state) {
                  UN_DATA, "UTF-16", "iconv");
     expect_error(LINES(file_of("l.bin", "a\0b\n", 4), said), UN_DATA, "zero bytes");
     expect_error(LINES(FILE_OF("l.txt", "7\ta\r8\tb\r"), said), UN_DATA, "carriage returns");
+    static const char *const others[][2] = {
+        {"(lp0\n(dp1\nVsent_ids\n", "a pickle of Python"},
+        {"(dp12\n", "a pickle of Python"},
+        {"<?xml version=\"1.0\"?>\n", "XML or HTML"},
+        {"<html>\n", "XML or HTML"},
+        {"<annotation><filename>1.jpg</filename></annotation>\n", "XML or HTML"},
+        {"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"},
+        {"[/EN#1/people A man] holds [/EN#2/other a cup] .\n", "Flickr30k Entities"},
+        {"Two dogs chase [/EN#1/other a ball] .\n", "Flickr30k Entities"},
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; ++i) {
+        expect_error(LINES(FILE_OF("l.txt", others[i][0]), said), UN_DATA, "l.txt: ", others[i][1],
+                     "lines of UTF-8 are wanted");
+        expect_error(un_text_source_cc(&source, FILE_OF("l.txt", others[i][0])), UN_DATA, others[i][1]);
+    }
+    static const char *const captions[] = {"(left) a cup\n", "[UNK] a cup\n", "<start> a cup <end>\n",
+                                           "(lp) a record\n", "<b>a</b> cup\n"};
+    for (size_t i = 0; i < sizeof captions / sizeof *captions; ++i)
+        expect_ok(LINES(FILE_OF("l.txt", captions[i]), said));
     expect_error(LINES("/dev/null", said), UN_USAGE, "/dev/null", "a pipe or a device");
 }
 
