@@ -281,14 +281,15 @@ static void test_columns(void **state) {
         {"Two dogs chase [/EN#1/other a ball] .\n", "Flickr30k Entities"},
     };
     for (size_t i = 0; i < sizeof others / sizeof *others; ++i) {
-        expect_error(LINES(FILE_OF("l.txt", others[i][0]), said), UN_DATA, "l.txt: ", others[i][1],
-                     "lines of UTF-8 are wanted");
-        expect_error(un_text_source_cc(&source, FILE_OF("l.txt", others[i][0])), UN_DATA, others[i][1]);
+        expect_error(LINES(file_of("l.txt", others[i][0], strlen(others[i][0])), said), UN_DATA,
+                     "l.txt: ", others[i][1], "lines of UTF-8 are wanted");
+        expect_error(un_text_source_cc(&source, file_of("l.txt", others[i][0], strlen(others[i][0]))),
+                     UN_DATA, others[i][1]);
     }
     static const char *const captions[] = {"(left) a cup\n", "[UNK] a cup\n", "<start> a cup <end>\n",
                                            "(lp) a record\n", "<b>a</b> cup\n"};
     for (size_t i = 0; i < sizeof captions / sizeof *captions; ++i)
-        expect_ok(LINES(FILE_OF("l.txt", captions[i]), said));
+        expect_ok(LINES(file_of("l.txt", captions[i], strlen(captions[i])), said));
     expect_error(LINES("/dev/null", said), UN_USAGE, "/dev/null", "a pipe or a device");
 }
 
