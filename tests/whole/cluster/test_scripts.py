@@ -190,14 +190,36 @@ def recipes():
 
 
 def scaling():
-    """The model runs, says a cause wherever it falls under the bar, and takes only keys it knows."""
+    """The model runs, says a cause wherever it falls under the bar, and takes only keys it knows; no step of the ladder costs anything
+    where it is meant to help, and what is free of charge is worth nothing."""
     script = R.ROOT / "tests/bench/scaling.py"
     out = R.run_ok([sys.executable, script])
-    R.expect(len(re.findall(r"^(?:under 95% from \d+ cards on, by .* ms\)|never under 95%)$", out, re.M)) == 6, "two models, three ways")
-    few = R.run_ok([sys.executable, script, "network_bytes_per_s=1e15", "network_latency_s=0", "message_s=0", "begin_s=0", "nvlink_latency_s=0",
-                    "nvlink_bytes_per_s=1e15", "straggler_sd=0", "lane_tokens_sd=0", "restart_s=0"])
-    R.expect(few.count("never under 95%") == 6, "with a perfect network nothing falls under the bar")
+    R.expect(len(re.findall(r"^(?:under 95% from \d+ cards on, by .* ms\)|never under 95%)$", out, re.M)) == 8, "two models, four ways")
+    perfect = ("network_bytes_per_s=1e15", "network_latency_s=0", "message_s=0", "begin_s=0", "nvlink_latency_s=0", "nvlink_bytes_per_s=1e15",
+               "straggler_sd=0", "lane_tokens_sd=0", "restart_s=0")
+    few = R.run_ok([sys.executable, script, *perfect])
+    R.expect(few.count("never under 95%") == 8, "with a perfect network nothing falls under the bar")
     R.expect(R.run([sys.executable, script, "bucket=3"])[0] != 0, "an unknown key is refused")
+    tables = [block.strip("\n") for block in out.split("\n\n") if "step by step" in block]
+    page = "\n".join(line[4:] for line in (script.parent / "SCALING.md").read_text().splitlines())
+    R.expect(len(tables) == 2 and all(table in page for table in tables), "SCALING.md shows the tables that the script prints")
+    steps = ladder(out)
+    R.expect(all(a < b for name in steps for a, b in zip(steps[name], steps[name][1:])), f"64 cards: every step is worth something {steps}")
+    free = ladder(R.run_ok([sys.executable, script, "comm_ctas=0", "rail_ctas=0"]))
+    R.expect(all(a < b for name in steps for a, b in zip(steps[name], free[name])), "multiprocessors taken by collectives cost")
+    whole = ladder(R.run_ok([sys.executable, script, "bucket_mb=16"]))  # 1,024 blocks: 16 for each of 64 ranks
+    parts = ladder(R.run_ok([sys.executable, script, "bucket_mb=18"]))  # 1,152: 18
+    torn = ladder(R.run_ok([sys.executable, script, "bucket_mb=16.9"]))  # 1,081 in parts of 16 and 17
+    R.expect(torn["base"][0] < min(whole["base"][0], parts["base"][0]), "buckets in unequal parts cost more than larger and smaller equal ones")
+
+
+def ladder(out):
+    """Efficiency at 64 cards, a step a line, of each model."""
+    found = {}
+    for name, lines in re.findall(r"^(\w+), efficiency step by step.*\n((?:.*\d\.\d{3}\n?)+)", out, re.M):
+        found[name] = [float(re.findall(r"\d\.\d{3}", line)[1]) for line in lines.splitlines()]
+    assert set(found) == {"base", "large"} and {len(x) for x in found.values()} == {6}
+    return found
 
 
 def check_shell():
