@@ -2,6 +2,7 @@
 passed on, bounds on restarts, arguments of arrays, settings for Open MPI; no Slurm and no root needed. Also what shellcheck says of all
 scripts, and the syntax of the recipes for Spack and Apptainer."""
 import ast
+import importlib.util
 import os
 import pathlib
 import re
@@ -207,10 +208,16 @@ def scaling():
     R.expect(all(a < b for name in steps for a, b in zip(steps[name], steps[name][1:])), f"64 cards: every step is worth something {steps}")
     free = ladder(R.run_ok([sys.executable, script, "comm_ctas=0", "rail_ctas=0"]))
     R.expect(all(a < b for name in steps for a, b in zip(steps[name], free[name])), "multiprocessors taken by collectives cost")
-    whole = ladder(R.run_ok([sys.executable, script, "bucket_mb=16"]))  # 1,024 blocks: 16 for each of 64 ranks
-    parts = ladder(R.run_ok([sys.executable, script, "bucket_mb=18"]))  # 1,152: 18
-    torn = ladder(R.run_ok([sys.executable, script, "bucket_mb=16.9"]))  # 1,081 in parts of 16 and 17
-    R.expect(torn["base"][0] < min(whole["base"][0], parts["base"][0]), "buckets in unequal parts cost more than larger and smaller equal ones")
+    spec = importlib.util.spec_from_file_location("scaling", script)
+    model = importlib.util.module_from_spec(spec)
+    sys.modules["scaling"] = model
+    spec.loader.exec_module(model)
+    c = model.inputs([])
+    base = c["models"]["base"]
+    torn, even = (model.buckets(base, 512, way, c) for way in (model.FLAT, model.EVEN))  # 1,600 blocks: parts of 3 and 4
+    R.expect(torn[1][1] == 4 * 512 * model.BLOCK and not any(equal for _, _, equal in torn), "512 ranks wait for parts of 4 blocks of 1,600")
+    R.expect(even[1][1] == 3 * 512 * model.BLOCK and all(equal for _, _, equal in even), "equal parts: 3 blocks of 1,536")
+    R.expect(sum(e for _, e, _ in even) - base["parameters"] < 513 * model.BLOCK, "and no more in all than the last bucket is rounded by")
 
 
 def ladder(out):
