@@ -229,6 +229,17 @@ def ladder(out):
     return found
 
 
+def fabric():
+    """What the page about networks quotes of the log is what the program says."""
+    page = (R.ROOT / "launch/FABRIC.md").read_text()
+    said = {"launch/traffic/exchange_cards.c": ["between the cards"], "launch/traffic/exchange_staged.c": ["through MPI and host memory"],
+            "launch/traffic/backend.c": ["comm.backend: mpi, because "], "comm/comm_nccl.c": ["start between cards"],
+            "comm/comm_nccl_guard.c": ["between cards: "], "launch/train/train.c": ["communication "], "launch/train/bench.c": ["comm  "]}
+    for file, phrases in said.items():
+        source = (R.ROOT / file).read_text()
+        R.expect(all(f'{x}' in source and x.strip() in page for x in phrases), f"FABRIC.md quotes {file}: {phrases}")
+
+
 def check_shell():
     scripts = sorted(p for folder in ("launch", "ci", "tests/whole/cluster") for p in (R.ROOT / folder).glob("*.sh"))
     for script in scripts:
@@ -248,6 +259,7 @@ def main():
             check(case)
         recipes()
         scaling()
+        fabric()
         check_shell()
 
 
