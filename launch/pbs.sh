@@ -12,12 +12,17 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 options=() again=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
-    options+=("$1")
-    if [ "$1" = -J ]; then # one member of an array queues itself again, alone
-        [ $# -gt 1 ] && shift && options+=("$1")
-    else
-        again+=("$1")
-    fi
+    option=("$1")
+    case $1 in
+        # these have a value, perhaps in a word of its own
+        -J | -W | -a) [ $# -lt 2 ] || { shift && option+=("$1"); } ;;
+    esac
+    options+=("${option[@]}")
+    case ${option[*]} in
+        # what is of the first start alone: one member of an array queues itself again, what it waited for is over
+        -J* | -a* | "-W depend="* | -Wdepend=*) ;;
+        *) again+=("${option[@]}") ;;
+    esac
     shift
 done
 [ $# -gt 1 ] || {

@@ -167,12 +167,13 @@ def pbs_limit(system):
 
 
 def pbs_array(system):
-    system.call("pbs.sh", "-J", "1-4", "-q", "long", "--", "run.seed=%a", "run.dir=runs/%j_%a", UNITER_PROGRAM="prog")
+    first = ["-J", "1-4", "-W", "depend=afterok:7", "-a", "0900"]
+    system.call("pbs.sh", *first, "-W", "umask=022", "-q", "long", "--", "run.seed=%a", "run.dir=runs/%j_%a", UNITER_PROGRAM="prog")
     (job,) = system.asked()
-    R.expect(job[4:8] == ["-J", "1-4", "-q", "long"], "an array is asked for once")
+    R.expect(job[4:14] == [*first, "-W", "umask=022", "-q", "long"], f"an array is asked for once {job[4:14]}")
     got, _ = end(system.pbs(job, "101[3]", PBS_ARRAY_INDEX="3", CODE="75"))
     (again,) = system.asked()
-    R.expect(got == 75 and "-J" not in again and again[4:6] == ["-q", "long"], "a member queues itself again, alone")
+    R.expect(got == 75 and again[4:9] == ["-W", "umask=022", "-q", "long", "--"], "a member queues itself again, alone, and waits for nothing")
     end(system.pbs(again, 107))
     R.expect(system.mpirun()[-2:] == ["run.seed=3", "run.dir=runs/101_3"], "and keeps its index and the number of the array")
 
