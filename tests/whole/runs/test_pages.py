@@ -7,7 +7,7 @@ import shutil
 
 import runlib as R
 
-PAGES = ("EXACT.md", "CLUSTER.md", "REPORT.md", "TROUBLE.md")
+PAGES = ("EXACT.md", "CLUSTER.md", "REPORT.md", "TROUBLE.md", "FABRIC.md")
 FIRST = ("uniter", "uniter_dist", "mpirun", "srun", "sbatch", "cat")
 
 
