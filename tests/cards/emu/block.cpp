@@ -13,6 +13,7 @@ struct un_emu_block un_emu_block;
 /* Set by memory.c: called before and after each launch. */
 extern "C" void (*un_emu_launch_hook)(bool begins);
 void (*un_emu_launch_hook)(bool begins);
+void (*un_emu_launch_told)(const char *kernel, dim3 grid, dim3 block);
 
 namespace {
 

@@ -95,10 +95,14 @@ static inline void un_emu_launch(struct un_emu_kernel kernel, dim3 grid, dim3 bl
     un_emu_kernel {                                                                                          \
         (const void *)(kernel), #kernel                                                                      \
     }
+/* Told of every launch when it is queued, also while a graph is recorded; NULL: nobody. */
+extern void (*un_emu_launch_told)(const char *kernel, dim3 grid, dim3 block);
+
 /* Now, or when the graph that is being recorded is replayed; the arguments are those of now. */
 template <class... P, class... A>
 static inline void un_emu_queue(struct un_emu_kernel kernel, dim3 grid, dim3 block, size_t bytes,
                                 void (*f)(P...), A... argument) {
+    if (un_emu_launch_told) un_emu_launch_told(kernel.name, grid, block);
     const std::tuple<std::remove_cv_t<P>...> kept((std::remove_cv_t<P>)(argument)...);
     auto run = [=] { un_emu_launch(kernel, grid, block, bytes, [&] { std::apply(f, kept); }); };
     if (un_emu_recording())

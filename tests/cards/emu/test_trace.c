@@ -1,0 +1,116 @@
+/* What a training pass at the width of the base model launches and moves, against trace.tsv. The pass is recorded, not run: two
+ * layers of 768 columns would take minutes. UN_TRACE_RENEW=1 writes the table anew; its diff belongs into the commit that changed
+ * the pass. */
+#include "tests/cards/emu/trace.h"
+#include "tests/support/check.h"
+#include "tests/support/draw.h"
+#include "tests/support/net.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char table[] = "tests/cards/emu/trace.tsv";
+static const struct un_dims sizes = {.vocab_size = 1000,
+                                     .hidden_size = 768,
+                                     .num_hidden_layers = 2,
+                                     .num_attention_heads = 12,
+                                     .intermediate_size = 3072,
+                                     .max_position_embeddings = 64,
+                                     .type_vocab_size = 2,
+                                     .img_dim = 2048,
+                                     .img_label_dim = 1601,
+                                     .dropout = 0.1};
+static const struct factors factors = {{0.4, 0.3, 0.2, 0.6, 0.5}, 0.1};
+static const struct wish wishes[] = {{UN_MLM, 17, 30, 3},
+                                     {UN_MRFR, 11, 21, 4},
+                                     {UN_ITM, 16, 14, 0},
+                                     {UN_MRCKL, 9, 33, 6},
+                                     {UN_ITM, 12, 40, 0}};
+enum { SAMPLES = sizeof wishes / sizeof *wishes, MOST = 1 << 16 };
+
+static void check(enum un_status status) {
+    if (status != UN_OK) fail_msg("%s", un_error_get()->text);
+}
+
+/* The trace of one pass, forward and backward, in bf16. */
+static const char *trace_pass(void) {
+    struct un_model_setup setup = {.dims = sizes,
+                                   .seed = 5,
+                                   .train = true,
+                                   .act = UN_BF16,
+                                   .wra = {.solver = UN_SOLVER_IPOT, .iterations = 50, .beta = 0.5f}};
+    struct drawn drawn;
+    struct packed packed;
+    struct net net;
+    struct un_outputs out;
+    struct un_graph *graph;
+    draw_samples(&drawn, &sizes, wishes, SAMPLES, 3);
+    samples_caps(&setup.caps, drawn.list, SAMPLES, sizes.vocab_size, sizes.img_dim, sizes.img_label_dim);
+    check(net_open(&net, "cuda", 1, &setup));
+    check(samples_pack(&packed, net.device, net.q, &setup.caps, drawn.list, SAMPLES, &factors));
+    const struct un_ops *ops = net.device->ops;
+    const struct un_device_ops *mem = net.device->mem;
+    net.device->ops = un_trace_begin(ops);
+    mem->graph_begin(net.q);
+    check(un_model_pass(net.model, net.q, &packed.device, net.params, net.low, net.grads, true, &out, NULL));
+    check(mem->graph_end(net.q, &graph));
+    const char *text = un_trace_text();
+    net.device->ops = ops;
+    mem->graph_close(graph);
+    packed_close(&packed);
+    drawn_free(&drawn);
+    net_close(&net);
+    return text;
+}
+
+/* The line of `text` that begins with the words of `line` before its numbers, or NULL. */
+static const char *find_line(const char *text, const char *line, size_t words) {
+    for (; *text; text += strcspn(text, "\n"), text += *text == '\n')
+        if (strncmp(text, line, words) == 0) return text;
+    return NULL;
+}
+
+/* Bytes before the last two fields of a line. */
+static size_t words_of(const char *line) {
+    size_t at = strcspn(line, "\n");
+    for (int fields = 0; at > 0 && fields < 2; --at) fields += line[at - 1] == '\t';
+    return at + 1;
+}
+
+/* Every line of `a` that `b` has not, or has with other numbers. */
+static int differences(const char *a, const char *b, const char *what) {
+    int count = 0;
+    for (; *a; a += strcspn(a, "\n"), a += *a == '\n') {
+        const size_t length = strcspn(a, "\n");
+        const char *other = find_line(b, a, words_of(a));
+        if (other && strncmp(other, a, length + 1) == 0) continue;
+        ++count;
+        print_error("%s: %.*s\n", what, (int)length, a);
+    }
+    return count;
+}
+
+static void test_pass(void **state) {
+    (void)state;
+    static char before[MOST];
+    const char *now = trace_pass();
+    assert_true(strlen(now) > 500);
+    if (getenv("UN_TRACE_RENEW")) {
+        FILE *f = fopen(table, "w");
+        assert_non_null(f);
+        assert_true(fputs(now, f) >= 0 && fclose(f) == 0);
+        return;
+    }
+    FILE *f = fopen(table, "r");
+    assert_non_null(f);
+    before[fread(before, 1, MOST - 1, f)] = '\0';
+    assert_int_equal(fclose(f), 0);
+    const int bad = differences(now, before, "now") + differences(before, now, "in the table");
+    if (bad) fail_msg("if that is meant: UN_TRACE_RENEW=1, and the diff of %s into the commit", table);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pass)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
