@@ -100,22 +100,16 @@ extern void (*un_emu_launch_told)(const char *kernel, dim3 grid, dim3 block);
 
 /* Now, or when the graph that is being recorded is replayed; the arguments are those of now. */
 template <class... P, class... A>
-static inline void un_emu_queue(struct un_emu_kernel kernel, dim3 grid, dim3 block, size_t bytes,
-                                void (*f)(P...), A... argument) {
+static inline void un_emu_queue(const void *queue, struct un_emu_kernel kernel, dim3 grid, dim3 block,
+                                size_t bytes, void (*f)(P...), A... argument) {
     if (un_emu_launch_told) un_emu_launch_told(kernel.name, grid, block);
     const std::tuple<std::remove_cv_t<P>...> kept((std::remove_cv_t<P>)(argument)...);
     auto run = [=] { un_emu_launch(kernel, grid, block, bytes, [&] { std::apply(f, kept); }); };
-    if (un_emu_recording())
-        un_emu_record_call(run);
-    else
-        run();
+    if (!un_emu_keep(queue, run)) run();
 }
 #define UN_LAUNCH(q, kernel, grid, block, bytes, ...)                                                        \
-    do {                                                                                                     \
-        (void)(q);                                                                                           \
-        un_emu_queue(UN_EMU_KERNEL(kernel), (grid), (block), (size_t)(bytes),                                \
-                     kernel __VA_OPT__(, ) __VA_ARGS__);                                                     \
-    } while (0)
+    un_emu_queue((q), UN_EMU_KERNEL(kernel), (grid), (block), (size_t)(bytes),                               \
+                 kernel __VA_OPT__(, ) __VA_ARGS__)
 #define UN_SHARED_MOST(q, kernel, bytes)                                                                     \
     ((void)(q), un_emu_shared_most(UN_EMU_KERNEL(kernel), (size_t)(bytes)))
 

@@ -1,6 +1,7 @@
 /* The emulated card: queues and copies, and what runtime/cuda/device.c would give to the ops. Work runs at
- * once, in the calling thread. Scratch is poisoned for every op, and an op gets no more than it asked for. */
+ * once, in the calling thread, or late (late.h). Scratch is poisoned for every op, and an op gets no more than it asked for. */
 #include "tests/cards/emu/device.h"
+#include "tests/cards/emu/late.h"
 #include "tests/cards/emu/memory.h"
 #include "tests/cards/emu/record.h"
 #include "tests/cards/emu/sanitizer.h"
@@ -23,6 +24,7 @@ static void *emu_alloc(struct un_device *d, size_t bytes, const char *what) {
 
 static void emu_free(struct un_device *d, void *ptr) {
     (void)d;
+    un_emu_late_drain_all();
     un_emu_memory_free(ptr);
 }
 
@@ -33,6 +35,7 @@ static void *emu_host_alloc(struct un_device *d, size_t bytes, const char *what)
 
 static void emu_host_free(struct un_device *d, void *ptr) {
     (void)d;
+    un_emu_late_drain_all();
     un_free(ptr);
 }
 
@@ -58,6 +61,7 @@ static enum un_status emu_queue_open(struct un_device *d, const struct un_limits
     struct un_queue *q = un_alloc(1, sizeof *q, "queue");
     if (!q) return UN_MEMORY;
     q->device = d;
+    q->stream = (cudaStream_t)q;
     q->scratch_bytes = emu_scratch_bytes(d, limits);
     q->shared_most = un_emu_shared_limit();
     q->scratch = emu_alloc(d, q->scratch_bytes, "scratch of the emulated card");
@@ -71,12 +75,14 @@ static enum un_status emu_queue_open(struct un_device *d, const struct un_limits
 
 static void emu_queue_close(struct un_queue *q) {
     if (!q) return;
+    un_emu_late_forget(q);
     ASAN_UNPOISON_MEMORY_REGION(q->scratch, q->scratch_bytes);
     emu_free(q->device, q->scratch);
     un_free(q);
 }
 
 static enum un_status emu_queue_wait(struct un_queue *q) {
+    un_emu_late_drain(q);
     return q->error.status == UN_OK ? UN_OK : un_error_adopt(&q->error);
 }
 
@@ -88,21 +94,20 @@ static enum un_status emu_event_open(struct un_device *d, struct un_event **even
 }
 
 static void emu_event_close(struct un_event *e) {
+    un_emu_late_forget(e);
     un_free(e);
 }
 
 static void emu_event_record(struct un_event *e, struct un_queue *q) {
-    (void)e;
-    (void)q;
+    if (un_emu_late()) un_emu_late_record(e, q);
 }
 
 static void emu_queue_wait_event(struct un_queue *q, struct un_event *e) {
-    (void)q;
-    (void)e;
+    if (un_emu_late()) un_emu_late_wait_event(q, e);
 }
 
 static enum un_status emu_event_wait(struct un_event *e) {
-    (void)e;
+    un_emu_late_reach(e);
     return UN_OK;
 }
 
@@ -127,17 +132,9 @@ static void run_set(const void *data) {
     un_emu_memory_hide();
 }
 
-static void now_or_recorded(void (*run)(const void *), const struct move *m) {
-    if (un_emu_recording())
-        un_emu_record(run, m, sizeof *m);
-    else
-        run(m);
-}
-
 static void emu_copy(struct un_queue *q, void *dst, const void *src, size_t bytes) {
-    (void)q;
     const struct move m = {dst, src, bytes, 0};
-    now_or_recorded(run_copy, &m);
+    un_emu_do(q, run_copy, &m, sizeof m);
 }
 
 static void *emu_stream(struct un_queue *q) {
@@ -180,9 +177,17 @@ static enum un_status emu_graph_end(struct un_queue *q, struct un_graph **graph)
     return UN_OK;
 }
 
+static void run_graph(const void *data) {
+    un_emu_record_replay(*(struct un_graph *const *)data);
+}
+
 static void emu_graph_launch(struct un_queue *q, struct un_graph *graph) {
-    (void)q;
-    un_emu_record_replay(graph);
+    un_emu_do(q, run_graph, &graph, sizeof graph);
+}
+
+static void emu_graph_close(struct un_graph *graph) {
+    un_emu_late_drain_all();
+    un_emu_record_free(graph);
 }
 
 static void emu_close(struct un_device *d) {
@@ -215,7 +220,7 @@ static const struct un_device_ops emu_device_ops = {
     .graph_begin = emu_graph_begin,
     .graph_end = emu_graph_end,
     .graph_launch = emu_graph_launch,
-    .graph_close = un_emu_record_free,
+    .graph_close = emu_graph_close,
     .scratch_bytes = emu_scratch_bytes,
     .close = emu_close,
 };
@@ -258,10 +263,7 @@ bool un_cuda_scratch(struct un_queue *q, struct un_arena *arena, size_t bytes, c
         return false;
     }
     const struct grant grant = {q, bytes};
-    if (un_emu_recording())
-        un_emu_record(run_grant, &grant, sizeof grant);
-    else
-        run_grant(&grant);
+    un_emu_do(q, run_grant, &grant, sizeof grant);
     *arena = (struct un_arena){.name = op, .base = q->scratch, .size = bytes};
     return true;
 }
@@ -277,16 +279,14 @@ void un_cuda_check(struct un_queue *q, cudaError_t error, const char *what) {
 cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, enum cudaMemcpyKind kind,
                             cudaStream_t stream) {
     (void)kind;
-    (void)stream;
     const struct move m = {dst, src, bytes, 0};
-    now_or_recorded(run_copy, &m);
+    un_emu_do(stream, run_copy, &m, sizeof m);
     return cudaSuccess;
 }
 
 cudaError_t cudaMemsetAsync(void *dst, int value, size_t bytes, cudaStream_t stream) {
-    (void)stream;
     const struct move m = {dst, NULL, bytes, value};
-    now_or_recorded(run_set, &m);
+    un_emu_do(stream, run_set, &m, sizeof m);
     return cudaSuccess;
 }
 

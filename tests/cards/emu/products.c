@@ -73,13 +73,9 @@ static void run_product(const void *data) {
 bool un_cuda_blas_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, bool transpose_a,
                        struct un_mat b, bool transpose_b, float beta, const void *bias,
                        enum un_type bias_type, bool *biased) {
-    (void)q;
     if (!host.cpu) return false;
     const struct product p = {c, a, b, bias, bias_type, transpose_a, transpose_b, beta};
-    if (un_emu_recording())
-        un_emu_record(run_product, &p, sizeof p);
-    else
-        run_product(&p);
+    un_emu_do(q, run_product, &p, sizeof p);
     *biased = bias != NULL;
     return true;
 }

@@ -1,5 +1,6 @@
 /* Graphs of the emulated card, see record.h. */
 #include "tests/cards/emu/record.h"
+#include "tests/cards/emu/late.h"
 
 #include <array>
 #include <cstdio>
@@ -38,15 +39,25 @@ void un_emu_record_free(struct un_graph *graph) {
     delete graph;
 }
 
-void un_emu_record_call(std::function<void()> call) {
-    under_way->calls.push_back(std::move(call));
+bool un_emu_keep(const void *queue, std::function<void()> call) {
+    if (under_way)
+        under_way->calls.push_back(std::move(call));
+    else if (un_emu_late())
+        un_emu_late_put(queue, std::move(call));
+    else
+        return false;
+    return true;
 }
 
-void un_emu_record(void (*run)(const void *data), const void *data, size_t bytes) {
+void un_emu_do(const void *queue, void (*run)(const void *data), const void *data, size_t bytes) {
+    if (!under_way && !un_emu_late()) {
+        run(data);
+        return;
+    }
     std::array<unsigned char, 256> kept = {};
     if (bytes > kept.size()) abort();
     memcpy(kept.data(), data, bytes);
-    un_emu_record_call([run, kept] {
+    un_emu_keep(queue, [run, kept] {
         alignas(16) unsigned char aligned[256];
         memcpy(aligned, kept.data(), kept.size());
         run(aligned);

@@ -10,7 +10,8 @@ struct un_graph;
 
 #ifdef __cplusplus
 #include <functional>
-void un_emu_record_call(std::function<void()> call);
+/* Keeps the call for a graph or a late queue (late.h); false: neither is the case, and it is to be made now. */
+bool un_emu_keep(const void *queue, std::function<void()> call);
 extern "C" {
 #endif
 
@@ -19,8 +20,8 @@ void un_emu_record_begin(void);
 struct un_graph *un_emu_record_end(void); /* owner: caller, un_emu_record_free */
 void un_emu_record_replay(const struct un_graph *graph);
 void un_emu_record_free(struct un_graph *graph);
-/* Keeps run(a copy of data[0..bytes)); bytes at most 256. */
-void un_emu_record(void (*run)(const void *data), const void *data, size_t bytes);
+/* Work of a queue: run(data) now, or what is kept is run(a copy of data[0..bytes)); bytes at most 256. */
+void un_emu_do(const void *queue, void (*run)(const void *data), const void *data, size_t bytes);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,95 @@
+/* Late queues, see late.h. */
+#include "tests/cards/emu/late.h"
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <utility>
+
+namespace {
+
+struct late_queue {
+    std::deque<std::function<void()>> work;
+    int64_t posted, done;
+};
+
+/* The work of a queue up to its `number`th. */
+struct point {
+    const void *queue;
+    int64_t number;
+};
+
+std::recursive_mutex lock; /* work that waits for an event runs other work */
+std::map<const void *, late_queue> queues;
+std::map<const void *, point> events;
+
+void run_until(struct point p) {
+    const auto found = queues.find(p.queue);
+    if (found == queues.end()) return;
+    late_queue &q = found->second;
+    while (q.done < p.number) {
+        const std::function<void()> work = std::move(q.work.front());
+        q.work.pop_front();
+        ++q.done;
+        work();
+    }
+}
+
+point newest(const void *event) {
+    const auto found = events.find(event);
+    return found == events.end() ? point{nullptr, 0} : found->second;
+}
+
+} // namespace
+
+bool un_emu_late(void) {
+    static const bool late = [] {
+        const char *word = getenv("UN_EMU_LATE");
+        return word && !strcmp(word, "1");
+    }();
+    return late;
+}
+
+void un_emu_late_put(const void *queue, std::function<void()> work) {
+    const std::lock_guard guard(lock);
+    late_queue &q = queues[queue];
+    q.work.push_back(std::move(work));
+    ++q.posted;
+}
+
+void un_emu_late_drain(const void *queue) {
+    const std::lock_guard guard(lock);
+    const auto found = queues.find(queue);
+    if (found != queues.end()) run_until({queue, found->second.posted});
+}
+
+void un_emu_late_drain_all(void) {
+    const std::lock_guard guard(lock);
+    for (auto &[queue, q] : queues) run_until({queue, q.posted});
+}
+
+void un_emu_late_record(const void *event, const void *queue) {
+    const std::lock_guard guard(lock);
+    events[event] = {queue, queues[queue].posted};
+}
+
+void un_emu_late_wait_event(const void *queue, const void *event) {
+    const std::lock_guard guard(lock);
+    const point p = newest(event); /* later records do not count */
+    un_emu_late_put(queue, [p] { run_until(p); });
+}
+
+void un_emu_late_reach(const void *event) {
+    const std::lock_guard guard(lock);
+    run_until(newest(event));
+}
+
+void un_emu_late_forget(const void *queue_or_event) {
+    const std::lock_guard guard(lock);
+    un_emu_late_drain(queue_or_event);
+    queues.erase(queue_or_event);
+    events.erase(queue_or_event);
+}

@@ -1,0 +1,41 @@
+"""Trainings on the emulated card whose queues run as late as they may (tests/cards/emu/late.h): whatever is read, overwritten or gone
+on from without a wait would show. The same bits as when all is done at once: with features sent and kept, with graphs, with gradients
+brought to the host between ranks, at validations and checkpoints."""
+import shutil
+
+import runlib as R
+
+CARD = R.BUILD / "tests" / "cards" / "emu" / "bin" / "uniter_dist"
+STEPS = 3
+
+
+def train(cfg, run, ranks, late, *words):
+    cmd = [CARD if str(w) == str(R.BUILD / "uniter_dist") else w for w in
+           R.command(ranks, "--cfg", cfg, "--quiet", f"run.dir={run}", "device=cuda", "run.threads=1", "loader.threads=2",
+                     "optim.warmup_steps=1", *words)]
+    out = R.run_ok(cmd, UN_EMU_LATE=str(int(late)))
+    found = R.metrics(run), R.metrics(run, "valid"), R.digests(run, STEPS)
+    R.expect(len(found[0]) == STEPS and found[1], f"{run.name}: {STEPS} steps and a validation" if found[0] else out)
+    shutil.rmtree(run)
+    return found
+
+
+def main():
+    if not CARD.exists():
+        R.skip("a build without the emulated card")
+    with R.Folder() as folder:
+        data = R.synth(folder / "data", train_images=16, valid_images=2)
+        cfg = R.write_config(folder / "c.yaml", data, folder / "run", steps=STEPS, lanes=4, tokens=60, layers=1, every=STEPS,
+                             checkpoint=2, sets=("coco",))
+        fp32 = train(cfg, folder / "at_once", 1, False)
+        ways = [("sent", 1, []), ("kept", 1, ["data.cache=device"])]
+        if R.has_mpi():
+            ways += [("ranks", 2, ["comm.backend=mpi"]), ("after", 2, ["comm.backend=mpi", "comm.overlap=false"])]
+        for name, ranks, words in ways:
+            R.expect(train(cfg, folder / name, ranks, True, *words) == fp32, f"{name}: all numbers to the last bit")
+        low = ["train.precision=bf16", "train.graph=true"]
+        R.expect(train(cfg, folder / "graphs", 1, True, *low) == train(cfg, folder / "bf16_at_once", 1, False, *low),
+                 "graphs in bf16: all numbers to the last bit")
+
+
+main()
