@@ -69,6 +69,7 @@ static enum un_status emu_queue_open(struct un_device *d, const struct un_limits
         un_free(q);
         return UN_MEMORY;
     }
+    if (un_emu_late()) un_emu_late_open(q, limits->max_tokens > 0);
     *queue = q;
     return UN_OK;
 }

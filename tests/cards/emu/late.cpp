@@ -2,6 +2,7 @@
 #include "tests/cards/emu/late.h"
 
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -14,6 +15,7 @@ namespace {
 struct late_queue {
     std::deque<std::function<void()>> work;
     int64_t posted, done;
+    bool early; /* is done as soon as it is queued, with what it waits for */
 };
 
 /* The work of a queue up to its `number`th. */
@@ -21,6 +23,20 @@ struct point {
     const void *queue;
     int64_t number;
 };
+
+enum late { AT_ONCE, JOB, ALL };
+
+enum late kind() {
+    static const enum late chosen = [] {
+        const char *word = getenv("UN_EMU_LATE");
+        if (word && strcmp(word, "all") != 0 && strcmp(word, "job") != 0) {
+            fprintf(stderr, "emulated card: UN_EMU_LATE is all or job, not \"%s\"\n", word);
+            exit(2);
+        }
+        return !word ? AT_ONCE : *word == 'j' ? JOB : ALL;
+    }();
+    return chosen;
+}
 
 std::recursive_mutex lock; /* work that waits for an event runs other work */
 std::map<const void *, late_queue> queues;
@@ -46,11 +62,12 @@ point newest(const void *event) {
 } // namespace
 
 bool un_emu_late(void) {
-    static const bool late = [] {
-        const char *word = getenv("UN_EMU_LATE");
-        return word && !strcmp(word, "1");
-    }();
-    return late;
+    return kind() != AT_ONCE;
+}
+
+void un_emu_late_open(const void *queue, bool for_job) {
+    const std::lock_guard guard(lock);
+    queues[queue].early = kind() == JOB && !for_job;
 }
 
 void un_emu_late_put(const void *queue, std::function<void()> work) {
@@ -58,6 +75,7 @@ void un_emu_late_put(const void *queue, std::function<void()> work) {
     late_queue &q = queues[queue];
     q.work.push_back(std::move(work));
     ++q.posted;
+    if (q.early) run_until({queue, q.posted});
 }
 
 void un_emu_late_drain(const void *queue) {

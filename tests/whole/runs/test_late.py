@@ -1,4 +1,4 @@
-"""Trainings on the emulated card whose queues run as late as they may (tests/cards/emu/late.h): whatever is read, overwritten or gone
+"""Trainings on the emulated card whose queues, all or those of jobs, run as late as they may (tests/cards/emu/late.h): whatever is read, overwritten or gone
 on from without a wait would show. The same bits as when all is done at once: with features sent and kept, with graphs, with gradients
 brought to the host between ranks, at validations and checkpoints."""
 import shutil
@@ -10,10 +10,11 @@ STEPS = 3
 
 
 def train(cfg, run, ranks, late, *words):
+    """late: the queues that are, or nothing."""
     cmd = [CARD if str(w) == str(R.BUILD / "uniter_dist") else w for w in
            R.command(ranks, "--cfg", cfg, "--quiet", f"run.dir={run}", "device=cuda", "run.threads=1", "loader.threads=2",
                      "optim.warmup_steps=1", *words)]
-    out = R.run_ok(cmd, UN_EMU_LATE=str(int(late)))
+    out = R.run_ok(cmd, **(dict(UN_EMU_LATE=late) if late else {}))
     found = R.metrics(run), R.metrics(run, "valid"), R.digests(run, STEPS)
     R.expect(len(found[0]) == STEPS and found[1], f"{run.name}: {STEPS} steps and a validation" if found[0] else out)
     shutil.rmtree(run)
@@ -27,14 +28,14 @@ def main():
         data = R.synth(folder / "data", train_images=16, valid_images=2)
         cfg = R.write_config(folder / "c.yaml", data, folder / "run", steps=STEPS, lanes=4, tokens=60, layers=1, every=STEPS,
                              checkpoint=2, sets=("coco",))
-        fp32 = train(cfg, folder / "at_once", 1, False)
-        ways = [("sent", 1, []), ("kept", 1, ["data.cache=device"])]
+        fp32 = train(cfg, folder / "at_once", 1, None)
+        ways = [("sent", 1, "job", []), ("sent_late", 1, "all", []), ("kept", 1, "job", ["data.cache=device"])]
         if R.has_mpi():
-            ways += [("ranks", 2, ["comm.backend=mpi"]), ("after", 2, ["comm.backend=mpi", "comm.overlap=false"])]
-        for name, ranks, words in ways:
-            R.expect(train(cfg, folder / name, ranks, True, *words) == fp32, f"{name}: all numbers to the last bit")
+            ways += [("ranks", 2, "all", ["comm.backend=mpi"]), ("after", 2, "job", ["comm.backend=mpi", "comm.overlap=false"])]
+        for name, ranks, late, words in ways:
+            R.expect(train(cfg, folder / name, ranks, late, *words) == fp32, f"{name}: all numbers to the last bit")
         low = ["train.precision=bf16", "train.graph=true"]
-        R.expect(train(cfg, folder / "graphs", 1, True, *low) == train(cfg, folder / "bf16_at_once", 1, False, *low),
+        R.expect(train(cfg, folder / "graphs", 1, "job", *low) == train(cfg, folder / "bf16_at_once", 1, None, *low),
                  "graphs in bf16: all numbers to the last bit")
 
 
