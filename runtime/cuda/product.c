@@ -1,14 +1,15 @@
 /* Matrix products as a library sees them (product.h): pure functions, tested without a card. */
 #include "runtime/cuda/product.h"
+#include "runtime/cuda/waves.h"
 
 #include <string.h>
 
 /* Below this the library has no good kernel: its tiles would be all but empty. The backend's own products cut
  * a long inner dimension, which is what such shapes need. */
 enum { LEAST_SIDE = 16, LEAST_INNER = 16 };
-/* Outputs in tiles of 128 x 128: with fewer tiles than this a card of 132 multiprocessors is half idle unless
- * the inner dimension is cut, which pays where it is long. */
-enum { TILE = 128, FEW_TILES = 100, LONG_INNER = 2048 };
+/* Where tiles of 128 x 128 leave much of the last wave idle, the inner dimension may be cut, which pays where it
+ * is long: a piece more writes and reads m n sums once more, beside m n k multiply-adds. */
+enum { LONG_INNER = 2048 };
 
 static int32_t alignment(struct un_mat m) {
     const uint64_t bits = (uint64_t)(uintptr_t)m.data | (uint64_t)(m.stride * un_type_bytes(m.type)) | 16u;
@@ -22,10 +23,6 @@ static struct un_product_mat column_major(struct un_mat m) {
 
 static bool types_fit(enum un_type c, enum un_type a, enum un_type b) {
     return a == b && ((a == UN_F32 && c == UN_F32) || (a == UN_BF16 && (c == UN_F32 || c == UN_BF16)));
-}
-
-static int64_t ceil_div(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
 }
 
 bool un_product_make(struct un_product *product, struct un_mat c, struct un_mat a, bool transpose_a,
@@ -46,8 +43,8 @@ bool un_product_make(struct un_product *product, struct un_mat c, struct un_mat 
     product->bias = with_bias && bias_type == c.type && beta == 0.0f;
     product->beta = beta != 0.0f;
     product->tf32 = tf32 && a.type == UN_F32;
-    product->split =
-        ceil_div(product->m, TILE) * ceil_div(product->n, TILE) < FEW_TILES && inner >= LONG_INNER;
+    product->split = inner >= LONG_INNER &&
+                     !un_waves_full(un_wave_tiles(product->m, product->n, UN_WAVE_TILE, UN_WAVE_TILE));
     return product->left.align >= un_type_bytes(b.type) && product->right.align >= un_type_bytes(a.type) &&
            product->d.align >= un_type_bytes(c.type);
 }

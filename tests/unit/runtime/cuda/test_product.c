@@ -130,13 +130,47 @@ static void attributes(void **state) {
     assert_int_equal(p.d.align, 2);
     assert_true(asked(&p, UN_BF16, UN_BF16, UN_BF16, 300, 28996, 768, 0, 0));
     assert_int_equal(p.d.align, 8);
-    /* few outputs and a long inner dimension, as gradients of weights have */
-    assert_true(asked(&p, UN_F32, UN_BF16, UN_BF16, 768, 768, 16896, 1, 0));
-    assert_int_equal(p.split, 1);
-    assert_true(asked(&p, UN_F32, UN_BF16, UN_BF16, 3072, 768, 16896, 1, 0));
-    assert_int_equal(p.split, 0);
-    assert_true(asked(&p, UN_BF16, UN_BF16, UN_BF16, 300, 768, 768, 0, 0));
-    assert_int_equal(p.split, 0);
+}
+
+static bool cut(int64_t m, int64_t n, int64_t k) {
+    struct un_product p;
+    assert_true(asked(&p, UN_F32, UN_BF16, UN_BF16, m, n, k, 1, 0));
+    return p.split;
+}
+
+/* Gradients of weights of base and large over a micro-batch, in tiles of 128 x 128 on 132 multiprocessors. */
+static void cut_where_waves_are_not_full(void **state) {
+    (void)state;
+    assert_true(cut(768, 768, 16896));    /* 36 tiles: 27 % of a wave */
+    assert_true(cut(2304, 768, 16896));   /* 108: 82 % */
+    assert_true(cut(3072, 768, 16896));   /* 144: 55 % of two */
+    assert_true(cut(768, 3072, 16896));   /* the same, lying */
+    assert_true(cut(3072, 1024, 16896));  /* 192: 73 % */
+    assert_false(cut(4096, 1024, 16896)); /* 256: 97 % */
+    assert_false(cut(16896, 768, 3072));  /* 792: six waves, full */
+    assert_false(cut(16384, 768, 3072));  /* 768: 97 % of them */
+    assert_true(cut(4096, 768, 3072));    /* 192: 73 % */
+    /* the border: 112 tiles of 132 are not 85 % (84.8), 113 are; of two waves 224, 225 */
+    assert_true(cut(112 * 128, 128, 2048));
+    assert_false(cut(113 * 128, 128, 2048));
+    assert_false(cut(112 * 128 + 1, 128, 2048)); /* a tile begun is a tile */
+    assert_false(cut(128, 112 * 128 + 1, 2048));
+    assert_true(cut(224 * 128, 128, 2048));
+    assert_false(cut(225 * 128, 128, 2048));
+    assert_false(cut(132 * 128, 128, 2048));
+    assert_true(cut(133 * 128, 128, 2048));
+    /* a short inner dimension is never cut */
+    assert_false(cut(768, 768, 2047));
+    assert_true(cut(768, 768, 2048));
+}
+
+/* Below 100 tiles nothing but the inner dimension ever decided: orders of sums of small shapes stay. */
+static void few_tiles_are_cut_as_ever(void **state) {
+    (void)state;
+    for (int64_t tiles = 1; tiles < 100; ++tiles) {
+        assert_true(cut(tiles * 128, 128, 2048));
+        assert_false(cut(tiles * 128, 128, 2047));
+    }
 }
 
 static void sizes(void **state) {
@@ -202,6 +236,8 @@ int main(void) {
         cmocka_unit_test(row_major_through_column_major),
         cmocka_unit_test(who_is_asked),
         cmocka_unit_test(attributes),
+        cmocka_unit_test(cut_where_waves_are_not_full),
+        cmocka_unit_test(few_tiles_are_cut_as_ever),
         cmocka_unit_test(sizes),
         cmocka_unit_test(table_remembers),
         cmocka_unit_test(order_keeps_the_bits),
