@@ -46,7 +46,7 @@ void run_until(struct point p) {
     const auto found = queues.find(p.queue);
     if (found == queues.end()) return;
     late_queue &q = found->second;
-    while (q.done < p.number) {
+    while (q.done < p.number && !q.work.empty()) { /* empty: another queue has its address now */
         const std::function<void()> work = std::move(q.work.front());
         q.work.pop_front();
         ++q.done;
