@@ -9,7 +9,18 @@ void un_shard_set(struct un_shard *shard, int64_t total, int size, size_t bucket
     *shard = (struct un_shard){.total = total,
                                .bucket = blocks * UN_PARAM_BLOCK,
                                .buckets = all / blocks + (all % blocks != 0),
-                               .size = size};
+                               .size = size,
+                               .nodes = 1};
+}
+
+void un_shard_spread(struct un_shard *shard, int nodes) {
+    shard->nodes = nodes;
+}
+
+/* Which part of a bucket is `rank`'s. The last rank has the last part. */
+static int part_of(const struct un_shard *s, int rank) {
+    int places = s->size / s->nodes;
+    return rank % places * s->nodes + rank / places;
 }
 
 /* Blocks before the end of bucket b. */
@@ -36,18 +47,20 @@ int64_t un_shard_find(const struct un_shard *s, int64_t element) {
     return (un_param_blocks(s->total) - 1 - element / UN_PARAM_BLOCK) / (s->bucket / UN_PARAM_BLOCK);
 }
 
-/* Blocks of a bucket of k that the ranks before `rank` own. */
-static int64_t before(const struct un_shard *s, int64_t k, int rank) {
-    return k * rank / s->size;
+/* Blocks of a bucket of k before part `part`. */
+static int64_t before(const struct un_shard *s, int64_t k, int part) {
+    return k * part / s->size;
 }
 
 static int64_t part_blocks(const struct un_shard *s, int64_t k, int rank) {
-    return before(s, k, rank + 1) - before(s, k, rank);
+    int part = part_of(s, rank);
+    return before(s, k, part + 1) - before(s, k, part);
 }
 
 struct un_span un_shard_part(const struct un_shard *s, int64_t b, int rank) {
     int64_t first = first_block(s, b), k = end_block(s, b) - first;
-    return span_of(s, first + before(s, k, rank), first + before(s, k, rank + 1));
+    int part = part_of(s, rank);
+    return span_of(s, first + before(s, k, part), first + before(s, k, part + 1));
 }
 
 /* Blocks of `rank` in the buckets from b on, which stand before bucket b - 1 in the buffer. */

@@ -3,7 +3,9 @@
  * The buffer is cut into blocks of UN_PARAM_BLOCK elements (the last may be short) and, from the end towards
  * the beginning, into buckets of whole blocks: bucket 0 ends with the buffer, because the backward finishes
  * gradients in this order; the last bucket begins with it and may have fewer blocks. Of a bucket of k blocks
- * rank r of n owns blocks [r k / n, (r + 1) k / n), so every rank has a part, maybe empty, of every bucket.
+ * part r of n is blocks [r k / n, (r + 1) k / n). Rank r owns part r; spread over nodes, the rank in place j of
+ * node d owns part j * nodes + d, so that what the ranks in the same place own stands together. Every rank has a
+ * part, maybe empty, of every bucket.
  * A rank keeps what it owns packed, in the order of the buffer: its local order. One rank owns everything,
  * and its local order is the buffer itself. */
 #ifndef UN_COMM_SHARD_H
@@ -16,6 +18,7 @@ struct un_shard {
     int64_t bucket;  /* elements of a full bucket: whole blocks */
     int64_t buckets; /* 0 when total is 0 */
     int size;        /* ranks */
+    int nodes; /* 1, or a divisor of size: rank r is in place r % (size / nodes) of node r / (size / nodes) */
 };
 
 /* Elements [begin, end) of the flat buffer. */
@@ -25,6 +28,8 @@ struct un_span {
 
 /* Buckets of as many blocks as fit into bucket_bytes of floats, at least one. */
 void un_shard_set(struct un_shard *shard, int64_t total, int size, size_t bucket_bytes);
+/* Owners by node and place. nodes divides size; 1 is what un_shard_set sets. */
+void un_shard_spread(struct un_shard *shard, int nodes);
 struct un_span un_shard_bucket(const struct un_shard *shard, int64_t b);
 /* The bucket of an element. */
 int64_t un_shard_find(const struct un_shard *shard, int64_t element);
