@@ -2,11 +2,10 @@
  * and nothing is allocated after the opening. */
 #include "comm/parts.h"
 
+#include "comm/levels.h"
 #include "runtime/memory.h"
 
 #include <string.h>
-
-enum { TREE_COUNT = 2048 }; /* elements of a part added at a time, so that partial sums stay in the cache */
 
 /* Elements of the largest part of a bucket. */
 static size_t most_of(const struct un_shard *s) {
@@ -54,29 +53,13 @@ static void set_parts(struct un_parts *p, int64_t b) {
     }
 }
 
-/* to += from, element by element. */
-static void add(float *restrict to, const float *restrict from, int64_t count) {
-    for (int64_t i = 0; i < count; ++i) to[i] += from[i];
-}
-
-/* Block 0 becomes the sum of the `size` blocks of `count` elements: neighbours first, then neighbouring
- * pairs; a block without a partner goes up unchanged. The other blocks are spent. */
-static void sum_blocks(float *blocks, int size, int64_t count) {
-    for (int64_t at = 0; at < count; at += TREE_COUNT) {
-        int64_t some = count - at < TREE_COUNT ? count - at : TREE_COUNT;
-        for (int64_t width = 1; width < size; width *= 2)
-            for (int64_t i = 0; i + width < size; i += 2 * width)
-                add(blocks + i * count + at, blocks + (i + width) * count + at, some);
-    }
-}
-
 enum un_status un_parts_reduce(struct un_comm *comm, struct un_parts *p, int64_t b, float *bucket,
                                bool exact) {
     set_parts(p, b);
     int mine = p->counts[comm->rank];
     if (exact) {
         UN_TRY(comm->ops->all_to_all_parts(comm, p->scratch, bucket, p->counts, p->at));
-        sum_blocks(p->scratch, comm->size, mine);
+        un_levels_sum(p->scratch, comm->size, mine);
     } else
         UN_TRY(comm->ops->reduce_scatter(comm, p->scratch, bucket, p->counts));
     if (mine > 0) memcpy(bucket + p->at[comm->rank], p->scratch, (size_t)mine * sizeof *bucket);
