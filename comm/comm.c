@@ -45,6 +45,11 @@ static enum un_status self_duplicate(struct un_comm *c, struct un_comm **copy) {
     return un_comm_open_self(copy);
 }
 
+static enum un_status self_split(struct un_comm *c, int colour, struct un_comm **part) {
+    (void)c, (void)colour;
+    return un_comm_open_self(part);
+}
+
 static void self_abort(struct un_comm *c, int code) {
     (void)c, (void)code;
     fflush(NULL);
@@ -65,6 +70,7 @@ static const struct un_comm_ops self_ops = {
     .all_gather_parts = self_gather_parts,
     .reduce_scatter = self_reduce_scatter,
     .duplicate = self_duplicate,
+    .split = self_split,
     .abort = self_abort,
     .close = self_close,
 };
@@ -77,6 +83,7 @@ enum un_status un_comm_open_self(struct un_comm **comm) {
                           .size = 1,
                           .local_size = 1,
                           .nodes = 1,
+                          .levels = {1, 1},
                           .twins = 1,
                           .piece_bytes = UN_COMM_PIECE};
     *comm = c;

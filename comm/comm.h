@@ -7,6 +7,7 @@
 #ifndef UN_COMM_COMM_H
 #define UN_COMM_COMM_H
 
+#include "comm/levels.h"
 #include "comm/pulse.h"
 #include "runtime/status.h"
 
@@ -37,6 +38,9 @@ struct un_comm_ops {
      * library does not allow that. Its collectives wait asleep and look often enough that data really moves
      * while the cores compute. Closed by un_comm_close, before this one. */
     enum un_status (*duplicate)(struct un_comm *c, struct un_comm **copy);
+    /* The ranks that name the same colour >= 0, in the order of their ranks: a communicator for one thread,
+     * closed by un_comm_close, before this one. Its rank and size are its own, all else is as here. */
+    enum un_status (*split)(struct un_comm *c, int colour, struct un_comm **part);
     /* Ends all ranks with exit code `code`; does not return under MPI. One process: returns. */
     void (*abort)(struct un_comm *c, int code);
     void (*close)(struct un_comm *c);
@@ -48,6 +52,7 @@ struct un_comm {
     int rank, size;
     int local_rank, local_size; /* among the ranks of this host */
     int node, nodes;            /* this host, numbered by its lowest rank; hosts */
+    struct un_levels levels;    /* of all ranks on their hosts */
     int twin, twins;            /* among the ranks of this host that may use the very same cores */
     bool agreed;                /* of un_comm_agreed */
     bool broken;                /* a collective has failed: nothing is alike on all ranks any more */

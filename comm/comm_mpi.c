@@ -223,34 +223,39 @@ static void mpi_close(struct un_comm *c) {
     if (last) MPI_Finalize();
 }
 
-static enum un_status mpi_duplicate(struct un_comm *c, struct un_comm **out) {
+static enum un_status mpi_split(struct un_comm *c, int colour, struct un_comm **out) {
     const struct mpi_state *s = state_of(c);
     *out = NULL;
-    if (!s->threads) return UN_OK;
-    struct un_comm *copy = un_alloc(1, sizeof *copy, "communicator of a thread");
+    struct un_comm *part = un_alloc(1, sizeof *part, "communicator of a thread");
     struct mpi_state *own = un_alloc(1, sizeof *own, "communicator of a thread");
-    enum un_status status = copy && own ? lists_open(own, c->size) : UN_MEMORY;
+    enum un_status status = part && own ? lists_open(own, c->size) : UN_MEMORY;
     UN_TRY_GOTO(un_comm_agree(c, status), fail);
     own->patient = own->is_copy = true;
-    UN_TRY_GOTO(check_call(c, MPI_Comm_dup(s->world, &own->world), "duplicate"), fail);
-    *copy = (struct un_comm){.ops = &mpi_ops,
+    UN_TRY_GOTO(check_call(c, MPI_Comm_split(s->world, colour, c->rank, &own->world), "split"), fail);
+    *part = (struct un_comm){.ops = &mpi_ops,
                              .name = c->name,
-                             .rank = c->rank,
-                             .size = c->size,
                              .local_rank = c->local_rank,
                              .local_size = c->local_size,
                              .node = c->node,
                              .nodes = c->nodes,
+                             .levels = c->levels,
                              .twin = c->twin,
                              .twins = c->twins,
                              .state = own,
                              .piece_bytes = c->piece_bytes};
-    *out = copy;
+    MPI_Comm_rank(own->world, &part->rank);
+    MPI_Comm_size(own->world, &part->size);
+    *out = part;
     return UN_OK;
 fail:
     state_free(own);
-    un_free(copy);
+    un_free(part);
     return status;
+}
+
+static enum un_status mpi_duplicate(struct un_comm *c, struct un_comm **out) {
+    *out = NULL;
+    return state_of(c)->threads ? mpi_split(c, 0, out) : UN_OK;
 }
 
 static const struct un_comm_ops mpi_ops = {
@@ -264,6 +269,7 @@ static const struct un_comm_ops mpi_ops = {
     .all_gather_parts = mpi_all_gather_parts,
     .reduce_scatter = mpi_reduce_scatter,
     .duplicate = mpi_duplicate,
+    .split = mpi_split,
     .abort = mpi_abort,
     .close = mpi_close,
 };

@@ -13,6 +13,16 @@ static int number_nodes(struct un_comm *c, MPI_Comm world, MPI_Comm host) {
     return code;
 }
 
+/* How the ranks lie on their hosts, the same on all of them. */
+static int find_levels(struct un_comm *c, MPI_Comm world) {
+    int *node = un_alloc((size_t)c->size, sizeof *node, "hosts of all ranks");
+    if (!node) return MPI_ERR_NO_MEM;
+    int code = MPI_Allgather(&c->node, 1, MPI_INT, node, 1, MPI_INT, world);
+    if (code == MPI_SUCCESS) c->levels = un_levels_of(node, c->size);
+    un_free(node);
+    return code;
+}
+
 /* Ranks of this host with the same cores as this one: those that no launcher bound apart. */
 static int count_twins(struct un_comm *c, MPI_Comm host, const cpu_set_t *mine) {
     cpu_set_t *all = un_alloc((size_t)c->local_size, sizeof *all, "cores of the ranks of a host");
@@ -37,6 +47,7 @@ int un_comm_mpi_hosts(struct un_comm *c, MPI_Comm world, bool *crowded) {
     CPU_ZERO(&cores);
     sched_getaffinity(0, sizeof cores, &cores);
     code = number_nodes(c, world, host);
+    if (code == MPI_SUCCESS) code = find_levels(c, world);
     if (code == MPI_SUCCESS) code = count_twins(c, host, &cores);
     if (code == MPI_SUCCESS)
         code = MPI_Allreduce(MPI_IN_PLACE, &cores, (int)sizeof cores, MPI_BYTE, MPI_BOR, host);

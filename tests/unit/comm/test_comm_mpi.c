@@ -98,6 +98,25 @@ static void test_integers(void **state) {
     assert_int_equal(c->ops->sum_i64(c, sum, 0), UN_OK);
 }
 
+/* Two colours, by turns: each rank hears its own alone, in rank order, and the whole still works. */
+static void test_split(void **state) {
+    (void)state;
+    struct un_comm *part = NULL;
+    int heard[64], all[64];
+    assert_true(c->size <= 64);
+    assert_int_equal(c->ops->split(c, c->rank % 2, &part), UN_OK);
+    assert_non_null(part);
+    assert_int_equal(part->rank, c->rank / 2);
+    assert_int_equal(part->size, (c->size + 1 - c->rank % 2) / 2);
+    assert_int_equal(part->node, c->node);
+    assert_int_equal(part->ops->all_gather(part, heard, &c->rank, sizeof c->rank), UN_OK);
+    for (int i = 0; i < part->size; ++i) assert_int_equal(heard[i], 2 * i + c->rank % 2);
+    assert_int_equal(un_comm_agree(part, UN_OK), UN_OK);
+    assert_int_equal(c->ops->all_gather(c, all, &part->size, sizeof part->size), UN_OK);
+    for (int r = 0; r < c->size; ++r) assert_int_equal(all[r], (c->size + 1 - r % 2) / 2);
+    un_comm_close(part);
+}
+
 static void test_agree_on_success(void **state) {
     (void)state;
     for (int i = 0; i < 3; ++i) assert_int_equal(un_comm_agree(c, UN_OK), UN_OK);
@@ -157,6 +176,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_exchange_in_pieces),
         cmocka_unit_test(test_broadcast),
         cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_split),
         cmocka_unit_test(test_agree_on_success),
         cmocka_unit_test(test_agree_one_fails),
         cmocka_unit_test(test_agree_many_fail),

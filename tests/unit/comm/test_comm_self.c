@@ -73,6 +73,9 @@ static void test_parts_need_nothing(void **state) {
     assert_int_equal(c->ops->duplicate(c, &copy), UN_OK);
     assert_non_null(copy);
     un_comm_close(copy);
+    assert_int_equal(c->ops->split(c, 3, &copy), UN_OK);
+    assert_true(copy->rank == 0 && copy->size == 1);
+    un_comm_close(copy);
     struct un_comm_queue *queue = (struct un_comm_queue *)data;
     assert_int_equal(un_comm_queue_open(&queue, c, true, 4), UN_OK);
     assert_null(queue);
