@@ -18,6 +18,7 @@
 
 enum { RANKS_MAX = 64, BLOCK = UN_PARAM_BLOCK };
 
+static int nodes;         /* that the ranks are taken to lie on; 1: flat */
 static struct un_comm *c; /* opened once: MPI cannot be started twice in a process */
 
 /* One flat buffer over all ranks. */
@@ -31,10 +32,13 @@ struct flat {
 static void flat_open(struct flat *f, int64_t total, size_t bucket_bytes, bool overlap) {
     struct un_shard shard;
     un_shard_set(&shard, total, c->size, bucket_bytes);
+    un_shard_spread(&shard, nodes);
     *f = (struct flat){.exact = true, .data = calloc((size_t)total + 1, sizeof(float))};
     f->data[total] = 42.0f;
     assert_int_equal(un_parts_open(&f->parts, &shard), UN_OK);
     assert_int_equal(un_comm_queue_open(&f->queue, c, overlap, 3), UN_OK);
+    assert_int_equal(un_parts_start(&f->parts, c, !overlap), UN_OK);
+    assert_true((f->parts.inside != NULL) == (nodes > 1));
     assert_true(un_comm_queue_has_thread(f->queue) == (overlap && c->size > 1));
 }
 
@@ -245,6 +249,12 @@ static void test_failure_sticks(void **state) {
     }
 }
 
+/* Ranks taken to lie on n hosts: as a power of two of them on each, two at least. */
+static bool lies_on(int n) {
+    int places = c->size / n;
+    return n == 1 || (c->size % n == 0 && places >= 2 && (places & (places - 1)) == 0);
+}
+
 int main(int argc, char **argv) {
     if (un_comm_open(&argc, &argv, &c) != UN_OK) {
         fprintf(stderr, "%s\n", un_error_get()->text);
@@ -255,7 +265,9 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_completes_lanes), cmocka_unit_test(test_allocates_nothing),
         cmocka_unit_test(test_both_threads),    cmocka_unit_test(test_failure_sticks),
     };
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = 0;
+    for (nodes = 1; nodes <= c->size; ++nodes)
+        if (lies_on(nodes)) failed += cmocka_run_group_tests(tests, NULL, NULL);
     if (failed) c->ops->abort(c, 1); /* the others may wait in a collective this rank has skipped */
     un_comm_close(c);
     return failed || un_memory_counts().live_blocks != 0;
