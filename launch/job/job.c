@@ -149,8 +149,13 @@ enum un_status un_job_choose_route(struct un_job *job) {
                                                   [UN_BACKEND_SELF] = UN_WISH_HOST,
                                                   [UN_BACKEND_MPI] = UN_WISH_HOST,
                                                   [UN_BACKEND_NCCL] = UN_WISH_CARDS};
-    return un_backend_settle(&job->route, job->comm, job->device, wishes[job->config.comm.backend],
-                             un_config_where(job->config.document, "comm.backend"));
+    static const enum un_level_wish levels[] = {
+        [UN_LEVELS_AUTO] = UN_LEVEL_BEST, [UN_LEVELS_ONE] = UN_LEVEL_ONE, [UN_LEVELS_TWO] = UN_LEVEL_TWO};
+    const struct un_run_config *c = &job->config;
+    UN_TRY(un_backend_settle(&job->route, job->comm, job->device, wishes[c->comm.backend],
+                             un_config_where(c->document, "comm.backend")));
+    return un_backend_levels(&job->route, job->comm, levels[c->comm.levels],
+                             un_config_where(c->document, "comm.levels"));
 }
 
 enum un_status un_job_open_device(struct un_job *job) {

@@ -14,6 +14,7 @@ int64_t un_job_most_lanes(const struct un_job *job) {
 struct un_shard un_job_shard(const struct un_job *job, int64_t total) {
     struct un_shard shard;
     un_shard_set(&shard, total, job->comm->size, (size_t)job->config.comm.bucket_mb << 20);
+    if (job->route.nodes > 1) un_shard_spread(&shard, job->route.nodes);
     return shard;
 }
 

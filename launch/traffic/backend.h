@@ -23,5 +23,10 @@ enum un_backend_wish { UN_WISH_ANY, UN_WISH_HOST, UN_WISH_CARDS };
 enum un_status un_backend_settle(struct un_exchange_route *route, struct un_comm *comm,
                                  const struct un_device *device, enum un_backend_wish wish,
                                  const char *where);
+/* Of comm.levels: two where the hosts and the way allow it, never, or an error where they do not. */
+enum un_level_wish { UN_LEVEL_BEST, UN_LEVEL_ONE, UN_LEVEL_TWO };
+/* After un_backend_settle: fills route->nodes. All ranks end alike, without asking each other. UN_USAGE. */
+enum un_status un_backend_levels(struct un_exchange_route *route, struct un_comm *comm,
+                                 enum un_level_wish wish, const char *where);
 
 #endif

@@ -21,6 +21,7 @@ struct un_exchange_path;
 struct un_exchange_route {
     const struct un_exchange_path *path; /* NULL: one process */
     un_device_comm_opener *open_cards;   /* of the module; for the path between devices */
+    int nodes; /* of the shards (comm/shard.h), of un_backend_levels; at most 1: one level */
 };
 
 /* What is borrowed outlives the exchange. */

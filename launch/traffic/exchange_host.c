@@ -21,10 +21,11 @@ enum un_status un_exchange_host_open(struct un_exchange *x) {
 }
 
 enum un_status un_exchange_host_start(struct un_exchange *x) {
-    if (x->overlap && !un_comm_queue_has_thread(x->collectives))
+    bool thread = un_comm_queue_has_thread(x->collectives);
+    if (x->overlap && !thread)
         un_log(UN_LOG_INFO, "comm.overlap: this MPI allows one thread only, so communication waits for the "
                             "computation and the computation for it");
-    return UN_OK;
+    return un_parts_start(&x->parts, x->comm, !thread);
 }
 
 void un_exchange_host_close(struct un_exchange *x) {

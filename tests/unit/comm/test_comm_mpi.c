@@ -25,6 +25,7 @@ static void test_place(void **state) {
     assert_int_equal(c->local_rank, c->rank);
     assert_int_equal(c->node, 0);
     assert_int_equal(c->nodes, 1);
+    assert_true(c->levels.nodes == 1 && c->levels.places == c->size);
     assert_true(c->twins >= 1 && c->twin < c->twins && c->twins <= c->local_size);
     assert_int_equal(c->ops->barrier(c), UN_OK);
 }

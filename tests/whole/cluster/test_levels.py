@@ -1,0 +1,83 @@
+"""Gradients added in two levels, on hosts of 2, 4 and 8 ranks: the bits of one rank and of one level, with communication beside and
+after the computation; checkpoints go from two levels to one and back; and how many bytes then cross between the hosts.
+
+The network between the hosts counts. Two runs of different length; what differs is the longer one's additional steps."""
+import shutil
+
+import clusterlib as C
+import runlib as R
+
+STEPS, STOP = 6, 3
+SHORT, LONG = 2, 6
+RANKS, BAR = 8, 7  # a host; times fewer bytes of gradients and parameters
+
+
+def run(cluster, per_host, hosts, cfg, run_dir, *keys):
+    out = R.run_ok(cluster.mpirun(per_host, "--cfg", cfg, f"run.dir={run_dir}", "run.threads=1", "run.timeout=120", *keys,
+                                  hosts=[f"node{i + 1}" for i in range(hosts)]), **cluster.env)
+    return out
+
+
+def same(a, b, what):
+    R.expect(R.metrics(a) == R.metrics(b) and len(R.metrics(a)) > 0, f"{what}: losses and norms")
+    R.expect(R.digests(a, STEPS) == R.digests(b, STEPS), f"{what}: parameters and moments")
+
+
+def bits(folder, data, cluster):
+    def config(name, **more):
+        return R.write_config(folder / f"{name}.yaml", data, folder / name, steps=STEPS, lanes=16, tokens=64, width=128, heads=4, valid=False,
+                              checkpoint=STOP, extra="comm: {bucket_mb: 1}", **more)
+    cfg = config("one")
+    R.run_ok(R.command(1, "--cfg", cfg, "run.threads=1"))
+    for per_host, hosts, keys in ((2, 2, []), (4, 2, ["comm.overlap=false"]), (2, 4, ["comm.levels=2"]), (2, 4, ["comm.levels=1"])):
+        name = f"{per_host}_{hosts}{''.join(keys)}"
+        out = run(cluster, per_host, hosts, cfg, folder / name, *keys)
+        two = keys != ["comm.levels=1"]
+        R.expect((f"inside {hosts} hosts of {per_host} ranks" in out) == two, f"{name}: the log says whether there are two levels")
+        same(folder / "one", folder / name, name)
+    library = folder / "library"
+    out = run(cluster, 2, 2, cfg, library, "train.exact=false")
+    worst = max(abs(a["loss"] - b["loss"]) / a["loss"] for a, b in zip(R.metrics(folder / "one"), R.metrics(library)))
+    R.expect("inside 2 hosts" in out and worst < 1e-4, f"train.exact: false in two levels: losses within {worst:.1e}")
+    # saved in two levels, read in one, and the other way round
+    for name, first, then in (("down", "2", "1"), ("up", "1", "2")):
+        run_dir = folder / name
+        run(cluster, 2, 2, cfg, run_dir, f"comm.levels={first}")
+        shutil.rmtree(run_dir / f"ckpt/step_{STEPS:08d}")
+        out = run(cluster, 2, 2, cfg, run_dir, f"comm.levels={then}")
+        R.expect(f"step_{STOP:08d}" in out, f"levels {first} and then {then}: goes on from step {STOP}")
+        same(folder / "one", run_dir, f"levels {first} and then {then}")
+    code, out = R.run(cluster.mpirun(1, "--cfg", cfg, f"run.dir={folder}/refused", "comm.levels=2", hosts=["node1", "node2"]), **cluster.env)
+    R.expect(code == 64 and "comm.levels is 2, which needs several hosts" in out, "one rank a host: comm.levels=2 is refused")
+
+
+def crossed(cluster, cfg, folder, levels):
+    """Bytes that come to the two hosts in a step."""
+    counts = []
+    for steps in (SHORT, LONG):
+        before = sum(cluster.counts(f"node{i}")[0] for i in (1, 2))
+        run(cluster, RANKS, 2, cfg, folder / f"bytes_{levels}_{steps}", f"comm.levels={levels}", f"train.steps={steps}", "--quiet")
+        counts.append(sum(cluster.counts(f"node{i}")[0] for i in (1, 2)) - before)
+    return (counts[1] - counts[0]) / (LONG - SHORT)
+
+
+def traffic(folder, data, cluster):
+    cfg = R.write_config(folder / "b.yaml", data, folder / "b", lanes=2 * RANKS, tokens=64, width=256, layers=4, heads=4, valid=False)
+    cfg.write_text(cfg.read_text().replace("warmup_steps: 3", "warmup_steps: 1"))
+    one, two = crossed(cluster, cfg, folder, 1), crossed(cluster, cfg, folder, 2)
+    R.expect(one / two >= BAR, f"2 hosts of {RANKS} ranks: {one / 1e6:.2f} MB a step between them in one level, {two / 1e6:.2f} MB in two: "
+                               f"{one / two:.2f} times fewer")
+    for steps in (SHORT, LONG):
+        a, b = (folder / f"bytes_{levels}_{steps}" for levels in (1, 2))
+        R.expect(R.digests(a, steps) == R.digests(b, steps), f"{steps} steps: parameters and moments")
+
+
+def main():
+    C.need("mpirun")
+    with R.Folder() as folder, C.Cluster(folder / "cluster", 4) as cluster:
+        data = R.synth(folder / "data", train_images=64)
+        traffic(folder, data, cluster)
+        bits(folder, data, cluster)
+
+
+main()
