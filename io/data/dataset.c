@@ -18,6 +18,7 @@ static const struct un_key dataset_keys[] = {
 static const struct un_key_table dataset_table = UN_KEY_TABLE("", un_dataset_keys, dataset_keys);
 
 const char *const un_cache_kind_names[] = {"auto", "device", "host", "none", NULL};
+const char *const un_warm_names[] = {"off", "before", "beside", NULL};
 static const char *const missing_choices[] = {"error", "skip", NULL};
 
 static const struct un_key data_keys[] = {
@@ -35,6 +36,11 @@ static const struct un_key data_keys[] = {
                   "on the card, as many as fit, the rest as under host; host: in at most loader.cache_mb of "
                   "memory; none: nowhere; auto: device if there is a card with room for all of the rank's "
                   "features beside everything else, otherwise host. The results are the same"),
+    UN_KEY_CHOICE(
+        un_data_keys, warm, "off", un_warm_names,
+        "a rank's training data are read once in the order of the files, so that the random order of the "
+        "first epoch finds them in the system's memory: before the first step, or beside the training; not "
+        "where they do not fit there. The results are the same"),
     UN_KEY_INT(
         un_data_keys, tries, "7", 1, 1000, "tries",
         "of a read that fails, with pauses of 0.2, 0.4, 0.8 ... at most 15 seconds; the file is opened anew"),

@@ -21,6 +21,9 @@ struct un_dataset_keys {
 /* Where rows stay after they were first read. */
 enum un_cache_kind { UN_CACHE_AUTO, UN_CACHE_DEVICE, UN_CACHE_HOST, UN_CACHE_NONE };
 extern const char *const un_cache_kind_names[];
+/* When a rank's rows are read in the order of the files (io/data/warm.h). */
+enum un_warm_kind { UN_WARM_OFF, UN_WARM_BEFORE, UN_WARM_BESIDE };
+extern const char *const un_warm_names[];
 /* The most that data.max_txt_len may ask for. An evaluation that takes all texts sets it to 0. */
 enum { UN_TXT_LEN_MAX = 65536 };
 /* Section `data`. */
@@ -31,6 +34,7 @@ struct un_data_keys {
     int64_t tries;               /* of a read that fails */
     int missing;                 /* 0 error, 1 skip: texts without an image */
     int cache;                   /* enum un_cache_kind */
+    int warm;                    /* enum un_warm_kind */
     struct un_list train, valid; /* of struct un_dataset_keys */
 };
 extern const struct un_key_table un_data_key_table;

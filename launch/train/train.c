@@ -16,6 +16,7 @@
 #include "launch/train/saver.h"
 #include "launch/train/step.h"
 #include "launch/train/validate.h"
+#include "launch/train/warm.h"
 #include "runtime/clock.h"
 
 #include <math.h>
@@ -34,6 +35,7 @@ struct run {
     struct un_norms *norms; /* all ranks; NULL: log.histograms is 0 */
     enum un_status trouble; /* of the log; told to all ranks in a later step */
     int64_t skipped_in_row, skipped_loss, skipped_gradient; /* updates, of this start */
+    struct un_warming *warming;                             /* data.warm; NULL: nothing is read ahead */
     struct un_saver saver;
 };
 
@@ -293,8 +295,10 @@ static enum un_status start(struct run *r, const char *resume) {
     enum un_status status = open_log(r);
     if (status == UN_OK) status = un_norms_open(&r->norms, r->job);
     if (status == UN_OK) status = un_mine_open(&r->job->mine, r->job);
-    if (status == UN_OK) status = un_job_start_loader(r->job);
     UN_TRY(agree(r, status));
+    if (r->job->step < r->job->config.train.steps)
+        UN_TRY(un_warming_open(&r->warming, r->job, leads(r) && !r->job->quiet));
+    UN_TRY(agree(r, un_job_start_loader(r->job)));
     say_start(r);
     return UN_OK;
 }
@@ -318,6 +322,7 @@ enum un_status un_train_run(struct un_job *job, const char *resume) {
         status = loop(&r);
 out:
     un_progress_close(&r.progress);
+    un_warming_close(r.warming);
     un_mine_close(&job->mine);
     un_guard_close(job->guard);
     job->guard = NULL;
