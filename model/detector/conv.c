@@ -27,11 +27,22 @@ struct un_maps un_conv_maps(const struct un_conv *c, const struct un_maps *maps)
                             un_window_out(maps->width, &c->window)};
 }
 
+/* The left factor as the weights' type. What fills its rows up goes along, so it is one run; nobody reads it. */
+static struct un_mat as_factor(struct un_detector *d, const struct un_conv *c, struct un_mat rows,
+                               int64_t used) {
+    if (c->type == UN_F32) return rows;
+    struct un_mat low = rows;
+    low.type = c->type;
+    low.data = d->work.low;
+    d->device->ops->cast(d->queue, low.data, low.type, rows.data, rows.type, used * rows.stride);
+    return low;
+}
+
 void un_conv_fwd(struct un_detector *d, float *y, const struct un_conv *c, const float *x,
                  const struct un_maps *maps, const struct un_piece *piece, enum un_activation activation) {
     const struct un_ops *ops = d->device->ops;
     struct un_mat rows = un_mat32(x + piece->first * c->in, piece->filled, c->in);
-    struct un_mat weight = un_mat32(c->weight, c->out, c->inner);
+    struct un_mat weight = un_mat(c->weight, c->type, c->out, c->inner);
     const struct un_epilogue after = {.bias = c->bias, .bias_type = UN_F32, .activation = activation};
     weight.stride = c->stride;
     if (c->window.size > 1 || c->window.stride > 1) {
@@ -40,6 +51,7 @@ void un_conv_fwd(struct un_detector *d, float *y, const struct un_conv *c, const
         ops->patches(d->queue, rows, un_mat32(x, un_maps_rows(maps), c->in), maps, &c->window, piece->first);
         rows.rows = piece->filled;
     }
+    rows = as_factor(d, c, rows, piece->rows);
     ops->gemm(d->queue, un_mat32(y, piece->filled, c->out), rows, false, weight, true, 0, &after);
 }
 

@@ -2,6 +2,7 @@
  *
  *   y = (conv(x) - mean) / sqrt(variance + eps) * gamma + beta = conv(x) * scale + (beta - mean * scale) */
 #include "model/detector/private.h"
+#include "runtime/bfloat.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -37,8 +38,8 @@ static enum un_status read(const struct un_detector_file *file, const char *name
     return UN_OK;
 }
 
-static enum un_status send(struct filling *f, float *to, const float *from, int64_t count) {
-    f->device->mem->copy_in(f->queue, to, from, (size_t)count * sizeof *to);
+static enum un_status send(struct filling *f, void *to, const void *from, int64_t count, enum un_type type) {
+    f->device->mem->copy_in(f->queue, to, from, (size_t)(count * un_type_bytes(type)));
     return f->device->mem->queue_wait(f->queue); /* `from` is filled again */
 }
 
@@ -78,6 +79,16 @@ static void turn_row(float *to, const float *from, const struct un_conv *c, doub
     for (int64_t k = c->inner; k < c->stride; ++k) to[k] = 0;
 }
 
+/* Rows [first, first + rows) of a weight, from f->folded; in bf16 they are rounded in f->raw, which is free by then. */
+static enum un_status send_rows(struct filling *f, const struct un_conv *c, int64_t first, int64_t rows) {
+    const int64_t count = rows * c->stride;
+    char *to = (char *)c->weight + first * c->stride * un_type_bytes(c->type);
+    uint16_t *low = (uint16_t *)(void *)f->raw;
+    if (c->type == UN_F32) return send(f, to, f->folded, count, UN_F32);
+    for (int64_t k = 0; k < count; ++k) low[k] = un_bfloat_from(f->folded[k]);
+    return send(f, to, low, count, c->type);
+}
+
 /* Numbers that the fold has carried beyond float. */
 static enum un_status check_folded(const struct filling *f, const float *x, int64_t count, const char *name,
                                    const char *part) {
@@ -100,11 +111,11 @@ static enum un_status fill(void *context, struct un_conv *c, const char *name) {
         for (int64_t r = 0; r < rows; ++r)
             turn_row(f->folded + r * c->stride, f->raw + r * c->inner, c, f->scale[o + r]);
         UN_TRY(check_folded(f, f->folded, rows * c->stride, name, "weight"));
-        UN_TRY(send(f, c->weight + o * c->stride, f->folded, rows * c->stride));
+        UN_TRY(send_rows(f, c, o, rows));
     }
     if (c->form == UN_CONV_BARE) return UN_OK;
     UN_TRY(check_folded(f, f->bias, c->out, name, "bias"));
-    return send(f, c->bias, f->bias, c->out);
+    return send(f, c->bias, f->bias, c->out, UN_F32);
 }
 
 /* Room for the widest layer. */

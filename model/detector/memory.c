@@ -33,6 +33,7 @@ static float *take(const struct un_detector *d, struct un_arena *arena, int64_t 
 struct widths {
     int64_t wide, narrow;              /* floats, filled rows */
     int64_t inner, inside, out, piece; /* of a piece */
+    int64_t factor;                    /* widest left factor of a product, of a piece or of the regions */
 };
 
 static void widen(const struct un_detector *d, struct widths *w, int64_t rows, int64_t wide, int64_t narrow) {
@@ -43,7 +44,9 @@ static void widen(const struct un_detector *d, struct widths *w, int64_t rows, i
 static enum un_status widest_inner(void *context, struct un_conv *c, const char *name) {
     struct widths *w = context;
     (void)name;
-    if (c->window.size > 1 || c->window.stride > 1) w->inner = larger(w->inner, c->stride);
+    bool patches = c->window.size > 1 || c->window.stride > 1;
+    if (patches) w->inner = larger(w->inner, c->stride);
+    if (c->type != UN_F32) w->factor = larger(w->factor, patches ? c->stride : c->in);
     return UN_OK;
 }
 
@@ -91,6 +94,9 @@ void un_detector_carve(struct un_detector *d, struct un_arena *arena) {
     w->narrow = un_arena_take(arena, (size_t)most.narrow, sizeof(float));
     w->map = take(d, arena, coarse, 4 * s->width);
     w->patches = take(d, arena, most.piece, most.inner);
+    if (most.factor > 0)
+        w->low = un_arena_take(
+            arena, (size_t)(filled(d, larger(most.piece, d->limits.regions)) * most.factor), sizeof *w->low);
     w->inside = take(d, arena, most.piece, most.inside);
     w->shortcut = take(d, arena, most.piece, most.out);
     w->logits = take(d, arena, coarse, s->anchors);
@@ -111,9 +117,9 @@ void un_detector_carve_host(struct un_detector *d, struct un_arena *arena) {
     o->index = un_arena_take(arena, 2 * n, sizeof *o->index);
 }
 
-/* What a queue keeps for products. The CPU's need nothing. */
-struct un_limits un_detector_queue_limits(const struct un_detector *d) {
-    if (d->device->any_shape) return (struct un_limits){0};
+/* What a queue keeps for products. The CPU's of f32 need nothing, those of bf16 a chunk of the widest factor. */
+struct un_limits un_detector_queue_limits(struct un_detector *d) {
+    if (d->device->any_shape) return (struct un_limits){.max_width = widths_of(d).factor};
     return (struct un_limits){
         .max_tokens = d->grain.piece, .max_samples = 1, .max_width = 8 * d->sizes.width};
 }
@@ -125,7 +131,7 @@ void un_detector_setup(struct un_detector *d, struct un_device *device, const st
     d->limits = *limits;
     d->grain = un_detector_grain_of(device);
     un_detector_cells_most(d->most, limits->pixels);
-    un_detector_layout(&d->weights, sizes);
+    un_detector_layout(&d->weights, sizes, limits->factor);
 }
 
 size_t un_detector_bytes(const struct un_detector_sizes *sizes, const struct un_detector_limits *limits,

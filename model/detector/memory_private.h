@@ -11,6 +11,6 @@ void un_detector_setup(struct un_detector *d, struct un_device *device, const st
 /* Weights and work in the block on the device; out in the one on the host. */
 void un_detector_carve(struct un_detector *d, struct un_arena *arena);
 void un_detector_carve_host(struct un_detector *d, struct un_arena *arena);
-struct un_limits un_detector_queue_limits(const struct un_detector *d);
+struct un_limits un_detector_queue_limits(struct un_detector *d);
 
 #endif

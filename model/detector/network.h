@@ -15,6 +15,8 @@ struct un_detector;
 struct un_detector_limits {
     int64_t pixels;  /* H * W of an input */
     int64_t regions; /* of a photo */
+    /* Of products' factors. UN_F32, or UN_BF16: weights are rounded once, maps before each product; all else is f32. */
+    enum un_type factor;
 };
 /* Bytes of device memory that open takes. */
 size_t un_detector_bytes(const struct un_detector_sizes *sizes, const struct un_detector_limits *limits,

@@ -24,10 +24,11 @@ struct un_conv {
     enum un_conv_form form;
     struct un_window window;
     int64_t in, out;
-    int64_t inner;  /* size * size * in */
-    float *weight;  /* [out, inner] on the device: ky, kx, channel; rows are `stride` apart */
-    int64_t stride; /* inner rounded up, so that rows begin where vectors do */
-    float *bias;    /* [out] */
+    int64_t inner;     /* size * size * in */
+    void *weight;      /* [out, inner] on the device: ky, kx, channel; rows are `stride` apart */
+    enum un_type type; /* of weight: that of products' factors; a table f32 */
+    int64_t stride;    /* inner rounded up, so that rows begin where vectors do */
+    float *bias;       /* [out] */
 };
 struct un_bottleneck {
     struct un_conv conv1, conv2, conv3, shortcut; /* shortcut.out 0: the input itself is added */
@@ -43,8 +44,9 @@ struct un_detector_weights {
     struct un_conv classes, boxes, embedding, attribute_hidden, attributes;
 };
 
-/* Sets every layer's form and sizes; weights stay where they are. */
-void un_detector_layout(struct un_detector_weights *weights, const struct un_detector_sizes *sizes);
+/* Sets every layer's form, sizes and type; weights stay where they are. factor: of products. */
+void un_detector_layout(struct un_detector_weights *weights, const struct un_detector_sizes *sizes,
+                        enum un_type factor);
 /* All layers with their names in a weight file, in one fixed order; stops at the first failure. */
 typedef enum un_status un_conv_visit(void *context, struct un_conv *conv, const char *name);
 enum un_status un_detector_each(struct un_detector_weights *weights, const struct un_detector_sizes *sizes,
@@ -74,6 +76,7 @@ struct un_detector_work {
     float *narrow;              /* after the first convolution of a block */
     float *map;                 /* [coarse cells, 4 width], kept between the calls */
     float *patches;             /* [piece, widest inner] */
+    uint16_t *low;              /* [piece, widest factor] in bf16; NULL: factors are f32 */
     float *inside;              /* [piece, widest middle]: after the second convolution */
     float *shortcut;            /* [piece, widest out] */
     float *logits, *deltas;     /* [coarse cells, A], [coarse cells, 4A] */

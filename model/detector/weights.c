@@ -35,7 +35,7 @@ static void set_stage(struct un_detector_stage *stage, int64_t n, int64_t in, in
     }
 }
 
-void un_detector_layout(struct un_detector_weights *w, const struct un_detector_sizes *s) {
+static void layout_all(struct un_detector_weights *w, const struct un_detector_sizes *s) {
     static const int64_t strides[UN_DETECTOR_STAGES] = {1, 2, 2, 1}, dilations[] = {1, 1, 1, 2};
     int64_t in = s->stem, features = un_detector_features(s);
     set(&w->stem, UN_CONV_NORM, s->stem, 3, (struct un_window)UN_DETECTOR_STEM_WINDOW);
@@ -91,10 +91,23 @@ enum un_status un_detector_each(struct un_detector_weights *w, const struct un_d
     return UN_OK;
 }
 
+static enum un_status set_type(void *context, struct un_conv *c, const char *name) {
+    const enum un_type *factor = context;
+    (void)name;
+    c->type = c->form == UN_CONV_BARE ? UN_F32 : *factor;
+    return UN_OK;
+}
+
+void un_detector_layout(struct un_detector_weights *w, const struct un_detector_sizes *sizes,
+                        enum un_type factor) {
+    layout_all(w, sizes);
+    (void)un_detector_each(w, sizes, set_type, &factor);
+}
+
 static enum un_status place(void *context, struct un_conv *c, const char *name) {
     struct un_arena *arena = context;
     (void)name;
-    c->weight = un_arena_take(arena, (size_t)(c->out * c->stride), sizeof *c->weight);
+    c->weight = un_arena_take(arena, (size_t)(c->out * c->stride), (size_t)un_type_bytes(c->type));
     c->bias = c->form == UN_CONV_BARE ? NULL : un_arena_take(arena, (size_t)c->out, sizeof *c->bias);
     return UN_OK;
 }

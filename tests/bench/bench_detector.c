@@ -188,7 +188,7 @@ static void open_bench(struct bench *b) {
     check(detector_case_open(&b->weights, &b->sizes, 1));
     b->ops = timed_table(b->device->ops);
     b->device->ops = &b->ops;
-    const struct un_detector_limits limits = {b->height * b->width, b->regions};
+    const struct un_detector_limits limits = {b->height * b->width, b->regions, UN_F32};
     printf("%s; memory %.0f MiB\n", b->device->name,
            (double)un_detector_bytes(&b->sizes, &limits, b->device) / (1 << 20));
     check(un_detector_open(&b->detector, b->device, &b->weights.file, &b->sizes, &limits));

@@ -59,8 +59,10 @@ static void draw_boxes(struct rig *rig) {
 void rig_open(struct rig *rig, const struct rig_how *how) {
     struct un_detector_limits limits = how->limits;
     *rig = (struct rig){.height = how->height, .width = how->width, .regions = how->regions};
+    rig->factor = how->factor;
     if (limits.pixels == 0) limits.pixels = how->height * how->width;
     if (limits.regions == 0) limits.regions = how->regions;
+    limits.factor = how->factor;
     rig->input = un_alloc((size_t)(how->height * how->width * 3), sizeof(float), "input");
     rig->box = un_alloc((size_t)(how->regions * 4), sizeof(float), "boxes");
     if (!rig->input || !rig->box) abort();

@@ -11,6 +11,7 @@ struct rig {
     struct un_device *device;
     struct un_detector *detector;
     int64_t height, width, regions;
+    enum un_type factor;
     float *input; /* [height,width,3] */
     float *box;   /* [regions,4] */
 };
@@ -20,6 +21,7 @@ struct rig_how {
     int64_t height, width, regions;
     struct un_detector_limits limits; /* 0: those of the photo */
     int threads;
+    enum un_type factor; /* of products */
 };
 
 /* Small sizes: odd channels, one block a stage, a small pool; and a network whose res2 needs no shortcut. */

@@ -34,7 +34,7 @@ static void attributes_of(float out[5], struct even *even) {
     even->weight = un_detector_file_find(&rig.weights.file, "roi_heads.box_predictor.cls_score.weight");
     even->bias = un_detector_file_find(&rig.weights.file, "roi_heads.box_predictor.cls_score.bias");
     struct un_detector_file file = {"even.safetensors", rig.weights.n, even_tensor, even_read, even};
-    const struct un_detector_limits limits = {1600, 1};
+    const struct un_detector_limits limits = {.pixels = 1600, .regions = 1};
     expect_ok(un_detector_open(&rig.detector, rig.device, &file, &rig.sizes, &limits));
     expect_ok(un_detector_see(rig.detector, rig.input, 40, 40, &sight));
     expect_ok(un_detector_judge(rig.detector, rig.box, 1, &j));

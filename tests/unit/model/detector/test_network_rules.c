@@ -79,16 +79,22 @@ static void same(const struct outputs *a, struct outputs b) {
 }
 
 /* Maps of several pieces and products of several tiles: only then could threads and limits show. */
-static void same_bits(void **state) {
-    (void)state;
-    struct rig_how how = {.sizes = rig_plain(), .height = 260, .width = 200, .regions = 45, .threads = 1};
+static void check_bits(enum un_type factor) {
+    struct rig_how how = {
+        .sizes = rig_plain(), .height = 260, .width = 200, .regions = 45, .threads = 1, .factor = factor};
     struct outputs one = run(&how, 1);
     for (how.threads = 2; how.threads <= 3; ++how.threads) same(&one, run(&how, 1));
-    how.limits = (struct un_detector_limits){300 * 400, 130};
+    how.limits = (struct un_detector_limits){.pixels = 300 * 400, .regions = 130};
     same(&one, run(&how, 1));
     how.threads = 1;
     same(&one, run(&how, 2)); /* what the photo before left behind is read by nobody */
     un_free(one.value);
+}
+
+static void same_bits(void **state) {
+    (void)state;
+    check_bits(UN_F32);
+    check_bits(UN_BF16);
 }
 
 /* A photo's numbers do not depend on the photo before, which was larger and had more regions. */
@@ -166,7 +172,7 @@ static void weights(void **state) {
         {"roi_heads.box_predictor.attr_score.bias", 4, NAN, "nan"},
     };
     struct un_detector_sizes sizes = rig_odd();
-    struct un_detector_limits limits = {900, 2};
+    struct un_detector_limits limits = {.pixels = 900, .regions = 2};
     struct detector_case c;
     struct un_device *device;
     struct un_detector *d;
@@ -216,7 +222,8 @@ static enum un_status count_queue(struct un_device *d, const struct un_limits *l
 
 static void memory_as_planned(void **state) {
     (void)state;
-    static const struct un_detector_limits limits[] = {{1, 1}, {600 * 77, 3}, {250 * 333, 70}};
+    static const struct un_detector_limits limits[] = {
+        {1, 1, UN_F32}, {600 * 77, 3, UN_F32}, {250 * 333, 70, UN_F32}, {250 * 333, 70, UN_BF16}};
     struct un_detector_sizes sizes[] = {rig_odd(), rig_plain()};
     struct un_device *device;
     expect_ok(un_device_open("cpu", 1, 0, &device));
@@ -224,7 +231,7 @@ static void memory_as_planned(void **state) {
     counted.mem.alloc = count_alloc;
     counted.mem.queue_open = count_queue;
     device->mem = &counted.mem;
-    for (int i = 0; i < 6; ++i) {
+    for (int i = 0; i < 8; ++i) {
         struct detector_case c;
         struct un_detector *d;
         expect_ok(detector_case_open(&c, &sizes[i % 2], 1));
@@ -234,7 +241,7 @@ static void memory_as_planned(void **state) {
         un_detector_close(d);
         detector_case_close(&c);
     }
-    const struct un_detector_limits photo = {600 * 1000, 300};
+    const struct un_detector_limits photo = {600 * 1000, 300, UN_F32};
     struct un_detector_sizes full = un_detector_public_sizes;
     double gib = (double)un_detector_bytes(&full, &photo, device) / (1 << 30);
     print_message("full size, 600 x 1000, 300 regions: %.3f GiB\n", gib);
@@ -247,7 +254,7 @@ static void memory_as_planned(void **state) {
 static void out_of_memory(void **state) {
     (void)state;
     struct un_detector_sizes sizes = rig_odd();
-    struct un_detector_limits limits = {900, 2};
+    struct un_detector_limits limits = {.pixels = 900, .regions = 2};
     struct detector_case c;
     struct un_device *device;
     struct un_detector *d = NULL;
