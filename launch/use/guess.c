@@ -3,7 +3,6 @@
 #include "launch/use/look.h"
 
 #include "io/run/progress.h"
-#include "runtime/clock.h"
 
 #include <math.h>
 
@@ -74,31 +73,23 @@ static enum un_status guess_region(struct un_use_look *look, int64_t r) {
     return status;
 }
 
-/* Told of after a second, so that short work is silent. */
-static void tell(struct un_progress *progress, double began, int64_t done, int64_t all, const char *what) {
-    if (!progress->unit && un_clock() - began < 1) return;
-    if (!progress->unit) un_progress_open(progress, done - 1, all, true);
-    progress->unit = "mask";
-    un_progress_step(progress, done, what, false);
-}
-
 enum un_status un_use_look_guess(struct un_use_look *look) {
     struct un_batch *b = &look->session->pairs.batch;
     un_objective_set heads = look->session->net[0].dims.heads;
-    int64_t words = heads & un_objective_bit(UN_MLM) ? b->words - 2 : 0, done = 0;
+    int64_t words = heads & un_objective_bit(UN_MLM) ? b->words - 2 : 0;
     int64_t regions = heads & un_objective_bit(UN_MRC) ? b->regions : 0;
-    struct un_progress progress = {0};
-    double began = un_clock();
+    struct un_progress progress;
     enum un_status status = UN_OK;
+    un_progress_open_work(&progress, words + regions, 1, "mask", true);
     b->rows[UN_ITM].n = 0;
     for (int64_t w = 1; w <= words && status == UN_OK; ++w) {
         if (look->word[w].shown) status = guess_word(look, w);
-        tell(&progress, began, ++done, words + regions, "words");
+        un_progress_add(&progress, 1);
     }
     for (int64_t r = 0; r < regions && status == UN_OK; ++r) {
         status = guess_region(look, r);
-        tell(&progress, began, ++done, words + regions, "regions");
+        un_progress_add(&progress, 1);
     }
-    if (progress.unit) un_progress_clear(&progress);
+    un_progress_clear(&progress);
     return status;
 }
