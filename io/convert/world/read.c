@@ -4,6 +4,7 @@
 #include "io/convert/world/private.h"
 #include "io/data/file.h"
 #include "io/disk/files.h"
+#include "io/run/progress.h"
 #include "runtime/memory.h"
 
 #include <stdio.h>
@@ -105,20 +106,24 @@ static enum un_status read_lines(struct un_captions_world *w) {
     enum un_status status = UN_OK;
     bool ids = false;
     int64_t number = 0;
+    struct un_progress progress;
+    un_progress_open_work(&progress, (int64_t)bytes, 1000000, "MB", !w->keys->quiet);
     for (size_t at = 0; at < bytes && status == UN_OK;) {
         char *end = memchr(text + at, '\n', bytes - at);
         size_t length = end ? (size_t)(end - (text + at)) : bytes - at, next = at + length + 1;
         if (length > 0 && text[at + length - 1] == '\r') --length;
         if (++number == 1) ids = memchr(text, '\t', length) != NULL;
         status = take_line(w, text + at, length, ids, number);
+        un_progress_add(&progress, (int64_t)(next - at));
         at = next;
     }
+    un_progress_clear(&progress);
     un_free(text);
     return status;
 }
 
 static enum un_status take_rows(struct un_captions_world *w, const struct un_text_file *file, char *sentence,
-                                size_t size) {
+                                size_t size, struct un_progress *progress) {
     char image[UN_IMAGE_ID_MAX + 1], text[UN_IMAGE_ID_MAX + 1];
     for (int64_t row = 0; row < file->texts; ++row) {
         const char *image_id = file->image_ids + row * file->image_stride,
@@ -131,6 +136,7 @@ static enum un_status take_rows(struct un_captions_world *w, const struct un_tex
         snprintf(text, sizeof text, "%.*s", (int)file->text_stride, text_id);
         UN_TRY(un_text_file_sentence(file, row, sentence, size));
         UN_TRY(un_captions_take(w, image, text, sentence, strlen(sentence), row + 1));
+        un_progress_add(progress, 1);
     }
     return UN_OK;
 }
@@ -141,13 +147,16 @@ static enum un_status read_text_file(struct un_captions_world *w) {
     struct un_text_file file;
     UN_TRY(un_text_file_open(&file, w->keys->captions));
     enum un_status status;
+    struct un_progress progress;
+    un_progress_open_work(&progress, file.texts, 1, "text", !w->keys->quiet);
     char *sentence = un_alloc(ROOM, 1, "a sentence");
     if (!sentence)
         status = UN_MEMORY;
     else if (!file.has_sentence)
         status = un_fail(UN_DATA, "%s: it has no sentences, only word pieces", w->keys->captions);
     else
-        status = take_rows(w, &file, sentence, ROOM);
+        status = take_rows(w, &file, sentence, ROOM, &progress);
+    un_progress_clear(&progress);
     un_free(sentence);
     un_text_file_close(&file);
     return status;

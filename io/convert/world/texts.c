@@ -1,6 +1,7 @@
 /* The texts of one split with their alignment: a word goes with every region that shows what it names. */
 #include "io/convert/text/sink.h"
 #include "io/convert/world/private.h"
+#include "io/run/progress.h"
 #include "runtime/memory.h"
 
 #include <stdio.h>
@@ -122,9 +123,10 @@ static enum un_status write_text(struct writer *t, const struct un_captions_text
     return un_text_sink_add(t->sink, &record);
 }
 
-static enum un_status write_scenes(struct writer *t, bool valid) {
+static enum un_status write_scenes(struct writer *t, bool valid, struct un_progress *progress) {
     const struct un_captions_world *w = t->w;
     for (int64_t s = 0; s < w->scenes; ++s) {
+        un_progress_add(progress, 1);
         const struct un_captions_scene *scene = &w->scene[s];
         if (scene->objects == 0 || scene->valid != valid) continue;
         un_captions_view(w, s, &t->view);
@@ -146,7 +148,10 @@ enum un_status un_captions_write_texts(const struct un_captions_world *w, bool v
     t->w = w;
     enum un_status status = more_pairs(t, 1024);
     if (status == UN_OK) status = un_text_sink_open(&t->sink, path, &setup);
-    if (status == UN_OK) status = write_scenes(t, valid);
+    struct un_progress progress;
+    un_progress_open_work(&progress, w->scenes, 1, "scene", !w->keys->quiet);
+    if (status == UN_OK) status = write_scenes(t, valid, &progress);
+    un_progress_clear(&progress);
     if (t->sink) {
         *texts = un_text_sink_texts(t->sink);
         *tokens = un_text_sink_tokens(t->sink);
