@@ -162,6 +162,7 @@ static enum un_status open_engine(struct bench *m) {
     const struct un_extract_engine_setup setup = {.device = un_extract_devices[m->keys->device],
                                                   .threads = (int)m->keys->threads,
                                                   .tf32 = m->keys->tf32,
+                                                  .factor = un_extract_factor(m->keys),
                                                   .regions = m->how.post_nms,
                                                   .how = m->how};
     return un_extract_engine_open(&m->engine, &file, &setup);

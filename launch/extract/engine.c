@@ -9,7 +9,7 @@ enum un_status un_extract_engine_open(struct un_extract_engine *e, const struct 
                                       const struct un_extract_engine_setup *setup) {
     *e = (struct un_extract_engine){.how = setup->how};
     UN_TRY(un_detector_sizes_of(&e->sizes, file));
-    const struct un_detector_limits limits = {un_extract_pixels(&e->how), setup->regions};
+    const struct un_detector_limits limits = {un_extract_pixels(&e->how), setup->regions, setup->factor};
     e->how.post_nms = setup->regions;
     UN_TRY(un_device_open(setup->device, setup->threads, setup->ordinal, &e->device));
     UN_TRY(un_device_take_libraries(e->device));

@@ -31,7 +31,8 @@ struct un_extract_engine_setup {
     const char *device; /* of un_device_open */
     int threads, ordinal;
     bool tf32;
-    int64_t regions; /* of a photo, at most, before the choice */
+    enum un_type factor; /* of the network's products: network.h */
+    int64_t regions;     /* of a photo, at most, before the choice */
     struct un_detector_how how;
 };
 /* Closed by the call below, also on failure. */

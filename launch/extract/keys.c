@@ -6,6 +6,7 @@
 
 const char *const un_extract_devices[] = {"auto", "cpu", "cuda", NULL};
 static const char *const profiles[] = {"caffe", "port", NULL};
+static const char *const precisions[] = {"auto", "fp32", "bf16", NULL};
 
 static const struct un_key keys[] = {
     UN_KEY_PATH(un_extract_keys, weights, UN_REQUIRED, "",
@@ -39,6 +40,10 @@ static const struct un_key keys[] = {
     UN_KEY_PATH(un_extract_keys, classes, "", "", "names of the classes for --json, one a line"),
     UN_KEY_PATH(un_extract_keys, attributes, "", "", "names of the attributes for --json, one a line"),
     UN_KEY_CHOICE(un_extract_keys, device, "auto", un_extract_devices, "auto: a card where one answers"),
+    UN_KEY_CHOICE(
+        un_extract_keys, precision, "auto", precisions,
+        "auto: fp32, also on a card; bf16: weights and maps are rounded to 8 bits in products, features "
+        "differ by about 1e-2 of the largest, and some regions"),
     UN_KEY_BOOL(un_extract_keys, tf32, "false",
                 "products of a card round to 11 bits: features differ by about 1e-3, and some regions"),
     UN_KEY_INT(un_extract_keys, threads, "0", 0, 1024, "threads",
@@ -74,6 +79,10 @@ static enum un_status read_thresholds(struct un_detector_how *how, const struct 
     return UN_OK;
 }
 
+enum un_type un_extract_factor(const struct un_extract_keys *k) {
+    return k->precision == UN_EXTRACT_BF16 ? UN_BF16 : UN_F32;
+}
+
 enum un_status un_extract_how(struct un_detector_how *how, const struct un_extract_keys *k) {
     un_detector_profile(how, (enum un_detector_profile)k->profile);
     UN_TRY(read_thresholds(how, &k->final_nms));
@@ -98,6 +107,8 @@ enum un_status un_extract_how(struct un_detector_how *how, const struct un_extra
     if (how->post_nms > how->pre_nms)
         return un_fail(UN_USAGE, "post_nms: %lld is more than pre_nms, %lld", (long long)how->post_nms,
                        (long long)how->pre_nms);
+    if (k->tf32 && k->precision == UN_EXTRACT_BF16)
+        return un_fail(UN_USAGE, "tf32: with precision=bf16 no product is left that it would round");
     if (how->rpn_nms <= 0) return un_fail(UN_USAGE, "rpn_nms: %g is not above 0", how->rpn_nms);
     if (how->longest < how->shorter)
         return un_fail(UN_USAGE, "long: %lld is less than short, %lld", (long long)how->longest,

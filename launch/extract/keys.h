@@ -4,6 +4,9 @@
 
 #include "model/detector/keys.h"
 #include "runtime/config/config.h"
+#include "runtime/tensor.h"
+
+enum un_extract_precision { UN_EXTRACT_AUTO, UN_EXTRACT_FP32, UN_EXTRACT_BF16 };
 
 struct un_extract_keys {
     int profile; /* enum un_detector_profile */
@@ -12,6 +15,7 @@ struct un_extract_keys {
     double rpn_nms, min_side, conf_th;                           /* below 0: the profile's */
     struct un_strings final_nms;                                 /* none: the profile's */
     bool orient, tf32;
+    int precision;                                  /* enum un_extract_precision */
     char boxes[256], classes[256], attributes[256]; /* "": none */
     int device;                                     /* of un_extract_devices */
     int64_t threads, decoders;
@@ -19,6 +23,9 @@ struct un_extract_keys {
 };
 extern const struct un_key_table un_extract_key_table;
 extern const char *const un_extract_devices[];
+
+/* Type of the factors of the network's products. */
+enum un_type un_extract_factor(const struct un_extract_keys *keys);
 
 /* The profile's, with what the keys say otherwise. UN_USAGE names the key. */
 enum un_status un_extract_how(struct un_detector_how *how, const struct un_extract_keys *keys);

@@ -56,7 +56,8 @@ enum un_status un_extract_terms(char text[UN_EXTRACT_TERMS], const struct un_ext
     put_how(&t, how);
     put(&t, "orient\t%s\n", keys->orient ? "true" : "false");
     UN_TRY(put_file(&t, "boxes", keys->boxes));
-    put(&t, "device\t%s\n", cuda ? keys->tf32 ? "cuda tf32" : "cuda" : "cpu");
+    put(&t, "device\t%s%s\n", cuda ? keys->tf32 ? "cuda tf32" : "cuda" : "cpu",
+        keys->precision == UN_EXTRACT_BF16 ? " bf16" : "");
     put(&t, "photos\t%lld %s\n", (long long)list->n, said);
     return UN_OK;
 }

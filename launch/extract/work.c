@@ -21,6 +21,7 @@ static enum un_status open_engine(struct un_extraction *x) {
                                                                                   : 1,
                                                   .ordinal = x->comm->local_rank,
                                                   .tf32 = x->keys->tf32,
+                                                  .factor = un_extract_factor(x->keys),
                                                   .regions = x->given.ids ? x->given.most : x->how.post_nms,
                                                   .how = x->how};
     return un_extract_engine_open(&x->engine, &file, &setup);

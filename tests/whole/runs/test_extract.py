@@ -126,6 +126,23 @@ def on_ranks(folder, photos, weights):
     return one
 
 
+def rounded(folder, photos, weights, one):
+    """precision=bf16 at the boxes of another extraction: near its features, not the same, on any threads and ranks; no run changes over."""
+    out, full = {}, folder / "at_boxes.img.h5"
+    given = f"boxes={one}"
+    extract(photos, full, weights, given, "precision=fp32")
+    for name, keys, ranks in (("one", (), 1), ("threads", ("threads=2",), 1), ("ranks", (), 2 if R.has_mpi() else 1)):
+        out[name] = folder / f"bf16_{name}.img.h5"
+        extract(photos, out[name], weights, given, "precision=bf16", *keys, ranks=ranks)
+    R.expect(out["one"].read_bytes() == out["threads"].read_bytes(), "bf16: 2 threads write the same bytes")
+    R.expect(out["one"].read_bytes() == out["ranks"].read_bytes(), "bf16: ranks write the same bytes")
+    (a, _), (b, _) = read(out["one"]), read(full)
+    near(a["feature"], b["feature"], 2e-2, "bf16: features beside those of fp32")
+    R.expect(not np.array_equal(a["feature"], b["feature"]) and np.array_equal(a["box"], b["box"]), "they are not the same, their boxes are")
+    extract(photos, folder / "both.img.h5", weights, "tf32=true", "precision=bf16", code=64, says=("tf32", "precision=bf16"))
+    extract(photos, folder / "both.img.h5", weights, "precision=tf32", code=64, says=("precision", "auto, fp32, bf16"))
+
+
 def parts_bytes(out):
     return sum(p.stat().st_size for p in pathlib.Path(f"{out}.parts").glob("part-*"))
 
@@ -202,6 +219,7 @@ def refused(folder, photos, weights, one):
     kill_at(words(photos, out, weights, keys=SLOW), out, folder / "log", 20000)
     extract(photos, out, weights, "conf_th=0.3", keys=SLOW, code=64,
             says=("begun differently", "conf_th: 0.2", "now 0.29999", "restart=true"))
+    extract(photos, out, weights, "precision=bf16", keys=SLOW, code=64, says=("begun differently", "device: cpu", "now cpu bf16"))
     (photos / "photo_9999.png").write_bytes((photos / "photo_0000.png").read_bytes())
     extract(photos, out, weights, keys=SLOW, code=64, says=("begun differently", "photos: "))
     (photos / "photo_9999.png").unlink()
@@ -355,6 +373,7 @@ def main():
         weights = f"weights={D.write_detector(folder / 'detector.safetensors')}"
         against_reference(folder)
         one = on_ranks(folder, photos, weights)
+        rounded(folder, photos, weights, one)
         lists(folder, photos, weights, one)
         boxes(folder, photos, weights, one)
         as_json(folder, photos, weights, one)
