@@ -196,6 +196,29 @@ def check_answer(folder, images):
     refused(64, ["itm_output"], "score", run, images, text)
 
 
+def check_precision(folder, run, given):
+    """precision=bf16: other digits near those of fp32, the same on any threads; auto is fp32 on the CPU."""
+    text = [f"images={folder}/w/coco_valid.img.h5", f"text={folder}/w/vqa_valid.txt.h5"]
+    said = {}
+    for command, what, words in (("score", run, given), ("answer", folder / "vqa", [*text, f"top={ANSWERS}"])):
+        for precision in ("auto", "fp32", "bf16"):
+            said[precision] = lines(command, what, *words, "device=cpu", f"precision={precision}", "threads=1")
+        R.expect(said["auto"] == said["fp32"], f"{command}: auto is fp32 on the CPU")
+        R.expect(lines(command, what, *words, "device=cpu", "precision=bf16", "threads=2") == said["bf16"], f"{command} in bf16: threads do not show")
+        keys = ("match", "rank", "distance")
+        full, low = ([[a["score"] for a in sorted(x["answers"], key=lambda a: a["answer"])] if command == "answer" else
+                      [x[k] for k in keys] for x in said[p]] for p in ("fp32", "bf16"))
+        R.expect(full != low and near(full, low, 3e-2 * np.abs(full).max()), f"{command} in bf16: near fp32, not the same")
+        refused(64, ["precision", "auto, fp32, bf16"], command, what, *words, "precision=tf32")
+    vectors = []
+    for precision in ("fp32", "bf16"):
+        R.run_ok([TOOL, "embed", run, folder / f"{precision}.h5", *given, "device=cpu", f"precision={precision}", "tokens_too=false"])
+        with h5py.File(folder / f"{precision}.h5") as f:
+            vectors.append(f["pooled"][:])
+    R.expect(vectors[0].dtype == vectors[1].dtype == np.float32 and near(*vectors, 3e-2) and (vectors[0] != vectors[1]).any(),
+             "embed in bf16: vectors in f32, near those of fp32, not the same")
+
+
 def check_refused(folder, run, given, images, all_):
     sentence = f"vocab={folder}/w/vocab.txt"
     refused(65, ["pair 2", "nowhere"], "score", run, images, sentence, all_[0]["image_id"], "a ball", "nowhere", "a ball")
@@ -234,6 +257,7 @@ def main():
         check_sources(folder, run, [images, text], all_)
         check_rank(folder, images, text)
         check_answer(folder, images)
+        check_precision(folder, run, [images, text])
         check_refused(folder, run, [images, text], images, all_)
         R.expect(not list((folder / "tmp").iterdir()), "no temporary file is left")
 
