@@ -2,6 +2,7 @@
 #include "launch/job/job.h"
 
 #include "launch/job/memory.h"
+#include "launch/job/precision.h"
 #include "launch/job/sizes.h"
 #include "launch/traffic/backend.h"
 
@@ -116,21 +117,12 @@ enum un_status un_job_find_device(struct un_job *job) {
     return UN_OK;
 }
 
-/* What is to be known of the precision on a CPU, said once. */
+/* Once, at the start. */
 static void say_precision(const struct un_job *job) {
-    const int precision = job->config.train.precision;
-    const bool units = job->device->matrix_units;
-    if (job->device->kind != UN_DEVICE_CPU) return;
-    if (precision == UN_PRECISION_TF32)
-        un_log(UN_LOG_INFO, "train.precision: tf32 is for cards; the CPU computes in fp32");
-    if (precision == UN_PRECISION_BF16 && !units)
-        un_log(UN_LOG_INFO,
-               "train.precision: bf16 on a processor without matrix units: less memory, perhaps more "
-               "time than fp32, the same results as on one that has them");
-    if (precision == UN_PRECISION_AUTO && units)
-        un_log(UN_LOG_INFO,
-               "train.precision: auto is fp32 on a CPU; this one has matrix units, which bf16 would use: "
-               "faster products and less memory, losses a little different");
+    const struct un_run_config *c = &job->config;
+    const char *said = un_precision_on_cpu((enum un_precision)c->train.precision, job->device->matrix_units,
+                                           un_kernel_names[c->run.cores.kernel]);
+    if (job->device->kind == UN_DEVICE_CPU && said) un_log(UN_LOG_INFO, "%s", said);
 }
 
 static enum un_status open_network(struct un_job *job) {
