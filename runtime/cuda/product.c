@@ -1,6 +1,6 @@
 /* Matrix products as a library sees them (product.h): pure functions, tested without a card. */
 #include "runtime/cuda/product.h"
-#include "runtime/cuda/waves.h"
+#include "runtime/waves.h"
 
 #include <string.h>
 

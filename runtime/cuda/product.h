@@ -29,7 +29,9 @@ struct un_product {
     struct un_product_mat left, right, d;
     int32_t transpose_left, transpose_right;
     int32_t bias, beta, tf32; /* 0 or 1 */
-    int32_t split; /* 1: the inner dimension may be cut into pieces whose sums are added by a second kernel */
+    int32_t
+        split; /* 1: the inner dimension may be cut into pieces whose sums are added by a second kernel: k >= 2048 where
+                    * tiles of 128 x 128 fill less than 85 % of waves of 132 (runtime/waves.h), on every card alike */
 };
 
 /* Describes c = op(a) op(b) + beta c; false: not for the library (tiny, a type it does not mix, beta other

@@ -1,4 +1,4 @@
-/* How full the waves of the encoder's matrix products are, by arithmetic (runtime/cuda/waves.h); no card.
+/* How full the waves of the encoder's matrix products are, by arithmetic (runtime/waves.h); no card.
  *
  *   waves [tokens of a lane]...        without any: 8192 16384 16896 33792
  *
@@ -6,7 +6,7 @@
  * waves and fill; fill with tiles of 128 x 256 or 256 x 128, whichever fill more; whether the inner dimension may be
  * cut, into how many pieces at the least that fill 85 % of the waves, and what their sums cost: every piece writes m n
  * f32 and they are read once. Last, the fill of all these products together, each by its multiply-adds. */
-#include "runtime/cuda/waves.h"
+#include "runtime/waves.h"
 #include "model/dims.h"
 #include "runtime/cuda/product.h"
 

@@ -10,6 +10,7 @@
 #include "runtime/cuda/product.h"
 #include "runtime/memory.h"
 #include "runtime/rng.h"
+#include "runtime/waves.h"
 #include <string.h>
 
 enum { PAD = 8 };
@@ -164,6 +165,21 @@ static void cut_where_waves_are_not_full(void **state) {
     assert_true(cut(768, 768, 2048));
 }
 
+/* Rows that fill: all of their multiples do, and no fewer rows whose multiples all do. */
+static void rows_that_fill(void **state) {
+    (void)state;
+    assert_int_equal(un_wave_rows(768, 128), 22 * 128);
+    assert_int_equal(un_wave_rows(768, 256), 44 * 128);
+    assert_int_equal(un_wave_rows(1024, 256), 33 * 128);
+    assert_int_equal(un_wave_rows(1, 128), 132 * 128);
+    for (int64_t cols = 128; cols < 128 * 140; cols += 128) {
+        const int64_t rows = un_wave_rows(cols, 128);
+        assert_true(16896 % rows == 0);
+        for (int64_t r = 128; r <= 2 * rows; r += 128)
+            assert_true((un_wave_tiles(r, cols, 128, 128) % UN_WAVE_TILES == 0) == (r % rows == 0));
+    }
+}
+
 /* Below 100 tiles nothing but the inner dimension ever decided: orders of sums of small shapes stay. */
 static void few_tiles_are_cut_as_ever(void **state) {
     (void)state;
@@ -237,6 +253,7 @@ int main(void) {
         cmocka_unit_test(who_is_asked),
         cmocka_unit_test(attributes),
         cmocka_unit_test(cut_where_waves_are_not_full),
+        cmocka_unit_test(rows_that_fill),
         cmocka_unit_test(few_tiles_are_cut_as_ever),
         cmocka_unit_test(sizes),
         cmocka_unit_test(table_remembers),
