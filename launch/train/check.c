@@ -1,4 +1,4 @@
-/* --check (check.h): parameters, memory, cache, data sets, streams, steps per epoch, tokens per step. */
+/* --check (check.h): parameters, memory, cache, data sets, streams, steps per epoch, tokens per step, waves of a card. */
 #include "launch/train/check.h"
 
 #include "launch/job/init_weights.h"
@@ -6,6 +6,7 @@
 #include "launch/job/sizes.h"
 #include "launch/train/mine.h"
 #include "runtime/memory.h"
+#include "runtime/waves.h"
 
 static double mib(size_t bytes) {
     return (double)bytes / (1 << 20);
@@ -113,6 +114,50 @@ static enum un_status print_streams(const struct un_job *job, FILE *out) {
     return UN_OK;
 }
 
+/* The share, in percent, of the waves' tiles that a layer's four maps fill, forward and back to their inputs, each by its
+ * multiply-adds; tiles of 128 rows and `wide` columns. */
+static double waves_filled(const struct un_dims *d, int64_t tokens, int64_t wide) {
+    const int64_t h = d->hidden_size,
+                  maps[4][2] = {{h, 3 * h}, {h, h}, {h, d->intermediate_size}, {d->intermediate_size, h}};
+    double work = 0, room = 0;
+    for (int i = 0; i < 8; ++i) {
+        const int64_t tiles = un_wave_tiles(tokens, maps[i / 2][i % 2], UN_WAVE_TILE, wide);
+        const double part = (double)maps[i / 2][0] * (double)maps[i / 2][1];
+        work += part;
+        room += part * (double)(un_waves(tiles) * UN_WAVE_TILES) / (double)tiles;
+    }
+    return 100 * work / room;
+}
+
+/* Tokens of a lane that fill all of these waves, with every multiple of them, in tiles of 128 and of 256 columns. */
+static int64_t waves_unit(const struct un_dims *d) {
+    const int64_t widths[3] = {d->hidden_size, 3 * d->hidden_size, d->intermediate_size};
+    int64_t unit = UN_WAVE_TILE;
+    for (int i = 0; i < 6; ++i) {
+        const int64_t rows = un_wave_rows(widths[i % 3], i < 3 ? UN_WAVE_TILE : UN_WAVE_WIDE), least = unit;
+        while (unit % rows != 0) unit += least; /* their least common multiple, at most 16,896 */
+    }
+    return unit;
+}
+
+static void print_waves(const struct un_job *job, FILE *out) {
+    if (!job->device || job->device->host_readable) return;
+    const struct un_dims *d = &job->dims;
+    const int64_t tokens = job->config.train.tokens_per_lane, unit = waves_unit(d),
+                  below = tokens / unit * unit;
+    fprintf(
+        out,
+        "waves       a lane of %lld tokens fills %.0f %% of them in tiles of 128 x 128, %.0f %% of 128 x 256 "
+        "(132 at once)",
+        (long long)tokens, waves_filled(d, tokens, UN_WAVE_TILE), waves_filled(d, tokens, UN_WAVE_WIDE));
+    if (below == tokens)
+        fputc('\n', out);
+    else if (below == 0)
+        fprintf(out, "; %lld would fill all\n", (long long)unit);
+    else
+        fprintf(out, "; %lld or %lld would fill all\n", (long long)below, (long long)(below + unit));
+}
+
 /* Sums of the card and the host where they differ, and what would fit if it does not. */
 static enum un_status print_room(const struct un_job *job, const struct un_memory_plan *m, FILE *out) {
     size_t room = job->cache.room;
@@ -176,5 +221,6 @@ enum un_status un_plan_print(const struct un_job *job, FILE *out) {
     print_split(&job->train, "train", out);
     print_split(&job->valid, "valid", out);
     UN_TRY(print_streams(job, out));
+    print_waves(job, out);
     return print_memory(job, out);
 }

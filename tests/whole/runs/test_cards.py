@@ -96,6 +96,19 @@ def caches(folder, cfg, steps):
     out = R.run_ok(command(1, cfg, folder / "check", "--check", "device=cuda", "data.cache=device"), UN_FAKE_CARDS="1")
     R.expect("on the card" in out and "cache       device: " in out and "100 % of the features" in out,
              "--check: memory of the card and of the host, and what stays on the card")
+    waves(folder, cfg)
+
+
+def waves(folder, cfg):
+    """--check says how full a lane's products leave a card, and which lanes fill it: of base 5,632 and its multiples."""
+    for tokens, want in ((8192, "128 x 128, 81 % of 128 x 256 (132 at once); 5632 or 11264 would fill all"),
+                         (1024, "; 5632 would fill all"), (16896, "fills 100 % of them in tiles of 128 x 128, 100 % of 128 x 256 (132 at once)\n")):
+        out = R.run_ok(command(1, cfg, folder / "check", "--check", "device=cuda", "data.cache=none", "model.preset=base",
+                               "model.hidden_size=768", "model.num_attention_heads=12", "model.intermediate_size=3072",
+                               f"train.tokens_per_lane={tokens}"), UN_FAKE_CARDS="1")
+        R.expect(want in out, f"--check: waves of {tokens} tokens" + ("" if want in out else out))
+    out = R.run_ok(command(1, cfg, folder / "check", "--check", "device=cpu"))
+    R.expect("waves " not in out, "--check on a CPU: no waves")
 
 
 def refuse(name, cmd, code, *words, **env):
