@@ -15,12 +15,17 @@ struct un_comm *case_comm;
 char case_run[512], case_found[1024];
 
 void case_open(struct checkpoint_case *k, int64_t rows, int rank, int size) {
+    case_open_spread(k, rows, rank, size, 1);
+}
+
+void case_open_spread(struct checkpoint_case *k, int64_t rows, int rank, int size, int nodes) {
     memset(k, 0, sizeof *k);
     un_params_add(&k->params, "uniter.test.weight", rows, 128, UN_INIT_NORMAL, false);
     un_params_add(&k->params, "uniter.test.bias", 77, 0, UN_INIT_ZERO, false);
     expect_ok(un_error_get()->status);
     struct un_shard shard;
     un_shard_set(&shard, k->params.total, size, 7 * UN_PARAM_BLOCK * sizeof(float));
+    un_shard_spread(&shard, nodes);
     size_t n = (size_t)un_shard_count(&shard, rank);
     k->rank = rank;
     k->c = (struct un_checkpoint){.lanes = CASE_LANES,

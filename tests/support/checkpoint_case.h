@@ -17,6 +17,8 @@ struct checkpoint_case {
 /* rows x 128 weights and a bias, in buckets of seven blocks; rank r of n takes its part and its lanes.
  * Buffers are poisoned. */
 void case_open(struct checkpoint_case *k, int64_t rows, int rank, int size);
+/* The same, its parts spread over so many nodes. */
+void case_open_spread(struct checkpoint_case *k, int64_t rows, int rank, int size, int nodes);
 void case_close(struct checkpoint_case *k);
 /* The state after `step`; states of other ranks' lanes are poisoned. */
 void case_fill(struct checkpoint_case *k, int64_t step);

@@ -30,9 +30,14 @@ static const char *run_of(int writers, const char *what) {
     return path;
 }
 
-static void write_one(int64_t rows, const char *what) {
+/* As in two levels: hosts of two ranks, where that can be. */
+static int pairs(void) {
+    return comm->size % 2 == 0 ? comm->size / 2 : 1;
+}
+
+static void write_one(int64_t rows, const char *what, int nodes) {
     struct checkpoint_case k;
-    case_open(&k, rows, comm->rank, comm->size);
+    case_open_spread(&k, rows, comm->rank, comm->size, nodes);
     if (comm->rank == 0) case_remove_tree(run_of(comm->size, what));
     for (int64_t step = STEP - 1; step <= STEP; ++step) {
         case_fill(&k, step);
@@ -43,14 +48,15 @@ static void write_one(int64_t rows, const char *what) {
 
 static void test_write(void **state) {
     (void)state;
-    write_one(ROWS, "");
-    write_one(FEW_ROWS, "-few");
+    write_one(ROWS, "", 1);
+    write_one(FEW_ROWS, "-few", 1);
+    write_one(ROWS, "-pairs", pairs());
 }
 
-static void read_all(int64_t rows, const char *what) {
+static void read_all(int64_t rows, const char *what, int nodes) {
     char param[UN_DIGEST_TEXT] = "", state_digest[UN_DIGEST_TEXT] = "", found[1024];
     struct checkpoint_case k;
-    case_open(&k, rows, comm->rank, comm->size);
+    case_open_spread(&k, rows, comm->rank, comm->size, nodes);
     for (int i = 0; i < WRITERS; ++i) {
         int writers = writers_list[i];
         expect_ok(un_checkpoint_resume(comm, run_of(writers, what), "auto", &k.c, found, sizeof found));
@@ -71,8 +77,11 @@ static void read_all(int64_t rows, const char *what) {
 
 static void test_read(void **state) {
     (void)state;
-    read_all(ROWS, "");
-    read_all(FEW_ROWS, "-few");
+    read_all(ROWS, "", 1);
+    read_all(FEW_ROWS, "-few", 1);
+    read_all(ROWS, "-pairs", 1);
+    read_all(ROWS, "", pairs());
+    read_all(ROWS, "-pairs", pairs());
 }
 
 /* All ranks end alike, and all know the same reason. */

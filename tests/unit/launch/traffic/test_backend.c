@@ -1,5 +1,6 @@
-/* Who may talk from card to card: every rank has one of its own. */
+/* Who may talk from card to card: every rank has one of its own; and who adds in two levels. */
 #include "launch/traffic/backend.h"
+#include "launch/traffic/exchange_path.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,7 +33,29 @@ static void test_apart(void **state) {
     expect(cards, 1, false, "rank 0 on one", "CPU");
 }
 
+static void test_levels(void **state) {
+    (void)state;
+    static const struct un_exchange_path *const ways[] = {&un_exchange_host, &un_exchange_staged,
+                                                          &un_exchange_cards, NULL};
+    un_log_set(0, UN_LOG_ERROR);
+    for (size_t w = 0; w < sizeof ways / sizeof *ways; ++w)
+        for (int even = 0; even < 2; ++even)
+            for (int wish = UN_LEVEL_BEST; wish <= UN_LEVEL_TWO; ++wish) {
+                struct un_comm comm = {.size = 12, .nodes = 3};
+                comm.levels = even ? (struct un_levels){3, 4} : (struct un_levels){1, 12};
+                struct un_exchange_route route = {.path = ways[w]};
+                bool can = even && w < 2, refused = wish == UN_LEVEL_TWO && !can;
+                enum un_status status =
+                    un_backend_levels(&route, &comm, (enum un_level_wish)wish, "c.yaml:7");
+                assert_int_equal(status, refused ? UN_USAGE : UN_OK);
+                assert_int_equal(route.nodes, can && wish != UN_LEVEL_ONE ? 3 : 1);
+                assert_true(un_comm_agreed(&comm) == refused);
+                if (refused) assert_non_null(strstr(un_error_get()->text, "c.yaml:7: comm.levels is 2"));
+                un_error_clear();
+            }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_apart)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_apart), cmocka_unit_test(test_levels)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
