@@ -8,6 +8,7 @@
 #include "runtime/bfloat.h"
 #include "runtime/cpu/product.h"
 #include "runtime/memory.h"
+#include "runtime/restart.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,20 @@ static const struct {
 
 static struct un_device *device;
 static struct un_queue *queue;
+
+static const struct un_limits limits = {
+    .max_tokens = 2048, .max_samples = 512, .max_width = V, .max_heads = 12, .max_params = 1 << 20};
+
+/* A queue keeps the kernel that its device had when it was opened. */
+static bool use(const char *kernel) {
+    if (un_device_use_kernel(device, kernel) != UN_OK) {
+        un_error_clear();
+        return false;
+    }
+    if (queue) device->mem->queue_close(queue);
+    if (device->mem->queue_open(device, &limits, &queue) != UN_OK) exit(71);
+    return true;
+}
 
 static double now(void) {
     struct timespec t;
@@ -97,10 +112,8 @@ static void bench(int shape, int64_t tokens, double peak) {
         for (int i = 0; i < un_product_kernel_count; ++i)
             if (un_product_kernels[i] == &un_product_plain && r > 1)
                 rates[i + 1][at] = rates[i + 1][0]; /* too slow for all */
-            else if (un_device_use_kernel(device, un_product_kernels[i]->name) == UN_OK)
+            else if (use(un_product_kernels[i]->name))
                 rates[i + 1][at] = rate(shape, &low);
-            else
-                un_error_clear();
     }
     qsort(rates[0], ROUNDS, sizeof(double), compare);
     printf("%-34s fp32 %6.1f", shapes[shape].name, rates[0][ROUNDS / 2]);
@@ -120,10 +133,9 @@ static void bench(int shape, int64_t tokens, double peak) {
 
 int main(int argc, char **argv) {
     static const int64_t tokens[] = {2048, 1900, 480};
-    const struct un_limits limits = {
-        .max_tokens = 2048, .max_samples = 512, .max_width = V, .max_heads = 12, .max_params = 1 << 20};
+    un_restart_prepare(argv);
     if (un_cpu_open(argc > 1 ? atoi(argv[1]) : 0, &device) != UN_OK) return 71;
-    if (device->mem->queue_open(device, &limits, &queue) != UN_OK) return 71;
+    if (!use("auto")) return 71;
     const double peak = bench_product_peak(device->threads);
     printf("%s\nGFLOP/s, share of fp32\n", device->name);
     if (peak > 0) printf("AMX from 256 KiB a thread: %.1f GFLOP/s\n", peak);
