@@ -4,7 +4,7 @@
 set -euo pipefail
 
 run="build-essential cmake ninja-build pkg-config libopenmpi-dev openmpi-bin libhdf5-dev libyaml-dev libopenblas-dev libjansson-dev libxxhash-dev liblmdb-dev liblz4-dev libzip-dev libutf8proc-dev libjpeg-dev libpng-dev libprotobuf-c-dev protobuf-c-compiler libcairo2-dev"
-test="$run libcmocka-dev librandom123-dev clang-format-14 clang-tidy-14 python3 python3-venv python3-numpy python3-h5py python3-lmdb python3-msgpack python3-lz4 jq iproute2 munge slurm-wlm shellcheck"
+test="$run libcmocka-dev librandom123-dev clang-format-14 clang-tidy-14 python3 python3-venv python3-numpy python3-h5py python3-lmdb python3-msgpack python3-lz4 jq iproute2 munge slurm-wlm shellcheck zsh"
 
 # opens the pages of `uniter report`; Ubuntu's package of this name is a snap
 grep -q '^ID=debian' /etc/os-release 2>/dev/null && test="$test chromium"
