@@ -2,7 +2,8 @@
  *
  * Columns go in chunks. Of a chunk the right factor is packed once, by all threads, for all rows; then tiles of
  * UN_PRODUCT_ROWS rows and up to GROUP_COLS columns are dealt to the threads. A tile packs its rows and adds up in f32
- * in scratch of its thread, over all of k, and is finished there. Chunks, tiles and pieces are cut by shape alone. */
+ * in scratch of its thread, over all of k, and is finished there. Where k is so long that every chunk of its few columns
+ * would pack the rows anew, k is cut outside (run_deep). Chunks, tiles and pieces are cut by shape alone. */
 #include "runtime/cpu/product.h"
 
 #include "runtime/cpu/epilogue.h"
@@ -29,6 +30,9 @@ struct call {
 
 static int64_t ceil_div(int64_t a, int64_t b) {
     return (a + b - 1) / b;
+}
+static int64_t round_up(int64_t a, int64_t to) {
+    return ceil_div(a, to) * to;
 }
 static int64_t least(int64_t a, int64_t b) {
     return a < b ? a : b;
@@ -183,6 +187,84 @@ static void run_chunks(struct call *p, struct un_arena *arena, int threads, bool
     }
 }
 
+/* ---- a long k and few rows, as the gradient of hidden rows from a vocabulary has ---- */
+
+/* The sums of the whole product stay in scratch while k passes piece by piece: of a piece all rows are packed once, and
+ * each panel of columns is packed by the thread that multiplies by it, and still in its cache. */
+struct deep {
+    const struct call *p;
+    unsigned char *left;
+    float *sum;
+    int64_t stride;        /* floats between rows of sums */
+    int64_t block, blocks; /* the piece at work */
+};
+
+static size_t deep_left(const struct call *p) {
+    return aligned((size_t)(round_up(p->c.rows, p->kernel->rows) * PIECE) * sizeof(float));
+}
+static int64_t deep_stride(const struct call *p) {
+    return round_up(p->c.cols, p->kernel->cols) + 16;
+}
+static size_t deep_sums(const struct call *p) {
+    return (size_t)(round_up(p->c.rows, p->kernel->rows) * deep_stride(p)) * sizeof(float);
+}
+static bool is_deep(const struct call *p) {
+    return p->chunk < p->c.cols && p->a.depth > PIECE &&
+           deep_left(p) + deep_sums(p) <= right_bytes(p->a.depth);
+}
+
+/* Packed rows of the piece from `row` on, a multiple of UN_PRODUCT_ROWS. */
+static unsigned char *deep_rows(const struct deep *d, int64_t row) {
+    const struct un_product_kernel *kernel = d->p->kernel;
+    return d->left + (size_t)(row / kernel->rows) * un_product_panel(kernel, kernel->rows, d->blocks);
+}
+
+static void deep_pack(const struct deep *d, int64_t row) {
+    const struct call *p = d->p;
+    const struct un_product_piece piece = {row,
+                                           round_up(least(UN_PRODUCT_ROWS, p->c.rows - row), p->kernel->rows),
+                                           d->block * UN_PRODUCT_BLOCK, d->blocks};
+    p->kernel->pack_left(deep_rows(d, row), &p->a, &piece);
+}
+
+static void deep_panel(const struct deep *d, int64_t col, unsigned char *right) {
+    const struct call *p = d->p;
+    const struct un_product_kernel *kernel = p->kernel;
+    const int64_t high = round_up(p->c.rows, kernel->rows);
+    const struct un_product_piece piece = {col, kernel->cols, d->block * UN_PRODUCT_BLOCK, d->blocks};
+    kernel->pack_right(right, &p->b, &piece);
+    for (int64_t i = 0; d->block == 0 && i < high; ++i)
+        memset(d->sum + i * d->stride + col, 0, (size_t)kernel->cols * sizeof *d->sum);
+    const unsigned mode = kernel->enter ? kernel->enter() : 0;
+    for (int64_t row = 0; row < high; row += UN_PRODUCT_ROWS)
+        kernel->multiply(d->sum + row * d->stride + col, d->stride, deep_rows(d, row),
+                         least(UN_PRODUCT_ROWS, high - row) / kernel->rows, right, d->blocks);
+    if (kernel->leave) kernel->leave(mode);
+}
+
+static void run_deep(struct call *p, struct un_arena *arena, int threads) {
+    struct deep d = {.p = p,
+                     .left = p->right,
+                     .sum = (float *)(void *)(p->right + deep_left(p)),
+                     .stride = deep_stride(p)};
+    unsigned char *right = un_arena_take(arena, left_bytes() * (size_t)threads, 1);
+    for (; d.block < p->blocks; d.block += d.blocks) {
+        d.blocks = least(PIECE / UN_PRODUCT_BLOCK, p->blocks - d.block);
+#pragma omp parallel num_threads(threads)
+        {
+            unsigned char *mine = right + (size_t)omp_get_thread_num() * left_bytes();
+#pragma omp for schedule(dynamic)
+            for (int64_t row = 0; row < p->c.rows; row += UN_PRODUCT_ROWS) deep_pack(&d, row);
+#pragma omp for schedule(dynamic)
+            for (int64_t col = 0; col < p->c.cols; col += p->kernel->cols) deep_panel(&d, col, mine);
+        }
+    }
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int64_t i = 0; i < p->c.rows; ++i) finish(p, d.sum + i * d.stride, i, 0, p->c.cols);
+}
+
+_Static_assert((int)UN_PRODUCT_COLS <= (int)UN_PRODUCT_ROWS, "a panel of columns fits where packed rows do");
+
 void un_product_run(struct un_queue *q, struct un_mat c, struct un_mat a, bool transpose_a, struct un_mat b,
                     bool transpose_b, float beta, const struct un_epilogue *epilogue) {
     if (!factors_known(c, a, b, epilogue)) {
@@ -199,5 +281,8 @@ void un_product_run(struct un_queue *q, struct un_mat c, struct un_mat a, bool t
     const size_t right = right_bytes(p.a.depth);
     if (!un_cpu_scratch(q, &arena, right + (size_t)q->threads * (left_bytes() + sum_bytes()), "gemm")) return;
     p.right = un_arena_take(&arena, right, 1);
-    run_chunks(&p, &arena, q->threads, c.rows * c.cols * p.a.depth > UN_CPU_PARALLEL_MIN);
+    if (is_deep(&p))
+        run_deep(&p, &arena, q->threads);
+    else
+        run_chunks(&p, &arena, q->threads, c.rows * c.cols * p.a.depth > UN_CPU_PARALLEL_MIN);
 }

@@ -51,6 +51,18 @@ static void large(void **state) {
     }
 }
 
+/* So deep that of all columns no chunk is packed at once: pieces of k outside, the last one short; edges on all sides. */
+static void deep(void **state) {
+    (void)state;
+    for (int layout = 0; layout < 4; ++layout) {
+        struct un_product_case s = low(2, 259, 8100, layout);
+        s.numbers = layout & 2 ? UN_NUMBERS_EVEN : UN_NUMBERS_WIDE;
+        s.beta = layout & 1 ? 1.0f : 0.0f;
+        un_product_each(s);
+    }
+    un_product_each(low(97, 131, 6600, 3)); /* two tiles of rows */
+}
+
 static void types(void **state) {
     (void)state;
     for (int i = 1; i < 8; ++i)
@@ -122,9 +134,9 @@ int main(void) {
     un_product_try_kernels();
     un_harness_variations = 3; /* threads, addresses, strides; there are many kernels */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(odd_sizes),    cmocka_unit_test(ranges),    cmocka_unit_test(large),
-        cmocka_unit_test(types),        cmocka_unit_test(epilogues), cmocka_unit_test(betas),
-        cmocka_unit_test(linear_grads),
+        cmocka_unit_test(odd_sizes), cmocka_unit_test(ranges),       cmocka_unit_test(large),
+        cmocka_unit_test(deep),      cmocka_unit_test(types),        cmocka_unit_test(epilogues),
+        cmocka_unit_test(betas),     cmocka_unit_test(linear_grads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
