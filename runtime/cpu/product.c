@@ -107,6 +107,11 @@ static void pack_column(const struct call *p, int64_t panel) {
                        &piece);
 }
 
+/* Elements of k in these blocks. */
+static int64_t depth_of(const struct call *p, int64_t block, int64_t blocks) {
+    return least(blocks * UN_PRODUCT_BLOCK, p->a.depth - block * UN_PRODUCT_BLOCK);
+}
+
 /* Sums of one tile over one piece of k, panel of columns by panel. */
 static void add_piece(const struct call *p, float *sum, const void *left, int64_t rows, int64_t first,
                       int64_t cols, int64_t block, int64_t blocks) {
@@ -116,7 +121,8 @@ static void add_piece(const struct call *p, float *sum, const void *left, int64_
     const unsigned mode = kernel->enter ? kernel->enter() : 0;
     for (int64_t j = 0; j < cols; j += kernel->cols)
         kernel->multiply(sum + j, SUM_STRIDE, left, ceil_div(rows, kernel->rows),
-                         p->right + (size_t)((first + j) / kernel->cols) * panel + before, blocks);
+                         p->right + (size_t)((first + j) / kernel->cols) * panel + before,
+                         depth_of(p, block, blocks));
     if (kernel->leave) kernel->leave(mode);
 }
 
@@ -238,7 +244,8 @@ static void deep_panel(const struct deep *d, int64_t col, unsigned char *right) 
     const unsigned mode = kernel->enter ? kernel->enter() : 0;
     for (int64_t row = 0; row < high; row += UN_PRODUCT_ROWS)
         kernel->multiply(d->sum + row * d->stride + col, d->stride, deep_rows(d, row),
-                         least(UN_PRODUCT_ROWS, high - row) / kernel->rows, right, d->blocks);
+                         least(UN_PRODUCT_ROWS, high - row) / kernel->rows, right,
+                         depth_of(p, d->block, d->blocks));
     if (kernel->leave) kernel->leave(mode);
 }
 

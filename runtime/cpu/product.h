@@ -56,9 +56,10 @@ struct un_product_kernel {
     unsigned (*enter)(void);
     void (*leave)(unsigned mode);
     /* acc [panels * rows, cols], `stride` floats apart, += left right, in THE ORDER. left: `panels` panels one after
-     * the other; all of `blocks` blocks. */
+     * the other; all of ceil(depth / 32) blocks. What fills up the last block is zero in both panels: one pair of
+     * zeros changes at most the sign of a zero, and more of them nothing, so a kernel may leave those out. */
     void (*multiply)(float *acc, int64_t stride, const void *left, int64_t panels, const void *right,
-                     int64_t blocks);
+                     int64_t depth);
 };
 
 /* Rows that are packed at once, columns of the widest right panel. */

@@ -66,7 +66,8 @@ static void block_of(float *acc, int64_t stride, const unsigned char *left, cons
 }
 
 static void multiply(float *acc, int64_t stride, const void *left, int64_t panels, const void *right,
-                     int64_t blocks) {
+                     int64_t depth) {
+    const int64_t blocks = (depth + UN_PRODUCT_BLOCK - 1) / UN_PRODUCT_BLOCK;
     for (int64_t p = 0; p < panels; ++p)
         block_of(acc + p * SIDE * stride, stride, (const unsigned char *)left + p * blocks * 2 * TILE_BYTES,
                  right, blocks);

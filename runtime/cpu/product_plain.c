@@ -72,7 +72,8 @@ static void add_row(float *to, const float *x, const float *y, bool safe) {
 }
 
 static void multiply(float *acc, int64_t stride, const void *left, int64_t panels, const void *right,
-                     int64_t blocks) {
+                     int64_t depth) {
+    const int64_t blocks = (depth + UN_PRODUCT_BLOCK - 1) / UN_PRODUCT_BLOCK;
     /* factors of f32 have 2 * 23 bits below their exponents */
     enum { SAFE = 2 * 127 - 126 + 2 * 23 };
     for (int64_t b = 0; b < blocks; ++b) {

@@ -60,10 +60,30 @@ UN_INLINE void half(vec sum[ROWS][2], const float *x, const float *y) {
     }
 }
 
-UN_INLINE void add_block(float *acc, int64_t stride, const float *x, const float *y) {
+/* The same of the first `pairs` members alone. */
+UN_INLINE void part(vec sum[ROWS][2], const float *x, const float *y, int64_t pairs) {
+    for (int r = 0; r < ROWS; ++r) sum[r][0] = sum[r][1] = ONE(0.0f);
+    for (int64_t k = 0; k < pairs; ++k) {
+        vec low = LOAD(y + k * COLS), high = LOAD(y + k * COLS + WIDTH);
+        HOLD(low);
+        HOLD(high);
+        for (int r = 0; r < ROWS; ++r) {
+            const vec z = ONE(x[r * BLOCK + k]);
+            sum[r][0] = FMA(z, low, sum[r][0]);
+            sum[r][1] = FMA(z, high, sum[r][1]);
+        }
+    }
+}
+
+UN_INLINE void add_block(float *acc, int64_t stride, const float *x, const float *y, int64_t pairs) {
     vec even[ROWS][2], odd[ROWS][2];
-    half(even, x, y);
-    half(odd, x + HALF, y + HALF * COLS);
+    if (pairs == HALF) {
+        half(even, x, y);
+        half(odd, x + HALF, y + HALF * COLS);
+    } else {
+        part(even, x, y, pairs);
+        part(odd, x + HALF, y + HALF * COLS, pairs);
+    }
     for (int r = 0; r < ROWS; ++r)
         for (int j = 0; j < 2; ++j) {
             float *to = acc + r * stride + j * WIDTH;
@@ -71,15 +91,22 @@ UN_INLINE void add_block(float *acc, int64_t stride, const float *x, const float
         }
 }
 
+/* Pairs of block b that count: those that k has, and one of zeros. */
+UN_INLINE int64_t pairs_of(int64_t b, int64_t depth) {
+    const int64_t pairs = (depth - b * BLOCK + 1) / 2 + 1;
+    return pairs < HALF ? pairs : HALF;
+}
+
 static void multiply(float *acc, int64_t stride, const void *left, int64_t panels, const void *right,
-                     int64_t blocks) {
+                     int64_t depth) {
+    const int64_t blocks = (depth + BLOCK - 1) / BLOCK;
     for (int64_t begin = 0; begin < blocks; begin += GROUP) {
         const int64_t end = begin + GROUP < blocks ? begin + GROUP : blocks;
         for (int64_t p = 0; p < panels; ++p)
             for (int64_t b = begin; b < end; ++b)
                 add_block(acc + p * ROWS * stride, stride,
                           (const float *)left + (p * blocks + b) * BLOCK * ROWS,
-                          (const float *)right + b * BLOCK * COLS);
+                          (const float *)right + b * BLOCK * COLS, pairs_of(b, depth));
     }
 }
 

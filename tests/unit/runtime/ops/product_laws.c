@@ -37,6 +37,33 @@ static void tiny(void **state) {
     }
 }
 
+/* Pairs of zeros fill up the last block, and are members: a sum that is -0 comes out of them as +0. After two blocks the
+ * sum is tiny, -0; the third has two members, both tiny and -0, then fourteen pairs of zeros. */
+static void filled_up(void **state) {
+    (void)state;
+    enum { K = 66 };
+    static const struct {
+        int k;
+        float x, y;
+    } at[] = {{0, 0x1.8p-63f, 0x1p-63f},
+              {32, -0x1.cp-63f, 0x1p-63f},
+              {64, -0x1p-70f, 0x1p-70f},
+              {65, -0x1p-70f, 0x1p-70f}};
+    for (int i = 0; i < un_product_tried_count; ++i) {
+        struct un_harness h;
+        un_harness_open(&h, 1, NULL);
+        h.device->state = (void *)(uintptr_t)un_product_tried[i];
+        struct un_mat a = un_harness_mat_of(&h, UN_BF16, 1, K), b = un_harness_mat_of(&h, UN_BF16, 1, K),
+                      c = un_harness_mat(&h, 1, 1);
+        for (int k = 0; k < K; ++k) un_product_put(a, 0, k, 0.0f), un_product_put(b, 0, k, 0.0f);
+        for (int t = 0; t < 4; ++t)
+            un_product_put(a, 0, at[t].k, at[t].x), un_product_put(b, 0, at[t].k, at[t].y);
+        h.ops->gemm(h.q, c, a, false, b, true, 0, NULL);
+        un_product_same(un_product_tried[i]->name, c, 0, 0, 0.0f);
+        un_harness_close(&h);
+    }
+}
+
 /* NaN and infinity everywhere but in one row, one column and the k of both: none reaches their element. */
 static void edges(void **state) {
     (void)state;
@@ -105,7 +132,8 @@ static void refused(void **state) {
 
 int main(void) {
     un_product_try_kernels();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(tiny), cmocka_unit_test(edges),
-                                       cmocka_unit_test(chosen_by_name), cmocka_unit_test(refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(tiny), cmocka_unit_test(filled_up),
+                                       cmocka_unit_test(edges), cmocka_unit_test(chosen_by_name),
+                                       cmocka_unit_test(refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
