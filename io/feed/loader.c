@@ -4,9 +4,9 @@
  * it is BUSY and to the consumer while it is HELD. Free slots form a stack and not a ring, so that a slot
  * held for long blocks nobody. */
 #include "io/feed/slot.h"
+#include "runtime/thread.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
 struct worker {
@@ -97,20 +97,12 @@ static void *work(void *context) {
     return NULL;
 }
 
-/* Signals are the main thread's business: the workers inherit a mask that blocks all but those a thread gives
- * itself. */
 static enum un_status start_workers(struct un_loader *loader) {
-    sigset_t others, before;
-    sigfillset(&others);
-    const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
-    for (size_t i = 0; i < sizeof own / sizeof *own; ++i) sigdelset(&others, own[i]);
-    pthread_sigmask(SIG_SETMASK, &others, &before);
     int error = 0;
     for (int i = 0; i < loader->setup.threads && error == 0; ++i) {
-        error = pthread_create(&loader->workers[i].thread, NULL, work, &loader->workers[i]);
+        error = un_thread_start(&loader->workers[i].thread, NULL, work, &loader->workers[i]);
         loader->workers[i].started = error == 0;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error == 0) return UN_OK;
     char limit[96];
     un_memory_limit(limit, sizeof limit);

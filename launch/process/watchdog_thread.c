@@ -1,7 +1,7 @@
 /* What both threads of the watchdog are started and wait by. */
 #include "launch/process/watchdog_private.h"
+#include "runtime/thread.h"
 
-#include <signal.h>
 #include <string.h>
 #include <time.h>
 
@@ -16,19 +16,12 @@ void un_watchdog_wait(struct un_watchdog *w, double seconds) {
 
 enum { STACK = 512 << 10 }; /* with much to spare; the default is 8 MiB, which a memory limit may not leave */
 
-/* Signals are the main thread's business. */
 enum un_status un_watchdog_thread(pthread_t *thread, void *(*run)(void *), struct un_watchdog *w) {
-    sigset_t all, before;
-    sigfillset(&all);
-    const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
-    for (size_t i = 0; i < sizeof own / sizeof *own; ++i) sigdelset(&all, own[i]);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK);
-    int failed = pthread_create(thread, &attributes, run, w);
+    int failed = un_thread_start(thread, &attributes, run, w);
     pthread_attr_destroy(&attributes);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!failed) return UN_OK;
     return un_fail(
         UN_MEMORY,

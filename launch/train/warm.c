@@ -6,9 +6,9 @@
 #include "launch/process/signals.h"
 #include "runtime/clock.h"
 #include "runtime/memory_left.h"
+#include "runtime/thread.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 
 /* The rest is for what nobody can count before: libraries, other programs, files of the run. */
@@ -112,15 +112,9 @@ static void *read_beside(void *context) {
     return NULL;
 }
 
-/* Signals are the main thread's business. A thread that the system does not give costs speed and nothing else. */
+/* A thread that the system does not give costs speed and nothing else. */
 static void start_thread(struct un_warming *w) {
-    sigset_t others, before;
-    sigfillset(&others);
-    const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
-    for (size_t i = 0; i < sizeof own / sizeof *own; ++i) sigdelset(&others, own[i]);
-    pthread_sigmask(SIG_SETMASK, &others, &before);
-    w->started = pthread_create(&w->thread, NULL, read_beside, w) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    w->started = un_thread_start(&w->thread, NULL, read_beside, w) == 0;
     if (!w->started) un_log(UN_LOG_WARN, "data.warm: the system gives no thread: nothing is read ahead");
 }
 
