@@ -7,30 +7,24 @@
 
 #include <string.h>
 
-/* Elements of the largest part of a bucket. */
-static size_t most_of(const struct un_shard *s) {
+/* Elements of the largest of n parts of a bucket. */
+static size_t most_of(const struct un_shard *s, int64_t n) {
     int64_t blocks = un_param_blocks(s->total), k = s->bucket / UN_PARAM_BLOCK;
     if (k > blocks) k = blocks;
-    return (size_t)((k + s->size - 1) / s->size * UN_PARAM_BLOCK);
+    return (size_t)((k + n - 1) / n * UN_PARAM_BLOCK);
 }
 
 static int places_of(const struct un_shard *s) {
     return s->size / s->nodes;
 }
 
-/* Elements of one rank's share of the scratch: the own part, or what the ranks of the place own together. */
-static size_t share_of(const struct un_shard *s) {
-    int64_t blocks = un_param_blocks(s->total), k = s->bucket / UN_PARAM_BLOCK, n = places_of(s);
-    if (k > blocks) k = blocks;
-    return (size_t)((k + n - 1) / n * UN_PARAM_BLOCK);
-}
-
+/* From each rank of the node: its part, or what the ranks in the own place own together. */
 static size_t scratch_count(const struct un_shard *s) {
-    return share_of(s) * (size_t)places_of(s);
+    return most_of(s, places_of(s)) * (size_t)places_of(s);
 }
 
 static size_t rail_count(const struct un_shard *s) {
-    return s->nodes > 1 ? most_of(s) * (size_t)s->nodes : 0;
+    return s->nodes > 1 ? most_of(s, s->size) * (size_t)s->nodes : 0;
 }
 
 size_t un_parts_bytes(const struct un_shard *s) {
