@@ -4,7 +4,9 @@
  * process's group up to the root. A quota of 2.5 cores gives 2: a third thread would be stopped in the middle
  * of every barrier. */
 #include "runtime/cores.h"
+#include "runtime/cgroup.h"
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,10 +85,9 @@ void un_cores_print(const struct un_cores *cores, char *text, size_t size) {
 }
 
 /* The first one or two numbers of a one-line file; returns how many were read ("max" counts as none). */
-static int read_numbers(const char *folder, const char *group, const char *file, double number[2]) {
-    char path[1024];
-    int length = snprintf(path, sizeof path, "%s%s/%s", folder, group, file);
-    if (length < 0 || (size_t)length >= sizeof path) return 0;
+static int read_numbers(const char *folder, const char *file, double number[2]) {
+    char path[2 * PATH_MAX + 64];
+    snprintf(path, sizeof path, "%s/%s", folder, file);
     FILE *stream = fopen(path, "re");
     if (stream == NULL) return 0;
     int n = fscanf(stream, "%lf %lf", &number[0], &number[1]);
@@ -95,69 +96,23 @@ static int read_numbers(const char *folder, const char *group, const char *file,
 }
 
 /* Cores the quota of one group allows; 0 = no limit. */
-static double group_quota(const char *folder, const char *group) {
+static double group_quota(const char *folder) {
     double v2[2], quota[2], period[2];
-    if (read_numbers(folder, group, "cpu.max", v2) == 2 && v2[1] > 0) return v2[0] / v2[1];
-    if (read_numbers(folder, group, "cpu.cfs_quota_us", quota) >= 1 &&
-        read_numbers(folder, group, "cpu.cfs_period_us", period) >= 1 && quota[0] > 0 && period[0] > 0)
+    if (read_numbers(folder, "cpu.max", v2) == 2 && v2[1] > 0) return v2[0] / v2[1];
+    if (read_numbers(folder, "cpu.cfs_quota_us", quota) >= 1 &&
+        read_numbers(folder, "cpu.cfs_period_us", period) >= 1 && quota[0] > 0 && period[0] > 0)
         return quota[0] / period[0];
     return 0;
 }
 
-/* Smallest quota from `group` up to the root of its tree; a group that is not visible from inside a container
- * is passed over. */
-static double tree_quota(const char *root, const char *tree, const char *group) {
-    char folder[1024], path[1024];
-    if (snprintf(folder, sizeof folder, "%s%s", root, tree) >= (int)sizeof folder ||
-        snprintf(path, sizeof path, "%s", group) >= (int)sizeof path)
-        return 0;
-    double least = 0;
-    for (;;) {
-        double cores = group_quota(folder, path);
-        if (cores > 0 && (least == 0 || cores < least)) least = cores;
-        char *slash = strrchr(path, '/');
-        if (slash == NULL) return least;
-        *slash = '\0';
-    }
-}
-
-/* Does the comma-separated list of a /proc/self/cgroup line name the controller "cpu"? */
-static bool has_cpu(const char *list, size_t length) {
-    while (length > 0) {
-        const char *comma = memchr(list, ',', length);
-        size_t word = comma == NULL ? length : (size_t)(comma - list);
-        if (word == 3 && memcmp(list, "cpu", 3) == 0) return true;
-        if (comma == NULL) return false;
-        list += word + 1;
-        length -= word + 1;
-    }
-    return false;
-}
-
-/* Quota of the group in one line "id:controllers:/path"; 0 = no limit. An empty list of controllers is
- * version 2, mounted at the root, or in "unified" beside version 1. */
-static double line_quota(char *line, const char *root) {
-    char *list = strchr(line, ':'), *path = list == NULL ? NULL : strchr(list + 1, ':');
-    if (path == NULL) return 0;
-    ++list;
-    size_t length = (size_t)(path - list);
-    ++path;
-    path[strcspn(path, "\n")] = '\0';
-    if (length > 0) return has_cpu(list, length) ? tree_quota(root, "/cpu", path) : 0;
-    double pure = tree_quota(root, "", path);
-    return pure > 0 ? pure : tree_quota(root, "/unified", path);
+static void take_quota(void *context, const char *folder) {
+    double *least = context, cores = group_quota(folder);
+    if (cores > 0 && (*least == 0 || cores < *least)) *least = cores;
 }
 
 double un_cores_quota(const char *groups, const char *root) {
-    FILE *stream = fopen(groups, "re");
-    if (stream == NULL) return 0;
     double least = 0;
-    char line[1024];
-    while (fgets(line, sizeof line, stream) != NULL) {
-        double cores = line_quota(line, root);
-        if (cores > 0 && (least == 0 || cores < least)) least = cores;
-    }
-    fclose(stream);
+    un_cgroups_each(groups, root, "cpu", take_quota, &least);
     return least;
 }
 
