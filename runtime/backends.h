@@ -6,9 +6,9 @@
 #include "runtime/device.h"
 
 enum un_status un_cpu_open(int threads, struct un_device **device);
-/* OPENBLAS_CORETYPE this processor wants instead of what the BLAS chose; NULL when the choice is right or the
- * user set the variable. */
-const char *un_cpu_blas_remedy(void);
+/* OPENBLAS_CORETYPE this processor wants instead of what the BLAS chose; NULL when the choice is right, the user set
+ * the variable or nothing better is left. `tried`: what this program was started anew with; NULL at its first start. */
+const char *un_cpu_blas_remedy(const char *tried);
 
 enum un_status un_cuda_open(int ordinal, struct un_device **device);
 /* Visible cards; 0: none answers, un_cuda_open says why; -1: no CUDA in this build. */

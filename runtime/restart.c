@@ -36,16 +36,23 @@ static bool set(const char *name, const char *value) {
     return value == NULL || setenv(name, value, 1) == 0;
 }
 
+/* UN_RESTARTED holds the kernel that the last start was made with, or "1" where it had another reason. */
+static const char guard[] = "UN_RESTARTED";
+
 void un_restart_prepare(char **argv) {
-    static const char guard[] = "UN_RESTARTED"; /* a restart that did not help is never tried again */
-    if (getenv(guard) != NULL) {
-        prctl(PR_SET_NAME, program_invocation_short_name); /* after /proc/self/exe it is called "exe" */
-        return;
+    const char *last = getenv(guard);
+    if (last != NULL) prctl(PR_SET_NAME, program_invocation_short_name); /* or it is called "exe" */
+    const char *core = NULL, *spin = NULL, *team = NULL;
+    if (last == NULL) {
+        core = un_cpu_blas_remedy(NULL);
+        spin = spin_remedy();
+        team = team_remedy();
+    } else if (strcmp(last, "1") != 0) {
+        core = un_cpu_blas_remedy(last);
     }
-    const char *core = un_cpu_blas_remedy(), *spin = spin_remedy(), *team = team_remedy();
     if (core == NULL && spin == NULL && team == NULL) return;
     if (!set("OPENBLAS_CORETYPE", core) || !set("GOMP_SPINCOUNT", spin) ||
-        !set("OPENBLAS_NUM_THREADS", team) || !set(guard, "1"))
+        !set("OPENBLAS_NUM_THREADS", team) || !set(guard, core != NULL ? core : "1"))
         return;
     if (core != NULL && speaks_for_all())
         un_log(UN_LOG_INFO,

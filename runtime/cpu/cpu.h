@@ -9,6 +9,8 @@
 #include "runtime/memory.h"
 #include "runtime/ops.h"
 
+#include <cblas.h>
+
 struct un_product_kernel;
 
 struct un_queue {
@@ -45,9 +47,18 @@ size_t un_cpu_transport_scratch(const struct un_limits *limits, int threads);
  * changes who computes, never what. */
 enum { UN_CPU_PARALLEL_MIN = 16384 };
 
-/* Which OPENBLAS_CORETYPE a program should be started with, given the kernel OpenBLAS chose; NULL: none.
- * Pure. */
-const char *un_cpu_blas_choose(const char *corename, bool has_avx2, bool has_avx512);
+/* What a processor has of the sets that BLAS kernels are compiled for. */
+struct un_cpu_sets {
+    bool avx2, avx512, amx;
+};
+/* Which OPENBLAS_CORETYPE a program should be started with where OpenBLAS runs `corename`, whose products are right
+ * or not: the fastest kernel for these sets, of those behind the one that was tried (NULL: none was). NULL: the kernel
+ * stays, as it is fast and right or as there is no other. Pure. */
+const char *un_cpu_blas_choose(const char *corename, bool right, const struct un_cpu_sets *sets,
+                               const char *tried);
+typedef __typeof__(cblas_sgemm) un_cpu_sgemm;
+/* Whether all four transposes of a product of odd sizes are exact for small whole numbers. */
+bool un_cpu_blas_right(un_cpu_sgemm *sgemm);
 /* "OpenBLAS 0.3.21 SkylakeX" */
 void un_cpu_blas_name(char *name, size_t bytes);
 /* One thread inside the library: the ops cut the products themselves. */

@@ -16,13 +16,15 @@
 #include <string.h>
 #include <unistd.h>
 
-/* TEST_BLAS: "slow" wants a remedy until the variable is set, "hopeless" goes on wanting it, else it is
- * content. */
-const char *un_cpu_blas_remedy(void) {
+/* TEST_BLAS: "slow" wants a remedy until the variable is set, "picky" then another one, "hopeless" goes on wanting them
+ * until none is left, else it is content. */
+const char *un_cpu_blas_remedy(const char *tried) {
     const char *blas = getenv("TEST_BLAS");
-    if (blas == NULL) return NULL;
-    if (strcmp(blas, "hopeless") == 0) return "TESTCORE";
-    return strcmp(blas, "slow") == 0 && getenv("OPENBLAS_CORETYPE") == NULL ? "TESTCORE" : NULL;
+    if (blas == NULL || (tried == NULL && getenv("OPENBLAS_CORETYPE") != NULL)) return NULL;
+    const bool hopeless = strcmp(blas, "hopeless") == 0, picky = strcmp(blas, "picky") == 0;
+    if (tried == NULL) return hopeless || picky || strcmp(blas, "slow") == 0 ? "TESTCORE" : NULL;
+    if (strcmp(tried, "TESTCORE") == 0) return hopeless || picky ? "OTHER" : NULL;
+    return hopeless && strcmp(tried, "OTHER") == 0 ? "LAST" : NULL;
 }
 
 enum un_status un_cpu_open(int threads, struct un_device **device) {
@@ -79,19 +81,21 @@ static void check_child(const char *environment, const char *expected) {
     assert_string_equal(said, expected);
 }
 
-#define LOG_LINE                                                                                             \
+#define LINE_OF(core)                                                                                        \
     "uniter[0] OpenBLAS chose a slow kernel for this processor: starting anew with "                         \
-    "OPENBLAS_CORETYPE=TESTCORE\n"
+    "OPENBLAS_CORETYPE=" core "\n"
+#define LOG_LINE LINE_OF("TESTCORE")
 
-static void starts_anew_once(void **state) {
+static void starts_anew(void **state) {
     (void)state;
     check_child("TEST_BLAS=content OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=3", "- - - 3 3 x y\n");
     check_child("TEST_BLAS=content OMP_WAIT_POLICY=passive", "1 - - 1 3 x y\n");
     check_child("TEST_BLAS=content", "1 - 3000 1 3 x y\n");
     check_child("TEST_BLAS=content OPENBLAS_NUM_THREADS=3", "1 - 3000 3 3 x y\n");
-    check_child("TEST_BLAS=slow", LOG_LINE "1 TESTCORE 3000 1 3 x y\n");
-    check_child("TEST_BLAS=slow GOMP_SPINCOUNT=7", LOG_LINE "1 TESTCORE 7 1 3 x y\n");
-    check_child("TEST_BLAS=hopeless", LOG_LINE "1 TESTCORE 3000 1 3 x y\n");
+    check_child("TEST_BLAS=slow", LOG_LINE "TESTCORE TESTCORE 3000 1 3 x y\n");
+    check_child("TEST_BLAS=slow GOMP_SPINCOUNT=7", LOG_LINE "TESTCORE TESTCORE 7 1 3 x y\n");
+    check_child("TEST_BLAS=picky", LOG_LINE LINE_OF("OTHER") "OTHER OTHER 3000 1 3 x y\n");
+    check_child("TEST_BLAS=hopeless", LOG_LINE LINE_OF("OTHER") LINE_OF("LAST") "LAST LAST 3000 1 3 x y\n");
     check_child("TEST_BLAS=hopeless UN_RESTARTED=1", "1 - - - 3 x y\n");
     check_child("TEST_BLAS=slow OPENBLAS_CORETYPE=Mine GOMP_SPINCOUNT=7 OPENBLAS_NUM_THREADS=1",
                 "- Mine 7 1 3 x y\n");
@@ -100,9 +104,9 @@ static void starts_anew_once(void **state) {
 /* Of many ranks one speaks, before any of them knows its rank from MPI. */
 static void one_rank_speaks(void **state) {
     (void)state;
-    check_child("TEST_BLAS=slow OMPI_COMM_WORLD_RANK=0", LOG_LINE "1 TESTCORE 3000 1 3 x y\n");
-    check_child("TEST_BLAS=slow OMPI_COMM_WORLD_RANK=5", "1 TESTCORE 3000 1 3 x y\n");
-    check_child("TEST_BLAS=slow SLURM_PROCID=1", "1 TESTCORE 3000 1 3 x y\n");
+    check_child("TEST_BLAS=slow OMPI_COMM_WORLD_RANK=0", LOG_LINE "TESTCORE TESTCORE 3000 1 3 x y\n");
+    check_child("TEST_BLAS=slow OMPI_COMM_WORLD_RANK=5", "TESTCORE TESTCORE 3000 1 3 x y\n");
+    check_child("TEST_BLAS=slow SLURM_PROCID=1", "TESTCORE TESTCORE 3000 1 3 x y\n");
 }
 
 static void check_open(const char *name, int threads, int ordinal, const char *expected) {
@@ -125,7 +129,7 @@ static void cards_are_dealt(void **state) {
 int main(int argc, char **argv) {
     if (argc == 3 && strcmp(argv[1], "--child") == 0) return child(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(starts_anew_once),
+        cmocka_unit_test(starts_anew),
         cmocka_unit_test(one_rank_speaks),
         cmocka_unit_test(cards_are_dealt),
     };

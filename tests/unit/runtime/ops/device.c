@@ -10,25 +10,70 @@
 #include <string.h>
 #include <time.h>
 
+static const struct un_cpu_sets no_sets = {0}, avx2 = {.avx2 = true}, avx512 = {.avx2 = true, .avx512 = true},
+                                amx = {.avx2 = true, .avx512 = true, .amx = true};
+
+static void expect_choice(const char *corename, bool right, const struct un_cpu_sets *sets, const char *tried,
+                          const char *want) {
+    const char *core = un_cpu_blas_choose(corename, right, sets, tried);
+    if (want ? !core || strcmp(core, want) != 0 : core != NULL)
+        fail_msg("%s, tried %s: %s chosen, not %s", corename, tried ? tried : "none", core ? core : "none",
+                 want ? want : "none");
+}
+
 static void blas_choice(void **state) {
     (void)state;
-    assert_string_equal(un_cpu_blas_choose("Prescott", true, true), "SKYLAKEX");
-    assert_string_equal(un_cpu_blas_choose("Haswell", true, true), "SKYLAKEX");
-    assert_string_equal(un_cpu_blas_choose("Prescott", true, false), "HASWELL");
-    assert_string_equal(un_cpu_blas_choose("generic", true, false), "HASWELL");
-    assert_string_equal(un_cpu_blas_choose("Sandybridge", true, false), "HASWELL");
-    assert_null(un_cpu_blas_choose("Prescott", false, false));
-    static const char *const right[] = {"SkylakeX", "Cooperlake", "SapphireRapids", "Zen", "SKYLAKEX"};
-    for (size_t i = 0; i < sizeof right / sizeof *right; ++i)
-        assert_null(un_cpu_blas_choose(right[i], true, true));
-    assert_null(un_cpu_blas_choose("Haswell", true, false));
-    assert_null(un_cpu_blas_choose(NULL, true, true));
+    static const char *const slow[] = {"Prescott", "Haswell", "Zen", "generic"};
+    for (size_t i = 0; i < sizeof slow / sizeof *slow; ++i) {
+        expect_choice(slow[i], true, &avx512, NULL, "SKYLAKEX");
+        expect_choice(slow[i], true, &amx, NULL, "SAPPHIRERAPIDS");
+    }
+    static const char *const fast[] = {"SkylakeX", "Cooperlake", "SapphireRapids", "SKYLAKEX"};
+    for (size_t i = 0; i < sizeof fast / sizeof *fast; ++i) {
+        expect_choice(fast[i], true, &avx512, NULL, NULL);
+        expect_choice(fast[i], true, &amx, NULL, NULL);
+    }
+    expect_choice("Prescott", true, &avx2, NULL, "HASWELL");
+    expect_choice("Sandybridge", true, &avx2, NULL, "HASWELL");
+    expect_choice("Prescott", true, &no_sets, NULL, NULL);
+    expect_choice("Haswell", true, &avx2, NULL, NULL);
+    expect_choice("Zen", true, &avx2, NULL, NULL);
+    assert_null(un_cpu_blas_choose(NULL, true, &avx512, NULL));
+}
+
+/* Down the list: an OpenBLAS that does not know a name, and one whose products are wrong. */
+static void blas_choice_after_a_try(void **state) {
+    (void)state;
+    expect_choice("SapphireRapids", true, &amx, "SAPPHIRERAPIDS", NULL);
+    expect_choice("Cooperlake", true, &amx, "SAPPHIRERAPIDS", NULL);
+    expect_choice("Prescott", true, &amx, "SAPPHIRERAPIDS", "SKYLAKEX");
+    expect_choice("SapphireRapids", false, &amx, "SAPPHIRERAPIDS", "SKYLAKEX");
+    expect_choice("SkylakeX", false, &amx, "SKYLAKEX", "HASWELL");
+    expect_choice("Prescott", true, &avx512, "SKYLAKEX", "HASWELL");
+    expect_choice("Haswell", true, &avx512, "HASWELL", NULL);
+    expect_choice("Prescott", false, &avx2, "HASWELL", NULL);
+}
+
+/* As the BLAS, but for one element of one of the transposes. */
+static int wrong_way;
+static void wrong_sgemm(enum CBLAS_ORDER order, enum CBLAS_TRANSPOSE ta, enum CBLAS_TRANSPOSE tb, blasint m,
+                        blasint n, blasint k, float alpha, const float *a, blasint lda, const float *b,
+                        blasint ldb, float beta, float *c, blasint ldc) {
+    cblas_sgemm(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    if (wrong_way == (ta == CblasTrans) + 2 * (tb == CblasTrans)) c[(m - 1) * ldc + n - 1] += 1;
+}
+
+static void blas_is_tried(void **state) {
+    (void)state;
+    assert_true(un_cpu_blas_right(cblas_sgemm));
+    for (wrong_way = 0; wrong_way < 4; ++wrong_way) assert_false(un_cpu_blas_right(wrong_sgemm));
+    assert_true(un_cpu_blas_right(wrong_sgemm));
 }
 
 static void blas_choice_is_the_users(void **state) {
     (void)state;
     assert_int_equal(setenv("OPENBLAS_CORETYPE", "PRESCOTT", 1), 0);
-    assert_null(un_cpu_blas_remedy());
+    assert_null(un_cpu_blas_remedy(NULL));
     assert_int_equal(unsetenv("OPENBLAS_CORETYPE"), 0);
 }
 
@@ -189,6 +234,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(times_and_counts),
         cmocka_unit_test(blas_choice),
+        cmocka_unit_test(blas_choice_after_a_try),
+        cmocka_unit_test(blas_is_tried),
         cmocka_unit_test(blas_choice_is_the_users),
         cmocka_unit_test(open_and_name),
         cmocka_unit_test(no_gaps),
