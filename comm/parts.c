@@ -27,8 +27,28 @@ static size_t rail_count(const struct un_shard *s) {
     return s->nodes > 1 ? most_of(s, s->size) * (size_t)s->nodes : 0;
 }
 
+/* Floats in all: two sets, so that a level works on one while the other level has the other. */
+static size_t floats(const struct un_shard *s) {
+    return (s->nodes > 1 ? 2 : 1) * scratch_count(s) + rail_count(s);
+}
+
+/* Ints: counts and places, for each level. */
+static size_t ints(const struct un_shard *s) {
+    return (s->nodes > 1 ? 4 : 2) * (size_t)s->size;
+}
+
 size_t un_parts_bytes(const struct un_shard *s) {
-    return (scratch_count(s) + rail_count(s)) * sizeof(float) + 2 * (size_t)s->size * sizeof(int);
+    return floats(s) * sizeof(float) + ints(s) * sizeof(int);
+}
+
+static void lay_out(struct un_parts *p) {
+    const struct un_shard *s = &p->shard;
+    p->cut.at = p->cut.counts + s->size;
+    p->sets[0] = p->scratch;
+    if (s->nodes <= 1) return;
+    p->rail_cut = (struct un_parts_cut){p->cut.at + s->size, p->cut.at + 2 * (size_t)s->size};
+    p->sets[1] = p->scratch + scratch_count(s);
+    p->rail = p->sets[1] + scratch_count(s);
 }
 
 enum un_status un_parts_open(struct un_parts *p, const struct un_shard *shard) {
@@ -38,12 +58,10 @@ enum un_status un_parts_open(struct un_parts *p, const struct un_shard *shard) {
         return un_fail(UN_USAGE,
                        "comm.bucket_mb: buckets of %lld elements on %d ranks need parts beyond 2^31 elements",
                        (long long)shard->bucket, shard->size);
-    p->counts = un_alloc((size_t)shard->size, sizeof *p->counts, "parts of a bucket");
-    p->at = un_alloc((size_t)shard->size, sizeof *p->at, "parts of a bucket");
-    p->scratch =
-        un_alloc(scratch_count(shard) + rail_count(shard), sizeof *p->scratch, "scratch of the gradient sum");
-    if (p->counts && p->at && p->scratch) {
-        p->rail = p->scratch + scratch_count(shard);
+    p->cut.counts = un_alloc(ints(shard), sizeof *p->cut.counts, "parts of a bucket");
+    p->scratch = un_alloc(floats(shard), sizeof *p->scratch, "scratch of the gradient sum");
+    if (p->cut.counts && p->scratch) {
+        lay_out(p);
         return UN_OK;
     }
     un_parts_close(p);
@@ -66,20 +84,20 @@ enum un_status un_parts_start(struct un_parts *p, struct un_comm *comm, bool wat
 void un_parts_close(struct un_parts *p) {
     un_comm_close(p->across);
     un_comm_close(p->inside);
-    un_free(p->counts);
-    un_free(p->at);
+    un_free(p->cut.counts);
     un_free(p->scratch);
     *p = (struct un_parts){0};
 }
 
 /* What ranks first, first + step, ... own of bucket b, `count` parts that stand one after the other: their places
  * counted from the first. */
-static void set_parts(struct un_parts *p, int64_t b, int first, int step, int count) {
-    int64_t begin = un_shard_part(&p->shard, b, first).begin;
+static void set_parts(const struct un_shard *s, struct un_parts_cut *cut, int64_t b, int first, int step,
+                      int count) {
+    int64_t begin = un_shard_part(s, b, first).begin;
     for (int i = 0; i < count; ++i) {
-        struct un_span part = un_shard_part(&p->shard, b, first + i * step);
-        p->counts[i] = (int)un_span_count(part);
-        p->at[i] = (int)(part.begin - begin);
+        struct un_span part = un_shard_part(s, b, first + i * step);
+        cut->counts[i] = (int)un_span_count(part);
+        cut->at[i] = (int)(part.begin - begin);
     }
 }
 
@@ -89,59 +107,86 @@ static void set_places(struct un_parts *p, int64_t b) {
     int64_t begin = un_shard_bucket(&p->shard, b).begin;
     for (int j = 0; j < places; ++j) {
         int64_t from = un_shard_part(&p->shard, b, j).begin;
-        p->counts[j] = (int)(un_shard_part(&p->shard, b, p->shard.size - places + j).end - from);
-        p->at[j] = (int)(from - begin);
+        p->cut.counts[j] = (int)(un_shard_part(&p->shard, b, p->shard.size - places + j).end - from);
+        p->cut.at[j] = (int)(from - begin);
     }
 }
 
+/* What the ranks of the own place own of bucket b. */
+static void set_rail(struct un_parts *p, int64_t b) {
+    set_parts(&p->shard, &p->rail_cut, b, p->inside->rank, p->inside->size, p->across->size);
+}
+
 /* recv: parts of all ranks of comm, the sum of which becomes its first. */
-static enum un_status reduce(struct un_comm *comm, struct un_parts *p, float *recv, const float *send,
-                             bool exact) {
-    if (!exact) return comm->ops->reduce_scatter(comm, recv, send, p->counts);
-    UN_TRY(comm->ops->all_to_all_parts(comm, recv, send, p->counts, p->at));
-    un_levels_sum(recv, comm->size, p->counts[comm->rank]);
+static enum un_status reduce(struct un_comm *comm, const struct un_parts_cut *cut, float *recv,
+                             const float *send, bool exact) {
+    if (!exact) return comm->ops->reduce_scatter(comm, recv, send, cut->counts);
+    UN_TRY(comm->ops->all_to_all_parts(comm, recv, send, cut->counts, cut->at));
+    un_levels_sum(recv, comm->size, cut->counts[comm->rank]);
     return UN_OK;
 }
 
-static enum un_status reduce_two(struct un_parts *p, int64_t b, const float *bucket, bool exact) {
-    set_places(p, b);
-    UN_TRY(reduce(p->inside, p, p->scratch, bucket, exact));
-    set_parts(p, b, p->inside->rank, p->inside->size, p->across->size);
-    return reduce(p->across, p, p->rail, p->scratch, exact);
-}
-
-static enum un_status gather_two(struct un_parts *p, int64_t b, float *bucket) {
-    int64_t at = un_shard_part(&p->shard, b, p->inside->rank).begin - un_shard_bucket(&p->shard, b).begin;
-    set_parts(p, b, p->inside->rank, p->inside->size, p->across->size);
-    UN_TRY(p->across->ops->all_gather_parts(p->across, bucket + at, p->counts, p->at));
-    set_places(p, b);
-    return p->inside->ops->all_gather_parts(p->inside, bucket, p->counts, p->at);
+/* The sum of the own part of bucket b into its place. */
+static void keep_sum(const struct un_comm *comm, const struct un_parts *p, int64_t b, float *bucket,
+                     const float *sum) {
+    struct un_span own = un_shard_part(&p->shard, b, comm->rank);
+    if (un_span_count(own) == 0) return;
+    memcpy(bucket + (own.begin - un_shard_bucket(&p->shard, b).begin), sum,
+           (size_t)un_span_count(own) * sizeof *bucket);
 }
 
 /* A level that has failed leaves the ranks anywhere. */
-static enum un_status levels_end(struct un_comm *comm, const struct un_parts *p, enum un_status status) {
-    comm->broken = comm->broken || p->inside->broken || p->across->broken;
+static enum un_status level_end(struct un_comm *comm, const struct un_comm *level, enum un_status status) {
+    comm->broken = comm->broken || level->broken;
     return status;
+}
+
+enum un_status un_parts_reduce_inside(struct un_comm *comm, struct un_parts *p, int64_t b,
+                                      const float *bucket, bool exact) {
+    set_places(p, b);
+    return level_end(comm, p->inside, reduce(p->inside, &p->cut, p->sets[b % 2], bucket, exact));
+}
+
+enum un_status un_parts_reduce_across(struct un_comm *comm, struct un_parts *p, int64_t b, float *bucket,
+                                      bool exact) {
+    set_rail(p, b);
+    UN_TRY(level_end(comm, p->across, reduce(p->across, &p->rail_cut, p->rail, p->sets[b % 2], exact)));
+    keep_sum(comm, p, b, bucket, p->rail);
+    return UN_OK;
+}
+
+enum un_status un_parts_gather_across(struct un_comm *comm, struct un_parts *p, int64_t b, float *bucket) {
+    const struct un_parts_cut *cut = &p->rail_cut;
+    float *place =
+        bucket + (un_shard_part(&p->shard, b, p->inside->rank).begin - un_shard_bucket(&p->shard, b).begin);
+    set_rail(p, b);
+    return level_end(comm, p->across,
+                     p->across->ops->all_gather_parts(p->across, place, cut->counts, cut->at));
+}
+
+enum un_status un_parts_gather_inside(struct un_comm *comm, struct un_parts *p, int64_t b, float *bucket) {
+    set_places(p, b);
+    return level_end(comm, p->inside,
+                     p->inside->ops->all_gather_parts(p->inside, bucket, p->cut.counts, p->cut.at));
 }
 
 enum un_status un_parts_reduce(struct un_comm *comm, struct un_parts *p, int64_t b, float *bucket,
                                bool exact) {
-    const float *sum = p->inside ? p->rail : p->scratch;
-    struct un_span own = un_shard_part(&p->shard, b, comm->rank);
-    if (p->inside)
-        UN_TRY(levels_end(comm, p, reduce_two(p, b, bucket, exact)));
-    else {
-        set_parts(p, b, 0, 1, comm->size);
-        UN_TRY(reduce(comm, p, p->scratch, bucket, exact));
+    if (p->inside) {
+        UN_TRY(un_parts_reduce_inside(comm, p, b, bucket, exact));
+        return un_parts_reduce_across(comm, p, b, bucket, exact);
     }
-    if (un_span_count(own) > 0)
-        memcpy(bucket + (own.begin - un_shard_bucket(&p->shard, b).begin), sum,
-               (size_t)un_span_count(own) * sizeof *bucket);
+    set_parts(&p->shard, &p->cut, b, 0, 1, comm->size);
+    UN_TRY(reduce(comm, &p->cut, p->scratch, bucket, exact));
+    keep_sum(comm, p, b, bucket, p->scratch);
     return UN_OK;
 }
 
 enum un_status un_parts_gather(struct un_comm *comm, struct un_parts *p, int64_t b, float *bucket) {
-    if (p->inside) return levels_end(comm, p, gather_two(p, b, bucket));
-    set_parts(p, b, 0, 1, comm->size);
-    return comm->ops->all_gather_parts(comm, bucket, p->counts, p->at);
+    if (p->inside) {
+        UN_TRY(un_parts_gather_across(comm, p, b, bucket));
+        return un_parts_gather_inside(comm, p, b, bucket);
+    }
+    set_parts(&p->shard, &p->cut, b, 0, 1, comm->size);
+    return comm->ops->all_gather_parts(comm, bucket, p->cut.counts, p->cut.at);
 }

@@ -6,20 +6,26 @@
 #include "comm/comm.h"
 #include "comm/shard.h"
 
-/* Used by one thread at a time. Takes all its memory when it is opened. */
+/* Parts of the bucket that a level has at hand. */
+struct un_parts_cut {
+    int *counts, *at; /* [size] */
+};
+
+/* Used by one thread at a time, its two levels by one each. Takes all its memory when it is opened. */
 struct un_parts {
     struct un_shard shard;
-    int *counts, *at; /* [size] parts of the bucket at hand */
-    float *
-        scratch; /* flat: the own part of every rank; else what the own place owns, of every rank of the node */
+    struct un_parts_cut cut;
+    float *scratch; /* the own part of every rank */
     /* two levels, where shard.nodes > 1 */
-    float *rail;                     /* the own part of every node */
+    struct un_parts_cut rail_cut;
+    float *sets[2]; /* of bucket b, b % 2: what the own place owns, of every rank of the node */
+    float *rail;    /* the own part of every node */
     struct un_comm *inside, *across; /* the ranks of this node by place; those in this place by node */
 };
 
 enum un_status un_parts_open(struct un_parts *parts, const struct un_shard *shard);
-/* Collective, before the first bucket: opens the communicators of the two levels; one level: does nothing. They
- * belong to the thread that reduces and gathers. watched: it has no pulse of its own, so theirs are comm's. */
+/* Collective, before the first bucket: opens the communicators of the two levels; one level: does nothing. Each
+ * belongs to the thread that reduces and gathers on its level. watched: it has no pulse of its own, so theirs are comm's. */
 enum un_status un_parts_start(struct un_parts *parts, struct un_comm *comm, bool watched);
 void un_parts_close(struct un_parts *parts);
 size_t un_parts_bytes(const struct un_shard *shard);
@@ -35,5 +41,17 @@ enum un_status un_parts_reduce(struct un_comm *comm, struct un_parts *parts, int
                                bool exact);
 /* Collective. Every rank brings its part of bucket b and gets the others. */
 enum un_status un_parts_gather(struct un_comm *comm, struct un_parts *parts, int64_t b, float *bucket);
+
+/* The same in two steps, where shard.nodes > 1: inside the node and then across the nodes, gathered the other way
+ * round. Of different buckets the steps may run at once, each level in a thread of its own, all ranks taking the
+ * buckets of a level in the same order. The step inside of bucket b overwrites what that of bucket b - 2 left, so it
+ * comes after the step across of that one. The bucket is read by the first step and written by the second.
+ * comm: the calling thread's; it only takes note of a failure. */
+enum un_status un_parts_reduce_inside(struct un_comm *comm, struct un_parts *parts, int64_t b,
+                                      const float *bucket, bool exact);
+enum un_status un_parts_reduce_across(struct un_comm *comm, struct un_parts *parts, int64_t b, float *bucket,
+                                      bool exact);
+enum un_status un_parts_gather_across(struct un_comm *comm, struct un_parts *parts, int64_t b, float *bucket);
+enum un_status un_parts_gather_inside(struct un_comm *comm, struct un_parts *parts, int64_t b, float *bucket);
 
 #endif

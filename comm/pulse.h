@@ -12,9 +12,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* name of the line, for messages: the training thread, the one that exchanges gradients and parameters beside
- * it (comm/queue.c), collectives between cards (comm/device_comm.h) */
-#define UN_PULSE_LINES(X) X(MAIN, main) X(GRADIENTS, gradients) X(CARDS, cards)
+/* name of the line, for messages: the training thread, the ones that exchange gradients and parameters beside
+ * it (comm/queue.c), in two levels one inside the nodes and one, the rail, between them; collectives between
+ * cards (comm/device_comm.h) */
+#define UN_PULSE_LINES(X) X(MAIN, main) X(GRADIENTS, gradients) X(CARDS, cards) X(RAIL, rail)
 enum un_pulse_line {
 #define UN_PULSE_ENUM(upper, lower) UN_PULSE_##upper,
     UN_PULSE_LINES(UN_PULSE_ENUM)

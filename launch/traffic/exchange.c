@@ -61,8 +61,9 @@ void un_exchange_attach(struct un_exchange *x, const struct un_exchange_buffers 
 
 enum un_status un_exchange_start(struct un_exchange *x) {
     if (!x->path) return UN_OK;
+    int lines = x->path->lined && x->shard.nodes > 1 ? UN_LINES : 1;
     /* A step posts every bucket twice, the norm and the counts of the next step. */
-    UN_TRY(un_comm_queue_open(&x->collectives, x->comm, x->overlap, 2 * x->shard.buckets + 2));
+    UN_TRY(un_comm_queue_open(&x->collectives, x->comm, x->overlap, lines, 2 * x->shard.buckets + 2));
     return x->path->start(x);
 }
 

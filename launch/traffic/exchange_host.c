@@ -1,5 +1,5 @@
 /* The exchange where the host reads the device's memory (exchange_path.h). Law: functions named work_... run
- * in the thread of the queue and touch the buffers of their bucket only; between posting and waiting nobody
+ * in a thread of the queue and touch the buffers of their bucket only; between posting and waiting nobody
  * else touches those. */
 #include "launch/traffic/exchange_path.h"
 
@@ -64,27 +64,75 @@ struct un_comm_times un_exchange_host_times(const struct un_exchange *x) {
     return un_comm_queue_times(x->collectives);
 }
 
+static float *bucket_of(const struct un_exchange *x, float *buffer, int64_t b) {
+    return buffer + un_shard_bucket(&x->shard, b).begin;
+}
+
 static enum un_status work_reduce(struct un_comm *comm, void *context, int64_t b) {
     struct un_exchange *x = context;
-    return un_parts_reduce(comm, &x->parts, b, x->buffers.grads + un_shard_bucket(&x->shard, b).begin,
-                           x->exact);
+    return un_parts_reduce(comm, &x->parts, b, bucket_of(x, x->buffers.grads, b), x->exact);
 }
 
 static enum un_status work_gather(struct un_comm *comm, void *context, int64_t b) {
     struct un_exchange *x = context;
-    return un_parts_gather(comm, &x->parts, b, x->buffers.params + un_shard_bucket(&x->shard, b).begin);
+    return un_parts_gather(comm, &x->parts, b, bucket_of(x, x->buffers.params, b));
+}
+
+/* ---- two levels: one line of the queue for each ---- */
+
+static enum un_status work_reduce_inside(struct un_comm *comm, void *context, int64_t b) {
+    struct un_exchange *x = context;
+    return un_parts_reduce_inside(comm, &x->parts, b, bucket_of(x, x->buffers.grads, b), x->exact);
+}
+
+static enum un_status work_reduce_across(struct un_comm *comm, void *context, int64_t b) {
+    struct un_exchange *x = context;
+    return un_parts_reduce_across(comm, &x->parts, b, bucket_of(x, x->buffers.grads, b), x->exact);
+}
+
+static enum un_status work_gather_across(struct un_comm *comm, void *context, int64_t b) {
+    struct un_exchange *x = context;
+    return un_parts_gather_across(comm, &x->parts, b, bucket_of(x, x->buffers.params, b));
+}
+
+static enum un_status work_gather_inside(struct un_comm *comm, void *context, int64_t b) {
+    struct un_exchange *x = context;
+    return un_parts_gather_inside(comm, &x->parts, b, bucket_of(x, x->buffers.params, b));
+}
+
+/* The set of scratch that bucket b takes is free when bucket b - 2 has been added across the nodes. The buckets of
+ * the step before were all waited for. */
+static void reduce_two(struct un_exchange *x, int64_t b) {
+    struct un_comm_queue *q = x->collectives;
+    int64_t inside = un_comm_queue_post_after(q, UN_LINE_NEAR, b >= 2 ? x->tickets[b - 2] : 0,
+                                              "gradients inside a node", work_reduce_inside, x, b);
+    x->tickets[b] =
+        un_comm_queue_post_after(q, UN_LINE_FAR, inside, "gradients between nodes", work_reduce_across, x, b);
+}
+
+static void gather_two(struct un_exchange *x, int64_t b) {
+    struct un_comm_queue *q = x->collectives;
+    int64_t across =
+        un_comm_queue_post_after(q, UN_LINE_FAR, 0, "parameters between nodes", work_gather_across, x, b);
+    x->tickets[b] = un_comm_queue_post_after(q, UN_LINE_NEAR, across, "parameters inside a node",
+                                             work_gather_inside, x, b);
 }
 
 static enum un_status reduce(struct un_exchange *x, int64_t b) {
-    return un_exchange_host_post(x, "gradients", work_reduce, b);
+    if (x->shard.nodes <= 1) return un_exchange_host_post(x, "gradients", work_reduce, b);
+    reduce_two(x, b);
+    return UN_OK;
 }
 
 static enum un_status gather(struct un_exchange *x, int64_t b) {
-    return un_exchange_host_post(x, "parameters", work_gather, b);
+    if (x->shard.nodes <= 1) return un_exchange_host_post(x, "parameters", work_gather, b);
+    gather_two(x, b);
+    return UN_OK;
 }
 
 const struct un_exchange_path un_exchange_host = {
     .way = "through MPI",
+    .lined = true,
     .bytes = un_exchange_host_bytes,
     .open = un_exchange_host_open,
     .start = un_exchange_host_start,

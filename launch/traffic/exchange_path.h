@@ -1,6 +1,7 @@
 /* How the buckets of an exchange travel, one table for each way. For exchange*.c of this wing alone.
  *
- *   host    the host reads the device's memory: collectives on it, by the thread of the queue
+ *   host    the host reads the device's memory: collectives on it, by the thread of the queue; in two levels
+ *           by one thread each, so that a bucket is inside the nodes while the one before it is between them
  *   staged  it does not: the same through one pinned bucket of host memory
  *   cards   collectives between the devices, on a queue of their own; no host waits for them
  *
@@ -15,6 +16,7 @@
 struct un_exchange_path {
     const char *way; /* in words */
     bool queued;     /* by the device itself; else by the thread of the queue, if it has one */
+    bool lined;      /* its two levels are on two lines of the queue of collectives (comm/queue.h) */
     size_t (*bytes)(const struct un_shard *shard, int64_t list);
     enum un_status (*open)(struct un_exchange *x);
     enum un_status (*start)(struct un_exchange *x); /* collective */

@@ -77,7 +77,7 @@ static void test_parts_need_nothing(void **state) {
     assert_true(copy->rank == 0 && copy->size == 1);
     un_comm_close(copy);
     struct un_comm_queue *queue = (struct un_comm_queue *)data;
-    assert_int_equal(un_comm_queue_open(&queue, c, true, 4), UN_OK);
+    assert_int_equal(un_comm_queue_open(&queue, c, true, 1, 4), UN_OK);
     assert_null(queue);
     assert_int_equal(un_comm_queue_post(queue, "nothing", NULL, NULL, 0), 0);
     assert_int_equal(un_comm_queue_wait(queue, 0), UN_OK);
