@@ -132,20 +132,34 @@ void un_optim_apply(struct un_optim *o, struct un_device *d, struct un_queue *q,
                   o->clip + 1, o->clip + 2);
 }
 
-enum un_status un_optim_outcome(const struct un_optim *o, struct un_device *d, struct un_queue *q,
-                                double *words, double *norm, enum un_optim_skip *skip) {
-    float clip[3];
-    d->mem->copy_out(q, clip, o->clip, sizeof clip);
-    UN_TRY(d->mem->queue_wait(q));
-    *norm = clip[2] != 0 ? (double)clip[0] : (double)NAN;
-    *skip = UN_OPTIM_DONE;
-    if (clip[2] != 0) return UN_OK;
-    d->mem->copy_out(q, words, o->sums + un_param_blocks(o->count), (size_t)o->shares * sizeof *words);
-    UN_TRY(d->mem->queue_wait(q));
-    *skip = UN_OPTIM_BAD_GRADIENT;
-    for (int i = 0; i < o->shares; ++i)
-        if (words[i] != 0) *skip = UN_OPTIM_BAD_LOSS; /* a NaN differs from 0 */
-    return UN_OK;
+enum un_status un_optim_told_open(struct un_optim_told *told, struct un_device *d, int shares) {
+    *told = (struct un_optim_told){.shares = shares};
+    told->clip = d->mem->host_alloc(d, 3 * sizeof(float), "norm and clip factor");
+    told->words = d->mem->host_alloc(d, (size_t)shares * sizeof(double), "words on a step");
+    if (told->clip && told->words) return UN_OK;
+    un_optim_told_close(told, d);
+    return un_error_get()->status;
+}
+
+void un_optim_told_close(struct un_optim_told *told, struct un_device *d) {
+    if (told->clip) d->mem->host_free(d, told->clip);
+    if (told->words) d->mem->host_free(d, told->words);
+    *told = (struct un_optim_told){0};
+}
+
+void un_optim_tell(const struct un_optim *o, struct un_device *d, struct un_queue *q,
+                   struct un_optim_told *told) {
+    d->mem->copy_out(q, told->clip, o->clip, 3 * sizeof(float));
+    d->mem->copy_out(q, told->words, o->sums + un_param_blocks(o->count),
+                     (size_t)told->shares * sizeof(double));
+}
+
+void un_optim_outcome(const struct un_optim_told *told, double *norm, enum un_optim_skip *skip) {
+    const bool taken = told->clip[2] != 0;
+    *norm = taken ? (double)told->clip[0] : (double)NAN;
+    *skip = taken ? UN_OPTIM_DONE : UN_OPTIM_BAD_GRADIENT;
+    for (int i = 0; !taken && i < told->shares; ++i)
+        if (told->words[i] != 0) *skip = UN_OPTIM_BAD_LOSS; /* a NaN differs from 0 */
 }
 
 void un_optim_update(struct un_optim *o, struct un_device *d, struct un_queue *q, float *params,

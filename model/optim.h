@@ -61,12 +61,21 @@ void un_optim_clip(struct un_optim *optim, struct un_device *device, struct un_q
 void un_optim_apply(struct un_optim *optim, struct un_device *device, struct un_queue *q, float *params,
                     void *low, const float *grads, const struct un_optim_keys *keys, int64_t step,
                     int64_t total_steps, const struct un_optim_part *part);
+/* What an update leaves for the host, in memory from which copies are asynchronous. */
+struct un_optim_told {
+    float *clip;   /* [3] as optim->clip */
+    double *words; /* [shares] */
+    int shares;
+};
+enum un_status un_optim_told_open(struct un_optim_told *told, struct un_device *device, int shares);
+void un_optim_told_close(struct un_optim_told *told, struct un_device *device);
+/* Queues the copies, once the clip factor is there. */
+void un_optim_tell(const struct un_optim *optim, struct un_device *device, struct un_queue *q,
+                   struct un_optim_told *told);
 /* Why an update changed nothing. */
 enum un_optim_skip { UN_OPTIM_DONE, UN_OPTIM_BAD_GRADIENT, UN_OPTIM_BAD_LOSS };
-/* Waits for the queue; the norm before clipping, NaN when the update was skipped, and why. Words: host memory
- * [shares], only looked at after a skip. */
-enum un_status un_optim_outcome(const struct un_optim *optim, struct un_device *device, struct un_queue *q,
-                                double *words, double *norm, enum un_optim_skip *skip);
+/* After the copies: the norm before clipping, NaN when the update was skipped, and why. */
+void un_optim_outcome(const struct un_optim_told *told, double *norm, enum un_optim_skip *skip);
 /* All three over the whole buffer, all of it owned; without a bf16 copy. */
 void un_optim_update(struct un_optim *optim, struct un_device *device, struct un_queue *q, float *params,
                      const float *grads, const struct un_optim_keys *keys, int64_t step, int64_t total_steps);

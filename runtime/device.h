@@ -46,6 +46,8 @@ struct un_device_ops {
     void (*queue_close)(struct un_queue *q);
     /* Waits until all queued work is done; returns the first error that stuck to the queue. */
     enum un_status (*queue_wait)(struct un_queue *q);
+    /* That error, of the work that was queued so far, without a wait. */
+    enum un_status (*queue_status)(struct un_queue *q);
     enum un_status (*event_open)(struct un_device *d, struct un_event **event);
     void (*event_close)(struct un_event *e);
     void (*event_record)(struct un_event *e, struct un_queue *q);

@@ -39,9 +39,10 @@ static enum un_status open_store(struct un_job *job) {
     return UN_OK;
 }
 
-static enum un_status open_outputs(struct un_job *job, int i) {
-    UN_TRY(un_host_outputs_open(&job->outputs[i], job->device, &job->caps, true));
-    return job->device->mem->event_open(job->device, &job->events[i]);
+static enum un_status open_receiver(struct un_job *job) {
+    struct un_receive_setup setup = {job->device, job->queue, &job->caps,
+                                     job->evaluates ? 0 : job->comm->size};
+    return un_receive_open(&job->receiver, &setup);
 }
 
 static enum un_status open_buffers(struct un_job *job) {
@@ -53,9 +54,8 @@ static enum un_status open_buffers(struct un_job *job) {
         job->low = d->mem->alloc(d, bytes / 2, "bf16 copy of the parameters");
         if (!job->low) return un_error_get()->status;
     }
-    UN_TRY(open_outputs(job, 0));
+    UN_TRY(open_receiver(job));
     if (job->evaluates) return UN_OK;
-    UN_TRY(open_outputs(job, 1));
     job->n_grads = un_job_grad_buffers(job->lane_end - job->lane_begin);
     UN_ASSERT(job->n_grads <= UN_GRAD_DEPTH);
     for (int i = 0; i < job->n_grads; ++i) {
@@ -76,9 +76,7 @@ static enum un_status open_host(struct un_job *job) {
     if (job->evaluates) return job->lane_stats && job->all_stats ? UN_OK : un_error_get()->status;
     job->held = un_alloc((size_t)most, sizeof *job->held, "micro-batches in hand");
     job->states = un_alloc((size_t)job->config.train.lanes, sizeof *job->states, "states of lanes");
-    job->words = un_alloc((size_t)job->comm->size, sizeof *job->words, "words on a step");
-    if (!job->held || !job->lane_stats || !job->all_stats || !job->states || !job->words)
-        return un_error_get()->status;
+    if (!job->held || !job->lane_stats || !job->all_stats || !job->states) return un_error_get()->status;
     for (int64_t lane = 0; lane < job->config.train.lanes; ++lane)
         un_plan_start(job->train.plan, lane, &job->states[lane]);
     return UN_OK;
@@ -192,10 +190,7 @@ static void close_device(struct un_job *job) {
     struct un_device *d = job->device;
     un_replay_close(&job->replay, d);
     un_exchange_close(&job->exchange);
-    for (int i = 0; i < 2; ++i) {
-        un_host_outputs_close(&job->outputs[i], d);
-        if (job->events[i]) d->mem->event_close(job->events[i]);
-    }
+    un_receive_close(&job->receiver);
     un_send_close(&job->sender);
     un_optim_close(&job->optim, d);
     for (int i = 0; i < job->n_grads; ++i) d->mem->free(d, job->grads[i]);
@@ -214,7 +209,6 @@ void un_job_close(struct un_job *job) {
     un_free(job->lane_stats);
     un_free(job->all_stats);
     un_free(job->states);
-    un_free(job->words);
     close_split(&job->train);
     close_split(&job->valid);
     un_run_config_free(&job->config);

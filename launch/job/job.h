@@ -12,6 +12,7 @@
 #include "launch/process/watchdog.h"
 #include "launch/settings/config.h"
 #include "launch/traffic/exchange.h"
+#include "launch/traffic/receive.h"
 #include "launch/traffic/send.h"
 #include "model/net/replay.h"
 #include "model/optim.h"
@@ -46,6 +47,14 @@ struct un_next_step {
     int64_t counts[UN_COUNTS]; /* of this rank, then of all */
     int64_t ticket;            /* of their sum */
     enum un_status trouble;    /* of this rank */
+};
+
+/* The step done last, while nobody has looked at how it ended: the device may still be at it. Its last lane
+ * is not yet given back. */
+struct un_pending {
+    bool is;
+    struct un_loaded last;
+    int slot; /* of its outputs */
 };
 
 struct un_mine;  /* launch/train/mine.h */
@@ -86,12 +95,11 @@ struct un_job {
     struct un_replay replay; /* train.graph */
     struct un_next_step next;
     struct un_sender sender;
-    struct un_event *events[2]; /* lane i's outputs are on the host */
-    struct un_host_outputs outputs[2];
+    struct un_receiver receiver;
+    struct un_pending pending;
     struct un_loaded *held;       /* [lanes of the rank] */
     struct un_stats *lane_stats;  /* [lanes of the rank with the most lanes] */
     struct un_stats *all_stats;   /* [ranks * that] */
-    double *words;                /* [ranks] of a step that was skipped */
     struct un_lane_state *states; /* [lanes] */
     struct un_loader *loader;
     struct un_mine *mine; /* of hard negatives, while a step is run; NULL: none. Owner: who runs the steps */

@@ -120,13 +120,20 @@ static struct un_trials trials_of(const struct un_job *job) {
     return trials;
 }
 
+/* One step to its end: it does not run into the next as in a training, between them is something else to measure. */
+static enum un_status whole_step(struct un_job *job, struct un_step_result *result) {
+    struct un_step_outcome outcome;
+    UN_TRY(un_step_run(job, UN_OK, result));
+    return un_step_settle(job, &outcome, &result->seconds[UN_PHASE_UPDATE]);
+}
+
 /* Steps until nothing is new: on all ranks, so that all make the same number. */
 static enum un_status warm_up(struct un_job *job, FILE *out) {
     const int64_t quiet_wanted = job->device->any_shape ? 0 : BENCH_QUIET;
     int64_t steps = 0, quiet = 0, known = 0;
     while (steps < BENCH_WARMUP || (quiet < quiet_wanted && steps < BENCH_WARMUP_MOST)) {
         struct un_step_result result;
-        UN_TRY(un_step_run(job, UN_OK, &result));
+        UN_TRY(whole_step(job, &result));
         int64_t count = trials_of(job).count;
         UN_TRY(job->comm->ops->sum_i64(job->comm, &count, 1));
         quiet = count == known ? quiet + 1 : 0;
@@ -157,7 +164,7 @@ static enum un_status timed_step(struct un_job *job, int64_t i, const struct yar
     UN_TRY(job->comm->ops->barrier(job->comm));
     const int64_t tried = trials_of(job).count;
     const double start = un_clock();
-    UN_TRY(un_step_run(job, UN_OK, &result));
+    UN_TRY(whole_step(job, &result));
     const double seconds = un_clock() - start, flop = un_dims_flop(&job->dims, &result.work);
     for (int p = 0; p < UN_PHASE_COUNT; ++p) s->seconds[p] += result.seconds[p];
     s->comm += result.comm;

@@ -5,6 +5,15 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+void un_line_add(struct un_interval *v, const struct un_job *job, const struct un_step_result *result) {
+    for (int p = 0; p < UN_PHASE_COUNT; ++p) v->seconds[p] += result->seconds[p];
+    v->comm += result->comm;
+    v->tokens += (double)result->tokens;
+    v->own_tokens += (double)result->work.tokens;
+    v->flop += un_dims_flop(&job->dims, &result->work);
+    ++v->steps;
+}
+
 void un_line_losses(struct un_metrics *m, const struct un_job *job, const struct un_stats *total) {
     char key[400];
     un_metrics_put(m, "loss",

@@ -14,6 +14,8 @@ struct un_interval {
     int64_t steps;
 };
 
+/* Another step. */
+void un_line_add(struct un_interval *v, const struct un_job *job, const struct un_step_result *result);
 /* loss, loss/<objective>, loss/<objective>_<data set>, distances of pairs. */
 void un_line_losses(struct un_metrics *m, const struct un_job *job, const struct un_stats *total);
 /* exposed_known: the host waits for communication, so it knows how long. */

@@ -131,11 +131,12 @@ static void add_work(struct un_work *work, const struct un_batch *b) {
 }
 
 /* The outputs of a lane have arrived: its sums, its new state, its slot back to the loader. */
-static enum un_status finish_lane(struct un_job *job, struct un_loaded *held, int64_t i) {
+static enum un_status finish_lane(struct un_job *job, struct un_loaded *held, int64_t i, int slot) {
     const struct un_batch *batch = job->mine ? un_mine_last(job->mine, i) : held->batch;
-    UN_TRY(job->device->mem->event_wait(job->events[i % 2]));
+    const struct un_host_outputs *outputs;
+    UN_TRY(un_receive_await(&job->receiver, slot, &outputs));
     job->lane_stats[i] = (struct un_stats){0};
-    un_stats_add(&job->lane_stats[i], batch, &job->outputs[i % 2], &job->dims);
+    un_stats_add(&job->lane_stats[i], batch, outputs, &job->dims);
     job->lane_stats[i].samples = (double)held->n_samples;
     job->states[held->lane] = *held->after;
     un_loader_release(job->loader, held);
@@ -192,14 +193,14 @@ static void check_losses(struct un_job *job, const struct un_outputs *out, const
     un_optim_word_add(&job->optim, job->device, job->queue, out->distance, batch->rows[UN_ITM].n);
 }
 
-/* Forward and backward of lane i into a fresh gradient buffer; its outputs start on their way to the host. */
+/* Forward and backward of lane i into a fresh gradient buffer; its outputs start on their way to the host, into *slot. */
 static enum un_status start_lane(struct un_job *job, const int64_t counts[UN_COUNTS], int64_t i,
-                                 struct un_work *work) {
-    struct un_device *d = job->device;
+                                 struct un_work *work, int *slot) {
     struct un_batch *host = (struct un_batch *)(uintptr_t)job->held[i].batch, batch;
     struct un_pass_hooks hooks = {.need = await_params, .context = job};
     UN_ASSERT(job->top < job->n_grads);
     float *grads = job->grads[job->top++];
+    un_receive_clear(&job->receiver);
     if (job->mine) UN_TRY(un_mine_group(job->mine, &job->held[i], i, &hooks, &host));
     add_work(work, host);
     set_scales(job, counts, host);
@@ -213,29 +214,57 @@ static enum un_status start_lane(struct un_job *job, const int64_t counts[UN_COU
         UN_TRY(run_pass(job, &batch, grads, last, &out));
     check_losses(job, &out, &batch);
     un_send_used(&job->sender, &batch);
-    un_host_outputs_fetch(&job->outputs[i % 2], &out, host, d, job->queue);
-    d->mem->event_record(job->events[i % 2], job->queue);
+    *slot = un_receive_outputs(&job->receiver, &out, host);
     return UN_OK;
+}
+
+/* The step before, which ended while this one began. */
+static enum un_status finish_before(struct un_job *job, struct un_step_outcome *outcome) {
+    *outcome = (struct un_step_outcome){0};
+    if (!job->pending.is) return UN_OK;
+    job->pending.is = false;
+    UN_TRY(finish_lane(job, &job->pending.last, lane_count(job) - 1, job->pending.slot));
+    outcome->step = job->step;
+    return un_receive_ended(&job->receiver, &outcome->grad_norm, &outcome->skip);
+}
+
+static enum un_status finish_late(struct un_job *job, struct laps *laps) {
+    if (!job->pending.is) return UN_OK;
+    lap(laps, job, UN_PHASE_COMPUTE);
+    UN_TRY(finish_before(job, &laps->result->before));
+    lap(laps, job, UN_PHASE_UPDATE);
+    return UN_OK;
+}
+
+enum un_status un_step_settle(struct un_job *job, struct un_step_outcome *outcome, double *seconds) {
+    double start = un_clock();
+    enum un_status status = finish_before(job, outcome);
+    if (status == UN_OK && outcome->step > 0) status = job->device->mem->queue_wait(job->queue);
+    *seconds += un_clock() - start;
+    return status;
 }
 
 /* The gradients of the rank's lanes, added as a balanced binary tree over the lanes: after lane i, partial
  * sums are merged as often as i + 1 is even (a binary counter), so log2(lanes) + 1 buffers are enough. The
  * last lane merges all that is left, span by span. The sum ends in grads[0]. A lane is finished while the
- * next one is under way, so the host waits only for work that is behind; the last one is left to the end of
- * the step, in *last. */
-static enum un_status compute(struct un_job *job, const int64_t counts[UN_COUNTS], struct un_loaded *last,
-                              struct un_work *work) {
+ * next one is under way, so the host waits only for work that is behind; the last one is left to the step
+ * after this. */
+static enum un_status compute(struct un_job *job, const int64_t counts[UN_COUNTS], struct laps *laps) {
     int64_t n = lane_count(job), total = job->table->total;
+    int slot = 0;
+    if (job->mine) UN_TRY(finish_late(job, laps)); /* mining waits for the device */
     job->top = 0;
     un_exchange_begin(&job->exchange);
+    un_receive_clear(&job->receiver);
     un_optim_word_begin(&job->optim, job->device, job->queue);
     for (int64_t i = 0; i < n; ++i) {
-        UN_TRY(start_lane(job, counts, i, work));
+        const int before = slot;
+        UN_TRY(start_lane(job, counts, i, &laps->result->work, &slot));
         for (int64_t k = i + 1; k % 2 == 0 && i + 1 < n; k /= 2, --job->top)
             job->device->ops->add(job->queue, job->grads[job->top - 2], job->grads[job->top - 1], total);
-        if (i > 0) UN_TRY(finish_lane(job, &job->held[i - 1], i - 1));
+        UN_TRY(i > 0 ? finish_lane(job, &job->held[i - 1], i - 1, before) : finish_late(job, laps));
     }
-    *last = job->held[n - 1];
+    job->pending = (struct un_pending){.is = true, .last = job->held[n - 1], .slot = slot};
     return UN_OK;
 }
 
@@ -253,6 +282,7 @@ static enum un_status reduce(struct un_job *job) {
 static enum un_status update(struct un_job *job) {
     un_guard_rest(job->guard);
     un_optim_clip(&job->optim, job->device, job->queue, &job->config.optim);
+    un_receive_outcome(&job->receiver, &job->optim);
     for (int64_t b = job->exchange.shard.buckets - 1; b >= 0; --b) {
         struct un_optim_part part = un_exchange_part(&job->exchange, b);
         if (part.count > 0)
@@ -261,13 +291,6 @@ static enum un_status update(struct un_job *job) {
         UN_TRY(un_exchange_updated(&job->exchange, b));
     }
     return UN_OK;
-}
-
-/* The one wait of a step for the device: the losses and the norm are due, and whether it was skipped. */
-static enum un_status conclude(struct un_job *job, struct un_loaded *last, struct un_step_result *result) {
-    UN_TRY(finish_lane(job, last, lane_count(job) - 1));
-    return un_optim_outcome(&job->optim, job->device, job->queue, job->words, &result->grad_norm,
-                            &result->skip);
 }
 
 static void range(const struct un_job *job, const char *name) {
@@ -282,13 +305,12 @@ enum un_status un_step_run(struct un_job *job, enum un_status trouble, struct un
     un_watchdog_phase(job->watchdog, "step", job->step + 1);
     struct laps laps = laps_begin(job, result);
     int64_t counts[UN_COUNTS];
-    struct un_loaded last;
     UN_TRY(agree_on_next(job, trouble, counts));
     result->stop = counts[UN_COUNT_STOP] > 0;
     if (result->stop) return UN_OK;
     result->tokens = counts[UN_COUNT_TOKENS];
     lap(&laps, job, UN_PHASE_DATA);
-    UN_TRY(compute(job, counts, &last, &result->work));
+    UN_TRY(compute(job, counts, &laps));
     lap(&laps, job, UN_PHASE_COMPUTE);
     range(job, "data");
     if (job->step + 1 < job->config.train.steps) take_next(job, trouble);
@@ -300,7 +322,6 @@ enum un_status un_step_run(struct un_job *job, enum un_status trouble, struct un
     range(job, "update");
     UN_TRY(update(job));
     range_end(job);
-    UN_TRY(conclude(job, &last, result));
     lap(&laps, job, UN_PHASE_UPDATE);
     double busy =
         un_exchange_times(&job->exchange).busy; /* parameters may have come since the last step's end */

@@ -67,6 +67,7 @@ static enum un_status resume_from(struct run *r, const char *how) {
 /* The log is on the disk before a checkpoint that will be resumed from its lines. A line that cannot be written does not stop the
  * save: parameters are worth more. */
 static enum un_status save(struct run *r, bool finish) {
+    UN_ASSERT(!r->job->pending.is);
     UN_TRY(un_guard_compare(r->job->guard));
     enum un_status status = un_metrics_sync(r->metrics);
     if (r->trouble == UN_OK) r->trouble = status;
@@ -94,8 +95,8 @@ static void end_line(struct run *r) {
     if (r->trouble == UN_OK) r->trouble = status;
 }
 
-/* One line for the steps since the last one; the losses are those of this step. Collective. */
-static enum un_status log_step(struct run *r, const struct un_step_result *result) {
+/* One line for the steps since the last one; the losses and the norm are those of this step. Collective. */
+static enum un_status log_step(struct run *r, double grad_norm) {
     struct un_job *job = r->job;
     struct un_stats total;
     UN_TRY(un_job_gather_stats(job, &total));
@@ -105,7 +106,7 @@ static enum un_status log_step(struct run *r, const struct un_step_result *resul
         un_metrics_begin(r->metrics, job->step);
         un_line_losses(r->metrics, job, &total);
         un_metrics_put(r->metrics, "lr", un_optim_lr(&job->config.optim, job->step, job->config.train.steps));
-        un_metrics_put(r->metrics, "grad_norm", result->grad_norm);
+        un_metrics_put(r->metrics, "grad_norm", grad_norm);
         un_metrics_put(r->metrics, "tokens", total.tokens);
         un_metrics_put(r->metrics, "samples", total.samples);
         un_metrics_put(r->metrics, "sequences", total.sequences);
@@ -168,21 +169,22 @@ static bool due(int64_t every, int64_t step) {
 
 /* All ranks come to the same answer: the norm that skipped the update and the words behind it are the same
  * on all of them. */
-static enum un_status count_skip(struct run *r, enum un_optim_skip skip) {
-    if (skip == UN_OPTIM_DONE) {
+static enum un_status count_skip(struct run *r, const struct un_step_outcome *outcome) {
+    if (outcome->step == 0) return UN_OK;
+    if (outcome->skip == UN_OPTIM_DONE) {
         r->skipped_in_row = 0;
         return UN_OK;
     }
-    bool loss = skip == UN_OPTIM_BAD_LOSS;
+    bool loss = outcome->skip == UN_OPTIM_BAD_LOSS;
     ++*(loss ? &r->skipped_loss : &r->skipped_gradient);
     const char *what = loss ? "a loss" : "the gradient";
-    un_log(UN_LOG_INFO, "update %lld skipped: %s is not finite", (long long)r->job->step, what);
+    un_log(UN_LOG_INFO, "update %lld skipped: %s is not finite", (long long)outcome->step, what);
     if (++r->skipped_in_row < r->job->config.train.max_skipped) return UN_OK;
     return alike(
         r, un_fail(UN_INTERNAL,
                    "no update for %lld steps in a row (train.max_skipped): %s was not finite in the last, "
                    "step %lld; %lld steps of this start had such losses, %lld only such a gradient",
-                   (long long)r->skipped_in_row, what, (long long)r->job->step, (long long)r->skipped_loss,
+                   (long long)r->skipped_in_row, what, (long long)outcome->step, (long long)r->skipped_loss,
                    (long long)r->skipped_gradient));
 }
 
@@ -200,26 +202,36 @@ static bool line_due(const struct un_job *job) {
     return due(job->config.log.every, job->step) || job->step == 1 || job->step == job->config.train.steps;
 }
 
+/* Is the step looked at before the next is computed? All ranks come to the same answer. */
+static bool looked_at(const struct un_job *job) {
+    const struct un_run_config *c = &job->config;
+    return line_due(job) || due(c->log.histograms, job->step) || due(c->valid.every, job->step) ||
+           due(c->checkpoint.every, job->step);
+}
+
+/* Waits for the step done last, whose numbers come with *outcome. */
+static enum un_status settle(struct run *r, struct un_step_outcome *outcome) {
+    UN_TRY(un_step_settle(r->job, outcome, &r->interval.seconds[UN_PHASE_UPDATE]));
+    return count_skip(r, outcome);
+}
+
 static enum un_status one_step(struct run *r, bool *stop) {
     struct un_job *job = r->job;
     struct un_step_result result;
+    struct un_step_outcome outcome;
     if (r->trouble == UN_OK) r->trouble = un_saver_trouble(&r->saver);
     un_memory_freeze(true);
     enum un_status status = un_step_run(job, r->trouble, &result);
     un_memory_freeze(false);
     UN_TRY(status);
     *stop = result.stop;
-    if (result.stop) return UN_OK;
-    for (int p = 0; p < UN_PHASE_COUNT; ++p) r->interval.seconds[p] += result.seconds[p];
-    r->interval.comm += result.comm;
-    r->interval.tokens += (double)result.tokens;
-    r->interval.own_tokens += (double)result.work.tokens;
-    r->interval.flop += un_dims_flop(&job->dims, &result.work);
-    ++r->interval.steps;
+    if (result.stop) return settle(r, &outcome);
+    un_line_add(&r->interval, job, &result);
     UN_TRY(un_guard_step(job->guard));
-    UN_TRY(count_skip(r, result.skip));
+    UN_TRY(count_skip(r, &result.before));
+    if (looked_at(job)) UN_TRY(settle(r, &outcome));
     if (line_due(job))
-        UN_TRY(log_step(r, &result));
+        UN_TRY(log_step(r, outcome.grad_norm));
     else if (r->progress.terminal)
         un_progress_step(&r->progress, job->step, r->text, false);
     if (due(job->config.log.histograms, job->step)) UN_TRY(log_norms(r));

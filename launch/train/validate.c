@@ -124,7 +124,7 @@ static int64_t samples_of(const struct un_job *job) {
 enum un_status un_validate_run(struct un_job *job, bool tells, struct un_validated *out) {
     struct un_progress progress;
     un_progress_open_work(&progress, samples_of(job), 1, "sample", tells && job->comm->rank == 0);
-    const struct pass plain = {job, &job->outputs[0], NULL, &progress};
+    const struct pass plain = {job, &job->receiver.outputs[0], NULL, &progress};
     *out = (struct un_validated){0};
     bool tasks = un_validate_tasks(job);
     enum un_status status =

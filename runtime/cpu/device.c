@@ -153,6 +153,7 @@ static const struct un_device_ops cpu_device_ops = {
     .queue_open = cpu_queue_open,
     .queue_close = cpu_queue_close,
     .queue_wait = cpu_queue_wait,
+    .queue_status = cpu_queue_wait,
     .event_open = cpu_event_open,
     .event_close = cpu_event_close,
     .event_record = cpu_event_record,

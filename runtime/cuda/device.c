@@ -92,6 +92,7 @@ static const struct un_device_ops card_ops = {
     .queue_open = un_cuda_queue_open,
     .queue_close = un_cuda_queue_close,
     .queue_wait = un_cuda_queue_wait,
+    .queue_status = un_cuda_queue_status,
     .event_open = un_cuda_event_open,
     .event_close = un_cuda_event_close,
     .event_record = un_cuda_event_record,

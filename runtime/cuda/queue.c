@@ -92,6 +92,10 @@ enum un_status un_cuda_queue_wait(struct un_queue *q) {
     if (error != cudaSuccess && q->error.status == UN_OK)
         un_cuda_fail(q, UN_INTERNAL, "cuda %d: %s (%s) in what was queued up to %s", q->ordinal,
                      cudaGetErrorString(error), cudaGetErrorName(error), q->last);
+    return un_cuda_queue_status(q);
+}
+
+enum un_status un_cuda_queue_status(struct un_queue *q) {
     return q->error.status == UN_OK ? UN_OK : un_error_adopt(&q->error);
 }
 

@@ -9,6 +9,7 @@ enum un_status un_cuda_queue_open(struct un_device *d, const struct un_limits *l
                                   struct un_queue **queue);
 void un_cuda_queue_close(struct un_queue *q);
 enum un_status un_cuda_queue_wait(struct un_queue *q);
+enum un_status un_cuda_queue_status(struct un_queue *q);
 enum un_status un_cuda_event_open(struct un_device *d, struct un_event **event);
 void un_cuda_event_close(struct un_event *e);
 void un_cuda_event_record(struct un_event *e, struct un_queue *q);

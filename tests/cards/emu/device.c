@@ -82,9 +82,13 @@ static void emu_queue_close(struct un_queue *q) {
     un_free(q);
 }
 
+static enum un_status emu_queue_status(struct un_queue *q) {
+    return q->error.status == UN_OK ? UN_OK : un_error_adopt(&q->error);
+}
+
 static enum un_status emu_queue_wait(struct un_queue *q) {
     un_emu_late_drain(q);
-    return q->error.status == UN_OK ? UN_OK : un_error_adopt(&q->error);
+    return emu_queue_status(q);
 }
 
 static enum un_status emu_event_open(struct un_device *d, struct un_event **event) {
@@ -203,6 +207,7 @@ static const struct un_device_ops emu_device_ops = {
     .queue_open = emu_queue_open,
     .queue_close = emu_queue_close,
     .queue_wait = emu_queue_wait,
+    .queue_status = emu_queue_status,
     .event_open = emu_event_open,
     .event_close = emu_event_close,
     .event_record = emu_event_record,

@@ -24,16 +24,17 @@ struct point {
     int64_t number;
 };
 
-enum late { AT_ONCE, JOB, ALL };
+enum late { AT_ONCE, JOB, COPIES, ALL };
 
 enum late kind() {
     static const enum late chosen = [] {
         const char *word = getenv("UN_EMU_LATE");
-        if (word && strcmp(word, "all") != 0 && strcmp(word, "job") != 0) {
-            fprintf(stderr, "emulated card: UN_EMU_LATE is all or job, not \"%s\"\n", word);
-            exit(2);
-        }
-        return !word ? AT_ONCE : *word == 'j' ? JOB : ALL;
+        if (!word) return AT_ONCE;
+        if (strcmp(word, "all") == 0) return ALL;
+        if (strcmp(word, "job") == 0) return JOB;
+        if (strcmp(word, "copies") == 0) return COPIES;
+        fprintf(stderr, "emulated card: UN_EMU_LATE is all, job or copies, not \"%s\"\n", word);
+        exit(2);
     }();
     return chosen;
 }
@@ -67,7 +68,7 @@ bool un_emu_late(void) {
 
 void un_emu_late_open(const void *queue, bool for_job) {
     const std::lock_guard guard(lock);
-    queues[queue].early = kind() == JOB && !for_job;
+    queues[queue].early = kind() == (for_job ? COPIES : JOB);
 }
 
 void un_emu_late_put(const void *queue, std::function<void()> work) {

@@ -97,14 +97,22 @@ void un_fake_post(struct un_queue *queue, un_fake_work work, const void *context
     pthread_mutex_unlock(&q->lock);
 }
 
-static enum un_status queue_wait(struct un_queue *queue) {
+static enum un_status status_of(struct un_queue *queue, bool wait) {
     struct fake_queue *q = of(queue);
     if (!q->threaded) return q->cpu.error.status == UN_OK ? UN_OK : un_error_adopt(&q->cpu.error);
     pthread_mutex_lock(&q->lock);
-    while (q->done < q->posted) pthread_cond_wait(&q->changed, &q->lock);
+    while (wait && q->done < q->posted) pthread_cond_wait(&q->changed, &q->lock);
     enum un_status status = q->error.status == UN_OK ? UN_OK : un_error_adopt(&q->error);
     pthread_mutex_unlock(&q->lock);
     return status;
+}
+
+static enum un_status queue_wait(struct un_queue *queue) {
+    return status_of(queue, true);
+}
+
+static enum un_status queue_status(struct un_queue *queue) {
+    return status_of(queue, false);
 }
 
 static enum un_status queue_open(struct un_device *d, const struct un_limits *limits, struct un_queue **out) {
@@ -280,6 +288,7 @@ static void fill_tables(struct fake_state *s) {
     s->mem.queue_open = queue_open;
     s->mem.queue_close = queue_close;
     s->mem.queue_wait = queue_wait;
+    s->mem.queue_status = queue_status;
     s->mem.event_open = event_open;
     s->mem.event_close = event_close;
     s->mem.event_record = event_record;

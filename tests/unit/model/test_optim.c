@@ -224,20 +224,28 @@ static void not_finite(void **state) {
     close_bench(&b);
 }
 
+static void hear(struct bench *b, struct un_optim_told *told, double *norm, enum un_optim_skip *skip) {
+    un_optim_tell(&b->optim, b->device, b->q, told);
+    assert_int_equal(b->device->mem->queue_wait(b->q), UN_OK);
+    un_optim_outcome(told, norm, skip);
+}
+
 /* A bad word stops the update like a gradient does, and is told apart from it; the next good one does not. */
 static void words(void **state) {
     (void)state;
     struct bench b;
-    double heard[1], norm = 0;
+    double norm = 0;
+    struct un_optim_told told;
     enum un_optim_skip skip;
     open_bench(&b);
+    assert_int_equal(un_optim_told_open(&told, b.device, 1), UN_OK);
     draw(&b, 2, 1e-3f);
     const float losses[3] = {1, INFINITY, 2};
     un_optim_word_add(&b.optim, b.device, b.q, losses, 1);
     un_optim_word_add(&b.optim, b.device, b.q, losses + 1, 2);
     un_optim_update(&b.optim, b.device, b.q, b.params, b.grads, &keys, 1, TOTAL);
-    assert_int_equal(un_optim_outcome(&b.optim, b.device, b.q, heard, &norm, &skip), UN_OK);
-    assert_true(isnan(norm) && isnan(heard[0]) && skip == UN_OPTIM_BAD_LOSS);
+    hear(&b, &told, &norm, &skip);
+    assert_true(isnan(norm) && isnan(told.words[0]) && skip == UN_OPTIM_BAD_LOSS);
     for (int64_t i = 0; i < b.table.total; ++i)
         assert_true(b.params[i] == (float)b.p[i] && b.optim.m[i] == 0);
 
@@ -246,14 +254,15 @@ static void words(void **state) {
     un_optim_word_begin(&b.optim, b.device, b.q);
     un_optim_word_add(&b.optim, b.device, b.q, losses, 1);
     un_optim_update(&b.optim, b.device, b.q, b.params, b.grads, &keys, 1, TOTAL);
-    assert_int_equal(un_optim_outcome(&b.optim, b.device, b.q, heard, &norm, &skip), UN_OK);
-    assert_true(isnan(norm) && heard[0] == 0 && skip == UN_OPTIM_BAD_GRADIENT);
+    hear(&b, &told, &norm, &skip);
+    assert_true(isnan(norm) && told.words[0] == 0 && skip == UN_OPTIM_BAD_GRADIENT);
 
     b.grads[77] = finite;
     un_optim_update(&b.optim, b.device, b.q, b.params, b.grads, &keys, 1, TOTAL);
-    assert_int_equal(un_optim_outcome(&b.optim, b.device, b.q, heard, &norm, &skip), UN_OK);
+    hear(&b, &told, &norm, &skip);
     assert_true(isfinite(norm) && norm > 0 && skip == UN_OPTIM_DONE);
     assert_true(b.optim.m[77] != 0);
+    un_optim_told_close(&told, b.device);
     close_bench(&b);
 }
 

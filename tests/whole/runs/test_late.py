@@ -1,4 +1,4 @@
-"""Trainings on the emulated card whose queues, all or those of jobs, run as late as they may (tests/cards/emu/late.h): whatever is read, overwritten or gone
+"""Trainings on the emulated card whose queues, all, those of jobs or those of copies, run as late as they may (tests/cards/emu/late.h): whatever is read, overwritten or gone
 on from without a wait would show. The same bits as when all is done at once: with features sent and kept, with graphs, with gradients
 brought to the host between ranks, at validations and checkpoints."""
 import shutil
@@ -16,7 +16,7 @@ def train(cfg, run, ranks, late, *words):
                      "optim.warmup_steps=1", *words)]
     out = R.run_ok(cmd, **(dict(UN_EMU_LATE=late) if late else {}))
     found = R.metrics(run), R.metrics(run, "valid"), R.digests(run, STEPS)
-    R.expect(len(found[0]) == STEPS and found[1], f"{run.name}: {STEPS} steps and a validation" if found[0] else out)
+    R.expect(found[0] and found[0][-1]["step"] == STEPS and found[1], f"{run.name}: {STEPS} steps and a validation" if found[0] else out)
     shutil.rmtree(run)
     return found
 
@@ -34,6 +34,11 @@ def main():
             ways += [("ranks", 2, "all", ["comm.backend=mpi"]), ("after", 2, "job", ["comm.backend=mpi", "comm.overlap=false"])]
         for name, ranks, late, words in ways:
             R.expect(train(cfg, folder / name, ranks, late, *words) == fp32, f"{name}: all numbers to the last bit")
+        rare = ["log.every=3", "checkpoint.every=3"]  # how step 2 ended is read while step 3 is under way
+        for name, ranks, late, words in ways[:2] + [("copies", 1, "copies", [])] + ways[3:4]:
+            lines, valid, digests = train(cfg, folder / f"rare_{name}", ranks, late, *words, *rare)
+            R.expect([x["step"] for x in lines] == [1, 3] and (lines, valid, digests) == ([fp32[0][0], fp32[0][2]], *fp32[1:]),
+                     f"{name}, steps that nobody looks at: all numbers to the last bit")
         low = ["train.precision=bf16", "train.graph=true"]
         R.expect(train(cfg, folder / "graphs", 1, "job", *low) == train(cfg, folder / "bf16_at_once", 1, None, *low),
                  "graphs in bf16: all numbers to the last bit")

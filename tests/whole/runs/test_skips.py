@@ -51,6 +51,14 @@ def main():
             R.expect(lines[-1]["skipped/loss"] == len(bad) and "skipped/gradient" not in lines[-1],
                      f"{n} rank(s): the log counts them")
             R.expect(seen[n] == seen[1], f"{n} rank(s): the same steps as on one")
+            if n == 2:  # how most steps ended is read a step later
+                rare = folder / "rare"
+                late = R.run_ok(R.command(n, "--cfg", cfg, "train.steps=40", "train.max_skipped=40", "--quiet",
+                                          f"model.init={one_lane}", f"run.dir={rare}", "run.threads=1", "log.every=9"))
+                told = R.metrics(rare)
+                R.expect(skips(late) == seen[n], "log.every=9: the same steps are skipped")
+                R.expect(told == [x for x in lines if x["step"] in (1, 9, 18, 27, 36, 40)], "log.every=9: its lines to the last bit")
+                R.expect(R.digests(rare, 40) == R.digests(run, 40), "log.every=9: the same bits")
             if n in (2, 4):
                 R.expect(R.digests(run, 40) == R.digests(folder / "one_lane_1", 40), f"{n} ranks: the bits of one rank")
 
@@ -65,6 +73,12 @@ def main():
             said = "no update for 3 steps in a row (train.max_skipped): a loss was not finite in the last, step 3; " \
                    "3 steps of this start had such losses, 0 only such a gradient"
             R.expect(out.count(said) == 1, f"{n} rank(s): says once why")
+            if n > 2:
+                continue
+            code, late = R.run(R.command(n, "--cfg", cfg, "train.steps=40", "train.max_skipped=3", "--quiet", "log.every=10",
+                                         f"model.init={overflow}", f"run.dir={run}_late", "run.threads=1"))
+            R.expect(code == 70 and skips(late) == skips(out) and late.count(said) == 1, f"{n} rank(s): and says the same a step later")
+            R.expect(R.metrics(folder / f"overflow_{n}_late") == R.metrics(run)[:1], f"{n} rank(s): no line of a step behind the end")
 
 
 POSITION = 17  # of the last token of a text of 16 words, the longest

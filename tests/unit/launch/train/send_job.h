@@ -17,6 +17,7 @@ struct send_how {
     const char *cache; /* data.cache */
     size_t free_bytes; /* of the card; 0: the plain CPU */
     int64_t validate;  /* after this many steps; 0: never */
+    int64_t settle;    /* the device is waited for after so many steps; 0: after each */
     const char *more;  /* another override; NULL: none */
     struct un_comm *comm;
 };
@@ -24,7 +25,8 @@ struct send_how {
 struct send_result {
     float *params;
     int64_t total;
-    double loss[SEND_STEPS];
+    double loss[SEND_STEPS]; /* 0: not waited for */
+    double norm[SEND_STEPS]; /* of the gradient */
     double valid;
     struct pretend_counts counts;
     int64_t copied[SEND_STEPS]; /* bytes to the card in each step */

@@ -54,6 +54,28 @@ static void same_bits_wherever_data_stay(void **state) {
     send_drop(&plain);
 }
 
+/* How a step ended is read while the next one is under way: every norm, each loss that is looked at and the parameters
+ * are those of a run that waits after each step, on the CPU too. */
+static void outcomes_come_late(void **state) {
+    (void)state;
+    const size_t rooms[] = {send_plenty, 0};
+    for (int i = 0; i < 2; ++i) {
+        const struct send_how each = {
+            .cache = "none", .free_bytes = rooms[i], .validate = 11, .comm = send_comm};
+        struct send_result plain = send_run(&each);
+        for (int k = 0; k < SEND_STEPS; ++k) assert_true(plain.norm[k] > 0 && plain.loss[k] > 0);
+        for (int64_t settle = 2; settle <= SEND_STEPS; settle += 17) {
+            struct send_how how = each;
+            how.settle = settle;
+            struct send_result r = send_run(&how);
+            send_same(&plain, &r);
+            assert_true(r.valid == plain.valid && r.loss[2] == 0 && r.loss[10] > 0);
+            send_drop(&r);
+        }
+        send_drop(&plain);
+    }
+}
+
 /* Everything of an epoch is on the card: from then on no step sends a row of features. */
 static void later_epochs_send_lists_only(void **state) {
     (void)state;
@@ -158,6 +180,7 @@ static void any_number_of_ranks(void **state) {
 int main(int argc, char **argv) {
     if (!send_begin(&argc, &argv)) return 1;
     const struct CMUnitTest alone[] = {cmocka_unit_test(same_bits_wherever_data_stay),
+                                       cmocka_unit_test(outcomes_come_late),
                                        cmocka_unit_test(later_epochs_send_lists_only),
                                        cmocka_unit_test(validation_beside_what_is_ahead),
                                        cmocka_unit_test(near_the_host),
