@@ -125,6 +125,10 @@ static enum un_status parse(int argc, char **argv, struct command *c) {
     return UN_OK;
 }
 
+static bool asks(const struct command *c) {
+    return c->help || c->help_config || c->version;
+}
+
 static bool answer(const struct command *c) {
     if (c->help)
         un_run_options_help(stdout);
@@ -187,6 +191,7 @@ static enum un_status open_all(struct un_job *job, int *argc, char ***argv, cons
         return un_fail(UN_USAGE,
                        "--cfg -: of several ranks only the first has the standard input; write a file");
     if (!c->check && !c->bench && !c->eval) un_signals_install(); /* an early stop comes at the first step */
+    un_signals_unblock();
     *configured = un_job_configure(job, c->config, c->overrides, c->n_overrides);
     job->quiet = c->quiet;
     if (*configured == UN_OK) UN_TRY(un_watchdog_open(&job->watchdog, job->config.run.timeout));
@@ -200,8 +205,9 @@ int main(int argc, char **argv) {
     static struct un_job job; /* large; one per process */
     struct command command;
     struct un_comm *comm = NULL;
-    un_begin();
+    un_begin_held();
     enum un_status status = parse(argc, argv, &command);
+    if (status != UN_OK || asks(&command)) un_signals_unblock();
     if (status == UN_OK && answer(&command)) un_end(UN_OK);
     enum un_status configured = UN_OK;
     if (status == UN_OK) status = open_all(&job, &argc, &argv, &command, &comm, &configured);

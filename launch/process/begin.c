@@ -19,3 +19,8 @@ void un_begin(void) {
     fill_descriptors();
     un_signals_unblock();
 }
+
+void un_begin_held(void) {
+    fill_descriptors();
+    un_signals_hold();
+}

@@ -7,4 +7,8 @@
  * a program is stopped, which the starter may have left blocked. */
 void un_begin(void);
 
+/* The same for a program that will listen to those signals: it keeps them (un_signals_hold) until it calls
+ * un_signals_unblock, through its own restart (runtime/restart.h), too. */
+void un_begin_held(void);
+
 #endif

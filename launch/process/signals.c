@@ -25,11 +25,24 @@ static bool ignored(int number) {
     return sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
 }
 
-void un_signals_unblock(void) {
+static sigset_t stop_set(void) {
     sigset_t set;
     sigemptyset(&set);
     for (size_t i = 0; i < STOPS; ++i) sigaddset(&set, stops[i].number);
+    return set;
+}
+
+void un_signals_hold(void) {
+    sigset_t set = stop_set();
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    sigemptyset(&set);
     sigaddset(&set, SIGALRM); /* of un_end */
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+void un_signals_unblock(void) {
+    sigset_t set = stop_set();
+    sigaddset(&set, SIGALRM);
     sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 

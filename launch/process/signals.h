@@ -6,6 +6,9 @@
 
 #include <stdbool.h>
 
+/* Keeps those signals until they are let through: one that comes before the program listens would end it, with a code
+ * that says nothing. Kept through exec, too. Threads that are there already would take them. */
+void un_signals_hold(void);
 /* Lets those signals through to this thread: a mask outlives exec, and a blocked one is never seen. */
 void un_signals_unblock(void);
 void un_signals_install(void);

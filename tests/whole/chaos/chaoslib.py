@@ -69,6 +69,15 @@ def lost(what, out=""):
     return False
 
 
+def listens(pid, number):
+    """Is the signal caught by now?"""
+    try:
+        caught = next(x for x in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if x.startswith("SigCgt"))
+    except (OSError, StopIteration):
+        return False
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+
+
 def tell(name, tried, survived, least=1):
     """The line for the table. Fails where something was lost, or where less was tried than makes sense."""
     print(f"chaos: {name}: {tried} positions, {survived} survived", flush=True)

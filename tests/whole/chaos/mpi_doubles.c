@@ -1,7 +1,8 @@
 /* Doubles of MPI's calls, preloaded: on one rank a call never returns, fails, or is interrupted by a signal.
  *
  * UN_DOUBLE=POINT=HOW:RANK:N,...  at the N-th call of that point on that rank. POINT: init, collective (all of them, counted together),
- * test (from that call on nothing is ever done), duplicate, abort, finalize, left (finalize is over). HOW: sleep or spin, for ever; fail; raise<signal>. */
+ * test (from that call on nothing is ever done), duplicate, abort, finalize, left (finalize is over), restart (the program has started anew, main
+ * is not there yet). HOW: sleep or spin, for ever; fail; raise<signal>. */
 #include <dlfcn.h>
 #include <mpi.h>
 #include <signal.h>
@@ -11,9 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum point { INIT, COLLECTIVE, TEST, DUPLICATE, ABORT, FINALIZE, LEFT, POINTS };
+enum point { INIT, COLLECTIVE, TEST, DUPLICATE, ABORT, FINALIZE, LEFT, RESTART, POINTS };
 static const char *const names[POINTS] = {"init",  "collective", "test", "duplicate",
-                                          "abort", "finalize",   "left"};
+                                          "abort", "finalize",   "left", "restart"};
 static atomic_long calls[POINTS];
 
 static void hang(int spins) {
@@ -92,6 +93,10 @@ DOUBLE(COLLECTIVE, MPI_Ialltoallv,
 DOUBLE(COLLECTIVE, MPI_Ireduce_scatter,
        (const void *from, void *to, const int n[], MPI_Datatype t, MPI_Op op, MPI_Comm c, MPI_Request *r),
        (from, to, n, t, op, c, r))
+
+__attribute__((constructor)) static void restarted(void) {
+    if (getenv("UN_RESTARTED")) meet(RESTART);
+}
 
 int MPI_Finalize(void) {
     int (*next)(void);

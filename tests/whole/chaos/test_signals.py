@@ -2,7 +2,6 @@
 goes on to the bits of an undisturbed run. A rank may die of a signal only before it listens, and then nothing was begun. Ranks that are
 stopped and let go, time and again, compute the same bits."""
 import os
-import pathlib
 import random
 import signal
 import time
@@ -13,15 +12,6 @@ import runlib as R
 STEPS = 40
 SHIM = R.BUILD / "tests" / "libmpi_doubles.so"
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, signal.SIGXCPU)
-
-
-def listens(pid, number):
-    """Is the signal caught by now?"""
-    try:
-        caught = next(x for x in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if x.startswith("SigCgt"))
-    except (OSError, StopIteration):
-        return False
-    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
 
 
 def words(cfg, run_dir):
@@ -61,7 +51,7 @@ def attempt(folder, cfg, whole, number, plan):
     run_dir, log = folder / f"r{number}", folder / f"r{number}.log"
     p = R.start(R.command(ranks, *words(cfg, run_dir)), log)
     pid = a_rank(p, rng, time.monotonic() + moment)
-    heard = pid is not None and listens(pid, what)
+    heard = pid is not None and C.listens(pid, what)
     if pid is not None:
         try:
             os.kill(pid, what)
@@ -77,7 +67,7 @@ def attempt(folder, cfg, whole, number, plan):
 
 
 def inside(folder, cfg, whole, number, plan):
-    """Raised inside a call of MPI: a stop that is never lost."""
+    """Raised inside a call of MPI, or while the program starts anew: a stop that is never lost."""
     point, what, rank, call = plan
     name = f"{what.name} in {point} {call} of rank {rank}"
     run_dir, log = folder / f"i{number}", folder / f"i{number}.log"
@@ -147,7 +137,8 @@ def main():
         if R.has_mpi():
             points = [(point, s, rng.randrange(2), rng.randrange(1, 2 if point != "collective" else 60))
                       for point in ("init", "collective", "finalize") for s in SIGNALS]
-            todo = list(enumerate(C.choose(rng, points, 5)))
+            anew = [("restart", s, rng.randrange(2), 1) for s in SIGNALS]
+            todo = list(enumerate([*C.choose(rng, points, 5), *C.choose(rng, anew, 1)]))
             C.tell("signals inside MPI", len(todo), C.each(lambda item, _: inside(folder, cfg, whole, *item), todo), 5)
         todo = list(enumerate((1 + R.has_mpi(), random.Random(rng.randrange(1 << 31))) for _ in range(C.times(2, 10))))
         C.tell("stopped and let go", len(todo), C.each(lambda item, _: stopped(folder, cfg, whole, *item), todo), 2)

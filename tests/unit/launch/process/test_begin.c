@@ -79,6 +79,21 @@ static void blocked_signals_are_seen(void **state) {
     for (int i = 0; i < STOPS; ++i) assert_int_equal(in_child(blocked, stops[i]), 128 + stops[i]);
 }
 
+/* It comes before the program listens, and is kept until it does. */
+static int kept(int number) {
+    un_begin_held();
+    raise(number);
+    un_signals_install();
+    if (un_signals_stop_wanted()) return 1;
+    un_signals_unblock();
+    return un_signals_stop_wanted() ? 0 : 2;
+}
+
+static void early_signals_are_kept(void **state) {
+    (void)state;
+    for (int i = 0; i < STOPS; ++i) assert_int_equal(in_child(kept, stops[i]), 0);
+}
+
 static int stopped(int number) {
     un_signals_install();
     if (un_signals_stop_wanted()) return 1;
@@ -133,9 +148,8 @@ static void ends_though_libraries_hang(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(missing_descriptors_are_filled),
-        cmocka_unit_test(blocked_signals_are_seen),
-        cmocka_unit_test(signals_ask_for_a_stop),
+        cmocka_unit_test(missing_descriptors_are_filled), cmocka_unit_test(blocked_signals_are_seen),
+        cmocka_unit_test(early_signals_are_kept),         cmocka_unit_test(signals_ask_for_a_stop),
         cmocka_unit_test(ends_though_libraries_hang),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
