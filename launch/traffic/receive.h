@@ -23,6 +23,7 @@ struct un_receiver {
     struct un_queue *queue;
     struct un_queue *copies;   /* that of the computation where the device reads host memory */
     struct un_event *computed; /* what is to be copied is there */
+    struct un_event *copied;   /* all of it has been */
     struct un_event *arrived[UN_RECEIVE_SLOTS], *ended;
     struct un_host_outputs outputs[UN_RECEIVE_SLOTS];
     struct un_optim_told told;

@@ -6,6 +6,7 @@
 #include "launch/train/validate.h"
 #include "tests/support/world.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -88,21 +89,36 @@ void send_fetch(struct un_job *job, float *to, const float *from, int64_t n) {
     world_check(job->device->mem->queue_wait(job->queue));
 }
 
+static void hear(struct send_result *r, const struct un_step_outcome *outcome) {
+    if (outcome->step == 0) return;
+    r->norm[outcome->step - 1] = outcome->grad_norm;
+    r->skip[outcome->step - 1] = outcome->skip;
+}
+
+/* For one step, whose update is skipped. */
+static void spoil(struct un_job *job, const struct send_how *how, float *right) {
+    if (how->spoil == 0) return;
+    if (job->step == how->spoil) *right = job->params[0], job->params[0] = INFINITY;
+    if (job->step == how->spoil + 1) job->params[0] = *right;
+}
+
 void send_steps(struct un_job *job, const struct send_how *how, struct send_result *r, int64_t until) {
     struct un_stats *total = un_alloc(1, sizeof *total, "sums");
+    float right = 0;
     while (job->step < until) {
         struct un_step_result step;
         struct un_step_outcome outcome = {0};
         double seconds = 0;
         const bool settled = (job->step + 1) % (how->settle ? how->settle : 1) == 0 ||
                              job->step + 1 == until || job->step + 1 == how->validate;
+        spoil(job, how, &right);
         int64_t before = pretend_counts().copied, at = job->step;
         un_memory_freeze(true);
         world_check(un_step_run(job, UN_OK, &step));
         if (settled) world_check(un_step_settle(job, &outcome, &seconds));
         un_memory_freeze(false);
-        if (step.before.step > 0) r->norm[step.before.step - 1] = step.before.grad_norm;
-        if (outcome.step > 0) r->norm[outcome.step - 1] = outcome.grad_norm;
+        hear(r, &step.before);
+        hear(r, &outcome);
         r->copied[at] = pretend_counts().copied - before;
         if (!settled) continue;
         world_check(un_job_gather_stats(job, total));

@@ -18,6 +18,7 @@ struct send_how {
     size_t free_bytes; /* of the card; 0: the plain CPU */
     int64_t validate;  /* after this many steps; 0: never */
     int64_t settle;    /* the device is waited for after so many steps; 0: after each */
+    int64_t spoil;     /* after so many steps a parameter is infinite for one; 0: never */
     const char *more;  /* another override; NULL: none */
     struct un_comm *comm;
 };
@@ -27,6 +28,7 @@ struct send_result {
     int64_t total;
     double loss[SEND_STEPS]; /* 0: not waited for */
     double norm[SEND_STEPS]; /* of the gradient */
+    enum un_optim_skip skip[SEND_STEPS];
     double valid;
     struct pretend_counts counts;
     int64_t copied[SEND_STEPS]; /* bytes to the card in each step */

@@ -76,6 +76,19 @@ static void outcomes_come_late(void **state) {
     }
 }
 
+/* Why an update was skipped is known a step later, too, when the next step's word on its losses has begun. */
+static void skips_come_late(void **state) {
+    (void)state;
+    const int spoil = 3;
+    const struct send_how how = {
+        .cache = "none", .free_bytes = send_plenty, .settle = SEND_STEPS, .spoil = spoil, .comm = send_comm};
+    struct send_result r = send_run(&how);
+    for (int i = 0; i < SEND_STEPS; ++i)
+        if (r.skip[i] != (i == spoil ? UN_OPTIM_BAD_LOSS : UN_OPTIM_DONE) || (r.norm[i] > 0) != (i != spoil))
+            fail_msg("step %d: skip %d, norm %g", i + 1, (int)r.skip[i], r.norm[i]);
+    send_drop(&r);
+}
+
 /* Everything of an epoch is on the card: from then on no step sends a row of features. */
 static void later_epochs_send_lists_only(void **state) {
     (void)state;
@@ -181,6 +194,7 @@ int main(int argc, char **argv) {
     if (!send_begin(&argc, &argv)) return 1;
     const struct CMUnitTest alone[] = {cmocka_unit_test(same_bits_wherever_data_stay),
                                        cmocka_unit_test(outcomes_come_late),
+                                       cmocka_unit_test(skips_come_late),
                                        cmocka_unit_test(later_epochs_send_lists_only),
                                        cmocka_unit_test(validation_beside_what_is_ahead),
                                        cmocka_unit_test(near_the_host),
