@@ -101,14 +101,14 @@ struct un_device {
     const struct un_ops *ops;
     enum un_device_kind kind;
     bool host_readable; /* host code may read device memory after queue_wait (CPU) */
-    bool any_shape; /* ops take a shape they have not met at no cost (CPU): micro-batches need no fillers */
-    char id[64];    /* the same for two processes when they use the same card; "": no card */
-    char name[128]; /* for people: "cpu, 2 threads, OpenBLAS 0.3.21 SkylakeX; bf16: avx512" */
-    int threads;    /* host threads that ops use */
-    bool tf32;      /* set before a queue opens: f32 products may round their factors to tf32 */
-    bool untimed;   /* likewise: products take the first algorithm that repeats its bits; none is timed */
-    bool matrix_units; /* products of bf16 have units of their own, much faster than those of f32 */
-    void *state;       /* the backend's own */
+    bool any_shape;  /* ops take a shape they have not met at no cost (CPU): micro-batches need no fillers */
+    char id[64];     /* the same for two processes when they use the same card; "": no card */
+    char name[128];  /* for people: "cpu, 2 threads, OpenBLAS 0.3.21 SkylakeX; bf16: avx512" */
+    int threads;     /* host threads that ops use */
+    bool tf32;       /* set before a queue opens: f32 products may round their factors to tf32 */
+    bool untimed;    /* likewise: products take the first algorithm that repeats its bits; none is timed */
+    bool quick_bf16; /* products of bf16 have instructions of their own here, faster than those of f32 */
+    void *state;     /* the backend's own */
 };
 
 /* Opens `name` = "auto" | "cpu" | "cuda". "auto" takes a card when one answers and this build knows it, else

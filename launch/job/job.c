@@ -118,7 +118,7 @@ enum un_status un_job_find_device(struct un_job *job) {
 /* Once, at the start. */
 static void say_precision(const struct un_job *job) {
     const struct un_run_config *c = &job->config;
-    const char *said = un_precision_on_cpu((enum un_precision)c->train.precision, job->device->matrix_units,
+    const char *said = un_precision_on_cpu((enum un_precision)c->train.precision, job->device->quick_bf16,
                                            un_kernel_names[c->run.cores.kernel]);
     if (job->device->kind == UN_DEVICE_CPU && said) un_log(UN_LOG_INFO, "%s", said);
 }

@@ -4,8 +4,8 @@
 
 #include "launch/settings/keys.h"
 
-/* NULL: nothing is to be told. units: the processor has matrix units for bf16; kernel: run.kernel, of un_kernel_names. Only auto
- * and amx use the units. */
-const char *un_precision_on_cpu(enum un_precision precision, bool units, const char *kernel);
+/* NULL: nothing is to be told. quick: the processor has instructions for bf16 that are faster than those of f32;
+ * kernel: run.kernel, of un_kernel_names: auto, avx512bf16 and amx use them. */
+const char *un_precision_on_cpu(enum un_precision precision, bool quick, const char *kernel);
 
 #endif

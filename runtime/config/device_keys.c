@@ -2,7 +2,7 @@
 #include "runtime/config/keys.h"
 
 const char *const un_device_names[] = {"auto", "cpu", "cuda", NULL};
-const char *const un_kernel_names[] = {"auto", "plain", "avx2", "avx512", "amx", NULL};
+const char *const un_kernel_names[] = {"auto", "plain", "avx2", "avx512", "avx512bf16", "amx", NULL};
 static const char *const bind_names[] = {"auto", "none", NULL};
 
 static const struct un_key device_keys[] = {

@@ -233,7 +233,7 @@ enum un_status un_cpu_open(int threads, struct un_device **device) {
     d->host_readable = d->any_shape = true;
     d->threads = threads > 0 ? threads : un_cores_count();
     d->state = (void *)(uintptr_t)un_product_best();
-    d->matrix_units = un_product_best()->element < (int)sizeof(float);
+    d->quick_bf16 = un_product_best()->element < (int)sizeof(float);
     name_device(d);
     *device = d;
     return UN_OK;

@@ -47,7 +47,8 @@ struct un_product_kernel {
     const char *name;
     int rows, cols; /* of a panel; UN_PRODUCT_ROWS % rows == 0, cols <= UN_PRODUCT_COLS */
     int element;    /* bytes of an element in a panel: 4 (f32, takes factors of any type) or 2 (bf16 alone) */
-    bool (*able)(void); /* does this processor have it, and does the system permit it? */
+    bool (*able)(void);  /* does this processor have it, and does the system permit it? */
+    bool (*quick)(void); /* is it faster than the next one on a processor that has it? NULL: yes */
     /* All panels of a piece, one after the other; one panel. */
     void (*pack_left)(void *panel, const struct un_product_factor *a, const struct un_product_piece *piece);
     void (*pack_right)(void *panel, const struct un_product_factor *b, const struct un_product_piece *piece);
@@ -65,11 +66,12 @@ struct un_product_kernel {
 /* Rows that are packed at once, columns of the widest right panel. */
 enum { UN_PRODUCT_ROWS = 96, UN_PRODUCT_COLS = 64 };
 
-extern const struct un_product_kernel un_product_plain, un_product_avx2, un_product_avx512, un_product_amx;
+extern const struct un_product_kernel un_product_plain, un_product_avx2, un_product_avx512, un_product_bf16,
+    un_product_amx;
 /* All that were compiled, the best first; the last is the plain one. */
 extern const struct un_product_kernel *const un_product_kernels[];
 extern const int un_product_kernel_count;
-/* The best one that this processor has. */
+/* The fastest one that this processor has. */
 const struct un_product_kernel *un_product_best(void);
 /* It, or the next best with panels of f32. */
 const struct un_product_kernel *un_product_wide(const struct un_product_kernel *kernel);

@@ -3,16 +3,20 @@
 #include "runtime/status.h"
 
 #ifdef __x86_64__
-const struct un_product_kernel *const un_product_kernels[] = {&un_product_amx, &un_product_avx512,
-                                                              &un_product_avx2, &un_product_plain};
+const struct un_product_kernel *const un_product_kernels[] = {
+    &un_product_amx, &un_product_bf16, &un_product_avx512, &un_product_avx2, &un_product_plain};
 #else
 const struct un_product_kernel *const un_product_kernels[] = {&un_product_plain};
 #endif
 const int un_product_kernel_count = sizeof un_product_kernels / sizeof *un_product_kernels;
 
+static bool fit(const struct un_product_kernel *kernel) {
+    return kernel->able() && (kernel->quick == NULL || kernel->quick());
+}
+
 const struct un_product_kernel *un_product_best(void) {
     int i = 0;
-    while (!un_product_kernels[i]->able()) ++i;
+    while (!fit(un_product_kernels[i])) ++i;
     return un_product_kernels[i];
 }
 

@@ -103,6 +103,10 @@ static void chosen_by_name(void **state) {
             assert_non_null(strstr(un_error_get()->text, k->name));
         un_error_clear();
     }
+    for (int i = 0; un_product_kernels[i] != un_product_best(); ++i)
+        assert_false(un_product_kernels[i]->able() &&
+                     (!un_product_kernels[i]->quick || un_product_kernels[i]->quick()));
+    assert_true(!un_product_best()->quick || un_product_best()->quick());
     assert_int_equal(un_device_use_kernel(d, "plain"), UN_OK);
     assert_int_equal(un_device_use_kernel(d, "auto"), UN_OK);
     assert_ptr_equal(d->state, un_product_best());

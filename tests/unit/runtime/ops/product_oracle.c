@@ -41,18 +41,19 @@ static float sum_of(struct un_mat a, bool ta, int64_t i, struct un_mat b, bool t
     return acc == acc ? acc : un_lanes_float(0x7FC00000);
 }
 
-/* ---- kernels: all of the program, and that of AMX in C ---- */
+/* ---- kernels: all of the program, and those of AMX and AVX512-BF16 in C ---- */
 
 enum { MOST = 8 };
-static struct un_product_kernel tiles;
+static struct un_product_kernel in_c[2];
 const struct un_product_kernel *un_product_tried[MOST];
 int un_product_tried_count;
 
 /* Those that run here; names those that do not. */
 void un_product_try_kernels(void) {
-    tiles = un_product_tiles_here();
-    for (int i = 0; i <= un_product_kernel_count; ++i) {
-        const struct un_product_kernel *k = i < un_product_kernel_count ? un_product_kernels[i] : &tiles;
+    in_c[0] = un_product_tiles_here(), in_c[1] = un_product_words_here();
+    for (int i = 0; i < un_product_kernel_count + 2; ++i) {
+        const struct un_product_kernel *k =
+            i < un_product_kernel_count ? un_product_kernels[i] : &in_c[i - un_product_kernel_count];
         if (k->able())
             un_product_tried[un_product_tried_count++] = k;
         else

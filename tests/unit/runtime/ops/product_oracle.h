@@ -1,5 +1,5 @@
 /* Products bit by bit against THE ORDER of runtime/cpu/product.h, element by element in code of its own, by every kernel
- * that this processor has and by that of AMX in C. */
+ * that this processor has and by those of AMX and AVX512-BF16 in C. */
 #ifndef UN_TESTS_UNIT_RUNTIME_OPS_PRODUCT_ORACLE_H
 #define UN_TESTS_UNIT_RUNTIME_OPS_PRODUCT_ORACLE_H
 
