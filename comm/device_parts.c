@@ -32,11 +32,8 @@ int un_tree_plan(int size, int *slot, struct un_tree_add *adds) {
     return n;
 }
 
-/* Elements of the largest part of a bucket, of all ranks. */
 static size_t scratch_count(const struct un_shard *s) {
-    int64_t blocks = un_param_blocks(s->total), k = s->bucket / UN_PARAM_BLOCK;
-    if (k > blocks) k = blocks;
-    return (size_t)((k + s->size - 1) / s->size * UN_PARAM_BLOCK) * (size_t)s->size;
+    return (size_t)un_shard_largest_share(s) * (size_t)s->size;
 }
 
 size_t un_device_parts_bytes(const struct un_shard *s) {
@@ -69,11 +66,10 @@ void un_device_parts_close(struct un_device_parts *p) {
 }
 
 static void set_parts(struct un_device_parts *p, int64_t b) {
-    int64_t begin = un_shard_bucket(&p->shard, b).begin;
+    int64_t share = un_shard_share(&p->shard, b);
     for (int r = 0; r < p->shard.size; ++r) {
-        struct un_span part = un_shard_part(&p->shard, b, r);
-        p->counts[r] = (int)un_span_count(part);
-        p->at[r] = (int)(part.begin - begin);
+        p->counts[r] = (int)share;
+        p->at[r] = (int)(un_shard_place(&p->shard, r) * share);
     }
 }
 
@@ -83,7 +79,6 @@ enum un_status un_device_parts_reduce(struct un_device_comm *c, struct un_device
     if (!exact) return c->ops->reduce_parts(c, bucket, p->counts, p->at);
     UN_TRY(c->ops->exchange_parts(c, p->scratch, p->slot, bucket, p->counts, p->at));
     int64_t mine = p->counts[c->rank];
-    if (mine == 0) return UN_OK;
     for (int i = 0; i < p->n_adds; ++i) {
         const struct un_tree_add *a = &p->adds[i];
         c->device->ops->add(c->queue, p->scratch + a->to * mine, p->scratch + a->from * mine,

@@ -7,24 +7,17 @@
 
 #include <string.h>
 
-/* Elements of the largest of n parts of a bucket. */
-static size_t most_of(const struct un_shard *s, int64_t n) {
-    int64_t blocks = un_param_blocks(s->total), k = s->bucket / UN_PARAM_BLOCK;
-    if (k > blocks) k = blocks;
-    return (size_t)((k + n - 1) / n * UN_PARAM_BLOCK);
-}
-
 static int places_of(const struct un_shard *s) {
     return s->size / s->nodes;
 }
 
 /* From each rank of the node: its part, or what the ranks in the own place own together. */
 static size_t scratch_count(const struct un_shard *s) {
-    return most_of(s, places_of(s)) * (size_t)places_of(s);
+    return (size_t)un_shard_largest_share(s) * (size_t)s->size;
 }
 
 static size_t rail_count(const struct un_shard *s) {
-    return s->nodes > 1 ? most_of(s, s->size) * (size_t)s->nodes : 0;
+    return s->nodes > 1 ? (size_t)un_shard_largest_share(s) * (size_t)s->nodes : 0;
 }
 
 /* Floats in all: two sets, so that a level works on one while the other level has the other. */
@@ -89,32 +82,12 @@ void un_parts_close(struct un_parts *p) {
     *p = (struct un_parts){0};
 }
 
-/* What ranks first, first + step, ... own of bucket b, `count` parts that stand one after the other: their places
- * counted from the first. */
-static void set_parts(const struct un_shard *s, struct un_parts_cut *cut, int64_t b, int first, int step,
-                      int count) {
-    int64_t begin = un_shard_part(s, b, first).begin;
-    for (int i = 0; i < count; ++i) {
-        struct un_span part = un_shard_part(s, b, first + i * step);
-        cut->counts[i] = (int)un_span_count(part);
-        cut->at[i] = (int)(part.begin - begin);
+/* n parts of `each` elements, one after the other. */
+static void set_parts(struct un_parts_cut *cut, int n, int64_t each) {
+    for (int i = 0; i < n; ++i) {
+        cut->counts[i] = (int)each;
+        cut->at[i] = (int)(i * each);
     }
-}
-
-/* What the places own of bucket b, all nodes together. */
-static void set_places(struct un_parts *p, int64_t b) {
-    int places = places_of(&p->shard);
-    int64_t begin = un_shard_bucket(&p->shard, b).begin;
-    for (int j = 0; j < places; ++j) {
-        int64_t from = un_shard_part(&p->shard, b, j).begin;
-        p->cut.counts[j] = (int)(un_shard_part(&p->shard, b, p->shard.size - places + j).end - from);
-        p->cut.at[j] = (int)(from - begin);
-    }
-}
-
-/* What the ranks of the own place own of bucket b. */
-static void set_rail(struct un_parts *p, int64_t b) {
-    set_parts(&p->shard, &p->rail_cut, b, p->inside->rank, p->inside->size, p->across->size);
 }
 
 /* recv: parts of all ranks of comm, the sum of which becomes its first. */
@@ -126,13 +99,24 @@ static enum un_status reduce(struct un_comm *comm, const struct un_parts_cut *cu
     return UN_OK;
 }
 
+/* What a place owns of bucket b, all nodes together. */
+static int64_t place_share(const struct un_parts *p, int64_t b) {
+    return p->shard.nodes * un_shard_share(&p->shard, b);
+}
+
+static void set_places(struct un_parts *p, int64_t b) {
+    set_parts(&p->cut, p->inside->size, place_share(p, b));
+}
+
+static void set_rail(struct un_parts *p, int64_t b) {
+    set_parts(&p->rail_cut, p->shard.nodes, un_shard_share(&p->shard, b));
+}
+
 /* The sum of the own part of bucket b into its place. */
 static void keep_sum(const struct un_comm *comm, const struct un_parts *p, int64_t b, float *bucket,
                      const float *sum) {
-    struct un_span own = un_shard_part(&p->shard, b, comm->rank);
-    if (un_span_count(own) == 0) return;
-    memcpy(bucket + (own.begin - un_shard_bucket(&p->shard, b).begin), sum,
-           (size_t)un_span_count(own) * sizeof *bucket);
+    int64_t share = un_shard_share(&p->shard, b);
+    memcpy(bucket + un_shard_place(&p->shard, comm->rank) * share, sum, (size_t)share * sizeof *bucket);
 }
 
 /* A level that has failed leaves the ranks anywhere. */
@@ -157,8 +141,7 @@ enum un_status un_parts_reduce_across(struct un_comm *comm, struct un_parts *p, 
 
 enum un_status un_parts_gather_across(struct un_comm *comm, struct un_parts *p, int64_t b, float *bucket) {
     const struct un_parts_cut *cut = &p->rail_cut;
-    float *place =
-        bucket + (un_shard_part(&p->shard, b, p->inside->rank).begin - un_shard_bucket(&p->shard, b).begin);
+    float *place = bucket + p->inside->rank * place_share(p, b);
     set_rail(p, b);
     return level_end(comm, p->across,
                      p->across->ops->all_gather_parts(p->across, place, cut->counts, cut->at));
@@ -176,7 +159,7 @@ enum un_status un_parts_reduce(struct un_comm *comm, struct un_parts *p, int64_t
         UN_TRY(un_parts_reduce_inside(comm, p, b, bucket, exact));
         return un_parts_reduce_across(comm, p, b, bucket, exact);
     }
-    set_parts(&p->shard, &p->cut, b, 0, 1, comm->size);
+    set_parts(&p->cut, comm->size, un_shard_share(&p->shard, b));
     UN_TRY(reduce(comm, &p->cut, p->scratch, bucket, exact));
     keep_sum(comm, p, b, bucket, p->scratch);
     return UN_OK;
@@ -187,6 +170,6 @@ enum un_status un_parts_gather(struct un_comm *comm, struct un_parts *p, int64_t
         UN_TRY(un_parts_gather_across(comm, p, b, bucket));
         return un_parts_gather_inside(comm, p, b, bucket);
     }
-    set_parts(&p->shard, &p->cut, b, 0, 1, comm->size);
+    set_parts(&p->cut, comm->size, un_shard_share(&p->shard, b));
     return comm->ops->all_gather_parts(comm, bucket, p->cut.counts, p->cut.at);
 }

@@ -30,7 +30,7 @@ enum un_status un_parts_start(struct un_parts *parts, struct un_comm *comm, bool
 void un_parts_close(struct un_parts *parts);
 size_t un_parts_bytes(const struct un_shard *shard);
 
-/* Collective. bucket: the floats of bucket b. This rank's part of it becomes the sum over ranks; the rest is
+/* Collective. bucket: the floats of bucket b, in a buffer that has the shard's room. This rank's part of it becomes the sum over ranks; the rest is
  * left as it was. exact: added as a balanced binary tree over the ranks in rank order, (r0+r1)+(r2+r3)..., an
  * odd one going up unchanged; with a power-of-two number of ranks this completes the tree over lanes that
  * each rank began, so the bits do not depend on the number of ranks. It is an all-to-all of parts and a local

@@ -1,31 +1,36 @@
-/* Who owns which elements of the flat buffer (shard.h). Law: only the bucket that ends the buffer has a short
- * block and only the one that begins it has fewer blocks, so every sum over buckets has a closed form. */
+/* Who owns which elements of the flat buffer (shard.h). Law: all buckets but the one that begins the buffer have
+ * equally many blocks, and only bucket 0 holds blocks that are nobody's, so every sum over buckets has a closed
+ * form. */
 #include "comm/shard.h"
 
+/* Blocks with those that fill the buffer up. */
+static int64_t room_blocks(const struct un_shard *s) {
+    return (un_param_blocks(s->total) + s->size - 1) / s->size * s->size;
+}
+
 void un_shard_set(struct un_shard *shard, int64_t total, int size, size_t bucket_bytes) {
-    int64_t blocks = (int64_t)(bucket_bytes / (UN_PARAM_BLOCK * sizeof(float)));
-    int64_t all = un_param_blocks(total);
-    if (blocks < 1) blocks = 1;
-    *shard = (struct un_shard){.total = total,
-                               .bucket = blocks * UN_PARAM_BLOCK,
-                               .buckets = all / blocks + (all % blocks != 0),
-                               .size = size,
-                               .nodes = 1};
+    int64_t each = ((int64_t)(bucket_bytes / (UN_PARAM_BLOCK * sizeof(float))) + size / 2) / size;
+    int64_t blocks = (each < 1 ? 1 : each) * size;
+    *shard = (struct un_shard){.total = total, .bucket = blocks * UN_PARAM_BLOCK, .size = size, .nodes = 1};
+    shard->buckets = (room_blocks(shard) + blocks - 1) / blocks;
 }
 
 void un_shard_spread(struct un_shard *shard, int nodes) {
     shard->nodes = nodes;
 }
 
-/* Which part of a bucket is `rank`'s. The last rank has the last part. */
-static int part_of(const struct un_shard *s, int rank) {
+int64_t un_shard_room(const struct un_shard *s) {
+    return room_blocks(s) * UN_PARAM_BLOCK;
+}
+
+int un_shard_place(const struct un_shard *s, int rank) {
     int places = s->size / s->nodes;
     return rank % places * s->nodes + rank / places;
 }
 
-/* Blocks before the end of bucket b. */
+/* Blocks of the room before the end of bucket b. */
 static int64_t end_block(const struct un_shard *s, int64_t b) {
-    return un_param_blocks(s->total) - b * (s->bucket / UN_PARAM_BLOCK);
+    return room_blocks(s) - b * (s->bucket / UN_PARAM_BLOCK);
 }
 
 static int64_t first_block(const struct un_shard *s, int64_t b) {
@@ -44,42 +49,39 @@ struct un_span un_shard_bucket(const struct un_shard *s, int64_t b) {
 }
 
 int64_t un_shard_find(const struct un_shard *s, int64_t element) {
-    return (un_param_blocks(s->total) - 1 - element / UN_PARAM_BLOCK) / (s->bucket / UN_PARAM_BLOCK);
+    return (room_blocks(s) - 1 - element / UN_PARAM_BLOCK) / (s->bucket / UN_PARAM_BLOCK);
 }
 
-/* Blocks of a bucket of k before part `part`. */
-static int64_t before(const struct un_shard *s, int64_t k, int part) {
-    return k * part / s->size;
+/* Blocks of bucket b for each rank. */
+static int64_t share_blocks(const struct un_shard *s, int64_t b) {
+    return (end_block(s, b) - first_block(s, b)) / s->size;
 }
 
-static int64_t part_blocks(const struct un_shard *s, int64_t k, int rank) {
-    int part = part_of(s, rank);
-    return before(s, k, part + 1) - before(s, k, part);
+int64_t un_shard_share(const struct un_shard *s, int64_t b) {
+    return share_blocks(s, b) * UN_PARAM_BLOCK;
+}
+
+int64_t un_shard_largest_share(const struct un_shard *s) {
+    return s->buckets > 0 ? un_shard_share(s, 0) : 0;
 }
 
 struct un_span un_shard_part(const struct un_shard *s, int64_t b, int rank) {
-    int64_t first = first_block(s, b), k = end_block(s, b) - first;
-    int part = part_of(s, rank);
-    return span_of(s, first + before(s, k, part), first + before(s, k, part + 1));
+    int64_t blocks = share_blocks(s, b), first = first_block(s, b) + un_shard_place(s, rank) * blocks;
+    return span_of(s, first, first + blocks);
 }
 
-/* Blocks of `rank` in the buckets from b on, which stand before bucket b - 1 in the buffer. */
-static int64_t blocks_from(const struct un_shard *s, int64_t b, int rank) {
-    if (b >= s->buckets) return 0;
+/* The buckets after b stand before it in the buffer, and the last one may be shorter. */
+int64_t un_shard_local(const struct un_shard *s, int64_t b) {
     int64_t last = s->buckets - 1;
-    return (last - b) * part_blocks(s, s->bucket / UN_PARAM_BLOCK, rank) +
-           part_blocks(s, end_block(s, last), rank);
-}
-
-int64_t un_shard_blocks(const struct un_shard *s, int rank) {
-    return blocks_from(s, 0, rank);
+    if (b >= last) return 0;
+    return (last - b - 1) * (s->bucket / s->size) + un_shard_share(s, last);
 }
 
 int64_t un_shard_count(const struct un_shard *s, int rank) {
     if (s->buckets == 0) return 0;
-    return un_shard_local(s, 0, rank) + un_span_count(un_shard_part(s, 0, rank));
+    return un_shard_local(s, 0) + un_span_count(un_shard_part(s, 0, rank));
 }
 
-int64_t un_shard_local(const struct un_shard *s, int64_t b, int rank) {
-    return blocks_from(s, b + 1, rank) * UN_PARAM_BLOCK;
+int64_t un_shard_blocks(const struct un_shard *s, int rank) {
+    return un_param_blocks(un_shard_count(s, rank));
 }

@@ -96,7 +96,7 @@ struct digests {
 
 static enum un_status digests_open(struct digests *d, const struct un_checkpoint *c) {
     *d = (struct digests){.n = c->m && c->v ? UN_CKPT_ARRAYS : 1,
-                          .most = un_shard_blocks(&c->shard, c->shard.size - 1),
+                          .most = un_shard_blocks(&c->shard, 0),
                           .blocks = un_param_blocks(c->shard.total)};
     size_t one = (size_t)d->n * (size_t)d->most;
     d->mine = un_alloc(one, sizeof *d->mine, "digests of a checkpoint");

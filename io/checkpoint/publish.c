@@ -102,7 +102,7 @@ void un_checkpoint_place(const struct un_shard *shard, int rank, const struct un
     for (int64_t b = 0; b < shard->buckets; ++b) {
         struct un_span part = un_shard_part(shard, b, rank);
         if (un_span_count(part) == 0) continue;
-        memcpy(to + part.begin / UN_PARAM_BLOCK, from + un_shard_local(shard, b, rank) / UN_PARAM_BLOCK,
+        memcpy(to + part.begin / UN_PARAM_BLOCK, from + un_shard_local(shard, b) / UN_PARAM_BLOCK,
                (size_t)un_param_blocks(un_span_count(part)) * sizeof *to);
     }
 }

@@ -130,8 +130,7 @@ enum un_status un_checkpoint_read_own(const struct un_manifest *m, const char *f
         if (buffers[i]) bytes += un_shard_count(&c->shard, rank) * (int64_t)sizeof(float);
     un_progress_open_work(&s.progress, bytes, 1000000, "MB", c->tells && rank == 0);
     for (int64_t b = c->shard.buckets - 1; b >= 0 && status == UN_OK; --b)
-        status =
-            read_span(&s, un_shard_part(&c->shard, b, rank), un_shard_local(&c->shard, b, rank), buffers);
+        status = read_span(&s, un_shard_part(&c->shard, b, rank), un_shard_local(&c->shard, b), buffers);
     un_progress_clear(&s.progress);
     close_shard(&s);
     return status;

@@ -47,7 +47,7 @@ static enum un_status open_receiver(struct un_job *job) {
 
 static enum un_status open_buffers(struct un_job *job) {
     struct un_device *d = job->device;
-    size_t bytes = (size_t)job->table->total * sizeof(float);
+    size_t bytes = (size_t)un_job_buffer(job, job->table->total) * sizeof(float);
     job->params = d->mem->alloc(d, bytes, "parameters");
     if (!job->params) return un_error_get()->status;
     if (un_job_model_setup(job).act == UN_BF16) {

@@ -85,7 +85,7 @@ struct un_job {
     struct un_queue *queue;
     struct un_model *model;
     const struct un_params *table;
-    float *params;                  /* [P] device */
+    float *params;                  /* [P] device; it and the next two are un_job_buffer long */
     void *low;                      /* [P] device: bf16 copy for the products; NULL: they take params */
     float *grads[UN_GRAD_DEPTH];    /* [P] device each: stack of the tree over lanes */
     int n_grads, top;               /* buffers; of them in use in a step */

@@ -27,8 +27,8 @@ static enum un_status count_params(const struct un_job *job, struct un_memory_pl
     struct un_params table = {0};
     UN_TRY(un_model_params_build(&table, &job->dims));
     struct un_shard shard = un_job_shard(job, table.total);
-    int64_t total = table.total, owned = un_exchange_most_owned(&shard);
-    plan->params = (size_t)total * sizeof(float);
+    int64_t owned = un_exchange_most_owned(&shard);
+    plan->params = (size_t)un_job_buffer(job, table.total) * sizeof(float);
     if (!job->evaluates) {
         plan->grads = plan->params * (size_t)un_job_grad_buffers(un_job_most_lanes(job));
         plan->moments = un_optim_bytes(&table, owned, job->comm->size);

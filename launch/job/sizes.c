@@ -18,6 +18,11 @@ struct un_shard un_job_shard(const struct un_job *job, int64_t total) {
     return shard;
 }
 
+int64_t un_job_buffer(const struct un_job *job, int64_t total) {
+    struct un_shard shard = un_job_shard(job, total);
+    return job->evaluates ? total : un_shard_room(&shard);
+}
+
 /* floor(log2(lanes)) + 1. */
 int un_job_grad_buffers(int64_t lanes) {
     int n = 1;

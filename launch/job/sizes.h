@@ -7,6 +7,8 @@
 
 /* How `total` elements are cut into the parts of the ranks. */
 struct un_shard un_job_shard(const struct un_job *job, int64_t total);
+/* Elements of a buffer of `total` that the ranks exchange (un_shard_room); of an evaluation: total. */
+int64_t un_job_buffer(const struct un_job *job, int64_t total);
 /* Lanes of the rank that has the most. */
 int64_t un_job_most_lanes(const struct un_job *job);
 /* states: the loader begins from them. slots: micro-batches that exist at once. */

@@ -4,12 +4,12 @@
 #include "launch/traffic/exchange_path.h"
 
 int64_t un_exchange_most_owned(const struct un_shard *s) {
-    int64_t most = un_shard_blocks(s, s->size - 1) * UN_PARAM_BLOCK;
+    int64_t most = un_shard_blocks(s, 0) * UN_PARAM_BLOCK;
     return most < s->total ? most : s->total;
 }
 
 static int64_t list_of(const struct un_shard *s) {
-    return un_shard_blocks(s, s->size - 1) + 1;
+    return un_shard_blocks(s, 0) + 1;
 }
 
 static size_t sums_count(const struct un_shard *s) {
@@ -27,7 +27,7 @@ static void fill_index(struct un_exchange *x) {
         int64_t list = r * x->list;
         for (int64_t b = 0; b < s->buckets; ++b) {
             struct un_span part = un_shard_part(s, b, r);
-            int64_t to = part.begin / UN_PARAM_BLOCK, from = list + un_shard_local(s, b, r) / UN_PARAM_BLOCK;
+            int64_t to = part.begin / UN_PARAM_BLOCK, from = list + un_shard_local(s, b) / UN_PARAM_BLOCK;
             for (int64_t k = 0; k < un_param_blocks(un_span_count(part)); ++k)
                 x->index[to + k] = (int32_t)(from + k);
         }
@@ -88,8 +88,7 @@ void un_exchange_ready(struct un_exchange *x, int64_t begin) {
 
 struct un_optim_part un_exchange_part(const struct un_exchange *x, int64_t b) {
     struct un_span span = un_shard_part(&x->shard, b, x->comm->rank);
-    return (struct un_optim_part){span.begin, un_span_count(span),
-                                  un_shard_local(&x->shard, b, x->comm->rank)};
+    return (struct un_optim_part){span.begin, un_span_count(span), un_shard_local(&x->shard, b)};
 }
 
 enum un_status un_exchange_reduced(struct un_exchange *x, int64_t b) {

@@ -36,7 +36,7 @@ struct un_exchange_setup {
 
 /* What is moved; all borrowed. */
 struct un_exchange_buffers {
-    float *grads, *params; /* [P] device */
+    float *grads, *params; /* [P] device, with the shard's room behind; so has low */
     void *low;             /* [P] device: bf16 copy of params; NULL: none */
     struct un_optim *optim;
 };

@@ -4,7 +4,7 @@
 #include "launch/traffic/exchange_path.h"
 
 static size_t stage_count(const struct un_shard *s) {
-    return (size_t)(s->bucket < s->total ? s->bucket : s->total);
+    return (size_t)un_shard_largest_share(s) * (size_t)s->size;
 }
 
 static size_t staged_bytes(const struct un_shard *s, int64_t list) {

@@ -9,8 +9,8 @@ those that have come; the other lanes; the backward of the last lane makes bucke
 beginning, and each starts on its way to its owners when it is full; norm; update of the own part. The embeddings come first and
 last, so their buckets can hide behind nothing. While a collective runs beside the computation it takes multiprocessors from it.
 
-Parts of a bucket are whole blocks (comm/shard.h): all ranks wait for the largest, and a bucket of unequal parts is gathered by
-as many grouped broadcasts as there are ranks (comm/comm_nccl.c), each on one channel.
+Parts of a bucket are whole blocks (comm/shard.h), equally many for each rank. Without that ("flat", as it was once) all ranks wait for
+the largest, and a bucket of unequal parts is gathered by as many grouped broadcasts as there are ranks (comm/comm_nccl.c), each on one channel.
 """
 import json
 import math
@@ -43,13 +43,18 @@ PIPELINED = replace(LEVELS, name="+ pipelined", pipelined=True)
 LOW = replace(PIPELINED, name="+ parameters in bf16", low=True)
 ORDERED = replace(LOW, name="+ regions first", ordered=True)
 LADDER = (FLAT, EVEN, LEVELS, PIPELINED, LOW, ORDERED)
-RING = Way("ring (train.exact: false)", "ring", "ring")
+RING = Way("ring (train.exact: false)", "ring", "ring", even=True)
 TABLES = (FLAT, replace(LEVELS, name="two levels, equal parts"), replace(ORDERED, name="all steps of the ladder"), RING)
 
 
+def room(parameters, ranks):
+    """Blocks of the buffer, filled up to a multiple of the ranks (un_shard_room)."""
+    return math.ceil(math.ceil(parameters / BLOCK) / ranks) * ranks
+
+
 def bytes_per_step(parameters, ranks, gradient_bytes=4, parameter_bytes=4):
-    """What all ranks together send in a step: gradients to their owners, parameters to everybody."""
-    return (ranks - 1) * parameters * (gradient_bytes + parameter_bytes)
+    """What all ranks together send in a step: gradients to their owners, parameters to everybody, with what fills the buffer up."""
+    return (ranks - 1) * room(parameters, ranks) * BLOCK * (gradient_bytes + parameter_bytes)
 
 
 def inputs(words):
@@ -93,7 +98,8 @@ def buckets(model, n, way, c):
     total = int(model["parameters"])
     blocks, each = math.ceil(total / BLOCK), max(1, int(c["bucket_mb"] * 2**20 / (4 * BLOCK)))
     if way.even:
-        each = max(1, round(each / n)) * n
+        each = max(1, math.floor(each / n + 0.5)) * n
+        blocks = room(total, n)
     found, end = [], blocks
     while end > 0:
         k = min(each, end)

@@ -84,7 +84,7 @@ void case_fill(struct checkpoint_case *k, int64_t step) {
     k->c.step = step;
     for (int64_t b = 0; b < k->c.shard.buckets; ++b) {
         struct un_span part = un_shard_part(&k->c.shard, b, k->rank);
-        int64_t local = un_shard_local(&k->c.shard, b, k->rank);
+        int64_t local = un_shard_local(&k->c.shard, b);
         for (int64_t i = part.begin; i < part.end; ++i, ++local) {
             struct un_rng4 r = element(step, i);
             memcpy(&k->c.p[local], &r.v[0], sizeof(float));
@@ -104,7 +104,7 @@ int64_t case_wrong(const struct checkpoint_case *k) {
     int64_t wrong = 0, step = k->c.step;
     for (int64_t b = 0; b < k->c.shard.buckets; ++b) {
         struct un_span part = un_shard_part(&k->c.shard, b, k->rank);
-        int64_t local = un_shard_local(&k->c.shard, b, k->rank);
+        int64_t local = un_shard_local(&k->c.shard, b);
         for (int64_t i = part.begin; i < part.end; ++i, ++local) {
             struct un_rng4 r = element(step, i);
             wrong += memcmp(&k->c.p[local], &r.v[0], sizeof(float)) != 0;

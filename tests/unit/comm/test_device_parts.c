@@ -115,9 +115,9 @@ static void reduce_bucket(struct un_device_comm *c, struct un_device_parts *p, i
     struct all all;
     float parts[16];
     struct un_span bucket = un_shard_bucket(&p->shard, b), own = un_shard_part(&p->shard, b, c->rank);
-    int64_t n = un_span_count(bucket);
+    int64_t n = un_span_count(bucket), shares = un_shard_share(&p->shard, b) * c->size;
     for (int r = 0; r < c->size; ++r) {
-        all.of[r] = un_alloc((size_t)n, sizeof(float), "bucket");
+        all.of[r] = un_alloc((size_t)shares, sizeof(float), "bucket");
         for (int64_t i = 0; i < n; ++i) all.of[r][i] = wild(r, bucket.begin + i);
     }
     c->state = &all;

@@ -35,8 +35,9 @@ static void flat_open(struct flat *f, int64_t total, size_t bucket_bytes, bool o
     struct un_shard shard;
     un_shard_set(&shard, total, c->size, bucket_bytes);
     un_shard_spread(&shard, nodes);
-    *f = (struct flat){.exact = true, .data = calloc((size_t)total + 1, sizeof(float))};
-    f->data[total] = 42.0f;
+    int64_t room = un_shard_room(&shard);
+    *f = (struct flat){.exact = true, .data = calloc((size_t)room + 1, sizeof(float))};
+    f->data[room] = 42.0f;
     f->far = calloc((size_t)shard.buckets + 1, sizeof *f->far);
     assert_int_equal(un_parts_open(&f->parts, &shard), UN_OK);
     assert_int_equal(un_comm_queue_open(&f->queue, c, overlap, UN_LINES, 3), UN_OK);
@@ -46,7 +47,7 @@ static void flat_open(struct flat *f, int64_t total, size_t bucket_bytes, bool o
 }
 
 static void flat_close(struct flat *f) {
-    assert_true(f->data[f->parts.shard.total] == 42.0f);
+    assert_true(f->data[un_shard_room(&f->parts.shard)] == 42.0f);
     un_comm_queue_close(f->queue);
     un_parts_close(&f->parts);
     free(f->far);

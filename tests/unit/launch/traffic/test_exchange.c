@@ -72,8 +72,9 @@ static void open_exchange(int rank, int size, int64_t total) {
     un_shard_set(&setup.shard, total, size, 1 << 20);
     assert_int_equal(un_cpu_open(1, &setup.device), UN_OK);
     assert_int_equal(setup.device->mem->queue_open(setup.device, &limits, &setup.queue), UN_OK);
-    buffers.params = un_alloc((size_t)total, sizeof *buffers.params, "parameters");
-    buffers.low = un_alloc((size_t)total, sizeof(uint16_t), "bf16");
+    size_t room = (size_t)un_shard_room(&setup.shard);
+    buffers.params = un_alloc(room, sizeof *buffers.params, "parameters");
+    buffers.low = un_alloc(room, sizeof(uint16_t), "bf16");
     for (int64_t i = 0; i < total; ++i) buffers.params[i] = (float)(i % 251 + 1); /* exact in bf16 */
     assert_int_equal(un_exchange_open(&x, &setup), UN_OK);
     un_exchange_attach(&x, &buffers);
