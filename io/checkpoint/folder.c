@@ -98,11 +98,20 @@ enum un_status un_checkpoint_folder_sweep(const char *run_dir) {
     return status;
 }
 
-enum un_status un_checkpoint_folder_begin(const char *run_dir, int64_t step) {
-    char path[UN_PATH_MAX];
-    UN_TRY(un_checkpoint_folder_sweep(run_dir));
+/* One level behind each look at the owner. */
+enum un_status un_checkpoint_folder_begin(const struct un_owner *owner, const char *run_dir, int64_t step) {
+    char path[UN_PATH_MAX], parent[UN_PATH_MAX];
+    UN_TRY(un_owner_check(owner));
     UN_TRY(un_checkpoint_folder_path(path, run_dir, step, true));
-    return un_files_make_folder(path);
+    UN_TRY(parent_path(parent, run_dir));
+    if (!owner || !owner->token[0]) return un_files_make_folder(path);
+    enum un_status status = un_files_make_last_folder(path);
+    if (status == UN_OK || access(parent, F_OK) == 0 || errno != ENOENT) return status;
+    un_error_clear();
+    UN_TRY(un_owner_check(owner));
+    UN_TRY(un_files_make_last_folder(parent));
+    UN_TRY(un_owner_check(owner));
+    return un_files_make_last_folder(path);
 }
 
 /* On file systems that cannot exchange two names the old folder goes first. Killed in between, the run goes

@@ -2,11 +2,12 @@
  *
  * A checkpoint is written as step_XXXXXXXX.partial and renamed when its manifest is durable; it is removed by
  * renaming it back first. So a folder without that ending is whole whenever a process is killed, and one with
- * it is rubbish. All calls are for one rank only. */
+ * it is rubbish. All calls but _begin are for one rank only. */
 #ifndef UN_IO_CHECKPOINT_FOLDER_H
 #define UN_IO_CHECKPOINT_FOLDER_H
 
 #include "io/disk/files.h"
+#include "io/run/owner.h"
 
 /* RUN/ckpt/step_XXXXXXXX or that with .partial. */
 enum un_status un_checkpoint_folder_path(char path[UN_PATH_MAX], const char *run_dir, int64_t step,
@@ -23,8 +24,9 @@ enum un_status un_checkpoint_folder_list(const char *run_dir, struct un_checkpoi
 
 /* Removes all *.partial. */
 enum un_status un_checkpoint_folder_sweep(const char *run_dir);
-/* Sweeps, then makes an empty step_XXXXXXXX.partial. */
-enum un_status un_checkpoint_folder_begin(const char *run_dir, int64_t step);
+/* Makes step_XXXXXXXX.partial where the folder is still the owner's. A run's folder that was moved away is not made anew,
+ * at whatever moment it goes; a ckpt that was removed is. owner: NULL or without a token: all parents are made. */
+enum un_status un_checkpoint_folder_begin(const struct un_owner *owner, const char *run_dir, int64_t step);
 /* step_XXXXXXXX.partial becomes step_XXXXXXXX; an older folder of this name gives way in the same instant. */
 enum un_status un_checkpoint_folder_publish(const char *run_dir, int64_t step);
 /* Removes the whole checkpoint of `step`. */

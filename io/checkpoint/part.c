@@ -136,9 +136,8 @@ enum un_status un_checkpoint_part_write(const struct un_checkpoint_part *s) {
     int64_t count = un_shard_count(&c->shard, s->rank);
     struct un_record_head head = {
         .magic = "UNPART2", .nonce = s->nonce, .step = c->step, .rank = s->rank, .ranks = c->shard.size};
-    UN_TRY(un_owner_check(c->owner));
+    UN_TRY(un_checkpoint_folder_begin(c->owner, s->run_dir, c->step));
     UN_TRY(un_checkpoint_folder_path(folder, s->run_dir, c->step, true));
-    UN_TRY(un_files_make_folder(folder));
     if (count > 0) UN_TRY(write_shard(s, folder, count, &head)); /* more ranks than blocks: some have none */
     memcpy(s->record, &head, sizeof head);
     size_t bytes = un_checkpoint_record_bytes(c, s->rank), body = bytes - sizeof(struct un_digest);

@@ -24,7 +24,7 @@ static enum un_status sync_parent(const char *path) {
     return UN_OK;
 }
 
-static enum un_status make_one(const char *path) {
+enum un_status un_files_make_last_folder(const char *path) {
     struct stat st;
     if (mkdir(path, 0777) == 0) return sync_parent(path);
     int failed = errno;
@@ -45,10 +45,10 @@ enum un_status un_files_make_folder(const char *path) {
     for (size_t i = 1; i < length; ++i) {
         if (part[i] != '/' || part[i - 1] == '/') continue;
         part[i] = '\0';
-        UN_TRY(make_one(part));
+        UN_TRY(un_files_make_last_folder(part));
         part[i] = '/';
     }
-    return make_one(part);
+    return un_files_make_last_folder(part);
 }
 
 enum un_status un_files_sync_folder(const char *path) {

@@ -10,6 +10,8 @@ enum { UN_PATH_MAX = 1024 };
 enum un_status un_files_join(char path[UN_PATH_MAX], const char *folder, const char *name);
 /* With its parents; what it makes is durable, a folder that is there already is fine. */
 enum un_status un_files_make_folder(const char *path);
+/* Without its parents: an error where its parent is not there. */
+enum un_status un_files_make_last_folder(const char *path);
 /* Makes what was created, renamed or removed in a folder survive a power failure. */
 enum un_status un_files_sync_folder(const char *path);
 /* The same for the folder in which a file stands. */

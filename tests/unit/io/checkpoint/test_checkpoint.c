@@ -299,6 +299,28 @@ static void test_out_of_memory(void **state) {
     case_close(&k);
 }
 
+/* The run's folder is moved away behind the look at its owner: as if the owner's were another one, which is there. */
+static void test_moved_away(void **state) {
+    (void)state;
+    char held[UN_PATH_MAX], gone[UN_PATH_MAX], path[UN_PATH_MAX];
+    struct un_owner owner;
+    expect_ok(un_files_join(held, case_run, "held"));
+    expect_ok(un_files_join(gone, case_run, "gone"));
+    expect_ok(un_owner_take(&owner, held, 1, 1));
+    assert_int_equal(un_checkpoint_folder_begin(&owner, gone, 4), UN_IO);
+    assert_non_null(strstr(un_error_get()->text, gone));
+    un_error_clear();
+    assert_int_equal(access(gone, F_OK), -1);
+    expect_ok(un_files_join(path, held, "ckpt")); /* removed by hand: made again */
+    assert_int_equal(rmdir(path), 0);
+    expect_ok(un_checkpoint_folder_begin(&owner, held, 4));
+    expect_ok(un_checkpoint_folder_begin(&owner, held, 4)); /* another rank was first */
+    expect_ok(un_checkpoint_folder_path(path, held, 4, true));
+    assert_int_equal(access(path, F_OK), 0);
+    un_owner_release(&owner);
+    case_remove_tree(held);
+}
+
 int main(void) {
     un_log_set(0, UN_LOG_ERROR); /* the warnings about what the tests break */
     const struct CMUnitTest tests[] = {
@@ -307,7 +329,7 @@ int main(void) {
         cmocka_unit_test(test_keep_every),    cmocka_unit_test(test_same_step_again),
         cmocka_unit_test(test_leftovers),     cmocka_unit_test(test_other_training),
         cmocka_unit_test(test_list),          cmocka_unit_test(test_verify_and_show),
-        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_moved_away),
     };
     return cmocka_run_group_tests(tests, case_run_open, case_run_close);
 }
