@@ -231,6 +231,7 @@ static enum un_status mpi_split(struct un_comm *c, int colour, struct un_comm **
     enum un_status status = part && own ? lists_open(own, c->size) : UN_MEMORY;
     UN_TRY_GOTO(un_comm_agree(c, status), fail);
     own->patient = own->is_copy = true;
+    own->threads = s->threads;
     UN_TRY_GOTO(check_call(c, MPI_Comm_split(s->world, colour, c->rank, &own->world), "split"), fail);
     *part = (struct un_comm){.ops = &mpi_ops,
                              .name = c->name,

@@ -32,63 +32,142 @@ int un_tree_plan(int size, int *slot, struct un_tree_add *adds) {
     return n;
 }
 
+static int places_of(const struct un_shard *s) {
+    return s->size / s->nodes;
+}
+
+/* From each rank of the node: its part, or what the ranks in the own place own together. */
 static size_t scratch_count(const struct un_shard *s) {
     return (size_t)un_shard_largest_share(s) * (size_t)s->size;
 }
 
-size_t un_device_parts_bytes(const struct un_shard *s) {
-    return scratch_count(s) * sizeof(float);
+static size_t rail_count(const struct un_shard *s) {
+    return s->nodes > 1 ? (size_t)un_shard_largest_share(s) * (size_t)s->nodes : 0;
 }
 
-enum un_status un_device_parts_open(struct un_device_parts *p, const struct un_shard *shard,
+static size_t floats(const struct un_shard *s) {
+    return (s->nodes > 1 ? 2 : 1) * scratch_count(s) + rail_count(s);
+}
+
+size_t un_device_parts_bytes(const struct un_shard *s) {
+    return floats(s) * sizeof(float);
+}
+
+/* Returns what follows the cut's lists. */
+static int *cut_open(struct un_device_cut *cut, int *lists, int ranks) {
+    cut->counts = lists;
+    cut->at = lists + ranks;
+    cut->slot = lists + 2 * (size_t)ranks;
+    cut->n_adds = un_tree_plan(ranks, cut->slot, cut->adds);
+    return lists + 3 * (size_t)ranks;
+}
+
+enum un_status un_device_parts_open(struct un_device_parts *p, const struct un_shard *shard, int rank,
                                     struct un_device *device) {
-    *p = (struct un_device_parts){.shard = *shard, .device = device};
-    if (shard->bucket > INT32_MAX || scratch_count(shard) > INT32_MAX)
+    int places = places_of(shard);
+    *p = (struct un_device_parts){.shard = *shard, .rank = rank, .device = device};
+    if (shard->bucket > INT32_MAX || scratch_count(shard) + rail_count(shard) > INT32_MAX)
         return un_fail(UN_USAGE,
                        "comm.bucket_mb: buckets of %lld elements on %d ranks need parts beyond 2^31 elements",
                        (long long)shard->bucket, shard->size);
-    p->counts = un_alloc(3 * (size_t)shard->size, sizeof *p->counts, "parts of a bucket");
-    p->scratch = device->mem->alloc(device, un_device_parts_bytes(shard), "scratch of the gradient sum");
-    if (!p->counts || !p->scratch) {
+    int *lists = un_alloc(3 * (size_t)(places + shard->nodes), sizeof *lists, "parts of a bucket");
+    p->cut.counts = lists;
+    p->sets[0] = device->mem->alloc(device, un_device_parts_bytes(shard), "scratch of the gradient sum");
+    if (!lists || !p->sets[0]) {
         un_device_parts_close(p);
         return UN_MEMORY;
     }
-    p->at = p->counts + shard->size;
-    p->slot = p->at + shard->size;
-    p->n_adds = un_tree_plan(shard->size, p->slot, p->adds);
+    cut_open(&p->far_cut, cut_open(&p->cut, lists, places), shard->nodes);
+    if (shard->nodes > 1) {
+        p->sets[1] = p->sets[0] + scratch_count(shard);
+        p->rail = p->sets[1] + scratch_count(shard);
+    } else
+        p->sets[1] = p->sets[0]; /* one queue: a bucket is done before the next one begins */
     return UN_OK;
 }
 
 void un_device_parts_close(struct un_device_parts *p) {
-    un_free(p->counts);
-    if (p->scratch) p->device->mem->free(p->device, p->scratch);
+    un_free(p->cut.counts);
+    if (p->sets[0]) p->device->mem->free(p->device, p->sets[0]);
     *p = (struct un_device_parts){0};
 }
 
-static void set_parts(struct un_device_parts *p, int64_t b) {
-    int64_t share = un_shard_share(&p->shard, b);
-    for (int r = 0; r < p->shard.size; ++r) {
-        p->counts[r] = (int)share;
-        p->at[r] = (int)(un_shard_place(&p->shard, r) * share);
+/* n parts of `each` elements, one after the other. */
+static void set_parts(struct un_device_cut *cut, int n, int64_t each) {
+    for (int i = 0; i < n; ++i) {
+        cut->counts[i] = (int)each;
+        cut->at[i] = (int)(i * each);
     }
+}
+
+/* What each place owns of bucket b, all nodes together; one level: each rank. */
+static void set_places(struct un_device_parts *p, int64_t b) {
+    set_parts(&p->cut, places_of(&p->shard), p->shard.nodes * un_shard_share(&p->shard, b));
+}
+
+/* What the ranks of the own place own of bucket b, by node. Returns where the first begins in the bucket. */
+static int64_t set_nodes(struct un_device_parts *p, int64_t b) {
+    const struct un_shard *s = &p->shard;
+    set_parts(&p->far_cut, s->nodes, un_shard_share(s, b));
+    return p->rank % places_of(s) * s->nodes * un_shard_share(s, b);
+}
+
+/* The own part of every rank of c into the blocks of recv, the first of which becomes their sum. */
+static enum un_status add_up(struct un_device_comm *c, const struct un_device_cut *cut, float *recv,
+                             const float *send) {
+    int64_t mine = cut->counts[c->rank];
+    UN_TRY(c->ops->exchange_parts(c, recv, cut->slot, send, cut->counts, cut->at));
+    for (int i = 0; i < cut->n_adds; ++i) {
+        const struct un_tree_add *a = &cut->adds[i];
+        c->device->ops->add(c->queue, recv + a->to * mine, recv + a->from * mine, a->count * mine);
+    }
+    return UN_OK;
+}
+
+/* The sum into its place of the bucket. */
+static enum un_status keep_sum(struct un_device_comm *c, const struct un_device_parts *p, int64_t b,
+                               float *bucket, const float *sum) {
+    int64_t share = un_shard_share(&p->shard, b);
+    return c->ops->copy(c, bucket + un_shard_place(&p->shard, p->rank) * share, sum,
+                        (size_t)share * sizeof *bucket);
 }
 
 enum un_status un_device_parts_reduce(struct un_device_comm *c, struct un_device_parts *p, int64_t b,
                                       float *bucket, bool exact) {
-    set_parts(p, b);
-    if (!exact) return c->ops->reduce_parts(c, bucket, p->counts, p->at);
-    UN_TRY(c->ops->exchange_parts(c, p->scratch, p->slot, bucket, p->counts, p->at));
-    int64_t mine = p->counts[c->rank];
-    for (int i = 0; i < p->n_adds; ++i) {
-        const struct un_tree_add *a = &p->adds[i];
-        c->device->ops->add(c->queue, p->scratch + a->to * mine, p->scratch + a->from * mine,
-                            a->count * mine);
-    }
-    return c->ops->copy(c, bucket + p->at[c->rank], p->scratch, (size_t)mine * sizeof *bucket);
+    UN_TRY(un_device_parts_reduce_inside(c, p, b, bucket, exact));
+    return exact ? keep_sum(c, p, b, bucket, p->sets[b % 2]) : UN_OK;
 }
 
 enum un_status un_device_parts_gather(struct un_device_comm *c, struct un_device_parts *p, int64_t b,
                                       float *bucket) {
-    set_parts(p, b);
-    return c->ops->gather_parts(c, bucket, p->counts, p->at);
+    return un_device_parts_gather_inside(c, p, b, bucket);
+}
+
+enum un_status un_device_parts_reduce_inside(struct un_device_comm *near, struct un_device_parts *p,
+                                             int64_t b, float *bucket, bool exact) {
+    const struct un_device_cut *cut = &p->cut;
+    set_places(p, b);
+    if (!exact) return near->ops->reduce_parts(near, bucket, cut->counts, cut->at);
+    return add_up(near, cut, p->sets[b % 2], bucket);
+}
+
+enum un_status un_device_parts_reduce_across(struct un_device_comm *far, struct un_device_parts *p, int64_t b,
+                                             float *bucket, bool exact) {
+    const struct un_device_cut *cut = &p->far_cut;
+    int64_t at = set_nodes(p, b);
+    if (!exact) return far->ops->reduce_parts(far, bucket + at, cut->counts, cut->at);
+    UN_TRY(add_up(far, cut, p->rail, p->sets[b % 2]));
+    return keep_sum(far, p, b, bucket, p->rail);
+}
+
+enum un_status un_device_parts_gather_across(struct un_device_comm *far, struct un_device_parts *p, int64_t b,
+                                             float *bucket) {
+    int64_t at = set_nodes(p, b);
+    return far->ops->gather_parts(far, bucket + at, p->far_cut.counts, p->far_cut.at);
+}
+
+enum un_status un_device_parts_gather_inside(struct un_device_comm *near, struct un_device_parts *p,
+                                             int64_t b, float *bucket) {
+    set_places(p, b);
+    return near->ops->gather_parts(near, bucket, p->cut.counts, p->cut.at);
 }

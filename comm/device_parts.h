@@ -18,17 +18,29 @@ enum { UN_TREE_ADDS = 64 }; /* at most two a level */
  * un_parts_reduce; which of two equal partners receives the sum is not, and does not change it. */
 int un_tree_plan(int size, int *slot, struct un_tree_add *adds);
 
-/* Takes all its memory when it is opened: one bucket of scratch on the device. */
-struct un_device_parts {
-    struct un_shard shard;
-    int *counts, *at, *slot; /* [size] */
+/* Parts of the bucket that a level has at hand, and the tree over its ranks. */
+struct un_device_cut {
+    int *counts, *at, *slot; /* [ranks] */
     struct un_tree_add adds[UN_TREE_ADDS];
     int n_adds;
-    struct un_device *device; /* borrowed */
-    float *scratch;           /* device: the own part of every rank */
 };
 
-enum un_status un_device_parts_open(struct un_device_parts *parts, const struct un_shard *shard,
+/* Takes all its memory when it is opened: one bucket of scratch on the device, in two levels two of them and as much
+ * as a place owns of one. */
+struct un_device_parts {
+    struct un_shard shard;
+    int rank;                     /* of all */
+    struct un_device_cut cut;     /* over all ranks; in two levels over those of a node */
+    struct un_device_cut far_cut; /* two levels: over the nodes */
+    struct un_device *device;     /* borrowed */
+    float
+        *sets[2]; /* device: the own part of every rank; in two levels, of bucket b, b % 2: what the own place
+                       owns, of every rank of the node */
+    float *rail;  /* device: the own part of every node */
+};
+
+/* rank: this one, of all. */
+enum un_status un_device_parts_open(struct un_device_parts *parts, const struct un_shard *shard, int rank,
                                     struct un_device *device);
 void un_device_parts_close(struct un_device_parts *parts);
 size_t un_device_parts_bytes(const struct un_shard *shard);
@@ -39,5 +51,18 @@ enum un_status un_device_parts_reduce(struct un_device_comm *comm, struct un_dev
                                       float *bucket, bool exact);
 enum un_status un_device_parts_gather(struct un_device_comm *comm, struct un_device_parts *parts, int64_t b,
                                       float *bucket);
+
+/* The two steps of two levels, where shard.nodes > 1, as those of comm/parts.h. near: the ranks of this node by
+ * place; far: those in this place by node. Each is queued on its own communicator's queue: the caller ties them by
+ * events, the step inside of bucket b after the step across of bucket b - 2, whose scratch it overwrites. Not
+ * exact: no scratch is used, and the rest of the bucket may be spent. */
+enum un_status un_device_parts_reduce_inside(struct un_device_comm *near, struct un_device_parts *parts,
+                                             int64_t b, float *bucket, bool exact);
+enum un_status un_device_parts_reduce_across(struct un_device_comm *far, struct un_device_parts *parts,
+                                             int64_t b, float *bucket, bool exact);
+enum un_status un_device_parts_gather_across(struct un_device_comm *far, struct un_device_parts *parts,
+                                             int64_t b, float *bucket);
+enum un_status un_device_parts_gather_inside(struct un_device_comm *near, struct un_device_parts *parts,
+                                             int64_t b, float *bucket);
 
 #endif

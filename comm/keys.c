@@ -15,7 +15,7 @@ static const struct un_key keys[] = {
         un_comm_keys, levels, "auto", un_levels_names,
         "2: gradients are added inside the hosts and then between them, so that fewer bytes leave a "
         "host, in the same order with train.exact; needs hosts with the same power of two of "
-        "consecutive ranks, and MPI; auto: 2 where that is so"),
+        "consecutive ranks; auto: 2 where that is so"),
     UN_KEY_BOOL(un_comm_keys, overlap, "true",
                 "a thread of each rank communicates while the others compute; false: one after the other, "
                 "with the same results"),

@@ -95,9 +95,7 @@ enum un_status un_backend_settle(struct un_exchange_route *route, struct un_comm
 
 enum un_status un_backend_levels(struct un_exchange_route *route, struct un_comm *comm,
                                  enum un_level_wish wish, const char *where) {
-    bool host =
-        route->path && !route->path->queued; /* NCCL knows hosts itself, but only its own order of adding */
-    int nodes = host ? comm->levels.nodes : 1;
+    int nodes = route->path ? comm->levels.nodes : 1;
     route->nodes = 1;
     if (wish == UN_LEVEL_ONE) return UN_OK;
     if (nodes > 1) {
@@ -108,12 +106,9 @@ enum un_status un_backend_levels(struct un_exchange_route *route, struct un_comm
     }
     if (wish == UN_LEVEL_BEST) return UN_OK;
     return un_comm_alike(
-        comm,
-        un_fail(UN_USAGE,
-                "%s: comm.levels is 2, which needs several hosts, each with the same power of two of "
-                "consecutive ranks, two at least, and comm.backend mpi; here %d rank%s on %d host%s talk %s",
-                where, comm->size, comm->size > 1 ? "s" : "", comm->nodes, comm->nodes > 1 ? "s" : "",
-                !route->path ? "to nobody"
-                : host       ? "through MPI"
-                             : "between cards"));
+        comm, un_fail(UN_USAGE,
+                      "%s: comm.levels is 2, which needs several hosts, each with the same power of two of "
+                      "consecutive ranks, two at least; here %d rank%s on %d host%s talk %s",
+                      where, comm->size, comm->size > 1 ? "s" : "", comm->nodes, comm->nodes > 1 ? "s" : "",
+                      route->path ? route->path->way : "to nobody"));
 }

@@ -66,14 +66,19 @@ struct un_exchange {
     struct un_event **events;     /* [buckets]: the device has finished the bucket */
     float *stage;                 /* staged: [elements of a bucket] pinned */
 
-    /* path between devices; `events` are those of the side queue here */
-    struct un_device_comm cards;
+    /* path between devices; `events` are those of the side queues here */
+    struct un_device_comm cards; /* all; in two levels those of this node */
     struct un_device_parts card_parts;
-    struct un_queue *side;     /* of the communicator */
+    struct un_queue *side;     /* of `cards` */
     struct un_event *computed; /* the computation has come here */
     struct un_event *summed;   /* the partial norms of all are there */
     double *card_all;          /* device [ranks * list] */
     int32_t *card_index;       /* device: index */
+    /* two levels */
+    struct un_device_comm far_cards; /* those in this place of all nodes */
+    struct un_queue *far_side;       /* of far_cards */
+    struct un_event *handed;         /* from one of the side queues to the other */
+    double *card_node;               /* device [ranks of a node * list] */
 };
 
 /* Memory, this rank alone; then the buffers; then, when all ranks have them, what they open together

@@ -1,13 +1,22 @@
 /* The exchange between the devices (exchange_path.h), on a queue beside that of the computation. Law:
  * every collective waits, on the side queue, for what the computation's had been given before it, and
  * whoever needs its result waits for its event, on the computation's. So memory may be used again in the
- * order in which the training thread uses it, and the host only waits where it reads a number. */
+ * order in which the training thread uses it, and the host only waits where it reads a number.
+ *
+ * In two levels each has a communicator and a side queue of its own, so that a bucket is inside the nodes while the
+ * one before it is between them. Both communicators are opened as that of all ranks is, by ranks that meet in a
+ * part of MPI's: nothing is asked of the library that one level does not ask. */
 #include "launch/traffic/exchange_path.h"
+
+/* Doubles: the lists of all ranks, in two levels after those of the node. */
+static size_t list_count(const struct un_shard *s, int64_t list) {
+    int ranks = s->size + (s->nodes > 1 ? s->size / s->nodes : 0);
+    return (size_t)ranks * (size_t)list;
+}
 
 static size_t cards_bytes(const struct un_shard *s, int64_t list) {
     size_t sums = (size_t)(un_param_blocks(s->total) + s->size);
-    return un_device_parts_bytes(s) + (size_t)s->size * (size_t)list * sizeof(double) +
-           sums * sizeof(int32_t);
+    return un_device_parts_bytes(s) + list_count(s, list) * sizeof(double) + sums * sizeof(int32_t);
 }
 
 static enum un_status open_events(struct un_exchange *x) {
@@ -16,6 +25,7 @@ static enum un_status open_events(struct un_exchange *x) {
     if (!x->events) return UN_MEMORY;
     for (int64_t b = 0; b < x->shard.buckets; ++b) UN_TRY(d->mem->event_open(d, &x->events[b]));
     UN_TRY(d->mem->event_open(d, &x->computed));
+    UN_TRY(d->mem->event_open(d, &x->handed));
     return d->mem->event_open(d, &x->summed);
 }
 
@@ -24,61 +34,114 @@ static enum un_status open(struct un_exchange *x) {
     struct un_limits limits = {0}; /* of the ops, only `add` runs there */
     size_t sums = (size_t)(un_param_blocks(x->shard.total) + x->shard.size);
     UN_TRY(d->mem->queue_open(d, &limits, &x->side));
-    UN_TRY(un_device_parts_open(&x->card_parts, &x->shard, d));
-    x->card_all =
-        d->mem->alloc(d, (size_t)(x->shard.size * x->list) * sizeof(double), "partial norms of all");
+    if (x->shard.nodes > 1) UN_TRY(d->mem->queue_open(d, &limits, &x->far_side));
+    UN_TRY(un_device_parts_open(&x->card_parts, &x->shard, x->comm->rank, d));
+    x->card_all = d->mem->alloc(d, list_count(&x->shard, x->list) * sizeof(double), "partial norms of all");
     x->card_index = d->mem->alloc(d, sums * sizeof *x->card_index, "order of partial norms");
     if (!x->card_all || !x->card_index) return UN_MEMORY;
+    x->card_node = x->card_all + x->shard.size * x->list;
     d->mem->copy_in(x->queue, x->card_index, x->index, sums * sizeof *x->card_index);
     UN_TRY(d->mem->queue_wait(x->queue));
     return open_events(x);
 }
 
-static enum un_status start(struct un_exchange *x) {
+/* Collective over all ranks: a communicator of those that `comm`, a part of x->comm, holds. */
+static enum un_status open_cards(struct un_exchange *x, struct un_device_comm *cards, struct un_queue *queue,
+                                 struct un_comm *comm) {
     struct un_pulse *pulses = x->comm->pulses;
-    x->cards = (struct un_device_comm){
-        .device = x->device, .queue = x->side, .pulse = pulses ? pulses + UN_PULSE_CARDS : NULL};
-    return un_comm_agree(x->comm, x->open_cards(&x->cards, x->comm));
+    *cards = (struct un_device_comm){
+        .device = x->device, .queue = queue, .pulse = pulses ? pulses + UN_PULSE_CARDS : NULL};
+    return un_comm_agree(x->comm, x->open_cards(cards, comm));
+}
+
+/* Of the ranks that name the same colour. */
+static enum un_status open_level(struct un_exchange *x, struct un_device_comm *cards, struct un_queue *queue,
+                                 int colour) {
+    struct un_comm *part;
+    UN_TRY(x->comm->ops->split(x->comm, colour, &part));
+    if (x->comm->pulses) un_pulse_watch(part, x->comm->pulses);
+    enum un_status status = open_cards(x, cards, queue, part);
+    un_comm_close(part);
+    return status;
+}
+
+static enum un_status start(struct un_exchange *x) {
+    int places = x->shard.size / x->shard.nodes;
+    if (x->shard.nodes <= 1) return open_cards(x, &x->cards, x->side, x->comm);
+    UN_TRY(open_level(x, &x->cards, x->side, x->comm->rank / places));
+    return open_level(x, &x->far_cards, x->far_side, x->comm->rank % places);
 }
 
 static void close(struct un_exchange *x) {
     const struct un_device_ops *mem = x->device->mem;
     if (x->cards.ops) x->cards.ops->close(&x->cards);
+    if (x->far_cards.ops) x->far_cards.ops->close(&x->far_cards);
     for (int64_t b = 0; x->events && b < x->shard.buckets; ++b)
         if (x->events[b]) mem->event_close(x->events[b]);
     un_free(x->events);
     if (x->computed) mem->event_close(x->computed);
+    if (x->handed) mem->event_close(x->handed);
     if (x->summed) mem->event_close(x->summed);
     un_device_parts_close(&x->card_parts);
     mem->free(x->device, x->card_all);
     mem->free(x->device, x->card_index);
     if (x->side) mem->queue_close(x->side);
+    if (x->far_side) mem->queue_close(x->far_side);
 }
 
-/* What follows on the side queue finds all that was queued on the computation's. */
-static void after_computation(struct un_exchange *x) {
+/* What follows on a side queue finds all that was queued on the computation's. */
+static void after_computation(struct un_exchange *x, struct un_queue *side) {
     x->device->mem->event_record(x->computed, x->queue);
-    x->device->mem->queue_wait_event(x->side, x->computed);
+    x->device->mem->queue_wait_event(side, x->computed);
 }
 
-/* What follows on the computation's queue finds what was queued on the side one before `event`. */
+/* What follows on side queue `to` finds all that was queued on `from`. */
+static void hand_over(struct un_exchange *x, struct un_queue *from, struct un_queue *to) {
+    x->device->mem->event_record(x->handed, from);
+    x->device->mem->queue_wait_event(to, x->handed);
+}
+
+static enum un_status check(struct un_exchange *x) {
+    UN_TRY(x->cards.ops->check(&x->cards));
+    return x->far_cards.ops ? x->far_cards.ops->check(&x->far_cards) : UN_OK;
+}
+
+/* What follows on the computation's queue finds what was queued on the side ones before `event`. */
 static enum un_status before_computation(struct un_exchange *x, struct un_event *event) {
     x->device->mem->queue_wait_event(x->queue, event);
-    return x->cards.ops->check(&x->cards);
+    return check(x);
+}
+
+/* The step inside comes after the step across of bucket b - 2, for it takes the same scratch; the buckets of the step
+ * before were waited for by the computation. */
+static enum un_status reduce_two(struct un_exchange *x, int64_t b, float *bucket) {
+    struct un_device_parts *p = &x->card_parts;
+    if (b >= 2) x->device->mem->queue_wait_event(x->side, x->events[b - 2]);
+    UN_TRY(un_device_parts_reduce_inside(&x->cards, p, b, bucket, x->exact));
+    hand_over(x, x->side, x->far_side);
+    UN_TRY(un_device_parts_reduce_across(&x->far_cards, p, b, bucket, x->exact));
+    x->device->mem->event_record(x->events[b], x->far_side);
+    return UN_OK;
 }
 
 static enum un_status reduce(struct un_exchange *x, int64_t b) {
-    after_computation(x);
-    UN_TRY(un_device_parts_reduce(&x->cards, &x->card_parts, b,
-                                  x->buffers.grads + un_shard_bucket(&x->shard, b).begin, x->exact));
+    float *bucket = x->buffers.grads + un_shard_bucket(&x->shard, b).begin;
+    after_computation(x, x->side);
+    if (x->shard.nodes > 1) return reduce_two(x, b, bucket);
+    UN_TRY(un_device_parts_reduce(&x->cards, &x->card_parts, b, bucket, x->exact));
     x->device->mem->event_record(x->events[b], x->side);
     return UN_OK;
 }
 
 static enum un_status gather(struct un_exchange *x, int64_t b) {
-    after_computation(x);
-    UN_TRY(un_device_parts_gather(&x->cards, &x->card_parts, b,
-                                  x->buffers.params + un_shard_bucket(&x->shard, b).begin));
+    float *bucket = x->buffers.params + un_shard_bucket(&x->shard, b).begin;
+    bool two = x->shard.nodes > 1;
+    after_computation(x, two ? x->far_side : x->side);
+    if (two) {
+        UN_TRY(un_device_parts_gather_across(&x->far_cards, &x->card_parts, b, bucket));
+        hand_over(x, x->far_side, x->side);
+    }
+    UN_TRY(un_device_parts_gather(&x->cards, &x->card_parts, b, bucket));
     x->device->mem->event_record(x->events[b], x->side);
     return UN_OK;
 }
@@ -92,11 +155,24 @@ static struct un_mat pairs(const double *data, int64_t rows) {
     return un_mat32(data, rows, 2);
 }
 
+/* The lists of the own node, and then those of all nodes. */
+static enum un_status norm_two(struct un_exchange *x, size_t bytes) {
+    struct un_device_comm *near = &x->cards, *far = &x->far_cards;
+    UN_TRY(near->ops->all_gather(near, x->card_node, x->buffers.optim->partial, bytes));
+    hand_over(x, x->side, x->far_side);
+    return far->ops->all_gather(far, x->card_all, x->card_node, (size_t)near->size * bytes);
+}
+
 static enum un_status norm(struct un_exchange *x) {
     struct un_device_comm *c = &x->cards;
-    after_computation(x);
-    UN_TRY(c->ops->all_gather(c, x->card_all, x->buffers.optim->partial, (size_t)x->list * sizeof(double)));
-    x->device->mem->event_record(x->summed, x->side);
+    bool two = x->shard.nodes > 1;
+    size_t bytes = (size_t)x->list * sizeof(double);
+    after_computation(x, x->side);
+    if (two)
+        UN_TRY(norm_two(x, bytes));
+    else
+        UN_TRY(c->ops->all_gather(c, x->card_all, x->buffers.optim->partial, bytes));
+    x->device->mem->event_record(x->summed, two ? x->far_side : x->side);
     UN_TRY(before_computation(x, x->summed));
     x->device->ops->gather_rows(x->queue,
                                 pairs(x->buffers.optim->sums, un_optim_sums_count(x->buffers.optim)),
@@ -104,9 +180,15 @@ static enum un_status norm(struct un_exchange *x) {
     return UN_OK;
 }
 
+static double busy(const struct un_device_comm *cards) {
+    struct un_device_comm *c = (struct un_device_comm *)(uintptr_t)cards;
+    return c->ops ? c->ops->busy(c) : 0;
+}
+
+/* Of the level that was longer at it: the other one ran beside it. */
 static struct un_comm_times times(const struct un_exchange *x) {
-    struct un_device_comm *c = (struct un_device_comm *)(uintptr_t)&x->cards;
-    return (struct un_comm_times){.busy = c->ops ? c->ops->busy(c) : 0, .waited = -1};
+    double near = busy(&x->cards), far = busy(&x->far_cards);
+    return (struct un_comm_times){.busy = near > far ? near : far, .waited = -1};
 }
 
 const struct un_exchange_path un_exchange_cards = {

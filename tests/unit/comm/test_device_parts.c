@@ -131,6 +131,87 @@ static void reduce_bucket(struct un_device_comm *c, struct un_device_parts *p, i
     for (int r = 0; r < c->size; ++r) un_free(all.of[r]);
 }
 
+/* ---- two levels: what each rank has, and the two communicators that it is in ---- */
+
+struct rank {
+    struct un_device_parts parts;
+    struct un_device_comm near, far;
+    struct all node, rail; /* what the ranks of either bring */
+    float *bucket;
+};
+
+static void open_ranks(struct rank *ranks, const struct un_shard *s, struct un_device *d,
+                       struct un_queue *q) {
+    int places = s->size / s->nodes;
+    for (int r = 0; r < s->size; ++r) {
+        struct rank *k = &ranks[r];
+        k->near = (struct un_device_comm){
+            .ops = &table, .rank = r % places, .size = places, .device = d, .queue = q, .state = &k->node};
+        k->far = (struct un_device_comm){
+            .ops = &table, .rank = r / places, .size = s->nodes, .device = d, .queue = q, .state = &k->rail};
+        assert_int_equal(un_device_parts_open(&k->parts, s, r, d), UN_OK);
+        k->bucket = un_alloc((size_t)s->bucket, sizeof(float), "bucket");
+    }
+}
+
+static void levels_of_bucket(struct rank *ranks, const struct un_shard *s, int64_t b) {
+    int places = s->size / s->nodes;
+    struct un_span bucket = un_shard_bucket(s, b);
+    for (int r = 0; r < s->size; ++r) {
+        for (int j = 0; j < places; ++j) ranks[r].node.of[j] = ranks[r - r % places + j].bucket;
+        for (int d = 0; d < s->nodes; ++d)
+            ranks[r].rail.of[d] = ranks[d * places + r % places].parts.sets[b % 2];
+        for (int64_t i = 0; i < un_span_count(bucket); ++i) ranks[r].bucket[i] = wild(r, bucket.begin + i);
+    }
+    for (int r = 0; r < s->size; ++r)
+        assert_int_equal(
+            un_device_parts_reduce_inside(&ranks[r].near, &ranks[r].parts, b, ranks[r].bucket, true), UN_OK);
+    for (int r = 0; r < s->size; ++r)
+        assert_int_equal(
+            un_device_parts_reduce_across(&ranks[r].far, &ranks[r].parts, b, ranks[r].bucket, true), UN_OK);
+}
+
+/* The own parts are sums by the flat tree, and the rest is as it was. */
+static void check_levels(const struct rank *ranks, const struct un_shard *s, int64_t b) {
+    struct un_span bucket = un_shard_bucket(s, b);
+    float parts[16];
+    for (int r = 0; r < s->size; ++r) {
+        struct un_span own = un_shard_part(s, b, r);
+        for (int64_t i = bucket.begin; i < bucket.end; ++i) {
+            for (int k = 0; k < s->size; ++k) parts[k] = wild(k, i);
+            float expected = own.begin <= i && i < own.end ? tree(parts, s->size) : parts[r];
+            assert_memory_equal(&ranks[r].bucket[i - bucket.begin], &expected, sizeof expected);
+        }
+    }
+}
+
+static void test_levels(void **state) {
+    (void)state;
+    static const int cases[][2] = {{2, 2}, {2, 4}, {4, 2}, {3, 2}, {3, 4}, {7, 2}}; /* nodes, places */
+    struct un_device *d;
+    struct un_queue *q;
+    struct un_limits limits = {.max_params = 1};
+    assert_int_equal(un_cpu_open(1, &d), UN_OK);
+    assert_int_equal(d->mem->queue_open(d, &limits, &q), UN_OK);
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; ++k) {
+        struct un_shard s;
+        static struct rank ranks[16];
+        un_shard_set(&s, 11 * BLOCK + 192, cases[k][0] * cases[k][1], 5 * BLOCK * sizeof(float));
+        un_shard_spread(&s, cases[k][0]);
+        open_ranks(ranks, &s, d, q);
+        for (int64_t b = 0; b < s.buckets; ++b) {
+            levels_of_bucket(ranks, &s, b);
+            check_levels(ranks, &s, b);
+        }
+        for (int r = 0; r < s.size; ++r) {
+            un_free(ranks[r].bucket);
+            un_device_parts_close(&ranks[r].parts);
+        }
+    }
+    d->mem->queue_close(q);
+    un_device_close(d);
+}
+
 static void test_reduces(void **state) {
     (void)state;
     static const int sizes[] = {2, 3, 4, 5, 7, 8, 13};
@@ -146,7 +227,7 @@ static void test_reduces(void **state) {
             struct un_device_comm c = {
                 .ops = &table, .rank = rank, .size = sizes[k], .device = d, .queue = q};
             un_shard_set(&shard, 11 * BLOCK + 192, sizes[k], 5 * BLOCK * sizeof(float));
-            assert_int_equal(un_device_parts_open(&parts, &shard, d), UN_OK);
+            assert_int_equal(un_device_parts_open(&parts, &shard, rank, d), UN_OK);
             for (int64_t b = 0; b < shard.buckets; ++b) reduce_bucket(&c, &parts, b);
             un_device_parts_close(&parts);
         }
@@ -157,6 +238,6 @@ static void test_reduces(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_plan_is_the_tree),
-                                       cmocka_unit_test(test_reduces)};
+                                       cmocka_unit_test(test_reduces), cmocka_unit_test(test_levels)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

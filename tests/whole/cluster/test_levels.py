@@ -1,5 +1,6 @@
 """Gradients added in two levels, on hosts of 2, 4 and 8 ranks: the bits of one rank and of one level, with communication beside and
-after the computation; checkpoints go from two levels to one and back; and how many bytes then cross between the hosts.
+after the computation, and between cards; checkpoints go from two levels to one and back; and how many bytes then cross between the
+hosts.
 
 The network between the hosts counts. Two runs of different length; what differs is the longer one's additional steps."""
 import shutil
@@ -47,8 +48,34 @@ def bits(folder, data, cluster):
         out = run(cluster, 2, 2, cfg, run_dir, f"comm.levels={then}")
         R.expect(f"step_{STOP:08d}" in out, f"levels {first} and then {then}: goes on from step {STOP}")
         same(folder / "one", run_dir, f"levels {first} and then {then}")
+    cards(folder, cluster, cfg)
     code, out = R.run(cluster.mpirun(1, "--cfg", cfg, f"run.dir={folder}/refused", "comm.levels=2", hosts=["node1", "node2"]), **cluster.env)
     R.expect(code == 64 and "comm.levels is 2, which needs several hosts" in out, "one rank a host: comm.levels=2 is refused")
+
+
+def cards(folder, cluster, cfg):
+    """The same between cards (those of tests/cards: collectives that run late, on a queue for each level): the module with
+    comm/comm_nccl.c on a library in NCCL's place, and the one without."""
+    for kind, per_host, hosts, keys in (("nccl", 2, 2, []), ("nccl", 4, 2, []), ("nccl", 2, 4, []), ("bin", 4, 2, []),
+                                        ("nccl", 2, 2, ["comm.levels=1"]), ("nccl", 4, 2, ["train.exact=false"])):
+        program = R.BUILD / "tests/cards" / kind / "uniter_dist"
+        if not program.exists():
+            print(f"skipped: {kind}: its headers are not here")
+            continue
+        name = f"{kind}_{per_host}_{hosts}{''.join(keys)}"
+        run_dir = folder / name
+        command = cluster.mpirun(per_host, "--cfg", cfg, f"run.dir={run_dir}", "run.threads=1", "run.timeout=120", "device=cuda",
+                                 "comm.backend=nccl", "train.precision=fp32", *keys, hosts=[f"node{i + 1}" for i in range(hosts)])
+        at = command.index(R.BUILD / "uniter_dist")
+        out = R.run_ok([*command[:at], "-x", "UN_FAKE_CARDS", "-x", "UN_FAKE_LATE", program, *command[at + 1:]],
+                       **cluster.env, UN_FAKE_CARDS=str(per_host), UN_FAKE_LATE="300")
+        R.expect((f"inside {hosts} hosts of {per_host} ranks" in out) == (keys != ["comm.levels=1"]) and "between the cards" in out,
+                 f"cards, {name}: the log says how")
+        if keys == ["train.exact=false"]:
+            worst = max(abs(a["loss"] - b["loss"]) / a["loss"] for a, b in zip(R.metrics(folder / "one"), R.metrics(run_dir)))
+            R.expect(worst < 1e-4, f"cards, {name}: losses within {worst:.1e}")
+        else:
+            same(folder / "one", run_dir, f"cards, {name}")
 
 
 def crossed(cluster, cfg, folder, levels):

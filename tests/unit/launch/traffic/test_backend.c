@@ -44,7 +44,7 @@ static void test_levels(void **state) {
                 struct un_comm comm = {.size = 12, .nodes = 3};
                 comm.levels = even ? (struct un_levels){3, 4} : (struct un_levels){1, 12};
                 struct un_exchange_route route = {.path = ways[w]};
-                bool can = even && w < 2, refused = wish == UN_LEVEL_TWO && !can;
+                bool can = even && ways[w], refused = wish == UN_LEVEL_TWO && !can;
                 enum un_status status =
                     un_backend_levels(&route, &comm, (enum un_level_wish)wish, "c.yaml:7");
                 assert_int_equal(status, refused ? UN_USAGE : UN_OK);
