@@ -56,22 +56,10 @@ const char *un_dataset_name(const struct un_dataset *d) {
     return d->name;
 }
 
-static size_t index_bytes(const struct un_dataset *d, int64_t images, int64_t texts) {
-    return sizeof *d + (size_t)d->n_image_files * sizeof *d->image_files +
-           (size_t)d->n_text_files * sizeof *d->text_files +
-           (size_t)images * (sizeof *d->image + sizeof *d->image_text + (size_t)d->image_stride) +
-           (size_t)texts * (sizeof *d->text + (d->align ? sizeof *d->align : 0) + (size_t)d->text_stride) +
-           un_dataset_target_bytes(d, images, texts);
-}
-
 const char *un_dataset_file(const struct un_dataset *d, int64_t i) {
     if (i < d->n_image_files) return d->image_files[i].path;
     i -= d->n_image_files;
     return i < d->n_text_files ? d->text_files[i].path : NULL;
-}
-
-size_t un_dataset_bytes(const struct un_dataset *d) {
-    return index_bytes(d, d->kept_images, d->kept_texts);
 }
 
 int64_t un_dataset_image_text(const struct un_dataset *d, int64_t image) {
@@ -97,19 +85,28 @@ int64_t un_dataset_lane_image(const struct un_dataset *d, int64_t lane) {
     return d->info.images_with_text * lane / d->lanes;
 }
 
-void un_dataset_close(struct un_dataset *d) {
-    if (!d) return;
-    un_cache_close(d->cache);
-    un_dataset_close_targets(d);
+void un_dataset_close_files(struct un_dataset *d) {
     for (int64_t i = 0; i < d->n_image_files; ++i) un_image_file_close(d->image_files + i);
     for (int64_t i = 0; i < d->n_text_files; ++i) un_text_file_close(d->text_files + i);
     un_free(d->image_files);
     un_free(d->text_files);
-    un_free(d->image);
-    un_free(d->text);
-    un_free(d->align);
-    un_free(d->image_text);
-    un_free(d->image_ids);
-    un_free(d->text_ids);
+    d->image_files = NULL;
+    d->text_files = NULL;
+    d->n_image_files = d->n_text_files = 0;
+    d->targets.named = NULL;
+}
+
+void un_dataset_close(struct un_dataset *d) {
+    if (!d) return;
+    un_cache_close(d->cache);
+    un_dataset_close_targets(d);
+    un_dataset_close_files(d);
+    un_dataset_drop(d, d->image);
+    un_dataset_drop(d, d->text);
+    un_dataset_drop(d, d->align);
+    un_dataset_drop(d, d->image_text);
+    un_dataset_drop(d, d->image_ids);
+    un_dataset_drop(d, d->text_ids);
+    un_shared_close(&d->shared);
     un_free(d);
 }

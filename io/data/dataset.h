@@ -56,12 +56,23 @@ struct un_dataset_info {
 };
 
 struct un_dataset;
+struct un_comm;
+
+/* The ranks of one host, of which the first reads the index of a data set and hands it on in memory that they share: they open the
+ * files but read none of the index, whose size alone would cost every rank the same reading, joining and memory again. What each then
+ * has is what it would have read itself; a rank that cannot have it reads it itself. */
+struct un_dataset_host {
+    struct un_comm *comm; /* borrowed; all of its ranks open the same data sets */
+    int64_t own;          /* data sets that this rank had to read itself after another had */
+    char why[160];        /* of the first of them */
+};
 
 /* Errors: UN_DATA with file and row; UN_IO; UN_USAGE for lanes > images (unless allow_empty_lanes). Sorted
- * order of the files that a pattern matches is by bytes, whatever the locale. */
+ * order of the files that a pattern matches is by bytes, whatever the locale. host NULL: alone; else collective over host->comm, and
+ * each rank has a status of its own, which the caller makes known before the next data set. */
 enum un_status un_dataset_open(struct un_dataset **dataset, const struct un_dataset_keys *keys,
                                const struct un_data_keys *data, int64_t lanes, bool need_soft_labels,
-                               bool allow_empty_lanes);
+                               bool allow_empty_lanes, struct un_dataset_host *host);
 void un_dataset_close(struct un_dataset *dataset);
 /* Keeps the index of images [begin, end) and of their texts, gives the rest back: of other images and texts
  * nothing may be asked any more but info, name and lanes. Where texts have second images, which may lie anywhere,
@@ -82,7 +93,7 @@ const struct un_dataset_info *un_dataset_info(const struct un_dataset *dataset);
 const char *un_dataset_name(const struct un_dataset *dataset);
 /* Path of file i, those of images first; NULL behind the last. */
 const char *un_dataset_file(const struct un_dataset *dataset, int64_t i);
-/* Host memory held by the indices. */
+/* Host memory held by the indices; of what ranks share, this one's share. */
 size_t un_dataset_bytes(const struct un_dataset *dataset);
 
 /* Images are numbered 0..images-1 (those with texts, then those that are only second images), texts 0..texts-1

@@ -1,4 +1,5 @@
 /* Opens the files of a data set, which must agree, and has them joined (dataset_join.c). */
+#include "comm/comm.h"
 #include "io/data/private.h"
 #include "runtime/memory.h"
 #include <stdio.h>
@@ -28,7 +29,7 @@ static enum un_status check_image_file(const struct un_dataset *d, int64_t i, bo
 }
 
 static enum un_status open_image_files(struct un_dataset *d, const struct un_strings *patterns, int64_t tries,
-                                       bool need_soft_labels) {
+                                       bool need_soft_labels, bool index) {
     char **paths, what[300];
     int64_t n;
     enum un_status status = UN_OK;
@@ -37,7 +38,8 @@ static enum un_status open_image_files(struct un_dataset *d, const struct un_str
     d->image_files = un_alloc((size_t)n, sizeof *d->image_files, "image files");
     if (!d->image_files) UN_TRY_GOTO(UN_MEMORY, out);
     for (int64_t i = 0; i < n; ++i) {
-        UN_TRY_GOTO(un_image_file_open(d->image_files + i, paths[i]), out);
+        UN_TRY_GOTO((index ? un_image_file_open : un_image_file_open_rows)(d->image_files + i, paths[i]),
+                    out);
         d->n_image_files = i + 1;
         un_image_file_set_tries(d->image_files + i, (int)tries);
         UN_TRY_GOTO(check_image_file(d, i, need_soft_labels), out);
@@ -60,8 +62,8 @@ static enum un_status check_text_file(const struct un_dataset *d, int64_t i) {
     return un_target_columns_agree(&f->targets, f->path, &first->targets, first->path);
 }
 
-static enum un_status open_text_files(struct un_dataset *d, const struct un_strings *patterns,
-                                      int64_t tries) {
+static enum un_status open_text_files(struct un_dataset *d, const struct un_strings *patterns, int64_t tries,
+                                      bool index) {
     char **paths, what[300];
     int64_t n;
     enum un_status status = UN_OK;
@@ -71,7 +73,7 @@ static enum un_status open_text_files(struct un_dataset *d, const struct un_stri
     if (!d->text_files) UN_TRY_GOTO(UN_MEMORY, out);
     d->info.aligned = true;
     for (int64_t i = 0; i < n; ++i) {
-        UN_TRY_GOTO(un_text_file_open(d->text_files + i, paths[i]), out);
+        UN_TRY_GOTO((index ? un_text_file_open : un_text_file_open_rows)(d->text_files + i, paths[i]), out);
         d->n_text_files = i + 1;
         un_text_file_set_tries(d->text_files + i, (int)tries);
         UN_TRY_GOTO(check_text_file(d, i), out);
@@ -107,27 +109,67 @@ static enum un_status check_settings(const struct un_dataset *d, const struct un
     return lanes >= 1 ? UN_OK : un_fail(UN_USAGE, "data set %s: %lld lanes", d->name, (long long)lanes);
 }
 
+/* What a data set is opened from. */
+struct request {
+    const struct un_dataset_keys *keys;
+    const struct un_data_keys *data;
+    bool soft_labels;
+};
+
+static enum un_status open_files(struct un_dataset *d, const struct request *r, bool index) {
+    UN_TRY(open_image_files(d, &r->keys->images, r->data->tries, r->soft_labels, index));
+    return open_text_files(d, &r->keys->text, r->data->tries, index);
+}
+
+static enum un_status read_index(struct un_dataset *d, const struct request *r) {
+    UN_TRY(open_files(d, r, true));
+    UN_TRY(un_dataset_join(d, r->data));
+    drop_indices(d);
+    return UN_OK;
+}
+
+/* Every rank of a host takes part, also one that has failed (d NULL: without memory). */
+static enum un_status share_index(struct un_dataset *d, const struct request *r, enum un_status status,
+                                  struct un_dataset_host *host) {
+    bool first = host->comm->rank == 0, taken;
+    if (status == UN_OK) status = first ? read_index(d, r) : open_files(d, r, false);
+    if (first) return un_dataset_offer(d, host, status);
+    UN_TRY(un_dataset_take(d, host, status, &taken));
+    if (taken) {
+        drop_indices(d);
+        return UN_OK;
+    }
+    un_dataset_close_files(d);
+    return read_index(d, r);
+}
+
+static enum un_status check_lanes(const struct un_dataset *d) {
+    if (d->info.images_with_text >= d->lanes) return UN_OK;
+    return un_fail(UN_USAGE, "data set %s has %lld usable images, fewer than train.lanes %lld", d->name,
+                   (long long)d->info.images_with_text, (long long)d->lanes);
+}
+
 enum un_status un_dataset_open(struct un_dataset **dataset, const struct un_dataset_keys *keys,
                                const struct un_data_keys *data, int64_t lanes, bool need_soft_labels,
-                               bool allow_empty_lanes) {
-    enum un_status status;
+                               bool allow_empty_lanes, struct un_dataset_host *host) {
+    const struct request request = {keys, data, need_soft_labels};
+    enum un_status status = UN_MEMORY;
+    struct un_dataset *d = *dataset = un_alloc(1, sizeof *d, "a data set");
+    if (d) {
+        memcpy(d->name, keys->name, sizeof d->name);
+        d->lanes = lanes;
+        status = check_settings(d, data, lanes);
+    }
+    if (host)
+        status = share_index(d, &request, status, host);
+    else if (status == UN_OK)
+        status = read_index(d, &request);
+    if (status == UN_OK && !allow_empty_lanes) status = check_lanes(d);
+    if (status == UN_OK) {
+        log_left_out(d);
+        return UN_OK;
+    }
+    un_dataset_close(d);
     *dataset = NULL;
-    struct un_dataset *d = un_alloc(1, sizeof *d, "a data set");
-    if (!d) return UN_MEMORY;
-    memcpy(d->name, keys->name, sizeof d->name);
-    d->lanes = lanes;
-    UN_TRY_GOTO(check_settings(d, data, lanes), out);
-    UN_TRY_GOTO(open_image_files(d, &keys->images, data->tries, need_soft_labels), out);
-    UN_TRY_GOTO(open_text_files(d, &keys->text, data->tries), out);
-    UN_TRY_GOTO(un_dataset_join(d, data), out);
-    if (d->info.images_with_text < lanes && !allow_empty_lanes)
-        UN_TRY_GOTO(un_fail(UN_USAGE, "data set %s has %lld usable images, fewer than train.lanes %lld",
-                            d->name, (long long)d->info.images_with_text, (long long)lanes),
-                    out);
-    drop_indices(d);
-    log_left_out(d);
-    *dataset = d;
-out:
-    if (status != UN_OK) un_dataset_close(d);
     return status;
 }

@@ -73,29 +73,15 @@ enum un_status un_dataset_index_targets(struct un_dataset *d) {
 
 void un_dataset_close_targets(struct un_dataset *d) {
     struct un_target_index *x = &d->targets;
-    un_free(x->answers);
-    un_free(x->kind);
-    un_free(x->label);
-    un_free(x->rationale);
-    un_free(x->second);
-    un_free(x->parts);
-    un_free(x->box);
-    un_free(x->size);
+    un_dataset_drop(d, x->answers);
+    un_dataset_drop(d, x->kind);
+    un_dataset_drop(d, x->label);
+    un_dataset_drop(d, x->rationale);
+    un_dataset_drop(d, x->second);
+    un_dataset_drop(d, x->parts);
+    un_dataset_drop(d, x->box);
+    un_dataset_drop(d, x->size);
     un_free(x->own);
-}
-
-size_t un_dataset_target_bytes(const struct un_dataset *d, int64_t images, int64_t texts) {
-    const struct un_target_index *x = &d->targets;
-    size_t each = (x->answers ? sizeof *x->answers : 0) + (x->kind ? sizeof *x->kind : 0) +
-                  (x->label ? sizeof *x->label : 0) + (x->rationale ? sizeof *x->rationale : 0) +
-                  (x->second ? sizeof *x->second : 0) + (x->parts ? sizeof *x->parts : 0) +
-                  (x->box ? sizeof *x->box + sizeof *x->size : 0);
-    size_t bytes = (size_t)texts * each + (x->own ? (size_t)images * sizeof *x->own : 0);
-    for (int64_t i = 0; i < d->n_text_files; ++i) {
-        const struct un_target_columns *c = &d->text_files[i].targets;
-        if (c->answer_names) bytes += (size_t)(c->num_answers * c->name_stride);
-    }
-    return bytes;
 }
 
 /* ---- answers ---- */

@@ -33,8 +33,10 @@ enum un_status un_data_kind(const char *path, bool *text) {
                    format);
 }
 
-static enum un_status open_both(struct un_h5 **h5, int *fd, char **kept_path, const char *path) {
+static enum un_status open_both(struct un_h5 **h5, int *fd, struct un_version *version, char **kept_path,
+                                const char *path) {
     UN_TRY(un_h5_open(h5, path, true));
+    *version = *un_h5_version(*h5);
     if (!(*kept_path = un_strdup(path))) return UN_MEMORY;
     *fd = open(path, O_RDONLY | O_CLOEXEC);
     return *fd < 0 ? un_fail(UN_IO, "%s: cannot open: %s", path, strerror(errno)) : UN_OK;
@@ -67,11 +69,15 @@ static enum un_status open_image_columns(struct un_image_file *file) {
     return UN_OK;
 }
 
-static enum un_status open_images(struct un_image_file *file, const char *path) {
-    UN_TRY(open_both(&file->h5, &file->fd, &file->path, path));
-    const struct un_column_source source = {file->h5, file->path, file->fd};
+static enum un_status open_image_rows(struct un_image_file *file, const char *path) {
+    UN_TRY(open_both(&file->h5, &file->fd, &file->version, &file->path, path));
     UN_TRY(check_head(file->h5, "uniter-images"));
-    UN_TRY(open_image_columns(file));
+    return open_image_columns(file);
+}
+
+static enum un_status open_images(struct un_image_file *file, const char *path) {
+    UN_TRY(open_image_rows(file, path));
+    const struct un_column_source source = {file->h5, file->path, file->fd};
     UN_TRY(un_column_ids(&source, "image_id", &file->images, &file->id_stride, &file->ids));
     UN_TRY(un_column_offsets(&source, "region_offset", file->images, "feature", file->regions,
                              &file->region_offset));
@@ -85,6 +91,13 @@ static enum un_status open_images(struct un_image_file *file, const char *path) 
 enum un_status un_image_file_open(struct un_image_file *file, const char *path) {
     *file = (struct un_image_file){.fd = -1};
     enum un_status status = open_images(file, path);
+    if (status != UN_OK) un_image_file_close(file);
+    return status;
+}
+
+enum un_status un_image_file_open_rows(struct un_image_file *file, const char *path) {
+    *file = (struct un_image_file){.fd = -1};
+    enum un_status status = open_image_rows(file, path);
     if (status != UN_OK) un_image_file_close(file);
     return status;
 }
@@ -151,47 +164,70 @@ static enum un_status read_vocab(struct un_h5 *h5, struct un_vocab *v) {
     return UN_OK;
 }
 
-static enum un_status open_alignment(struct un_text_file *file) {
+static enum un_status open_pairs(struct un_text_file *file) {
     const struct un_column_source source = {file->h5, file->path, file->fd};
     if (!un_h5_has_link(file->h5, "align_offset")) return UN_OK;
     const struct un_field token = {"align_token", UN_H5_INT, 1, UN_ANY, 1};
     UN_TRY(un_column_open(&file->align_token, &source, &token, UN_I32));
     const struct un_field region = {"align_region", UN_H5_INT, 1, file->align_token.rows, 1};
     UN_TRY(un_column_open(&file->align_region, &source, &region, UN_I32));
-    UN_TRY(un_column_offsets(&source, "align_offset", file->texts, "align_token", file->align_token.rows,
-                             &file->align_offset));
     file->aligned = true;
+    return UN_OK;
+}
+
+static enum un_status open_alignment(struct un_text_file *file) {
+    const struct un_column_source source = {file->h5, file->path, file->fd};
+    UN_TRY(open_pairs(file));
+    if (!file->aligned) return UN_OK;
+    return un_column_offsets(&source, "align_offset", file->texts, "align_token", file->align_token.rows,
+                             &file->align_offset);
+}
+
+/* rows: of the offsets. */
+static enum un_status open_bytes(struct un_text_file *file, int64_t rows) {
+    const struct un_column_source source = {file->h5, file->path, file->fd};
+    if (!un_h5_has_link(file->h5, "sentence")) return UN_OK;
+    const struct un_field bytes = {"sentence", UN_H5_INT, 1, UN_ANY, 1},
+                          offset = {"sentence_offset", UN_H5_INT, 1, rows, 1};
+    UN_TRY(un_column_open(&file->sentence, &source, &bytes, UN_U8));
+    UN_TRY(un_column_open(&file->sentence_offset, &source, &offset, UN_I64));
+    file->has_sentence = true;
     return UN_OK;
 }
 
 static enum un_status open_sentences(struct un_text_file *file) {
     int64_t *checked = NULL;
     const struct un_column_source source = {file->h5, file->path, file->fd};
-    if (!un_h5_has_link(file->h5, "sentence")) return UN_OK;
-    const struct un_field bytes = {"sentence", UN_H5_INT, 1, UN_ANY, 1},
-                          offset = {"sentence_offset", UN_H5_INT, 1, file->texts + 1, 1};
-    UN_TRY(un_column_open(&file->sentence, &source, &bytes, UN_U8));
-    UN_TRY(un_column_open(&file->sentence_offset, &source, &offset, UN_I64));
+    UN_TRY(open_bytes(file, file->texts + 1));
+    if (!file->has_sentence) return UN_OK;
     enum un_status status =
         un_column_offsets(&source, "sentence_offset", file->texts, "sentence", file->sentence.rows, &checked);
     un_free(checked);
-    file->has_sentence = status == UN_OK;
     return status;
+}
+
+static enum un_status open_words(struct un_text_file *file) {
+    const struct un_column_source source = {file->h5, file->path, file->fd};
+    const struct un_field token = {"token", UN_H5_INT, 1, UN_ANY, 1};
+    return un_column_open(&file->token, &source, &token, UN_I32);
+}
+
+static enum un_status open_text_head(struct un_text_file *file, const char *path) {
+    UN_TRY(open_both(&file->h5, &file->fd, &file->version, &file->path, path));
+    UN_TRY(check_head(file->h5, "uniter-text"));
+    return read_vocab(file->h5, &file->vocab);
 }
 
 static enum un_status open_texts(struct un_text_file *file, const char *path) {
     int64_t rows;
-    const struct un_field token = {"token", UN_H5_INT, 1, UN_ANY, 1};
-    UN_TRY(open_both(&file->h5, &file->fd, &file->path, path));
+    UN_TRY(open_text_head(file, path));
     const struct un_column_source source = {file->h5, file->path, file->fd};
-    UN_TRY(check_head(file->h5, "uniter-text"));
-    UN_TRY(read_vocab(file->h5, &file->vocab));
     UN_TRY(un_column_ids(&source, "text_id", &file->texts, &file->text_stride, &file->text_ids));
     UN_TRY(un_column_ids(&source, "image_id", &rows, &file->image_stride, &file->image_ids));
     if (rows != file->texts)
         return un_fail(UN_DATA, "%s: image_id has %lld rows, text_id %lld", path, (long long)rows,
                        (long long)file->texts);
-    UN_TRY(un_column_open(&file->token, &source, &token, UN_I32));
+    UN_TRY(open_words(file));
     UN_TRY(un_column_offsets(&source, "token_offset", file->texts, "token", file->token.rows,
                              &file->token_offset));
     UN_TRY(open_alignment(file));
@@ -199,9 +235,24 @@ static enum un_status open_texts(struct un_text_file *file, const char *path) {
     return un_target_columns_open(file);
 }
 
+static enum un_status open_text_rows(struct un_text_file *file, const char *path) {
+    UN_TRY(open_text_head(file, path));
+    UN_TRY(open_words(file));
+    UN_TRY(open_pairs(file));
+    UN_TRY(open_bytes(file, UN_ANY));
+    return un_target_columns_open_rows(file);
+}
+
 enum un_status un_text_file_open(struct un_text_file *file, const char *path) {
     *file = (struct un_text_file){.fd = -1};
     enum un_status status = open_texts(file, path);
+    if (status != UN_OK) un_text_file_close(file);
+    return status;
+}
+
+enum un_status un_text_file_open_rows(struct un_text_file *file, const char *path) {
+    *file = (struct un_text_file){.fd = -1};
+    enum un_status status = open_text_rows(file, path);
     if (status != UN_OK) un_text_file_close(file);
     return status;
 }

@@ -10,6 +10,7 @@
 struct un_image_file {
     char *path;
     int fd;
+    struct un_version version;                       /* of the file when it was opened */
     struct un_h5 *h5;                                /* NULL when no column needs HDF5 any more */
     int64_t images, regions, img_dim, classes;       /* classes 0: no soft labels */
     enum un_type feature_type;                       /* UN_F16 | UN_F32 */
@@ -23,6 +24,7 @@ struct un_image_file {
 struct un_text_file {
     char *path;
     int fd;
+    struct un_version version;
     struct un_h5 *h5;
     struct un_vocab vocab;
     int64_t texts;
@@ -40,6 +42,8 @@ struct un_text_file {
 enum un_status un_data_kind(const char *path, bool *text);
 
 enum un_status un_image_file_open(struct un_image_file *file, const char *path);
+/* Without the index, whose rules are not looked at: `images` is 0. For files whose index somebody else has read. */
+enum un_status un_image_file_open_rows(struct un_image_file *file, const char *path);
 /* How often a read of a row that fails is tried. */
 void un_image_file_set_tries(struct un_image_file *file, int tries);
 void un_text_file_set_tries(struct un_text_file *file, int tries);
@@ -47,6 +51,8 @@ void un_image_file_drop_index(struct un_image_file *file);
 void un_image_file_close(struct un_image_file *file);
 
 enum un_status un_text_file_open(struct un_text_file *file, const char *path);
+/* Likewise: `texts` is 0. */
+enum un_status un_text_file_open_rows(struct un_text_file *file, const char *path);
 void un_text_file_drop_index(struct un_text_file *file);
 void un_text_file_close(struct un_text_file *file);
 

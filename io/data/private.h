@@ -1,11 +1,13 @@
 /* What dataset.c (answers), dataset_open.c (checks), dataset_join.c (joins, orders), dataset_keep.c (a rank's part),
- * dataset_read.c (rows), dataset_cache.c and dataset_targets.c share. */
+ * dataset_read.c (rows), dataset_share.c (one index for a host), dataset_cache.c and dataset_targets.c share. */
 #ifndef UN_IO_DATA_PRIVATE_H
 #define UN_IO_DATA_PRIVATE_H
 
 #include "io/data/dataset.h"
 #include "io/data/file.h"
 #include "io/disk/paths.h"
+#include "runtime/memory.h"
+#include "runtime/shared.h"
 
 /* A used image or text: where its rows lie. */
 struct un_image_ref {
@@ -59,7 +61,14 @@ struct un_dataset {
     unsigned cached;            /* UN_CACHE_... */
     int64_t image_stride, text_stride;
     struct un_target_index targets;
+    struct un_shared shared; /* where the arrays of the index lie that this rank has not of its own */
+    int64_t sharers;         /* ranks that have it */
 };
+
+/* An array of the index that is needed no more, of its own or not. */
+static inline void un_dataset_drop(struct un_dataset *d, void *array) {
+    if (!un_shared_holds(&d->shared, array)) un_free(array);
+}
 
 /* Numbers that were kept only: anything else is an own bug. */
 static inline const struct un_image_ref *un_dataset_image(const struct un_dataset *d, int64_t image) {
@@ -74,12 +83,22 @@ static inline const struct un_text_ref *un_dataset_text(const struct un_dataset 
 /* io/data/dataset_join.c. All but the files. */
 enum un_status un_dataset_join(struct un_dataset *d, const struct un_data_keys *data);
 
+/* io/data/dataset_share.c. After the first rank of a host has read the index or failed (status): moves it where the others find it.
+ * d NULL: with a status. Collective over the host, as the next. */
+enum un_status un_dataset_offer(struct un_dataset *d, struct un_dataset_host *host, enum un_status status);
+/* Another rank, which has opened the rows of its files or failed: takes what the first has joined. Not taken with UN_OK: it has to
+ * read for itself, alone. */
+enum un_status un_dataset_take(struct un_dataset *d, struct un_dataset_host *host, enum un_status status,
+                               bool *taken);
+
 /* io/data/dataset_targets.c. Of all text files: what info says of tasks, whose names hold. */
 void un_dataset_sum_up_tasks(struct un_dataset *d);
 /* All of the index but `second`, from the indices of the files. */
 enum un_status un_dataset_index_targets(struct un_dataset *d);
 void un_dataset_close_targets(struct un_dataset *d);
-size_t un_dataset_target_bytes(const struct un_dataset *d, int64_t images, int64_t texts);
+
+/* io/data/dataset.c. All files, so that others can be opened. */
+void un_dataset_close_files(struct un_dataset *d);
 
 /* Whose rows a cache holds. */
 static inline bool un_dataset_owns(const struct un_dataset *d, int64_t image) {

@@ -80,7 +80,7 @@ static enum un_status open_names(struct un_text_file *f) {
                    (long long)c->num_answers);
 }
 
-static enum un_status open_answers(struct un_text_file *f) {
+static enum un_status open_answer_rows(struct un_text_file *f) {
     struct un_target_columns *c = &f->targets;
     const struct un_column_source source = source_of(f);
     const struct un_field id = {"answer_id", UN_H5_INT, 1, UN_ANY, 1};
@@ -89,7 +89,13 @@ static enum un_status open_answers(struct un_text_file *f) {
         return un_fail(UN_DATA, "%s: num_answers is %lld", f->path, (long long)c->num_answers);
     UN_TRY(un_column_open(&c->answer_id, &source, &id, UN_I32));
     const struct un_field score = {"answer_score", UN_H5_FLOAT, 1, c->answer_id.rows, 1};
-    UN_TRY(un_column_open(&c->answer_score, &source, &score, UN_F32));
+    return un_column_open(&c->answer_score, &source, &score, UN_F32);
+}
+
+static enum un_status open_answers(struct un_text_file *f) {
+    struct un_target_columns *c = &f->targets;
+    const struct un_column_source source = source_of(f);
+    UN_TRY(open_answer_rows(f));
     UN_TRY(un_column_offsets(&source, "answer_offset", f->texts, "answer_id", c->answer_id.rows,
                              &c->answer_offset));
     for (int64_t i = 0; i < f->texts; ++i) {
@@ -120,15 +126,20 @@ static enum un_status open_statement(struct un_text_file *f) {
     return open_second(f);
 }
 
+static enum un_status open_part_rows(struct un_text_file *f) {
+    const struct un_column_source source = source_of(f);
+    const struct un_field part = {"part", UN_H5_INT, 1, UN_ANY, 1};
+    return un_column_open(&f->targets.part, &source, &part, UN_I32);
+}
+
 static enum un_status open_choices(struct un_text_file *f) {
     struct un_target_columns *c = &f->targets;
     const struct un_column_source source = source_of(f);
-    const struct un_field part = {"part", UN_H5_INT, 1, UN_ANY, 1};
     UN_TRY(read_integers(f, "label", &c->label));
     UN_TRY(check_range(f, "label", c->label, UN_VCR_CHOICES));
     UN_TRY(read_integers(f, "rationale", &c->rationale));
     UN_TRY(check_range(f, "rationale", c->rationale, UN_VCR_CHOICES));
-    UN_TRY(un_column_open(&c->part, &source, &part, UN_I32));
+    UN_TRY(open_part_rows(f));
     UN_TRY(un_column_offsets(&source, "part_offset", UN_TEXT_PARTS * f->texts, "part", c->part.rows,
                              &c->part_offset));
     for (int64_t i = 0; i < UN_TEXT_PARTS * f->texts; ++i)
@@ -170,6 +181,14 @@ enum un_status un_target_columns_open(struct un_text_file *f) {
     case UN_TASKS: break;
     }
     return UN_OK;
+}
+
+enum un_status un_target_columns_open_rows(struct un_text_file *f) {
+    UN_TRY(read_task(f));
+    if (f->targets.task == UN_TASK_VCR) return open_part_rows(f);
+    if (f->targets.task != UN_TASK_VQA && f->targets.task != UN_TASK_VE) return UN_OK;
+    UN_TRY(open_answer_rows(f));
+    return open_names(f);
 }
 
 void un_target_columns_set_tries(struct un_target_columns *c, int tries) {

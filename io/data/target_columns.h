@@ -27,6 +27,8 @@ struct un_target_columns {
 /* Of a file whose ids are read: every rule of these columns but those of single answers and tokens, which are
  * checked when they are read. */
 enum un_status un_target_columns_open(struct un_text_file *file);
+/* Without the index: the task, the columns of single answers and tokens, what answers are called. */
+enum un_status un_target_columns_open_rows(struct un_text_file *file);
 void un_target_columns_set_tries(struct un_target_columns *c, int tries);
 /* Does any column still need HDF5? */
 bool un_target_columns_need_h5(const struct un_target_columns *c);

@@ -1,5 +1,5 @@
-/* The data stage of a job: configuration, data sets, the network's sizes, the plans. Local to a rank, no
- * collectives. */
+/* The data stage of a job: configuration, data sets, the network's sizes, the plans. Ranks of a host share the indices of the data
+ * sets, so that all open one after the other together. */
 #include "launch/job/job.h"
 
 #include "io/feed/sequence.h"
@@ -39,24 +39,53 @@ static int64_t larger(int64_t a, int64_t b) {
     return a > b ? a : b;
 }
 
-static enum un_status open_split(struct un_job *job, struct un_split *split, const struct un_list *list,
-                                 bool valid, struct un_progress *progress) {
+/* What opening goes on with from one data set to the next. */
+struct opening {
+    struct un_progress progress;
+    struct un_dataset_host *host; /* NULL: no rank shares a host with another */
+};
+
+static enum un_status open_plan(struct un_job *job, struct un_split *split, bool valid) {
     struct un_run_config *c = &job->config;
-    struct un_data_keys data = c->data;
-    if (valid && (job->evaluates || c->valid.retrieval)) data.max_txt_len = 0;
-    split->keys = list->items;
-    for (split->n = 0; split->n < list->n; ++split->n) {
-        const struct un_dataset_keys *keys = &split->keys[split->n];
-        UN_TRY(un_dataset_open(&split->sets[split->n], keys, &data, c->train.lanes,
-                               un_objective_mix_needs_soft_labels(keys->mix), valid));
-        un_progress_add(progress, 1);
-    }
     if (split->n == 0) return UN_OK;
     struct un_plan_keys plan = un_run_config_plan(c);
     plan.evaluate = valid && job->evaluates;
     if (plan.evaluate && (job->dims.heads & un_objective_bit(UN_VCR))) /* a question is judged as a whole */
         plan.tokens_per_lane = larger(plan.tokens_per_lane, UN_MAX_GROUP * UN_MAX_SAMPLE_TOKENS);
     return un_plan_open(&split->plan, split->sets, split->keys, split->n, &plan, valid);
+}
+
+/* After each data set all know whether all have it, so that none waits for one that has failed. */
+static enum un_status open_split(struct un_job *job, struct un_split *split, const struct un_list *list,
+                                 bool valid, struct opening *o) {
+    struct un_run_config *c = &job->config;
+    struct un_data_keys data = c->data;
+    if (valid && (job->evaluates || c->valid.retrieval)) data.max_txt_len = 0;
+    split->keys = list->items;
+    for (split->n = 0; split->n < list->n; ++split->n) {
+        const struct un_dataset_keys *keys = &split->keys[split->n];
+        UN_TRY(un_comm_agree(job->comm,
+                             un_dataset_open(&split->sets[split->n], keys, &data, c->train.lanes,
+                                             un_objective_mix_needs_soft_labels(keys->mix), valid, o->host)));
+        un_progress_add(&o->progress, 1);
+    }
+    return un_comm_agree(job->comm, open_plan(job, split, valid));
+}
+
+/* Said once, by the lowest of the ranks that had to read what their host had read already. Collective. */
+static enum un_status say_own(const struct un_job *job, const struct un_dataset_host *host) {
+    struct un_comm *comm = job->comm;
+    int64_t ranks = host->own > 0, lowest = ranks ? comm->size - comm->rank : 0;
+    UN_TRY(comm->ops->sum_i64(comm, &ranks, 1));
+    if (ranks == 0) return UN_OK;
+    UN_TRY(comm->ops->max_i64(comm, &lowest, 1));
+    if (comm->rank == comm->size - lowest)
+        un_log(UN_LOG_WARN,
+               "%lld of %d ranks could not share the index of a data set that another rank of their host had "
+               "read, "
+               "and have read it themselves, which costs time and memory, nothing else (here: %s)",
+               (long long)ranks, comm->size, host->why);
+    return UN_OK;
 }
 
 /* A size that nobody has told yet. */
@@ -153,15 +182,28 @@ enum un_status un_job_configure(struct un_job *job, const char *path, const char
     return un_run_config_read(&job->config, path, overrides, n);
 }
 
-static enum un_status open_sets(struct un_job *job) {
+static enum un_status open_both(struct un_job *job, struct un_dataset_host *host) {
     const struct un_data_keys *data = &job->config.data;
-    struct un_progress progress;
+    struct opening o = {.host = host};
     enum un_status status = UN_OK;
-    un_progress_open_work(&progress, (job->evaluates ? 0 : data->train.n) + data->valid.n, 1, "data set",
+    un_progress_open_work(&o.progress, (job->evaluates ? 0 : data->train.n) + data->valid.n, 1, "data set",
                           job->comm->rank == 0 && !job->quiet);
-    if (!job->evaluates) status = open_split(job, &job->train, &data->train, false, &progress);
-    if (status == UN_OK) status = open_split(job, &job->valid, &data->valid, true, &progress);
-    un_progress_clear(&progress);
+    if (!job->evaluates) status = open_split(job, &job->train, &data->train, false, &o);
+    if (status == UN_OK) status = open_split(job, &job->valid, &data->valid, true, &o);
+    un_progress_clear(&o.progress);
+    return status;
+}
+
+static enum un_status open_sets(struct un_job *job) {
+    struct un_comm *comm = job->comm;
+    struct un_dataset_host host = {0};
+    if (comm->nodes == comm->size) return open_both(job, NULL);
+    UN_TRY(comm->ops->split(comm, comm->node, &host.comm));
+    if (comm->pulses) un_pulse_watch(host.comm, comm->pulses);
+    enum un_status status = open_both(job, &host);
+    if (status == UN_OK) status = say_own(job, &host);
+    comm->broken = comm->broken || host.comm->broken;
+    un_comm_close(host.comm);
     return status;
 }
 

@@ -109,6 +109,7 @@ struct un_job {
 
 /* First: empties *job and reads the configuration, so that the watchdog knows its time. */
 enum un_status un_job_configure(struct un_job *job, const char *path, const char *const *overrides, int n);
+/* Collective; all ranks end alike but where comm is broken. */
 enum un_status un_job_open_data(struct un_job *job, struct un_comm *comm);
 /* Validation entries without a mix are asked everything that training is taught. */
 void un_job_default_valid_mix(struct un_run_config *config);

@@ -55,7 +55,7 @@ static enum un_status open_set(struct un_use_pairs *p, const struct un_use_keys 
     set->mix[UN_ITM] = 1;
     snprintf(set->name, sizeof set->name, "%s", named ? "of named pairs" : "given");
     UN_TRY(check_rule(&data));
-    UN_TRY(un_dataset_open(&p->set, set, &data, 1, false, true));
+    UN_TRY(un_dataset_open(&p->set, set, &data, 1, false, true, NULL));
     return check_data(un_dataset_info(p->set), w);
 }
 

@@ -70,7 +70,7 @@ static void open_data(struct bench *b, int64_t images) {
                                      .mrm_prob = 0.15,
                                      .seed = 1};
     snprintf(keys.name, sizeof keys.name, "%s", name);
-    check(un_dataset_open(&b->d, &keys, &data, 1, true, false));
+    check(un_dataset_open(&b->d, &keys, &data, 1, true, false, NULL));
     unlink(image_path);
     unlink(text_path);
     rmdir(folder);

@@ -17,5 +17,6 @@ void one_set_init(struct one_set *set, const char *const *images, const char *co
 enum un_status one_set_open(struct un_dataset **dataset, struct one_set *set) {
     set->keys.images.list = set->images; /* the struct may have been copied */
     set->keys.text.list = set->text;
-    return un_dataset_open(dataset, &set->keys, &set->data, set->lanes, set->soft_labels, set->empty_lanes);
+    return un_dataset_open(dataset, &set->keys, &set->data, set->lanes, set->soft_labels, set->empty_lanes,
+                           set->host);
 }

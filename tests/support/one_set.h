@@ -10,6 +10,7 @@ struct one_set {
     char *images[8], *text[8]; /* borrowed paths */
     int64_t lanes;
     bool soft_labels, empty_lanes;
+    struct un_dataset_host *host; /* borrowed; NULL: alone */
 };
 
 /* images, text: paths or patterns, NULL-terminated. */

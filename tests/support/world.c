@@ -69,7 +69,7 @@ static void open_one(struct world *world, const struct world_spec *spec, int64_t
     memcpy(keys->mix, spec->mix, sizeof keys->mix);
     const struct un_data_keys data = {.max_txt_len = 1000, .conf_th = 0, .min_bb = bb, .max_bb = bb};
     world_check(un_dataset_open(&world->datasets[world->n], keys, &data, lanes, spec->files.classes > 0,
-                                allow_empty_lanes));
+                                allow_empty_lanes, NULL));
     keys->images = keys->text = (struct un_strings){0};
     ++world->n;
 }
@@ -91,7 +91,7 @@ bool world_open_real(struct world *world, int64_t lanes) {
     *keys = (struct un_dataset_keys){
         .name = "coco9", .images = {images, 1}, .text = {texts, 1}, .mix = {8, 4, 2, 4, 6}};
     const struct un_data_keys data = {.max_txt_len = 60, .conf_th = 0.2, .min_bb = 10, .max_bb = 100};
-    world_check(un_dataset_open(&world->datasets[0], keys, &data, lanes, true, false));
+    world_check(un_dataset_open(&world->datasets[0], keys, &data, lanes, true, false, NULL));
     keys->images = keys->text = (struct un_strings){0};
     world->n = 1;
     return true;
