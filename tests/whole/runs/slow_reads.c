@@ -1,7 +1,9 @@
-/* Preloaded by test_warm.py. Reads of at least UN_TEST_READ_BYTES bytes of .h5 files, not of checkpoints, add a line
+/* Preloaded by test_warm.py and test_index.py. Reads of at least UN_TEST_READ_BYTES bytes of .h5 files, not of checkpoints, add a line
  * "PID FILE AT BYTES" to UN_TEST_READS and, behind the first UN_TEST_READ_SKIP of them, take UN_TEST_READ_S seconds more.
- * UN_TEST_MEMINFO stands in for /proc/meminfo. */
+ * UN_TEST_MEMINFO stands in for /proc/meminfo. UN_TEST_HIDE: links in /proc of other processes cannot be read, nor those of a process
+ * named by its number. */
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -24,7 +26,7 @@ static void note(int fd, size_t bytes, off_t at) {
     char link[64], path[PATH_MAX], line[PATH_MAX + 128];
     const char *log = getenv("UN_TEST_READS");
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(link, path, sizeof path - 1);
+    ssize_t n = log ? readlink(link, path, sizeof path - 1) : -1;
     if (!log || n < 3 || strncmp(path + n - 3, ".h5", 3) != 0) return;
     path[n] = '\0';
     if (strstr(path, "/ckpt/")) return;
@@ -43,6 +45,16 @@ ssize_t pread(int fd, void *data, size_t bytes, off_t at) {
     double least = number("UN_TEST_READ_BYTES");
     if (least > 0 && (double)bytes >= least) note(fd, bytes, at);
     return real(fd, data, bytes, at);
+}
+
+ssize_t readlink(const char *path, char *link, size_t bytes) {
+    static ssize_t (*real)(const char *, char *, size_t);
+    if (!real) *(void **)&real = dlsym(RTLD_NEXT, "readlink");
+    if (getenv("UN_TEST_HIDE") && strncmp(path, "/proc/", 6) == 0 && path[6] >= '0' && path[6] <= '9') {
+        errno = EACCES;
+        return -1;
+    }
+    return real(path, link, bytes);
 }
 
 int open(const char *path, int flags, ...) {
