@@ -94,9 +94,12 @@ build() {
 
 # The quick start of README.md, with fewer pictures and steps.
 use() {
-    local train="uniter_dist --cfg /usr/share/uniter_dist/configs/quickstart.yaml train.steps=40 optim.warmup_steps=5 valid.every=20 checkpoint.every=20"
-    [ -e "$root/usr/share/uniter_dist" ] || train=${train//\/usr\/share/$bin/../share}
+    local train share=/usr/share/uniter_dist script
+    [ -e "$root$share" ] || share=$bin/../share/uniter_dist
+    train="uniter_dist --cfg $share/configs/quickstart.yaml train.steps=40 optim.warmup_steps=5 valid.every=20 checkpoint.every=20"
     step "$1: versions" user "uniter_dist --version && uniter --version"
+    for script in batch slurm pbs lsf local; do step "$1: $script.sh" user "test -x $share/launch/$script.sh && bash -n $share/launch/$script.sh"; done
+    step "$1: a job" user "UNITER_LAUNCHER=none $share/launch/slurm.sh --version | grep 'ended with 0' && UNITER_RANKS=1 $share/launch/local.sh --version"
     step "$1: a world" user "uniter data synth data/world seed=1 train_images=200 valid_images=20 && uniter data verify data/world/coco_train.img.h5 data/world/coco_train.txt.h5"
     step "$1: the plan" user "$train --check"
     step "$1: 20 updates on two ranks" user "mpirun --oversubscribe -np 2 $train train.steps=20"
