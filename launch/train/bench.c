@@ -3,6 +3,7 @@
 
 #include "launch/job/sizes.h"
 #include "launch/train/mine.h"
+#include "launch/train/rate.h"
 #include "launch/train/step.h"
 #include "runtime/clock.h"
 
@@ -20,7 +21,7 @@ struct yardstick {
     const char *name;
     int64_t m, n, k, at_once;
     enum un_type type;
-    struct un_mat a, b, c;
+    struct un_rate_product product;
 };
 
 static struct yardstick yardstick_for(const struct un_job *job) {
@@ -72,30 +73,17 @@ static enum un_status random_matrix(struct un_job *job, int64_t rows, int64_t co
 }
 
 static enum un_status yardstick_open(struct un_job *job, struct yardstick *y) {
-    UN_TRY(random_matrix(job, y->m, y->k, y->type, 0, &y->a));
-    UN_TRY(random_matrix(job, y->k, y->n, y->type, 1, &y->b));
-    return random_matrix(job, y->m, y->n, y->type, 2, &y->c);
+    struct un_rate_product *p = &y->product;
+    p->at_once = y->at_once;
+    UN_TRY(random_matrix(job, y->m, y->k, y->type, 0, &p->a));
+    UN_TRY(random_matrix(job, y->k, y->n, y->type, 1, &p->b));
+    return random_matrix(job, y->m, y->n, y->type, 2, &p->c);
 }
 
 static void yardstick_close(struct un_job *job, struct yardstick *y) {
-    job->device->mem->free(job->device, y->a.data);
-    job->device->mem->free(job->device, y->b.data);
-    job->device->mem->free(job->device, y->c.data);
-}
-
-/* FLOP/s of the product on this rank's threads: the best of a few, after one to warm up. */
-static enum un_status yardstick_measure(struct un_job *job, const struct yardstick *y, double *rate) {
-    double best = 0;
-    for (int i = 0; i <= BENCH_REPEAT; ++i) {
-        double start = un_clock();
-        for (int64_t k = 0; k < y->at_once; ++k)
-            job->device->ops->gemm(job->queue, y->c, y->a, false, y->b, false, 0.0f, NULL);
-        UN_TRY(job->device->mem->queue_wait(job->queue));
-        double seconds = un_clock() - start, flop = 2.0 * (double)(y->m * y->n * y->k * y->at_once);
-        if (i > 0 && flop / seconds > best) best = flop / seconds;
-    }
-    *rate = best;
-    return UN_OK;
+    job->device->mem->free(job->device, y->product.a.data);
+    job->device->mem->free(job->device, y->product.b.data);
+    job->device->mem->free(job->device, y->product.c.data);
 }
 
 static int compare(const void *a, const void *b) {
@@ -160,7 +148,7 @@ static void say_step(const struct yardstick *y, const struct sums *s, int64_t i,
 static enum un_status timed_step(struct un_job *job, int64_t i, const struct yardstick *y, struct sums *s,
                                  FILE *out) {
     struct un_step_result result;
-    UN_TRY(yardstick_measure(job, y, &s->yardstick[i]));
+    UN_TRY(un_rate_product(job, &y->product, BENCH_REPEAT, INFINITY, &s->yardstick[i]));
     UN_TRY(job->comm->ops->barrier(job->comm));
     const int64_t tried = trials_of(job).count;
     const double start = un_clock();

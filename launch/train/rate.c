@@ -17,23 +17,31 @@ static int64_t side_of(const struct un_job *job) {
     return side < SIDE_LEAST ? 0 : side;
 }
 
-/* The best of a few, after one to warm up. */
+enum un_status un_rate_product(struct un_job *job, const struct un_rate_product *p, int times, double seconds,
+                               double *flops) {
+    const struct un_device *d = job->device;
+    double begin = un_clock(), best = 0;
+    double flop = 2.0 * (double)(p->c.rows * p->c.cols * p->a.cols * p->at_once);
+    for (int i = 0; i <= times && (i < 2 || un_clock() - begin < seconds); ++i) {
+        double start = un_clock();
+        for (int64_t k = 0; k < p->at_once; ++k)
+            d->ops->gemm(job->queue, p->c, p->a, false, p->b, false, 0.0f, NULL);
+        UN_TRY(d->mem->queue_wait(job->queue));
+        double rate = flop / (un_clock() - start);
+        if (i > 0 && rate > best) best = rate;
+    }
+    *flops = best;
+    return UN_OK;
+}
+
 static enum un_status measure(struct un_job *job, double *flops) {
     const struct un_device *d = job->device;
     enum un_type type = un_job_model_setup(job).act;
     int64_t side = type == UN_F32 || d->kind != UN_DEVICE_CPU ? side_of(job) : 0;
     if (side == 0) return UN_OK;
     struct un_mat factor = un_mat(type == UN_F32 ? (void *)job->params : job->low, type, side, side);
-    struct un_mat product = un_mat(job->grads[0], type, side, side);
-    double begin = un_clock(), flop = 2.0 * (double)side * (double)side * (double)side;
-    for (int i = 0; i <= MOST_TIMES && (i < 2 || un_clock() - begin < seconds_enough); ++i) {
-        double start = un_clock();
-        d->ops->gemm(job->queue, product, factor, false, factor, false, 0.0f, NULL);
-        UN_TRY(d->mem->queue_wait(job->queue));
-        double rate = flop / (un_clock() - start);
-        if (i > 0 && rate > *flops) *flops = rate;
-    }
-    return UN_OK;
+    const struct un_rate_product product = {un_mat(job->grads[0], type, side, side), factor, factor, 1};
+    return un_rate_product(job, &product, MOST_TIMES, seconds_enough, flops);
 }
 
 enum un_status un_rate_measure(struct un_job *job, bool wanted, double *flops) {
