@@ -147,13 +147,9 @@ static enum un_status leave_out_twins(struct import *m) {
 
 static enum un_status list_images(struct import *m) {
     struct un_progress progress = {0};
-    struct un_image_source *source = m->source;
-    source->progress = m->how->quiet ? NULL : &progress;
-    source->stop = m->how->stop;
-    enum un_status status = source->ops->survey(source, &m->list);
+    enum un_status status =
+        un_image_source_survey(m->source, &m->list, m->how->quiet ? NULL : &progress, m->how->stop);
     un_progress_clear(&progress);
-    source->progress = NULL;
-    source->stop = NULL;
     return status;
 }
 

@@ -101,6 +101,16 @@ enum un_status un_image_source_listed(struct un_image_source *source, const char
     return UN_OK;
 }
 
+enum un_status un_image_source_survey(struct un_image_source *source, struct un_image_list *list,
+                                      struct un_progress *progress, bool (*stop)(void)) {
+    source->progress = progress;
+    source->stop = stop;
+    enum un_status status = source->ops->survey(source, list);
+    source->progress = NULL;
+    source->stop = NULL;
+    return status;
+}
+
 void un_image_source_ahead(struct un_image_source *source, int64_t amount, int64_t scale, const char *unit) {
     if (source->progress) un_progress_open_work(source->progress, amount, scale, unit, true);
 }

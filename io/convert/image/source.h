@@ -80,9 +80,13 @@ struct un_image_source {
         onehot; /* of all but grids, set before the survey: soft labels are made of the ids of classes, of so many classes
                        with the background: class k is column k + 1; 0: none are made */
     struct un_image_bad *bad; /* borrowed; NULL: a bad image ends the import. Set by it before the survey */
-    struct un_progress *progress; /* borrowed, of the survey; NULL: nobody is told. Set before it, as is: */
-    bool (*stop)(void);           /* the survey is to end; NULL: never */
+    struct un_progress *progress; /* of un_image_source_survey while it runs, as the next; else NULL */
+    bool (*stop)(void);
 };
+/* The survey: appends to an empty list all that there is. progress: told of it, if not NULL; stop: true ends it (UN_STOPPED), NULL:
+ * nobody does. */
+enum un_status un_image_source_survey(struct un_image_source *source, struct un_image_list *list,
+                                      struct un_progress *progress, bool (*stop)(void));
 /* Calls it. */
 void un_image_source_where(const struct un_image_source *source, const struct un_image_list *list,
                            int64_t index, char *text, size_t size);

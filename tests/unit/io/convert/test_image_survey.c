@@ -36,10 +36,9 @@ static enum un_status survey(struct un_progress *progress, struct un_image_list 
     struct un_image_source *source;
     *bytes = make_tsv(a, 0, LINES) + make_tsv(b, LINES, LINES);
     expect_ok(un_image_source_tsv(&source, paths, FILES));
-    source->progress = progress;
-    source->stop = stop;
     asked = 0;
-    enum un_status status = source->ops->survey(source, list);
+    enum un_status status = un_image_source_survey(source, list, progress, stop);
+    assert_true(!source->progress && !source->stop);
     un_image_source_close(source);
     return status;
 }
