@@ -1,9 +1,8 @@
-/* The whole network, see network.h. Parameters stand in the order of the forward - embeddings, layers, heads -
- * so the backward finishes them from the end of the flat buffer towards the beginning. Activations are one
- * block of device memory: measured with an arena, then carved; a pass allocates nothing. */
+/* The whole network, see network.h. Parameters stand in the order of the forward - embeddings, layers, heads - so the backward
+ * finishes them from the end of the buffer. Activations are one block of device memory, measured with an arena, then carved. */
 #include "model/net/network.h"
 
-#include "model/net/block.h"
+#include "model/net/encoder.h"
 #include "model/net/heads.h"
 #include "model/net/reach.h"
 #include "model/net/task.h"
@@ -262,34 +261,37 @@ static struct un_mat hidden(const struct un_model *m, int64_t layer, int64_t tok
 }
 
 /* Up to the last hidden states; the heads, which follow, are asked for as well. */
-static void forward(const struct un_model *m, const struct un_pass *p, const struct un_pass_hooks *hooks) {
-    const int64_t *begin = m->at.layer_begin;
-    int64_t layers = m->setup.dims.num_hidden_layers;
-    if (hooks->need) hooks->need(hooks->context, 0, begin[0]);
-    un_inputs_fwd(p, &m->inputs, &m->at.inputs);
-    for (int64_t l = 0; l < layers; ++l) {
-        if (hooks->need) hooks->need(hooks->context, begin[l], begin[l + 1]);
-        un_block_fwd(p, &m->blocks[l], &m->at.blocks[l], hidden(m, l - 1, p->batch->tokens), l);
-        if (hooks->attended)
-            hooks->attended(hooks->context, l,
-                            un_pass_mat(p, m->blocks[l].qkv, p->batch->tokens, 3 * p->dims->hidden_size),
-                            m->blocks[l].lse);
-    }
-    if (hooks->need) hooks->need(hooks->context, begin[layers], m->params.total);
+static enum un_status forward(const struct un_model *m, const struct un_encoder *e) {
+    const struct un_pass_hooks *hooks = e->hooks;
+    if (hooks->need) hooks->need(hooks->context, 0, e->begin[0]);
+    un_inputs_fwd(e->p, &m->inputs, &m->at.inputs);
+    UN_TRY(un_encoder_run(e, false));
+    if (hooks->need) hooks->need(hooks->context, e->begin[e->layers], m->params.total);
+    return UN_OK;
 }
 
-/* From the gradient d of the last hidden states down to the embeddings. */
-static void backward(const struct un_model *m, const struct un_pass *p, struct un_mat d,
-                     const struct un_pass_hooks *hooks) {
-    const int64_t *begin = m->at.layer_begin;
-    int64_t layers = m->setup.dims.num_hidden_layers;
-    if (hooks->ready) hooks->ready(hooks->context, begin[layers], m->params.total);
-    for (int64_t l = layers - 1; l >= 0; --l) {
-        un_block_bwd(p, d, &m->block_work, &m->blocks[l], &m->at.blocks[l], hidden(m, l - 1, d.rows), l);
-        if (hooks->ready) hooks->ready(hooks->context, begin[l], begin[l + 1]);
-    }
-    un_inputs_bwd(p, &m->inputs, &m->at.inputs, d);
-    if (hooks->ready) hooks->ready(hooks->context, 0, begin[0]);
+/* From the gradient of the last hidden states down to the embeddings. */
+static enum un_status backward(const struct un_model *m, const struct un_encoder *e) {
+    const struct un_pass_hooks *hooks = e->hooks;
+    if (hooks->ready) hooks->ready(hooks->context, e->begin[e->layers], m->params.total);
+    UN_TRY(un_encoder_run(e, true));
+    un_inputs_bwd(e->p, &m->inputs, &m->at.inputs, e->d);
+    if (hooks->ready) hooks->ready(hooks->context, 0, e->begin[0]);
+    return UN_OK;
+}
+
+static struct un_encoder encoder_of(const struct un_model *m, const struct un_pass *p,
+                                    const struct un_pass_hooks *hooks) {
+    const struct un_mat x = hidden(m, -1, p->batch->tokens);
+    return (struct un_encoder){.p = p,
+                               .hooks = hooks,
+                               .layers = m->setup.dims.num_hidden_layers,
+                               .begin = m->at.layer_begin,
+                               .at = m->at.blocks,
+                               .kept = m->blocks,
+                               .work = &m->block_work,
+                               .x = x,
+                               .d = un_mat(m->dx, x.type, x.rows, x.cols)};
 }
 
 void un_model_score_cols(const struct un_model *m, int64_t cols[UN_OBJECTIVE_COUNT]) {
@@ -302,12 +304,11 @@ void un_model_score_cols(const struct un_model *m, int64_t cols[UN_OBJECTIVE_COU
 }
 
 static void give_outputs(const struct un_model *m, struct un_outputs *out, const struct un_batch *batch) {
-    int64_t pairs = batch->rows[UN_ITM].n;
     *out = m->out;
     out->hidden = hidden(m, m->setup.dims.num_hidden_layers - 1, batch->tokens);
     out->pooled = un_task_pooled(batch, &m->setup.dims, m->setup.act, &m->heads);
     if (!m->debug_memory) out->pooled.data = NULL;
-    out->scores = un_mat32(m->out.scores.data, pairs, 2);
+    out->scores = un_mat32(m->out.scores.data, batch->rows[UN_ITM].n, 2);
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t)
         if (un_objectives[t].task && batch->rows[t].n > 0)
             out->score[t] =
@@ -330,19 +331,20 @@ enum un_status un_model_pass(struct un_model *m, struct un_queue *q, const struc
                         .grads = grads,
                         .seed = m->setup.seed,
                         .drop_prob = dropout ? m->setup.dims.dropout : 0};
-    struct un_mat d = un_mat(m->dx, m->setup.act, batch->tokens, m->setup.dims.hidden_size);
+    const struct un_encoder e = encoder_of(m, &p, hooks);
     give_outputs(m, out, batch);
     const struct un_device_ops *mem = m->device->mem;
     mem->range_push("forward");
-    forward(m, &p, hooks);
+    enum un_status status = forward(m, &e);
     mem->range_pop();
+    UN_TRY(status);
     mem->range_push("heads");
-    if (grads) p.ops->zero(q, d.data, (size_t)(d.rows * d.cols * un_type_bytes(d.type)));
-    un_heads_run(&p, d, out, &m->heads, out->hidden);
+    if (grads) p.ops->zero(q, e.d.data, (size_t)(e.d.rows * e.d.cols * un_type_bytes(e.d.type)));
+    un_heads_run(&p, e.d, out, &m->heads, out->hidden);
     mem->range_pop();
     if (!grads) return UN_OK;
     mem->range_push("backward");
-    backward(m, &p, d, hooks);
+    status = backward(m, &e);
     mem->range_pop();
-    return UN_OK;
+    return status;
 }

@@ -33,6 +33,10 @@ struct un_pass_hooks {
     /* The forward has been through the attention of a layer: qkv [T,3H] of type act and lse [T,A] (ops.h), device memory that
      * the next layer may overwrite. */
     void (*attended)(void *context, int64_t layer, struct un_mat qkv, const float *lse);
+    /* In place of the layers of the forward, or `back` of the backward: work(arg) queues them. What is queued must come to
+     * the same; it depends on buffers, tokens, samples and longest of the batch alone. Who takes this is not told of layers
+     * by the hooks above but through work. */
+    enum un_status (*layers)(void *context, bool back, void (*work)(const void *arg), const void *arg);
     void *context;
 };
 

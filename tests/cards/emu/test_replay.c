@@ -21,12 +21,13 @@ static const struct un_dims sizes = {.vocab_size = 203,
 static const struct factors factors = {{0.4, 0.3, 0.2, 0.6, 0.5}, 0.1};
 static const struct wish wishes[] = {
     {UN_MLM, 17, 30, 3}, {UN_MRFR, 11, 21, 4}, {UN_ITM, 16, 14, 0}, {UN_MRCKL, 9, 33, 6}};
-enum { SAMPLES = sizeof wishes / sizeof *wishes, BATCHES = 3, ROUNDS = 12 };
+enum { SAMPLES = sizeof wishes / sizeof *wishes, BATCHES = 3, LAYERS = 2, ROUNDS = 12 };
 
 struct bench {
     struct net net;
     struct drawn drawn[BATCHES];
-    struct packed batch[BATCHES]; /* the last one of fewer samples; all are sent to the block of the first */
+    struct packed batch
+        [BATCHES]; /* the last one of fewer samples, LAYERS shapes for the layers; all are sent to the block of the first */
     struct un_replay replay;
     float *plain, *replayed;
 };
@@ -79,7 +80,8 @@ static void fetch(struct bench *b, const struct packed *batch, const struct un_o
     assert_true(n > 5);
 }
 
-static void round_of(struct bench *b, int round) {
+/* another: the shape of the pass is a new one each time, that of its layers is not. */
+static void round_of(struct bench *b, int round, bool another) {
     struct packed *from = &b->batch[round % BATCHES];
     float first[64] = {0}, second[64] = {0};
     struct un_batch batch;
@@ -91,6 +93,7 @@ static void round_of(struct bench *b, int round) {
     from->host.scale[UN_MLM] *= 0.9f;
     mem->copy_in(b->net.q, b->batch[0].block, from->host.block, from->host.block_bytes);
     un_batch_rebase(&batch, &from->host, b->batch[0].block);
+    if (another) batch.longest_words += round; /* the kernels only choose by it */
 
     b->net.device->ops->zero(b->net.q, b->net.grads, (size_t)b->net.table->total * sizeof(float));
     check(un_model_pass(b->net.model, b->net.q, &batch, b->net.params, b->net.low, b->net.grads, true, &out,
@@ -106,11 +109,13 @@ static void round_of(struct bench *b, int round) {
 static void replays(enum un_type act) {
     struct bench b;
     open_bench(&b, act);
-    for (int round = 0; round < ROUNDS; ++round) round_of(&b, round);
-    assert_int_equal(b.replay.n, BATCHES); /* shapes */
+    for (int round = 0; round < ROUNDS; ++round) round_of(&b, round, false);
+    assert_int_equal(b.replay.whole.n, BATCHES); /* shapes */
+    assert_int_equal(b.replay.layers.n, LAYERS);
     /* of each shape the first pass is plain, the second captured */
     assert_int_equal(b.replay.passes, ROUNDS);
     assert_int_equal(b.replay.replayed, ROUNDS - 2 * BATCHES);
+    assert_int_equal(b.replay.layered, 0);
     close_bench(&b);
 }
 
@@ -122,6 +127,21 @@ static void replays_in_fp32(void **state) {
 static void replays_in_bf16(void **state) {
     (void)state;
     replays(UN_BF16);
+}
+
+/* No pass is like another, but their layers are: two graphs for each shape of layers, with the bits of the launches. */
+static void layers_are_replayed(void **state) {
+    (void)state;
+    for (int low = 0; low < 2; ++low) {
+        struct bench b;
+        open_bench(&b, low ? UN_BF16 : UN_F32);
+        for (int round = 0; round < ROUNDS; ++round) round_of(&b, round, true);
+        assert_int_equal(b.replay.whole.n, ROUNDS);
+        assert_int_equal(b.replay.replayed, 0);
+        assert_int_equal(b.replay.layers.n, LAYERS);
+        assert_int_equal(b.replay.layered, 2 * (ROUNDS - 2 * LAYERS));
+        close_bench(&b);
+    }
 }
 
 /* More shapes than are kept: the one unused for longest makes room, and comes back as new. */
@@ -136,7 +156,8 @@ static void few_are_kept(void **state) {
         check(un_replay_pass(&b.replay, b.net.model, b.net.device, b.net.q, &batch, b.net.params, b.net.low,
                              b.net.grads, &out));
     }
-    assert_int_equal(b.replay.n, UN_REPLAY_SHAPES);
+    assert_int_equal(b.replay.whole.n, UN_REPLAY_SHAPES);
+    assert_int_equal(b.replay.layers.n, UN_REPLAY_SHAPES);
     assert_int_equal(b.replay.replayed, 0);
     struct un_batch batch = b.batch[0].device;
     for (int i = 0; i < 3; ++i)
@@ -148,6 +169,6 @@ static void few_are_kept(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(replays_in_fp32), cmocka_unit_test(replays_in_bf16),
-                                       cmocka_unit_test(few_are_kept)};
+                                       cmocka_unit_test(layers_are_replayed), cmocka_unit_test(few_are_kept)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
