@@ -11,7 +11,7 @@ enum { ROWS = 48, TOKENS = 41, FIRST = 16, LEFT_TOKENS = 29 };
 int x[ROWS][UN_HEAD], y[ROWS][UN_HEAD];
 alignas(16) un_bf16 x_bits[ROWS][UN_HEAD], y_bits[ROWS][UN_HEAD], out[ROWS][UN_HEAD];
 alignas(128) unsigned char tile[ROWS * UN_HEAD_BYTES];
-float scores[LANES][2][4];
+float scores[LANES][2][4], sums[LANES][2];
 
 void fill() {
     uint32_t state = 1;
@@ -57,7 +57,21 @@ void a_head(int at) {
     memcpy(scores[threadIdx.x], c, sizeof c);
     un_fragment_left(left, c);
     un_tile_mix(sum, left, tile, at);
-    un_fragment_store(&out[0][0], UN_HEAD, FIRST, LEFT_TOKENS, sum, one);
+    const un_fragment f = un_fragment_of(sum, one);
+    un_fragment_store(&out[0][0], UN_HEAD, FIRST, LEFT_TOKENS, f);
+    float *own = sums[threadIdx.x];
+    own[0] = 1.0f, own[1] = -1.0f;
+    un_fragment_sum(own, f, FIRST, LEFT_TOKENS);
+}
+
+/* Of the rows that are stored; a lane has two neighbouring columns. */
+void check_sums() {
+    for (int c = 0; c < UN_HEAD; ++c) {
+        float want = c % 2 ? -1.0f : 1.0f;
+        for (int r = FIRST; r < FIRST + UN_STEP && r < LEFT_TOKENS; ++r)
+            want += __uint_as_float((uint32_t)out[r][c].bits << 16);
+        assert_float_equal(sums[c / 2][c % 2], want, 0);
+    }
 }
 
 void test_attention(void **state) {
@@ -72,6 +86,7 @@ void test_attention(void **state) {
                     const int row = lane / 4 + (i < 2 ? 0 : 8), col = at + 8 * half + lane % 4 * 2 + (i & 1);
                     assert_int_equal((int)scores[lane][half][i], score(row, col));
                 }
+        check_sums();
         for (int r = 0; r < ROWS; ++r)
             for (int c = 0; c < UN_HEAD; ++c) {
                 const bool written = FIRST <= r && r < FIRST + UN_STEP && r < LEFT_TOKENS;
