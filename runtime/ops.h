@@ -223,10 +223,13 @@ struct un_ops {
      * Dropout element: (t*A + a) * UN_MAX_SAMPLE_TOKENS + (u - start). */
     void (*attention_fwd)(struct un_queue *q, struct un_mat out, float *lse, struct un_mat qkv,
                           const struct un_layout *layout, int64_t heads, const struct un_dropout *drop);
-    /* dqkv [T,3H] from dout; probabilities are recomputed from lse. */
-    void (*attention_bwd)(struct un_queue *q, struct un_mat dqkv, struct un_mat dout, struct un_mat out,
-                          const float *lse, struct un_mat qkv, const struct un_layout *layout, int64_t heads,
-                          const struct un_dropout *drop);
+    /* dqkv [T,3H] from dout; probabilities are recomputed from lse.
+     * dbias [3H] += the sums over the rows of dqkv as stored; may be NULL.
+     * Order of the sums: the backend's own, by the lengths of the samples alone (card: attention_bwd.cu; CPU: as
+     * col_sum); samples of no tokens behind the others change no bit. */
+    void (*attention_bwd)(struct un_queue *q, struct un_mat dqkv, float *dbias, struct un_mat dout,
+                          struct un_mat out, const float *lse, struct un_mat qkv,
+                          const struct un_layout *layout, int64_t heads, const struct un_dropout *drop);
 
     /* Attention from one packed batch to another, sample s of queries to sample s of keys (as many samples).
      * query [Tq,H], key_value [Tk,2H] = key | value; heads, out, lse and scaling as in attention_fwd, u over the tokens

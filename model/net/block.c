@@ -115,9 +115,10 @@ static void attention_bwd(const struct un_pass *p, struct un_mat d, const struct
                 p->grads + at->dense.bias);
     un_linear_grad_weight(p, &at->dense, dbranch, attended);
     un_linear_bwd(p, dattended, &at->dense, dbranch, 0);
-    p->ops->attention_bwd(p->q, dqkv, dattended, attended, kept->lse, un_pass_mat(p, kept->qkv, t, 3 * h),
-                          &layout, p->dims->num_attention_heads, &drop_p);
-    un_linear_grad(p, &at->qkv, dqkv, x);
+    p->ops->attention_bwd(p->q, dqkv, p->grads + at->qkv.bias, dattended, attended, kept->lse,
+                          un_pass_mat(p, kept->qkv, t, 3 * h), &layout, p->dims->num_attention_heads,
+                          &drop_p);
+    un_linear_grad_weight(p, &at->qkv, dqkv, x);
     un_linear_bwd(p, d, &at->qkv, dqkv, 1);
 }
 

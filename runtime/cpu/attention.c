@@ -147,15 +147,16 @@ void un_cpu_attention_fwd(struct un_queue *q, struct un_mat out, float *lse, str
 }
 
 /* out is not needed: the sum over a row of p f dp is dout.out, and it is at hand. */
-void un_cpu_attention_bwd(struct un_queue *q, struct un_mat dqkv, struct un_mat dout, struct un_mat out,
-                          const float *lse, struct un_mat qkv, const struct un_layout *layout, int64_t heads,
-                          const struct un_dropout *drop) {
+void un_cpu_attention_bwd(struct un_queue *q, struct un_mat dqkv, float *dbias, struct un_mat dout,
+                          struct un_mat out, const float *lse, struct un_mat qkv,
+                          const struct un_layout *layout, int64_t heads, const struct un_dropout *drop) {
     const struct un_mat all[] = {dout, dqkv, out, qkv};
     const bool alike = packs_three(dout, dqkv) && packs_three(out, qkv);
     if (!is_sound(q, all, 4, alike, heads, layout->longest)) return;
     const struct un_attending_sides in = sides_of_self(qkv, heads), grad = sides_of(dqkv, dqkv, 1);
     zero_tail(dqkv, layout);
     attend_bwd(q, &grad, dout, lse, &in, layout, layout, heads, drop);
+    if (dbias) un_cpu_col_sum(q, dbias, dqkv);
 }
 
 static bool pairs_up(struct un_mat query, struct un_mat key_value, const struct un_layout *queries,

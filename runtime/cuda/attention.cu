@@ -7,10 +7,15 @@
  * card has not enough shared memory for: their length decides. Either gives a sample the same bits whatever stands
  * around it. */
 #include "runtime/cuda/attention.cuh"
+#include "runtime/cuda/strip.cuh"
 
-/* Every sum stays in registers and shared memory. */
-size_t un_cuda_attention_scratch(const struct un_limits *) {
-    return 0;
+/* Floats of the sums that attention_bwd leaves of each sample, at most: where there are more, col_sum goes over dqkv. */
+static const int64_t sums_most = 3 * UN_STRIP_PARTIAL;
+
+/* Everything else stays in registers and shared memory. */
+size_t un_cuda_attention_scratch(const struct un_limits *limits) {
+    const int64_t all = limits->max_samples * limits->max_width;
+    return un_strip_bytes((size_t)(all < sums_most ? all : sums_most));
 }
 
 /* False, and an error on the queue, for a call that no kernel may see. */
@@ -71,9 +76,9 @@ void un_cuda_attention_fwd(struct un_queue *q, struct un_mat out, float *lse, st
     if (slow) un_attention_fwd_plain(q, out, lse, qkv, plain);
 }
 
-void un_cuda_attention_bwd(struct un_queue *q, struct un_mat dqkv, struct un_mat dout, struct un_mat out,
-                           const float *lse, struct un_mat qkv, const struct un_layout *layout, int64_t heads,
-                           const struct un_dropout *drop) {
+void un_cuda_attention_bwd(struct un_queue *q, struct un_mat dqkv, float *dbias, struct un_mat dout,
+                           struct un_mat out, const float *lse, struct un_mat qkv,
+                           const struct un_layout *layout, int64_t heads, const struct un_dropout *drop) {
     if (!is_sound(q, out, qkv, layout, heads) || !is_sound(q, dout, dqkv, layout, heads)) return;
     if (dout.type != out.type) {
         un_cuda_fail(q, UN_INTERNAL, "attention: operands of types %d and %d", dout.type, out.type);
@@ -82,6 +87,19 @@ void un_cuda_attention_bwd(struct un_queue *q, struct un_mat dqkv, struct un_mat
     struct un_attention call = un_attention_call(layout, out.rows, heads, drop), plain = call;
     const bool fast = is_fast(out, qkv, heads) && is_fast(dout, dqkv, heads),
                slow = !fast || split(q, &call, &plain, un_attention_bwd_bytes);
-    if (fast) un_attention_bwd_mma(q, dqkv, dout, out, lse, qkv, call);
+    const int64_t floats = layout->samples * dqkv.cols;
+    const bool inside = dbias && !slow && floats <= sums_most;
+    float *partial = NULL;
+    struct un_arena arena;
+    if (inside) {
+        if (!un_cuda_scratch(q, &arena, un_strip_bytes((size_t)floats), "attention_bwd")) return;
+        partial = (float *)un_arena_take(&arena, (size_t)floats, sizeof(float));
+    }
+    if (fast) un_attention_bwd_mma(q, dqkv, partial, dout, out, lse, qkv, call);
     if (slow) un_attention_bwd_plain(q, dqkv, dout, out, lse, qkv, plain);
+    const un_strip_sums sums = {{dbias, NULL, NULL}, partial, layout->samples, dqkv.cols};
+    if (inside)
+        un_strip_add(q, &sums, 1);
+    else if (dbias)
+        un_cuda_col_sum(q, dbias, dqkv);
 }

@@ -26,14 +26,15 @@ struct un_attention {
 
 /* What a block works on: rows [first, first + tokens); tokens 0: nothing. */
 struct un_attention_part {
-    int first, tokens, head;
+    int sample, first, tokens, head;
     int tail; /* -1, or which of the UN_ATTENTION_TAIL blocks; then tokens is what lies behind the samples */
 };
 
 __device__ __forceinline__ un_attention_part un_attention_part_of(const un_attention &c, int block) {
     un_attention_part p;
     const int s = block / c.heads;
-    p.head = block % c.heads;
+    p.sample = s;
+    p.head = block - s * c.heads;
     p.tail = s < c.samples ? -1 : s - c.samples;
     if (p.tail < 0) {
         p.first = c.start[s];
@@ -72,8 +73,9 @@ __device__ __forceinline__ uint32_t un_attention_group(const un_attention &c, in
 /* The paths. All operands of one type; width = D. */
 void un_attention_fwd_mma(struct un_queue *q, struct un_mat out, float *lse, struct un_mat qkv,
                           struct un_attention call);
-void un_attention_bwd_mma(struct un_queue *q, struct un_mat dqkv, struct un_mat dout, struct un_mat out,
-                          const float *lse, struct un_mat qkv, struct un_attention call);
+/* partial [samples, 3H]: sums of each sample's rows of dqkv; NULL: none are wanted. */
+void un_attention_bwd_mma(struct un_queue *q, struct un_mat dqkv, float *partial, struct un_mat dout,
+                          struct un_mat out, const float *lse, struct un_mat qkv, struct un_attention call);
 /* Shared memory that a block wants for a sample of so many tokens. */
 size_t un_attention_fwd_bytes(int tokens);
 size_t un_attention_bwd_bytes(int tokens);

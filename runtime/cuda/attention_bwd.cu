@@ -6,6 +6,10 @@
  * warp, in the order of the tokens, without atomics; bits follow from the sample alone. Probabilities and
  * their gradients are made twice (seven products instead of five), the dropout bits once.
  *
+ * The sums over the rows of dqkv (dbias) are taken of what was stored: of 16 rows as un_fragment_sum has it, the steps
+ * of a warp in order, the warps in order; a sample's go to memory, 768 bytes a head, and are added over the samples
+ * as sum_blocks in reduce.cu adds blocks. Samples of no tokens are zeros there.
+ *
  * Bytes: reads 5 H, writes 3 H of bf16 a token, and A floats; the second reading of q, k, v, dout is from the
  * L2 cache, as a block comes back to them within microseconds. At H 768 and 16,896 tokens 208 MB: 48 us at
  * 4.3 TB/s. Products: 14 H tokens^2 a sample, 13 GFLOP for 300 samples of 56 padded to 64: 33 us at 400
@@ -44,6 +48,7 @@ struct operands {
     const un_bf16 *query, *key, *value, *out, *dout;
     un_bf16 *dquery, *dkey, *dvalue;
     int64_t stride, out_stride, dout_stride, dstride;
+    bool summed; /* column sums are wanted */
 };
 
 /* lse and delta of all queries; eight lanes a row. All threads. */
@@ -77,11 +82,26 @@ __device__ __forceinline__ void slope(float &s, float &g, float lse, float delta
     s = keep ? p : 0.0f;
 }
 
+/* Column sums of the rows a warp has made, this lane's two columns of each matrix. */
+struct sums {
+    float query[2], key[2], value[2];
+};
+
+/* Stores 16 rows of a gradient and adds them to `to`. */
+__device__ __forceinline__ void put_rows(un_bf16 *to_rows, float to[2], int64_t stride, int row, int tokens,
+                                         const float sum[8][4], float by, bool summed) {
+    const float factor[2] = {by, by};
+    const un_fragment f = un_fragment_of(sum, factor);
+    un_fragment_store(to_rows, stride, row, tokens, f);
+    if (summed) un_fragment_sum(to, f, row, tokens);
+}
+
 /* dk and dv of keys [row, row + 16), whose fragments are key and value. Scores stand as keys x queries, so
  * that they are left operands as they come. Queries behind the sample have probability 0 by their lse; keys
  * behind it have rows that nobody stores. */
-__device__ __forceinline__ void own_keys(const tiles &t, const operands &o, const uint32_t key[4][4],
-                                         const uint32_t value[4][4], int row, int tokens, float scale) {
+__device__ __forceinline__ void own_keys(sums &to, const tiles &t, const operands &o,
+                                         const uint32_t key[4][4], const uint32_t value[4][4], int row,
+                                         int tokens, float scale) {
     const int lane = (int)threadIdx.x % UN_WARP, g = lane / 4, q = lane % 4;
     float dkey[8][4] = {}, dvalue[8][4] = {};
     for (int u = 0; u < tokens; u += UN_STEP) {
@@ -108,14 +128,14 @@ __device__ __forceinline__ void own_keys(const tiles &t, const operands &o, cons
         un_fragment_left(left, ds);
         un_tile_mix(dkey, left, t.x, u);
     }
-    const float key_factor[2] = {UN_SCORE_SCALE, UN_SCORE_SCALE}, value_factor[2] = {scale, scale};
-    un_fragment_store(o.dkey, o.dstride, row, tokens, dkey, key_factor);
-    un_fragment_store(o.dvalue, o.dstride, row, tokens, dvalue, value_factor);
+    put_rows(o.dkey, to.key, o.dstride, row, tokens, dkey, UN_SCORE_SCALE, o.summed);
+    put_rows(o.dvalue, to.value, o.dstride, row, tokens, dvalue, scale, o.summed);
 }
 
 /* dq of queries [row, row + 16), whose fragments are query and dout. */
-__device__ __forceinline__ void own_queries(const tiles &t, const operands &o, const uint32_t query[4][4],
-                                            const uint32_t dout[4][4], int row, int tokens, float scale) {
+__device__ __forceinline__ void own_queries(sums &to, const tiles &t, const operands &o,
+                                            const uint32_t query[4][4], const uint32_t dout[4][4], int row,
+                                            int tokens, float scale) {
     const int lane = (int)threadIdx.x % UN_WARP, g = lane / 4, q = lane % 4;
     float dquery[8][4] = {};
     const float lse[2] = {t.lse[row + g], t.lse[row + g + 8]};
@@ -144,8 +164,7 @@ __device__ __forceinline__ void own_queries(const tiles &t, const operands &o, c
         un_fragment_left(left, ds);
         un_tile_mix(dquery, left, t.x, u);
     }
-    const float factor[2] = {UN_SCORE_SCALE, UN_SCORE_SCALE};
-    un_fragment_store(o.dquery, o.dstride, row, tokens, dquery, factor);
+    put_rows(o.dquery, to.query, o.dstride, row, tokens, dquery, UN_SCORE_SCALE, o.summed);
 }
 
 /* What the kernel takes besides the call. */
@@ -153,6 +172,7 @@ struct matrices {
     un_bf16 *dqkv;
     const un_bf16 *dout, *out, *qkv;
     int64_t dqkv_stride, dout_stride, out_stride, qkv_stride;
+    float *partial; /* [samples, 3H] or NULL */
 };
 
 __device__ __forceinline__ operands operands_of(const matrices &m, const un_attention &c,
@@ -171,7 +191,37 @@ __device__ __forceinline__ operands operands_of(const matrices &m, const un_atte
     o.out_stride = m.out_stride;
     o.dout_stride = m.dout_stride;
     o.dstride = m.dqkv_stride;
+    o.summed = m.partial;
     return o;
+}
+
+enum { SUMS = 3 * UN_HEAD }; /* of a sample and head */
+
+__device__ __forceinline__ void put_sum(const matrices &m, const un_attention &c, const un_attention_part &p,
+                                        int i, float sum) {
+    float *to = m.partial + ((int64_t)p.sample * 3 * c.heads + p.head) * UN_HEAD;
+    to[i / UN_HEAD * c.heads * UN_HEAD + i % UN_HEAD] = sum;
+}
+
+/* The warps' sums, in order, become those of the sample; `shared` holds them meanwhile, the tiles are used up. All
+ * threads. */
+template <int warps>
+__device__ __forceinline__ void put_sums(const matrices &m, const un_attention &c, const un_attention_part &p,
+                                         const sums &own, unsigned char *shared) {
+    float *part = (float *)shared;
+    const int lane = (int)threadIdx.x % UN_WARP;
+    float2 *mine = (float2 *)(part + (int)threadIdx.x / UN_WARP * SUMS) + lane;
+    __syncthreads();
+    mine[0] = make_float2(own.query[0], own.query[1]);
+    mine[UN_WARP] = make_float2(own.key[0], own.key[1]);
+    mine[2 * UN_WARP] = make_float2(own.value[0], own.value[1]);
+    __syncthreads();
+    for (int i = (int)threadIdx.x; i < SUMS; i += UN_WARP * warps) {
+        float sum = part[i];
+#pragma unroll
+        for (int w = 1; w < warps; ++w) sum += part[w * SUMS + i];
+        put_sum(m, c, p, i, sum);
+    }
 }
 
 /* 4 warps: three blocks a multiprocessor, so 168 registers; long samples as in the forward. */
@@ -180,7 +230,12 @@ __global__ void __launch_bounds__(UN_WARP *warps, warps == 4 ? 3 : 1)
     attention_bwd_kernel(matrices m, const float *lse, un_attention call) {
     UN_DYNAMIC_SHARED(shared);
     const un_attention_part p = un_attention_part_of(call, (int)blockIdx.x);
-    if (p.tokens <= 0) return;
+    sums own = {};
+    if (p.tokens <= 0) { /* of a sample without tokens, or one of the other launch, which is the later one */
+        if (m.partial && p.tail < 0 && call.least == 1)
+            for (int i = (int)threadIdx.x; i < SUMS; i += UN_WARP * warps) put_sum(m, call, p, i, 0.0f);
+        return;
+    }
     const operands o = operands_of(m, call, p);
     if (p.tail >= 0) {
         un_tail_zero(o.dquery, o.dstride, p);
@@ -190,21 +245,21 @@ __global__ void __launch_bounds__(UN_WARP *warps, warps == 4 ? 3 : 1)
     }
     const tiles t = tiles_of(shared, p.tokens);
     const float scale = call.drop.scale;
-    int row = (int)threadIdx.x / UN_WARP * UN_STEP;
+    const int first = un_warp_index() * UN_STEP, apart = warps * UN_STEP;
     uint32_t a[4][4], b[4][4];
     un_tile_fill(t.x, o.query, o.stride, p.tokens);
     un_tile_fill(t.y, o.dout, o.dout_stride, p.tokens);
     un_copy_commit();
-    un_fragment_load(a, o.key, o.stride, row, p.tokens);
-    un_fragment_load(b, o.value, o.stride, row, p.tokens);
+    un_fragment_load(a, o.key, o.stride, first, p.tokens);
+    un_fragment_load(b, o.value, o.stride, first, p.tokens);
     sum_rows(t, o, lse + (int64_t)p.first * call.heads + p.head, call.heads, p.tokens);
     un_keep_draw(t.keep, call, p);
     un_copy_wait<0>();
     __syncthreads();
 #pragma unroll 1
-    while (row < p.tokens) {
-        own_keys(t, o, a, b, row, p.tokens, scale);
-        row += warps * UN_STEP;
+    for (int row = first; row < p.tokens;) {
+        own_keys(own, t, o, a, b, row, p.tokens, scale);
+        if ((row += apart) >= p.tokens) break;
         un_fragment_load(a, o.key, o.stride, row, p.tokens);
         un_fragment_load(b, o.value, o.stride, row, p.tokens);
     }
@@ -212,18 +267,18 @@ __global__ void __launch_bounds__(UN_WARP *warps, warps == 4 ? 3 : 1)
     un_tile_fill(t.x, o.key, o.stride, p.tokens);
     un_tile_fill(t.y, o.value, o.stride, p.tokens);
     un_copy_commit();
-    row = (int)threadIdx.x / UN_WARP * UN_STEP;
-    un_fragment_load(a, o.query, o.stride, row, p.tokens);
-    un_fragment_load(b, o.dout, o.dout_stride, row, p.tokens);
+    un_fragment_load(a, o.query, o.stride, first, p.tokens);
+    un_fragment_load(b, o.dout, o.dout_stride, first, p.tokens);
     un_copy_wait<0>();
     __syncthreads();
 #pragma unroll 1
-    while (row < p.tokens) {
-        own_queries(t, o, a, b, row, p.tokens, scale);
-        row += warps * UN_STEP;
+    for (int row = first; row < p.tokens;) {
+        own_queries(own, t, o, a, b, row, p.tokens, scale);
+        if ((row += apart) >= p.tokens) break;
         un_fragment_load(a, o.query, o.stride, row, p.tokens);
         un_fragment_load(b, o.dout, o.dout_stride, row, p.tokens);
     }
+    if (m.partial) put_sums<warps>(m, call, p, own, shared);
 }
 
 template <int warps>
@@ -236,8 +291,8 @@ void launch(struct un_queue *q, const matrices &m, const float *lse, const un_at
 
 } // namespace
 
-void un_attention_bwd_mma(struct un_queue *q, struct un_mat dqkv, struct un_mat dout, struct un_mat out,
-                          const float *lse, struct un_mat qkv, struct un_attention call) {
+void un_attention_bwd_mma(struct un_queue *q, struct un_mat dqkv, float *partial, struct un_mat dout,
+                          struct un_mat out, const float *lse, struct un_mat qkv, struct un_attention call) {
     const matrices m = {(un_bf16 *)dqkv.data,
                         (const un_bf16 *)dout.data,
                         (const un_bf16 *)out.data,
@@ -245,7 +300,8 @@ void un_attention_bwd_mma(struct un_queue *q, struct un_mat dqkv, struct un_mat 
                         dqkv.stride,
                         dout.stride,
                         out.stride,
-                        qkv.stride};
+                        qkv.stride,
+                        partial};
     un_attention few = call, many = call;
     few.most = call.most < UN_SHORT_TOKENS ? call.most : UN_SHORT_TOKENS;
     many.least = UN_SHORT_TOKENS + 1;

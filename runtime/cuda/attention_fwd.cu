@@ -118,8 +118,8 @@ __device__ __forceinline__ void queries(const fwd_matrices &to, const uint32_t q
         if (q == 0 && r < p.tokens)
             to.lse[(int64_t)(p.first + r) * call.heads + p.head] = m.top[half] * UN_SCORE_SCALE + logf(all);
     }
-    un_fragment_store(to.out + p.first * to.out_stride + p.head * UN_HEAD, to.out_stride, row, p.tokens, sum,
-                      factor);
+    un_fragment_store(to.out + p.first * to.out_stride + p.head * UN_HEAD, to.out_stride, row, p.tokens,
+                      un_fragment_of(sum, factor));
 }
 
 /* 4 warps: four blocks a multiprocessor, so 128 registers; samples longer than UN_SHORT_TOKENS fill its

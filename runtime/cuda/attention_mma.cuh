@@ -112,9 +112,23 @@ __device__ __forceinline__ void un_fragment_load(uint32_t a[4][4], const un_bf16
         }
 }
 
-/* Rows [row, row + 16) of a head = factor * sum, those of the sample. factor[1] is for rows g + 8. */
+/* 16 rows of results as they are stored: factor * sum. factor[1] is for rows g + 8. */
+struct un_fragment {
+    uint32_t w[2][8]; /* rows g and g + 8; a word: columns 2 q and 2 q + 1 of every eight */
+};
+__device__ __forceinline__ un_fragment un_fragment_of(const float sum[8][4], const float factor[2]) {
+    un_fragment f;
+#pragma unroll
+    for (int half = 0; half < 2; ++half)
+#pragma unroll
+        for (int c = 0; c < 8; ++c)
+            f.w[half][c] = un_pack_bf16(sum[c][2 * half] * factor[half], sum[c][2 * half + 1] * factor[half]);
+    return f;
+}
+
+/* Rows [row, row + 16) of a head = f, those of the sample. */
 __device__ __forceinline__ void un_fragment_store(un_bf16 *head, int64_t stride, int row, int tokens,
-                                                  const float sum[8][4], const float factor[2]) {
+                                                  const un_fragment &f) {
     const int lane = (int)threadIdx.x % UN_WARP, g = lane / 4, q = lane % 4;
 #pragma unroll
     for (int half = 0; half < 2; ++half)
@@ -123,13 +137,41 @@ __device__ __forceinline__ void un_fragment_store(un_bf16 *head, int64_t stride,
             const int r = row + g + 8 * half;
             uint32_t w[4];
 #pragma unroll
-            for (int c = 0; c < 4; ++c)
-                w[c] = un_pack_bf16(sum[4 * i + c][2 * half] * factor[half],
-                                    sum[4 * i + c][2 * half + 1] * factor[half]);
+            for (int c = 0; c < 4; ++c) w[c] = f.w[half][4 * i + c];
             un_quad_turn(w);
             if (r < tokens)
                 *(uint4 *)(head + r * stride + (4 * i + q) * UN_VEC) = make_uint4(w[0], w[1], w[2], w[3]);
         }
+}
+
+/* Lanes whose g differs by `left` add up; of 2 left eights of columns each keeps left. */
+template <int left> __device__ __forceinline__ void un_fragment_fold(float v[8][2]) {
+    const bool upper = threadIdx.x & 4 * left;
+#pragma unroll
+    for (int i = 0; i < 2 * left; ++i) {
+        float &low = v[i / 2][i % 2], &high = v[i / 2 + left][i % 2];
+        const float give = upper ? low : high, keep = upper ? high : low;
+        low = keep + __shfl_xor_sync(0xFFFFFFFFu, give, 4 * left);
+    }
+}
+
+/* to += the sums of the columns 2 lane and 2 lane + 1 over rows [row, row + 16), those of the sample. Rows g and g + 8
+ * first, then a tree over g: neighbours four, two and one apart. Each exchange halves the columns a lane has. */
+__device__ __forceinline__ void un_fragment_sum(float to[2], const un_fragment &f, int row, int tokens) {
+    const int lane = (int)threadIdx.x % UN_WARP, g = lane / 4;
+    const uint32_t there[2] = {row + g < tokens ? ~0u : 0u, row + g + 8 < tokens ? ~0u : 0u};
+    float v[8][2];
+#pragma unroll
+    for (int c = 0; c < 8; ++c) {
+        const uint32_t a = f.w[0][c] & there[0], b = f.w[1][c] & there[1];
+        v[c][0] = un_float_of(a << 16) + un_float_of(b << 16);
+        v[c][1] = un_float_of(a & 0xFFFF0000u) + un_float_of(b & 0xFFFF0000u);
+    }
+    un_fragment_fold<4>(v);
+    un_fragment_fold<2>(v);
+    un_fragment_fold<1>(v);
+    to[0] += v[0][0];
+    to[1] += v[0][1];
 }
 
 /* Two neighbouring 16 x 8 results as the left operand of un_tile_mix. */

@@ -139,9 +139,9 @@ void un_cuda_mean_rows(struct un_queue *q, struct un_mat y, struct un_mat x, int
 
 void un_cuda_attention_fwd(struct un_queue *q, struct un_mat out, float *lse, struct un_mat qkv,
                            const struct un_layout *layout, int64_t heads, const struct un_dropout *drop);
-void un_cuda_attention_bwd(struct un_queue *q, struct un_mat dqkv, struct un_mat dout, struct un_mat out,
-                           const float *lse, struct un_mat qkv, const struct un_layout *layout, int64_t heads,
-                           const struct un_dropout *drop);
+void un_cuda_attention_bwd(struct un_queue *q, struct un_mat dqkv, float *dbias, struct un_mat dout,
+                           struct un_mat out, const float *lse, struct un_mat qkv,
+                           const struct un_layout *layout, int64_t heads, const struct un_dropout *drop);
 
 void un_cuda_cross_attention_fwd(struct un_queue *q, struct un_mat out, float *lse, struct un_mat query,
                                  struct un_mat key_value, const struct un_layout *queries,

@@ -123,6 +123,12 @@ __device__ __forceinline__ void un_store8(un_f16 *p, const float v[UN_VEC], int6
         if (i < n) un_store(p + i, v[i]);
 }
 
+/* Which warp of its block a thread is in (one-dimensional blocks), from one lane for all: so the compiler knows that all
+ * lanes have the same number, and their loops over it need no care for lanes that leave early. All lanes take part. */
+__device__ __forceinline__ int un_warp_index() {
+    return __shfl_sync(0xFFFFFFFFu, (int)threadIdx.x / UN_WARP, 0);
+}
+
 /* ---- sums and maxima of a warp: every lane gets the result, a butterfly, so its order is fixed ---- */
 
 __device__ __forceinline__ float un_warp_sum(float v) {

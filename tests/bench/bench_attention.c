@@ -100,7 +100,7 @@ static void run_forward(struct bench *b, void *context) {
 
 static void run_backward(struct bench *b, void *context) {
     struct attention *a = context;
-    b->ops->attention_bwd(b->q, a->dqkv, a->dout, a->out, a->lse, a->qkv, &a->layout, HEADS, &a->drop);
+    b->ops->attention_bwd(b->q, a->dqkv, NULL, a->dout, a->out, a->lse, a->qkv, &a->layout, HEADS, &a->drop);
 }
 
 /* Samples of `mean` - mean/3 ... mean + mean/3 tokens until TOKENS are full. */

@@ -72,8 +72,8 @@ static void run_attention_fwd(void) {
     rig.ops->attention_fwd(rig.queue, y.of[rig.set], stats[0], x.of[rig.set], &layout, A, &drop);
 }
 static void run_attention_bwd(void) {
-    rig.ops->attention_bwd(rig.queue, z.of[rig.set], w.of[rig.set], y.of[rig.set], stats[0], x.of[rig.set],
-                           &layout, A, &drop);
+    rig.ops->attention_bwd(rig.queue, z.of[rig.set], vector[0], w.of[rig.set], y.of[rig.set], stats[0],
+                           x.of[rig.set], &layout, A, &drop);
 }
 static void run_embed(void) {
     rig.ops->embed_words(rig.queue, y.of[rig.set], word_id, word_pos, x.of[0], z.of[0],

@@ -84,9 +84,10 @@ static double now(void) {
        int64_t h, const struct un_dropout *d),                                                               \
       (q, out, lse, qkv, l, h, d))                                                                           \
     X(attention_bwd,                                                                                         \
-      (struct un_queue * q, struct un_mat dqkv, struct un_mat dout, struct un_mat out, const float *lse,     \
-       struct un_mat qkv, const struct un_layout *l, int64_t h, const struct un_dropout *d),                 \
-      (q, dqkv, dout, out, lse, qkv, l, h, d))                                                               \
+      (struct un_queue * q, struct un_mat dqkv, float *dbias, struct un_mat dout, struct un_mat out,         \
+       const float *lse, struct un_mat qkv, const struct un_layout *l, int64_t h,                            \
+       const struct un_dropout *d),                                                                          \
+      (q, dqkv, dbias, dout, out, lse, qkv, l, h, d))                                                        \
     X(cross_attention_fwd,                                                                                   \
       (struct un_queue * q, struct un_mat out, float *lse, struct un_mat x, struct un_mat kv,                \
        const struct un_layout *l, const struct un_layout *k, int64_t h, const struct un_dropout *d),         \

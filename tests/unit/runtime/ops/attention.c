@@ -151,8 +151,10 @@ static void run_shape(struct un_harness *h, const void *context) {
     struct un_mat dout = un_harness_mat_random(h, tokens, hidden, -1.0f, 1.0f);
     struct un_mat out = un_harness_mat(h, tokens, hidden), dqkv = un_harness_mat(h, tokens, 3 * hidden);
     float *lse = un_harness_poison(h, tokens * shape->heads);
+    float *dbias = un_harness_random(h, 3 * hidden, -1.0f, 1.0f),
+          *want_dbias = un_harness_copy(h, dbias, 3 * hidden);
     h->ops->attention_fwd(h->q, out, lse, qkv, &layout, shape->heads, &drop);
-    h->ops->attention_bwd(h->q, dqkv, dout, out, lse, qkv, &layout, shape->heads, &drop);
+    h->ops->attention_bwd(h->q, dqkv, dbias, dout, out, lse, qkv, &layout, shape->heads, &drop);
 
     const struct problem p = {.start = layout.start,
                               .samples = layout.samples,
@@ -169,6 +171,8 @@ static void run_shape(struct un_harness *h, const void *context) {
     un_harness_near("out", out, want, sharp ? sharp_tolerance : out_tolerance);
     un_harness_near_array("lse", lse, want_lse, tokens * shape->heads,
                           sharp ? sharp_tolerance : lse_tolerance);
+    h->ops->col_sum(h->q, want_dbias, dqkv); /* f32 takes the same sums */
+    un_harness_same("dbias", un_mat32(dbias, 1, 3 * hidden), un_mat32(want_dbias, 1, 3 * hidden));
     un_harness_near("dqkv", dqkv, want_dqkv, sharp ? sharp_tolerance : slope_tolerance);
     if (shape->differences) {
         struct scalar c = {&p, want, want_lse};

@@ -40,6 +40,8 @@ static struct problem problem_of(struct un_harness *h, const struct shape *shape
     p.out = un_harness_mat_of(h, UN_BF16, tokens, hidden);
     p.dqkv = un_harness_mat_of(h, UN_BF16, tokens, 3 * hidden);
     p.lse = un_harness_poison(h, tokens * shape->heads);
+    p.dbias = un_harness_random(h, 3 * hidden, -1.0f, 1.0f);
+    p.before = un_harness_copy(h, p.dbias, 3 * hidden);
     const bool aligned = h->shift == 0 && h->pad % 8 == 0;
     p.matrix = shape->width == 64 && (aligned || h->device->kind == UN_DEVICE_CPU);
     return p;
@@ -48,10 +50,12 @@ static struct problem problem_of(struct un_harness *h, const struct shape *shape
 static void attend(struct un_harness *h, const struct problem *p) {
     const struct un_dropout *drop = p->drop.threshold ? &p->drop : NULL;
     h->ops->attention_fwd(h->q, p->out, p->lse, p->qkv, &p->layout, p->shape->heads, drop);
-    h->ops->attention_bwd(h->q, p->dqkv, p->dout, p->out, p->lse, p->qkv, &p->layout, p->shape->heads, drop);
+    h->ops->attention_bwd(h->q, p->dqkv, p->dbias, p->dout, p->out, p->lse, p->qkv, &p->layout,
+                          p->shape->heads, drop);
 }
 
 static void check(struct un_harness *h, const struct problem *p) {
+    un_oracle_sums(p);
     const struct oracle o = un_oracle_attention(h, p);
     un_oracle_compare("lse", un_mat32(p->lse, p->layout.tokens, p->shape->heads), o.lse, 4e-7);
     un_oracle_compare("out", p->out, o.out, 0.0026);
@@ -70,6 +74,10 @@ static void same_rows(const char *what, struct un_mat a, struct un_mat b, int64_
                    (char *)b.data + (b_first + i) * b.stride * un_type_bytes(b.type),
                    (size_t)(a.cols * un_type_bytes(a.type))))
             fail_msg("%s: row %lld has other bits", what, (long long)i);
+}
+
+static void same_sums(const struct problem *a, const struct problem *b) {
+    un_harness_same("dbias", un_mat32(a->dbias, 1, a->dqkv.cols), un_mat32(b->dbias, 1, b->dqkv.cols));
 }
 
 static void same_results(const struct problem *a, const struct problem *b, int64_t b_first) {
@@ -94,6 +102,7 @@ static void run_aligned(const struct shape *shape) {
         q = problem_of(&h, shape);
         attend(&h, &q);
         same_results(&p, &q, 0);
+        same_sums(&p, &q);
         un_harness_close(&h);
     }
     un_harness_close(&first);
@@ -212,6 +221,30 @@ static void test_samples_are_independent(void **state) {
         }
 }
 
+/* Samples of no tokens behind the others change no bit, sums included: fixed shapes are filled up with them. Without
+ * dbias the rest is the same. */
+static void test_fillers(void **state) {
+    static const struct shape own = {{40, 17, 0, 170}, .samples = 4,   .heads = 2, .width = 64,
+                                     .tail = 3,        .dropout = 0.1, .range = 1};
+    struct un_harness first, h;
+    struct shape filled = own;
+    (void)state;
+    filled.samples = MOST_SAMPLES;
+    un_harness_open(&first, 1, NULL);
+    un_harness_open(&h, 2, NULL);
+    const struct problem a = problem_of(&first, &own), b = problem_of(&h, &filled);
+    struct problem c = problem_of(&h, &own);
+    c.dbias = NULL;
+    attend(&first, &a);
+    attend(&h, &b);
+    attend(&h, &c);
+    same_results(&a, &b, 0);
+    same_results(&a, &c, 0);
+    same_sums(&a, &b);
+    un_harness_close(&h);
+    un_harness_close(&first);
+}
+
 /* A sample behind others: its rows are copies of a lone one's; without dropout, whose numbers are those of
  * the place in the batch. */
 static void test_place_does_not_matter(void **state) {
@@ -297,6 +330,7 @@ int main(void) {
         cmocka_unit_test(test_other_widths),
         cmocka_unit_test(test_odd_addresses),
         cmocka_unit_test(test_samples_are_independent),
+        cmocka_unit_test(test_fillers),
         cmocka_unit_test(test_place_does_not_matter),
         cmocka_unit_test(test_nan_stays_in_its_sample),
         cmocka_unit_test(test_no_samples),

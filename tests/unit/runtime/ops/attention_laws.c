@@ -18,7 +18,7 @@ static struct result attend(struct un_harness *h, struct un_mat qkv, struct un_m
                        .dqkv = un_harness_mat(h, qkv.rows, qkv.cols),
                        .lse = un_harness_poison(h, qkv.rows * 2)};
     h->ops->attention_fwd(h->q, r.out, r.lse, qkv, &layout, 2, drop);
-    h->ops->attention_bwd(h->q, r.dqkv, dout, r.out, r.lse, qkv, &layout, 2, drop);
+    h->ops->attention_bwd(h->q, r.dqkv, NULL, dout, r.out, r.lse, qkv, &layout, 2, drop);
     return r;
 }
 
@@ -78,7 +78,7 @@ static void test_same_mask_both_ways(void **state) {
     struct un_mat out = un_harness_mat(&h, TOKENS, HIDDEN), dqkv = un_harness_mat(&h, TOKENS, 3 * HIDDEN);
     float *lse = un_harness_poison(&h, TOKENS * HEADS);
     h.ops->attention_fwd(h.q, out, lse, qkv, &layout, HEADS, &drop);
-    h.ops->attention_bwd(h.q, dqkv, dout, out, lse, qkv, &layout, HEADS, &drop);
+    h.ops->attention_bwd(h.q, dqkv, NULL, dout, out, lse, qkv, &layout, HEADS, &drop);
     for (int64_t a = 0; a < HEADS; ++a) {
         double forward = 0.0, backward = 0.0;
         for (int64_t t = 0; t < TOKENS; ++t) {
@@ -109,7 +109,7 @@ static void test_nan_stays_in_its_sample(void **state) {
     un_harness_close(&h);
 }
 
-/* A queue opened for less says so instead of writing past its scratch. The card's attention takes none. */
+/* A queue opened for less says so instead of writing past its scratch. The card's forward takes none. */
 static void test_small_scratch(void **state) {
     static const int32_t start[2] = {0, 200};
     const struct un_limits small = {.max_samples = 2, .max_heads = 2, .max_params = 64}; /* no matrices */

@@ -126,3 +126,15 @@ void un_oracle_compare(const char *what, struct un_mat got, const struct bound *
         fail_msg("%s [%lld, %lld]: errors are %.3g of the result, at most %.3g", what, (long long)got.rows,
                  (long long)got.cols, sqrt(error / size), most);
 }
+
+void un_oracle_sums(const struct problem *p) {
+    for (int64_t j = 0; j < p->dqkv.cols; ++j) {
+        double want = (double)p->before[j], size = fabs(want);
+        for (int64_t t = 0; t < p->layout.tokens; ++t) {
+            want += (double)un_bf16_at(p->dqkv, t, j);
+            size += fabs((double)un_bf16_at(p->dqkv, t, j));
+        }
+        if (!(fabs((double)p->dbias[j] - want) <= 3e-7 * size + 1e-7))
+            fail_msg("dbias: column %lld is %.9g, want %.9g", (long long)j, (double)p->dbias[j], want);
+    }
+}

@@ -29,8 +29,8 @@ struct problem {
     struct un_layout layout;
     struct un_dropout drop;
     struct un_mat qkv, dout, out, dqkv;
-    float *lse;
-    bool matrix; /* the way of the matrix instructions */
+    float *lse, *dbias, *before; /* before: dbias before the op */
+    bool matrix;                 /* the way of the matrix instructions */
 };
 
 struct oracle {
@@ -44,5 +44,7 @@ void un_bf16_put(struct un_mat m, int64_t row, int64_t col, float f);
 struct oracle un_oracle_attention(struct un_harness *h, const struct problem *p);
 /* Each element within its bound, the root mean square of all errors within `most` of that of the values. */
 void un_oracle_compare(const char *what, struct un_mat got, const struct bound *want, double most);
+/* dbias against the sums of the stored gradients in double. */
+void un_oracle_sums(const struct problem *p);
 
 #endif
