@@ -21,6 +21,9 @@ enum {
     UN_STRIP_LEAST = 32, /* rows of a block, unless there are fewer */
     UN_STRIP_BLOCKS =
         396, /* at most, over the rows: three for each of 132 multiprocessors; 16,896 rows make 393 */
+    /* Two for each: of so many columns norm_bwd holds four vectors a thread, and a multiprocessor two of its
+     * blocks, which 396 would make one wave and a half. */
+    UN_STRIP_BLOCKS_FOUR = 264,
     UN_STRIP_PARTIAL = UN_STRIP_BLOCKS * 3072 /* floats of partial sums: wider matrices get fewer blocks */
 };
 
@@ -29,8 +32,10 @@ struct un_strips {
     int64_t height, blocks;
 };
 static inline struct un_strips un_strips_of(int64_t rows, int64_t cols) {
+    const bool four = (cols + UN_STRIP_COLS - 1) / UN_STRIP_COLS == 4;
+    const int64_t fill = four ? UN_STRIP_BLOCKS_FOUR : UN_STRIP_BLOCKS;
     int64_t most = UN_STRIP_PARTIAL / cols;
-    if (most > UN_STRIP_BLOCKS) most = UN_STRIP_BLOCKS;
+    if (most > fill) most = fill;
     if (most < 1) most = 1;
     int64_t height = (rows + most - 1) / most;
     if (height < UN_STRIP_LEAST) height = UN_STRIP_LEAST;

@@ -110,7 +110,37 @@ static void test_pass(void **state) {
     if (bad) fail_msg("if that is meant: UN_TRACE_RENEW=1, and the diff of %s into the commit", table);
 }
 
+/* The blocks of norm_bwd for a lane of 16,896 tokens: as many as a card of 132 multiprocessors holds at once, three for each
+ * at 768 columns, two at 1,024. Nothing is run, so the matrices are nowhere. */
+static void test_blocks(void **state) {
+    static const struct {
+        int64_t cols;
+        const char *line;
+    } widths[] = {{768, "kernel\tnorm_bwd\t(norm_grad_rows<T, 3, large>)\t1\t393\n"},
+                  {1024, "kernel\tnorm_bwd\t(norm_grad_rows<T, HELD, true>)\t1\t264\n"}};
+    const struct un_limits limits = {
+        .max_tokens = 16896, .max_samples = 1, .max_width = 1024, .max_heads = 1, .max_params = 1};
+    struct un_device *device;
+    struct un_queue *q;
+    struct un_graph *graph;
+    void *nowhere = (void *)4096;
+    (void)state;
+    check(net_device_open("cuda", 1, &device));
+    check(device->mem->queue_open(device, &limits, &q));
+    for (size_t i = 0; i < sizeof widths / sizeof *widths; ++i) {
+        const struct un_mat m = un_mat(nowhere, UN_BF16, 16896, widths[i].cols);
+        const struct un_ops *traced = un_trace_begin(device->ops);
+        device->mem->graph_begin(q);
+        traced->norm_bwd(q, m, m, nowhere, nowhere, nowhere, m, m, nowhere, nowhere, nowhere, NULL);
+        check(device->mem->graph_end(q, &graph));
+        if (!strstr(un_trace_text(), widths[i].line)) fail_msg("%snot %s", un_trace_text(), widths[i].line);
+        device->mem->graph_close(graph);
+    }
+    device->mem->queue_close(q);
+    un_device_close(device);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pass)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pass), cmocka_unit_test(test_blocks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
