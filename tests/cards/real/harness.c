@@ -118,9 +118,10 @@ WAITED(attention_fwd,
         int64_t heads, const struct un_dropout *drop),
        (q, out, lse, qkv, layout, heads, drop))
 WAITED(attention_bwd,
-       (struct un_queue * q, struct un_mat dqkv, struct un_mat dout, struct un_mat out, const float *lse,
-        struct un_mat qkv, const struct un_layout *layout, int64_t heads, const struct un_dropout *drop),
-       (q, dqkv, dout, out, lse, qkv, layout, heads, drop))
+       (struct un_queue * q, struct un_mat dqkv, float *dbias, struct un_mat dout, struct un_mat out,
+        const float *lse, struct un_mat qkv, const struct un_layout *layout, int64_t heads,
+        const struct un_dropout *drop),
+       (q, dqkv, dbias, dout, out, lse, qkv, layout, heads, drop))
 WAITED(cross_attention_fwd,
        (struct un_queue * q, struct un_mat out, float *lse, struct un_mat query, struct un_mat key_value,
         const struct un_layout *queries, const struct un_layout *keys, int64_t heads,
