@@ -85,15 +85,15 @@ __device__ __forceinline__ void queries(const fwd_matrices &to, const uint32_t q
                                         const fwd_tiles &t, int row, const un_attention &call,
                                         const un_attention_part &p) {
     const int lane = (int)threadIdx.x % UN_WARP, g = lane / 4, q = lane % 4;
-    const int padded = un_padded(p.tokens), keep_stride = un_keep_stride(p.tokens);
+    const int keep_stride = un_keep_stride(p.tokens);
     float sum[8][4] = {}, factor[2];
     softmax m = {{-INFINITY, -INFINITY}, {0.0f, 0.0f}};
 #pragma unroll 1
-    for (int u = 0; u < padded; u += ROUND) {
+    for (int u = 0; u < p.tokens; u += ROUND) {
         float s[8][4] = {};
 #pragma unroll
         for (int k = 0; k < ROUND / UN_STEP; ++k)
-            if (u + k * UN_STEP < padded) un_tile_scores(s + 2 * k, query, t.keys, u + k * UN_STEP);
+            if (u + k * UN_STEP < p.tokens) un_tile_scores(s + 2 * k, query, t.keys, u + k * UN_STEP);
         if (u + ROUND > p.tokens)
 #pragma unroll
             for (int i = 0; i < 32; ++i)
@@ -102,12 +102,13 @@ __device__ __forceinline__ void queries(const fwd_matrices &to, const uint32_t q
         drop(s, t.keep + (row + g) * keep_stride + u / 8, keep_stride);
 #pragma unroll
         for (int k = 0; k < ROUND / UN_STEP; ++k)
-            if (u + k * UN_STEP < padded) {
+            if (u + k * UN_STEP < p.tokens) {
                 uint32_t left[4];
                 un_fragment_left(left, s + 2 * k);
                 un_tile_mix(sum, left, t.values, u + k * UN_STEP);
             }
     }
+    float *lse = to.lse + (int64_t)p.first * call.heads + p.head;
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
         const int r = row + g + 8 * half;
@@ -115,8 +116,7 @@ __device__ __forceinline__ void queries(const fwd_matrices &to, const uint32_t q
         all += __shfl_xor_sync(0xFFFFFFFFu, all, 1);
         all += __shfl_xor_sync(0xFFFFFFFFu, all, 2);
         factor[half] = call.drop.scale / all;
-        if (q == 0 && r < p.tokens)
-            to.lse[(int64_t)(p.first + r) * call.heads + p.head] = m.top[half] * UN_SCORE_SCALE + logf(all);
+        if (q == 0 && r < p.tokens) lse[r * call.heads] = m.top[half] * UN_SCORE_SCALE + logf(all);
     }
     un_fragment_store(to.out + p.first * to.out_stride + p.head * UN_HEAD, to.out_stride, row, p.tokens,
                       un_fragment_of(sum, factor));
@@ -143,16 +143,16 @@ __global__ void __launch_bounds__(UN_WARP *warps, warps == 4 ? 4 : 1)
     un_tile_fill(t.keys, head + hidden, m.qkv_stride, p.tokens);
     un_tile_fill(t.values, head + 2 * hidden, m.qkv_stride, p.tokens);
     un_copy_commit();
-    int row = (int)threadIdx.x / UN_WARP * UN_STEP;
+    const int first = un_warp_index() * UN_STEP, apart = warps * UN_STEP;
     uint32_t query[4][4];
-    un_fragment_load(query, head, m.qkv_stride, row, p.tokens);
+    un_fragment_load(query, head, m.qkv_stride, first, p.tokens);
     un_keep_draw(t.keep, call, p);
     un_copy_wait<0>();
     __syncthreads();
 #pragma unroll 1
-    while (row < p.tokens) {
+    for (int row = first; row < p.tokens;) {
         queries(m, query, t, row, call, p);
-        row += warps * UN_STEP;
+        if ((row += apart) >= p.tokens) break;
         un_fragment_load(query, head, m.qkv_stride, row, p.tokens);
     }
 }

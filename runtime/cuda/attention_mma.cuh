@@ -3,7 +3,12 @@
  *
  * In fragments, lane = 4 g + q: it holds rows g and g + 8 and, of every 8 columns, 2 q and 2 q + 1 (four
  * lanes of one g, a quad, hold whole rows). A head's row is 128 bytes, 8 chunks of 16; chunk c of row r lies
- * at c ^ (r % 8), so that eight rows of one chunk, which is what a matrix load reads, lie in all banks. */
+ * at c ^ un_turn(r): eight rows of one chunk, which is what a matrix load reads, lie in all banks, and so do
+ * four neighbouring chunks of two rows, which is what eight lanes read at once.
+ *
+ * A sum over the columns of a head may take them in any order as long as both factors do. Lane q takes chunks q
+ * and 4 + q whole, 16 bytes at once: step 2 i + j of the four steps of a product has columns 4 j to 4 j + 3 of
+ * chunks 4 i to 4 i + 3. So fragments come from memory as they are, without an exchange between lanes. */
 #ifndef UN_RUNTIME_CUDA_ATTENTION_MMA_CUH
 #define UN_RUNTIME_CUDA_ATTENTION_MMA_CUH
 
@@ -26,6 +31,11 @@ __host__ __device__ __forceinline__ int un_padded(int tokens) {
 
 /* ---- tiles ---- */
 
+/* What the chunks of a row are turned by: 0, 4, 1, 5, 2, 6, 3, 7. */
+__device__ __forceinline__ int un_turn(int row) {
+    return (row & 1) << 2 | (row & 7) >> 1;
+}
+
 /* Starts the copy of a head's rows to a tile of whole steps, zeros behind the sample. All threads; a thread's
  * rows are a multiple of 8 apart, so its place within a row stays. */
 __device__ __forceinline__ void un_tile_fill(unsigned char *tile, const un_bf16 *head, int64_t stride,
@@ -33,30 +43,32 @@ __device__ __forceinline__ void un_tile_fill(unsigned char *tile, const un_bf16 
     const int apart = (int)blockDim.x / UN_HEAD_CHUNKS;
     int row = (int)threadIdx.x / UN_HEAD_CHUNKS;
     const int chunk = (int)threadIdx.x % UN_HEAD_CHUNKS;
-    unsigned char *to = tile + row * UN_HEAD_BYTES + ((chunk ^ (row & 7)) << 4);
-    const un_bf16 *from = head + row * stride + chunk * UN_VEC;
+    unsigned char *to = tile + row * UN_HEAD_BYTES + ((chunk ^ un_turn(row)) << 4);
+    const un_bf16 *from = head + row * (int)stride + chunk * UN_VEC;
     for (; row < un_padded(tokens); row += apart) {
         un_copy_async(to, row < tokens ? from : head, row < tokens ? 16 : 0);
         to += apart * UN_HEAD_BYTES;
-        from += apart * stride;
+        from += apart * (int)stride;
     }
 }
 
-/* c = a y^T, rows [row, row + 16) of y: c[0] is of the first eight of them. */
+/* c = a y^T, rows [row, row + 16) of y: c[0] is of the first eight of them. a as un_fragment_load gives it. */
 __device__ __forceinline__ void un_tile_scores(float c[2][4], const uint32_t a[4][4], const unsigned char *y,
                                                int row) {
-    const int lane = (int)threadIdx.x % UN_WARP;
-    const unsigned char *at = y + (row + (lane & 7) + (lane & 16) / 2) * UN_HEAD_BYTES;
-    const int chunk = ((lane >> 3) & 1) ^ (lane & 7);
+    const int lane = (int)threadIdx.x % UN_WARP, g = lane / 4, q = lane % 4;
+    const unsigned char *at = y + (row + g) * UN_HEAD_BYTES;
 #pragma unroll
     for (int i = 0; i < 4; ++i) c[0][i] = c[1][i] = 0.0f;
 #pragma unroll
-    for (int k = 0; k < 4; ++k) {
-        uint32_t b[4];
-        un_load_matrix(b, at + ((chunk ^ 2 * k) << 4));
-        un_mma_bf16(c[0], a[k], b);
-        un_mma_bf16(c[1], a[k], b + 2);
-    }
+    for (int i = 0; i < 2; ++i)
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+            const uint4 v =
+                *(const uint4 *)(at + 8 * half * UN_HEAD_BYTES + (((4 * i + q) ^ un_turn(g)) << 4));
+            const uint32_t b[4] = {v.x, v.y, v.z, v.w};
+            un_mma_bf16(c[half], a[2 * i], b);
+            un_mma_bf16(c[half], a[2 * i + 1], b + 2);
+        }
 }
 
 /* sum += a y, a of 16 columns, rows [row, row + 16) of y. */
@@ -64,7 +76,7 @@ __device__ __forceinline__ void un_tile_mix(float sum[8][4], const uint32_t a[4]
                                             int row) {
     const int lane = (int)threadIdx.x % UN_WARP;
     const unsigned char *at = y + (row + (lane & 15)) * UN_HEAD_BYTES;
-    const int chunk = (lane >> 4) ^ (lane & 7);
+    const int chunk = (lane >> 4) ^ un_turn(lane);
 #pragma unroll
     for (int c = 0; c < UN_HEAD_CHUNKS; c += 2) {
         uint32_t b[4];
@@ -76,24 +88,6 @@ __device__ __forceinline__ void un_tile_mix(float sum[8][4], const uint32_t a[4]
 
 /* ---- fragments ---- */
 
-/* A quad's 4 x 4 words turned over: word i of lane q <-> word q of lane i. So each lane reads and writes
- * global memory by 16 bytes. */
-__device__ __forceinline__ void un_quad_turn(uint32_t w[4]) {
-    const int lane = (int)threadIdx.x;
-#pragma unroll
-    for (int bit = 1; bit <= 2; bit *= 2)
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-            if (i & bit) continue;
-            const bool upper = lane & bit;
-            const uint32_t got = __shfl_xor_sync(0xFFFFFFFFu, upper ? w[i] : w[i + bit], bit);
-            if (upper)
-                w[i] = got;
-            else
-                w[i + bit] = got;
-        }
-}
-
 /* a = rows [row, row + 16) of a head, zeros behind the sample: the left operand of un_tile_scores. */
 __device__ __forceinline__ void un_fragment_load(uint32_t a[4][4], const un_bf16 *head, int64_t stride,
                                                  int row, int tokens) {
@@ -103,12 +97,11 @@ __device__ __forceinline__ void un_fragment_load(uint32_t a[4][4], const un_bf16
 #pragma unroll
         for (int i = 0; i < 2; ++i) {
             const int r = row + g + 8 * half;
-            uint4 v = make_uint4(0, 0, 0, 0);
-            if (r < tokens) v = *(const uint4 *)(head + r * stride + (4 * i + q) * UN_VEC);
-            uint32_t w[4] = {v.x, v.y, v.z, v.w};
-            un_quad_turn(w);
+            const bool there = r < tokens;
+            const uint4 v = *(const uint4 *)(head + (there ? r : 0) * (int)stride + (4 * i + q) * UN_VEC);
+            const uint32_t w[4] = {v.x, v.y, v.z, v.w};
 #pragma unroll
-            for (int c = 0; c < 4; ++c) a[2 * i + c / 2][half + 2 * (c % 2)] = w[c];
+            for (int c = 0; c < 4; ++c) a[2 * i + c / 2][half + 2 * (c % 2)] = there ? w[c] : 0u;
         }
 }
 
@@ -126,22 +119,23 @@ __device__ __forceinline__ un_fragment un_fragment_of(const float sum[8][4], con
     return f;
 }
 
-/* Rows [row, row + 16) of a head = f, those of the sample. */
+/* Rows [row, row + 16) of a head = f, those of the sample. Of two neighbouring chunks, even lanes store the first and odd
+ * ones the second, 8 bytes each: a quad writes 32 bytes in one piece. */
 __device__ __forceinline__ void un_fragment_store(un_bf16 *head, int64_t stride, int row, int tokens,
                                                   const un_fragment &f) {
     const int lane = (int)threadIdx.x % UN_WARP, g = lane / 4, q = lane % 4;
 #pragma unroll
-    for (int half = 0; half < 2; ++half)
+    for (int half = 0; half < 2; ++half) {
+        const int r = row + g + 8 * half;
+        un_bf16 *to = head + r * (int)stride + (q & 1) * UN_VEC + (q & 2) * 2;
 #pragma unroll
-        for (int i = 0; i < 2; ++i) {
-            const int r = row + g + 8 * half;
-            uint32_t w[4];
-#pragma unroll
-            for (int c = 0; c < 4; ++c) w[c] = f.w[half][4 * i + c];
-            un_quad_turn(w);
+        for (int c = 0; c < UN_HEAD_CHUNKS; c += 2) {
+            const uint32_t first = f.w[half][c], second = f.w[half][c + 1];
+            const uint32_t got = __shfl_xor_sync(0xFFFFFFFFu, q & 1 ? first : second, 1);
             if (r < tokens)
-                *(uint4 *)(head + r * stride + (4 * i + q) * UN_VEC) = make_uint4(w[0], w[1], w[2], w[3]);
+                *(uint2 *)(to + c * UN_VEC) = q & 1 ? make_uint2(got, second) : make_uint2(first, got);
         }
+    }
 }
 
 /* Lanes whose g differs by `left` add up; of 2 left eights of columns each keeps left. */
