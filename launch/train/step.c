@@ -159,7 +159,7 @@ static void merge_span(void *context, int64_t begin, int64_t end) {
     un_exchange_ready(&job->exchange, begin);
 }
 
-/* Zeroes grads and runs forward and backward; a graph where the shape has been seen, when nobody has to be
+/* Forward and backward; a graph where the shape has been seen, when nobody has to be
  * told of what becomes final on the way. */
 static enum un_status run_pass(struct un_job *job, const struct un_batch *batch, float *grads, bool last,
                                struct un_outputs *out) {
@@ -170,7 +170,6 @@ static enum un_status run_pass(struct un_job *job, const struct un_batch *batch,
         if (last) merge_span(job, 0, job->table->total);
         return UN_OK;
     }
-    d->ops->zero(job->queue, grads, (size_t)job->table->total * sizeof *grads);
     struct un_pass_hooks hooks = {.need = await_params, .ready = last ? merge_span : NULL, .context = job};
     return un_model_pass(job->model, job->queue, batch, job->params, job->low, grads, true, out, &hooks);
 }

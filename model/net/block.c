@@ -92,10 +92,10 @@ static void feed_forward_bwd(const struct un_pass *p, struct un_mat d, const str
     struct un_dropout drop = un_pass_dropout(p, un_pass_site(layer, UN_SITE_OUTPUT));
     struct un_mat dbranch = un_pass_mat(p, work->dbranch, t, h), dz = un_pass_mat(p, work->wide, t, i);
     un_norm_bwd(p, d, dbranch, &at->output_norm, d, &kept->output_norm, &drop, p->grads + at->down.bias);
-    un_linear_grad_weight(p, &at->down, dbranch, un_pass_mat(p, kept->gelu, t, i));
+    un_linear_put_grad_weight(p, &at->down, dbranch, un_pass_mat(p, kept->gelu, t, i));
     un_linear_bwd(p, dz, &at->down, dbranch, 0);
     p->ops->gelu_bwd(p->q, dz, p->grads + at->up.bias, dz, un_pass_mat(p, kept->z, t, i));
-    un_linear_grad_weight(p, &at->up, dz, un_pass_mat(p, kept->middle, t, h));
+    un_linear_put_grad_weight(p, &at->up, dz, un_pass_mat(p, kept->middle, t, h));
     un_linear_bwd(p, d, &at->up, dz, 1);
 }
 
@@ -113,12 +113,12 @@ static void attention_bwd(const struct un_pass *p, struct un_mat d, const struct
                   dqkv = un_pass_mat(p, work->wide, t, 3 * h);
     un_norm_bwd(p, d, dbranch, &at->attention_norm, d, &kept->attention_norm, &drop_a,
                 p->grads + at->dense.bias);
-    un_linear_grad_weight(p, &at->dense, dbranch, attended);
+    un_linear_put_grad_weight(p, &at->dense, dbranch, attended);
     un_linear_bwd(p, dattended, &at->dense, dbranch, 0);
     p->ops->attention_bwd(p->q, dqkv, p->grads + at->qkv.bias, dattended, attended, kept->lse,
                           un_pass_mat(p, kept->qkv, t, 3 * h), &layout, p->dims->num_attention_heads,
                           &drop_p);
-    un_linear_grad_weight(p, &at->qkv, dqkv, x);
+    un_linear_put_grad_weight(p, &at->qkv, dqkv, x);
     un_linear_bwd(p, d, &at->qkv, dqkv, 1);
 }
 
@@ -127,4 +127,16 @@ void un_block_bwd(const struct un_pass *p, struct un_mat d, const struct un_bloc
                   int64_t layer) {
     feed_forward_bwd(p, d, work, kept, at, layer);
     attention_bwd(p, d, work, kept, at, x, layer);
+}
+
+void un_block_zero_grads(const struct un_pass *p, const struct un_block_at *blocks, int64_t layers,
+                         int64_t total) {
+    int64_t from = 0;
+    for (int64_t i = 0; i <= 4 * layers; ++i) {
+        const struct un_block_at *at = &blocks[i / 4 < layers ? i / 4 : 0];
+        const struct un_linear *const put[4] = {&at->qkv, &at->dense, &at->up, &at->down}, *next = put[i % 4];
+        const int64_t to = i < 4 * layers ? next->weight : total;
+        if (to > from) p->ops->zero(p->q, p->grads + from, (size_t)(to - from) * sizeof(float));
+        from = next->weight + next->out * next->in;
+    }
 }

@@ -38,7 +38,12 @@ void un_block_carve_work(struct un_block_work *work, struct un_arena *arena, enu
 /* kept->y = layer(x), x [T,H]. */
 void un_block_fwd(const struct un_pass *p, const struct un_block_kept *kept, const struct un_block_at *at,
                   struct un_mat x, int64_t layer);
-/* d [T,H]: gradient of the output on entry, of the input x on return. */
+/* Before a backward through all layers: zeros in the `total` gradients, but for those of the layers' weights, which
+ * un_block_bwd overwrites. */
+void un_block_zero_grads(const struct un_pass *p, const struct un_block_at *blocks, int64_t layers,
+                         int64_t total);
+/* Gradients of weights = , of all else += .
+ * d [T,H]: gradient of the output on entry, of the input x on return. */
 void un_block_bwd(const struct un_pass *p, struct un_mat d, const struct un_block_work *work,
                   const struct un_block_kept *kept, const struct un_block_at *at, struct un_mat x,
                   int64_t layer);

@@ -35,6 +35,13 @@ void un_linear_grad_weight(const struct un_pass *p, const struct un_linear *at, 
     p->ops->linear_grad(p->q, un_pass_grad(p, at->weight, at->out, at->in), NULL, dy, x);
 }
 
+/* As linear_grad with zeros in dw: the same sums of the same terms, but a sum whose every term is -0 or too small for f32
+ * may be -0 where zeros plus it were +0. */
+void un_linear_put_grad_weight(const struct un_pass *p, const struct un_linear *at, struct un_mat dy,
+                               struct un_mat x) {
+    p->ops->gemm(p->q, un_pass_grad(p, at->weight, at->out, at->in), dy, true, x, false, 0, NULL);
+}
+
 void un_linear_bwd(const struct un_pass *p, struct un_mat dx, const struct un_linear *at, struct un_mat dy,
                    float beta) {
     p->ops->gemm(p->q, dx, dy, false, un_pass_weight(p, at->weight, at->out, at->in, dy.type), false, beta,

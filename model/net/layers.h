@@ -19,6 +19,9 @@ void un_linear_fwd(const struct un_pass *p, struct un_mat y, const struct un_lin
 void un_linear_grad(const struct un_pass *p, const struct un_linear *at, struct un_mat dy, struct un_mat x);
 void un_linear_grad_weight(const struct un_pass *p, const struct un_linear *at, struct un_mat dy,
                            struct un_mat x);
+/* Gradient of the weight = ; for weights that a pass uses once. */
+void un_linear_put_grad_weight(const struct un_pass *p, const struct un_linear *at, struct un_mat dy,
+                               struct un_mat x);
 /* dx = dy weight + beta dx. */
 void un_linear_bwd(const struct un_pass *p, struct un_mat dx, const struct un_linear *at, struct un_mat dy,
                    float beta);

@@ -29,8 +29,6 @@ struct un_model {
     void *memory, *debug_memory, *kept_memory;
 };
 
-/* ---- parameters ---- */
-
 static void places_free(struct places *at) {
     un_free(at->blocks);
     un_free(at->layer_begin);
@@ -334,6 +332,7 @@ enum un_status un_model_pass(struct un_model *m, struct un_queue *q, const struc
     const struct un_encoder e = encoder_of(m, &p, hooks);
     give_outputs(m, out, batch);
     const struct un_device_ops *mem = m->device->mem;
+    if (grads) un_block_zero_grads(&p, m->at.blocks, m->setup.dims.num_hidden_layers, m->params.total);
     mem->range_push("forward");
     enum un_status status = forward(m, &e);
     mem->range_pop();

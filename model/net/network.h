@@ -53,7 +53,7 @@ void un_model_limits(const struct un_model_setup *setup, struct un_limits *limit
 
 /* One pass. batch: device pointers; params [P]: flat device buffer.
  * low: bf16 copy of params when setup.act is bf16, else not read.
- * grads [P] += , zeroed by the caller; NULL: forward only, losses and hits.
+ * grads [P] = , gaps between tensors too; NULL: forward only, losses and hits.
  * out is filled with pointers. hooks NULL: none. */
 enum un_status un_model_pass(struct un_model *model, struct un_queue *q, const struct un_batch *batch,
                              const float *params, const void *low, float *grads, bool dropout,

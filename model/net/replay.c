@@ -68,7 +68,6 @@ static struct un_replay_entry *entry_of(struct un_replay_table *table, struct un
 
 static enum un_status queue_pass(const struct pass *p, const struct un_pass_hooks *hooks,
                                  struct un_outputs *out) {
-    p->device->ops->zero(p->q, p->grads, (size_t)un_model_params(p->model)->total * sizeof *p->grads);
     return un_model_pass(p->model, p->q, p->batch, p->params, p->low, p->grads, true, out, hooks);
 }
 

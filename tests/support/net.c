@@ -52,7 +52,6 @@ void net_lower(struct net *net) {
 }
 
 enum un_status net_run(struct net *net, const struct packed *batch, bool grad, bool dropout) {
-    if (grad) net->device->ops->zero(net->q, net->grads, (size_t)net->table->total * sizeof(float));
     UN_TRY(un_model_pass(net->model, net->q, &batch->device, net->params, net->low, grad ? net->grads : NULL,
                          dropout, &net->out, NULL));
     un_host_outputs_fetch(&net->host, &net->out, &batch->host, net->device, net->q);

@@ -27,7 +27,7 @@ void net_close(struct net *net);
 void net_set(struct net *net, const float *values);
 /* net->low from net->params, after somebody changed them. */
 void net_lower(struct net *net);
-/* One pass; gradients (zeroed first) when `grad`. Waits, and brings losses, hits, distances and plans to the
+/* One pass; gradients when `grad`. Waits, and brings losses, hits, distances and plans to the
  * host. */
 enum un_status net_run(struct net *net, const struct packed *batch, bool grad, bool dropout);
 /* count floats of device memory -> host; waits. */

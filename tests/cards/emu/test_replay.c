@@ -95,7 +95,6 @@ static void round_of(struct bench *b, int round, bool another) {
     un_batch_rebase(&batch, &from->host, b->batch[0].block);
     if (another) batch.longest_words += round; /* the kernels only choose by it */
 
-    b->net.device->ops->zero(b->net.q, b->net.grads, (size_t)b->net.table->total * sizeof(float));
     check(un_model_pass(b->net.model, b->net.q, &batch, b->net.params, b->net.low, b->net.grads, true, &out,
                         NULL));
     fetch(b, from, &out, b->plain, first);
