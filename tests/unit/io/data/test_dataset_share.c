@@ -162,6 +162,31 @@ static void same(struct un_dataset *a, struct un_dataset *b, int64_t begin, int6
         same_text(a, b, t);
 }
 
+/* Shared memory that this rank has: mapped, and open for others to find. */
+static int lines_of(const char *path) {
+    char line[1024];
+    int n = 0;
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f)) n += strstr(line, "/memfd:uniter") != NULL;
+    fclose(f);
+    return n;
+}
+static int mapped(void) {
+    return lines_of("/proc/self/maps");
+}
+static int open_for_others(void) {
+    char path[64], link[64];
+    int n = 0;
+    for (int fd = 0; fd < 256; ++fd) {
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        ssize_t bytes = readlink(path, link, sizeof link - 1);
+        link[bytes > 0 ? bytes : 0] = '\0';
+        n += strstr(link, "/memfd:uniter") != NULL;
+    }
+    return n;
+}
+
 static struct un_dataset *open_set(struct one_set set) {
     struct un_dataset *d;
     expect_ok(one_set_open(&d, &set));
@@ -182,6 +207,8 @@ static void test_same(void **state) {
         struct un_dataset *d = open_set(set_of(&host));
         held = un_memory_counts().live_bytes - held;
         assert_int_equal(host.own, 0);
+        assert_int_equal(mapped(), comm->size > 1);
+        assert_int_equal(open_for_others(), 0);
         if (comm->size > 1) {
             assert_true(held < un_dataset_bytes(alone) / 4);
             assert_true(un_dataset_bytes(d) < un_dataset_bytes(alone));
@@ -192,8 +219,12 @@ static void test_same(void **state) {
         if (comm->rank == 0) d = open_set(set_of(NULL));
         same(d, alone, 0, un_dataset_info(alone)->images);
         expect_ok(un_dataset_keep(d, 100, 200));
+        bool second =
+            un_dataset_text_second(d, un_dataset_image_text(d, 100)) >= 0; /* the index of all images stays */
+        assert_int_equal(mapped(), comm->rank > 0 && second);
         same(d, alone, 100, 200);
         un_dataset_close(d);
+        assert_int_equal(mapped(), 0);
         un_dataset_close(alone);
         assert_int_equal(live_blocks(), before);
     }
