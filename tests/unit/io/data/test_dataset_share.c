@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -163,17 +162,14 @@ static void same(struct un_dataset *a, struct un_dataset *b, int64_t begin, int6
 }
 
 /* Shared memory that this rank has: mapped, and open for others to find. */
-static int lines_of(const char *path) {
+static int mapped(void) {
     char line[1024];
     int n = 0;
-    FILE *f = fopen(path, "r");
+    FILE *f = fopen("/proc/self/maps", "r");
     assert_non_null(f);
     while (fgets(line, sizeof line, f)) n += strstr(line, "/memfd:uniter") != NULL;
     fclose(f);
     return n;
-}
-static int mapped(void) {
-    return lines_of("/proc/self/maps");
 }
 static int open_for_others(void) {
     char path[64], link[64];
