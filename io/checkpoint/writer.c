@@ -8,9 +8,9 @@
 #include "io/checkpoint/private.h"
 #include "runtime/clock.h"
 #include "runtime/memory.h"
+#include "runtime/thread.h"
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
@@ -142,11 +142,7 @@ enum un_status un_checkpoint_writer_open(struct un_checkpoint_writer **writer, s
 
 /* Signals are for the training's thread. Where no thread can be had the save is done here and now. */
 static void launch(struct un_checkpoint_writer *w) {
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    w->threaded = pthread_create(&w->thread, NULL, work, w) == 0;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    w->threaded = un_thread_start(&w->thread, NULL, work, w) == 0;
     if (!w->threaded) work(w);
 }
 

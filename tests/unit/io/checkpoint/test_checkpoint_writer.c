@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ enum { ROWS = 1100 };
 
 static atomic_bool hold;
 static atomic_int fails_with;
+static sigset_t blocked; /* in the thread that syncs */
 
 static void nap(double seconds) {
     nanosleep(&(struct timespec){(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)}, NULL);
@@ -30,6 +32,7 @@ static void nap(double seconds) {
 
 int fdatasync(int fd) {
     (void)fd;
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
     while (atomic_load(&hold)) nap(0.005);
     if (atomic_load(&fails_with) == 0) return 0;
     errno = atomic_load(&fails_with);
@@ -79,6 +82,24 @@ static void test_beside(void **state) {
     assert_true(!exists(2, true) && exists(2, false));
     assert_true(un_checkpoint_writer_close(w, true));
     case_expect_newest(&k, 2);
+    case_close(&k);
+}
+
+/* A stop is for the training's thread; a fault of its own the thread takes, so a handler can name it. */
+static void test_signals(void **state) {
+    (void)state;
+    struct checkpoint_case k;
+    case_remove_tree(case_run);
+    case_open(&k, ROWS, 0, 1);
+    struct un_checkpoint_writer *w = open_writer(&k, 60);
+    case_fill(&k, 2);
+    sigemptyset(&blocked);
+    expect_ok(un_checkpoint_writer_start(w));
+    expect_ok(un_checkpoint_writer_wait(w));
+    assert_int_equal(sigismember(&blocked, SIGTERM), 1);
+    assert_int_equal(sigismember(&blocked, SIGUSR1), 1);
+    assert_int_equal(sigismember(&blocked, SIGBUS), 0);
+    assert_true(un_checkpoint_writer_close(w, true));
     case_close(&k);
 }
 
@@ -235,10 +256,10 @@ static void test_cancel(void **state) {
 int main(void) {
     un_log_set(0, UN_LOG_ERROR);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_beside),       cmocka_unit_test(test_failure),
-        cmocka_unit_test(test_time_out),     cmocka_unit_test(test_left_behind),
-        cmocka_unit_test(test_missing_part), cmocka_unit_test(test_strays),
-        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_beside),      cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_failure),     cmocka_unit_test(test_time_out),
+        cmocka_unit_test(test_left_behind), cmocka_unit_test(test_missing_part),
+        cmocka_unit_test(test_strays),      cmocka_unit_test(test_cancel),
     };
     return cmocka_run_group_tests(tests, case_run_open, case_run_close);
 }
