@@ -5,7 +5,9 @@
  *
  * In two levels each has a communicator and a side queue of its own, so that a bucket is inside the nodes while the
  * one before it is between them. Both communicators are opened as that of all ranks is, by ranks that meet in a
- * part of MPI's: nothing is asked of the library that one level does not ask. */
+ * part of MPI's: nothing is asked of the library that one level does not ask. Their collectives may wait for peers at
+ * the same time, which NCCL allows where all ranks give them to both in one order, as here, and where the kernels of
+ * both fit on a card beside each other. */
 #include "launch/traffic/exchange_path.h"
 
 /* Doubles: the lists of all ranks, in two levels after those of the node. */

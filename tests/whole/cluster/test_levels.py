@@ -47,9 +47,17 @@ def bits(folder, data, cluster):
     R.expect(code == 64 and "comm.levels is 2, which needs several hosts" in out, "one rank a host: comm.levels=2 is refused")
 
 
+def on_cards(cluster, program, per_host, hosts, cfg, run_dir, *keys, **env):
+    """(exit code, output) of a run between cards that are not there (tests/cards): collectives that run late, on a queue for each level."""
+    command = cluster.mpirun(per_host, "--cfg", cfg, f"run.dir={run_dir}", "run.threads=1", "run.timeout=120", "device=cuda",
+                             "comm.backend=nccl", "train.precision=fp32", *keys, hosts=L.names(hosts))
+    env = dict(UN_FAKE_CARDS=str(per_host), UN_FAKE_LATE="2000", **env)
+    at = command.index(R.BUILD / "uniter_dist")
+    return R.run([*command[:at], *(word for name in env for word in ("-x", name)), program, *command[at + 1:]], **cluster.env, **env)
+
+
 def cards(folder, cluster, cfg):
-    """The same between cards (those of tests/cards: collectives that run late, on a queue for each level): the module with
-    comm/comm_nccl.c on a library in NCCL's place, and the one without."""
+    """The module with comm/comm_nccl.c on a library in NCCL's place, and the one without."""
     for kind, per_host, hosts, keys in (("nccl", 2, 2, []), ("nccl", 4, 2, []), ("nccl", 2, 4, []), ("bin", 4, 2, []),
                                         ("nccl", 2, 2, ["comm.levels=1"]), ("nccl", 4, 2, ["train.exact=false"])):
         program = R.BUILD / "tests/cards" / kind / "uniter_dist"
@@ -58,18 +66,18 @@ def cards(folder, cluster, cfg):
             continue
         name = f"{kind}_{per_host}_{hosts}{''.join(keys)}"
         run_dir = folder / name
-        command = cluster.mpirun(per_host, "--cfg", cfg, f"run.dir={run_dir}", "run.threads=1", "run.timeout=120", "device=cuda",
-                                 "comm.backend=nccl", "train.precision=fp32", *keys, hosts=L.names(hosts))
-        at = command.index(R.BUILD / "uniter_dist")
-        out = R.run_ok([*command[:at], "-x", "UN_FAKE_CARDS", "-x", "UN_FAKE_LATE", program, *command[at + 1:]],
-                       **cluster.env, UN_FAKE_CARDS=str(per_host), UN_FAKE_LATE="2000")
-        R.expect((f"inside {hosts} hosts of {per_host} ranks" in out) == (keys != ["comm.levels=1"]) and "between the cards" in out,
-                 f"cards, {name}: the log says how")
+        code, out = on_cards(cluster, program, per_host, hosts, cfg, run_dir, *keys)
+        R.expect(code == 0 and (f"inside {hosts} hosts of {per_host} ranks" in out) == (keys != ["comm.levels=1"]) and
+                 "between the cards" in out, f"cards, {name}: exit code {code}; the log says how")
         if keys == ["train.exact=false"]:
             worst = max(abs(a["loss"] - b["loss"]) / a["loss"] for a, b in zip(R.metrics(folder / "one"), R.metrics(run_dir)))
             R.expect(worst < 1e-4, f"cards, {name}: losses within {worst:.1e}")
         else:
             same(folder / "one", run_dir, f"cards, {name}")
+    program = R.BUILD / "tests/cards/nccl/uniter_dist"
+    if program.exists():
+        code, out = on_cards(cluster, program, 2, 2, cfg, folder / "broken", UN_FAKE_BREAK="1:12")
+        R.expect(code == 74 and "the fake link broke" in out, f"cards: a link of a level that breaks: exit code {code}, and why")
 
 
 def traffic(folder, data, cluster):
