@@ -24,6 +24,7 @@ struct un_limits {
     int64_t max_width;   /* widest row an op will see: max(3H, I, F, V, C) */
     int64_t max_heads;
     int64_t max_params; /* P */
+    bool fp8;           /* products of fp8 will be asked for */
 };
 
 /* Products whose algorithm was sought by trying, so far, and the seconds of it. */
@@ -107,6 +108,7 @@ struct un_device {
     int threads;     /* host threads that ops use */
     bool tf32;       /* set before a queue opens: f32 products may round their factors to tf32 */
     bool untimed;    /* likewise: products take the first algorithm that repeats its bits; none is timed */
+    bool fp8_units;  /* products of fp8 have units of their own; else they are products of bf16 */
     bool quick_bf16; /* products of bf16 have instructions of their own here, faster than those of f32 */
     void *state;     /* the backend's own */
 };

@@ -16,6 +16,7 @@
 #define UN_RUNTIME_OPS_H
 
 #include "runtime/device.h"
+#include "runtime/maps.h"
 #include "runtime/rng.h"
 #include "runtime/tensor.h"
 
@@ -71,26 +72,6 @@ struct un_adamw {
     float lr_fast, step_size_fast; /* the same two for UN_DECAY_FAST */
 };
 
-/* Maps, channels last: n maps of height x width cells; cell (i, y, x) is row (i * height + y) * width + x of a
- * matrix whose columns are channels. */
-struct un_maps {
-    int64_t n, height, width;
-};
-/* A square window over cells. */
-struct un_window {
-    int64_t size, stride, dilation, pad;
-};
-/* Cells of the output along an axis; 0 when the window does not fit. */
-static inline int64_t un_window_out(int64_t cells, const struct un_window *w) {
-    const int64_t room = cells + 2 * w->pad - w->dilation * (w->size - 1) - 1;
-    return room < 0 ? 0 : room / w->stride + 1;
-}
-/* The same for max_pool: rounded up, at least 1 where there are cells. */
-static inline int64_t un_window_out_up(int64_t cells, const struct un_window *w) {
-    if (cells <= w->size) return cells > 0;
-    return (cells - w->size + w->stride - 1) / w->stride + 1;
-}
-
 enum { UN_PARAM_ALIGN = 64 }; /* elements: start of every parameter tensor, granularity of the decay map */
 
 /* Flags of a block of the decay map. */
@@ -116,6 +97,21 @@ struct un_ops {
      * dbias [N] += col_sum(dy); may be NULL. */
     void (*linear_grad)(struct un_queue *q, struct un_mat dw, float *dbias, struct un_mat dy,
                         struct un_mat x);
+
+    /* ---- fp8 (runtime/fp8.h) ---- */
+
+    /* y[i,j] = yt[j,i] = x[i,j] * *scale as e4m3 or e5m2; y and yt of one type, each where its data is set.
+     * *amax = max(*amax, |x[i,j]|), as the bits of f32 compared as whole numbers: a NaN is above all. NULL: not wanted.
+     * x f32 or bf16; *scale a power of two. Order: a maximum has none. */
+    void (*quantize)(struct un_queue *q, struct un_mat y, struct un_mat yt, uint32_t *amax, struct un_mat x,
+                     const float *scale);
+
+    /* c = (a * *a_unit) (b * *b_unit)^T + beta * c, then the epilogue (only with beta = 0). a [M,K] e4m3 or e5m2,
+     * b [N,K] e4m3: both with K along their rows; units are powers of two, c f32 or bf16.
+     * Order: as gemm of factors in bf16, which hold every number times its unit (from 2^-126 on) exactly; a library of
+     * a card adds the numbers and takes both units after. Needs un_limits.fp8. */
+    void (*gemm_fp8)(struct un_queue *q, struct un_mat c, struct un_mat a, const float *a_unit,
+                     struct un_mat b, const float *b_unit, float beta, const struct un_epilogue *epilogue);
 
     /* ---- pointwise ---- */
 

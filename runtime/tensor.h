@@ -10,10 +10,10 @@
 
 #include <stdint.h>
 
-enum un_type { UN_F32, UN_BF16, UN_F16, UN_I32, UN_I64, UN_U8 };
+enum un_type { UN_F32, UN_BF16, UN_F16, UN_I32, UN_I64, UN_U8, UN_E4M3, UN_E5M2 /* runtime/fp8.h */ };
 
 static inline int64_t un_type_bytes(enum un_type t) {
-    return t == UN_I64 ? 8 : t == UN_F32 || t == UN_I32 ? 4 : t == UN_U8 ? 1 : 2;
+    return t == UN_I64 ? 8 : t == UN_F32 || t == UN_I32 ? 4 : t == UN_BF16 || t == UN_F16 ? 2 : 1;
 }
 
 /* A row-major matrix, borrowed. stride: elements from row to row, >= cols. */

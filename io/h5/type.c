@@ -19,7 +19,9 @@ hid_t un_h5_memory_type(enum un_type type) {
     case UN_I32: return H5Tcopy(H5T_STD_I32LE);
     case UN_I64: return H5Tcopy(H5T_STD_I64LE);
     case UN_U8: return H5Tcopy(H5T_STD_U8LE);
-    case UN_BF16: break;
+    case UN_BF16:
+    case UN_E4M3:
+    case UN_E5M2: break;
     }
     return -1;
 }

@@ -41,6 +41,7 @@ size_t un_cpu_layernorm_scratch(const struct un_limits *limits, int threads);
 size_t un_cpu_attention_scratch(const struct un_limits *limits, int threads);
 size_t un_cpu_loss_scratch(const struct un_limits *limits, int threads);
 size_t un_cpu_product_scratch(const struct un_limits *limits, int threads);
+size_t un_cpu_fp8_scratch(const struct un_limits *limits, int threads);
 size_t un_cpu_transport_scratch(const struct un_limits *limits, int threads);
 
 /* Worth waking the other threads: elements (or multiply-adds) of work below which one thread is faster. It
@@ -79,6 +80,12 @@ void un_cpu_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, bool tran
 void un_cpu_col_sum(struct un_queue *q, float *dbias, struct un_mat dy);
 void un_cpu_linear_grad(struct un_queue *q, struct un_mat dw, float *dbias, struct un_mat dy,
                         struct un_mat x);
+
+void un_cpu_quantize(struct un_queue *q, struct un_mat y, struct un_mat yt, uint32_t *amax, struct un_mat x,
+                     const float *scale);
+
+void un_cpu_gemm_fp8(struct un_queue *q, struct un_mat c, struct un_mat a, const float *a_unit,
+                     struct un_mat b, const float *b_unit, float beta, const struct un_epilogue *epilogue);
 
 void un_cpu_gelu_bwd(struct un_queue *q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat z);
 void un_cpu_tanh_bwd(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat y);

@@ -28,7 +28,7 @@ static void cpu_free(struct un_device *d, void *ptr) {
 static size_t cpu_scratch_bytes(struct un_device *d, const struct un_limits *limits) {
     static const un_cpu_scratch_need needs[] = {
         un_cpu_layernorm_scratch, un_cpu_attention_scratch, un_cpu_loss_scratch,
-        un_cpu_product_scratch,   un_cpu_transport_scratch,
+        un_cpu_product_scratch,   un_cpu_transport_scratch, un_cpu_fp8_scratch,
     };
     size_t most = 0;
     for (size_t i = 0; i < sizeof needs / sizeof *needs; ++i) {
@@ -181,6 +181,8 @@ static const struct un_ops cpu_ops = {
     .gemm = un_cpu_gemm,
     .col_sum = un_cpu_col_sum,
     .linear_grad = un_cpu_linear_grad,
+    .quantize = un_cpu_quantize,
+    .gemm_fp8 = un_cpu_gemm_fp8,
     .gelu_bwd = un_cpu_gelu_bwd,
     .tanh_bwd = un_cpu_tanh_bwd,
     .relu_bwd = un_cpu_relu_bwd,

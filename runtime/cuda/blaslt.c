@@ -63,7 +63,9 @@ static struct un_lt_choice *choice_of(struct un_queue *q, const struct un_produc
 }
 
 static const char *type_name(int32_t type) {
-    return type == UN_F32 ? "f32" : "bf16";
+    static const char *const names[] = {
+        [UN_F32] = "f32", [UN_BF16] = "bf16", [UN_E4M3] = "e4m3", [UN_E5M2] = "e5m2"};
+    return names[type];
 }
 
 /* Once a product; of one that the library adds no bias to, it is told apart whether it does the rest. */
@@ -95,32 +97,52 @@ static bool launch(struct un_queue *q, const struct un_product *product, struct 
     return false;
 }
 
+/* With the bias, or without it, or not at all. */
+static bool multiply(struct un_queue *q, struct un_product *product, const struct un_lt_operands *o,
+                     const void *bias, bool *biased) {
+    struct un_lt_call call;
+    struct un_lt_choice room;
+    for (;; product->bias = 0) { /* perhaps without the bias */
+        const int known = q->blas->table.count;
+        struct un_lt_choice *choice = NULL;
+        if (un_lt_describe(&call, product, bias, o) == CUBLAS_STATUS_SUCCESS)
+            choice = choice_of(q, product, &call, o, &room);
+        if (choice && launch(q, product, &call, o, choice)) break;
+        if (product->bias) continue;
+        if (!choice || q->blas->table.count > known)
+            say_own(product, "cuBLASLt has no algorithm that repeats its bits");
+        return false;
+    }
+    q->last = "a product by cuBLASLt";
+    *biased = product->bias;
+    return true;
+}
+
+static bool bias_fits(const void *bias) {
+    return bias && ((uintptr_t)bias & 15u) == 0; /* the product does not hold its alignment */
+}
+
 bool un_cuda_blas_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, bool transpose_a,
                        struct un_mat b, bool transpose_b, float beta, const void *bias,
                        enum un_type bias_type, bool *biased) {
     struct un_product product;
-    struct un_lt_call call;
-    struct un_lt_choice room;
     *biased = false;
-    const bool with_bias = bias && ((uintptr_t)bias & 15u) == 0; /* the product does not hold its alignment */
-    if (!q->blas || !un_product_make(&product, c, a, transpose_a, b, transpose_b, beta, with_bias, bias_type,
-                                     q->device->tf32))
+    if (!q->blas || !un_product_make(&product, c, a, transpose_a, b, transpose_b, beta, bias_fits(bias),
+                                     bias_type, q->device->tf32))
         return false;
-    const struct un_lt_operands o = {b.data, a.data, c.data};
-    for (;; product.bias = 0) { /* perhaps without the bias */
-        const int known = q->blas->table.count;
-        struct un_lt_choice *choice = NULL;
-        if (un_lt_describe(&call, &product, bias) == CUBLAS_STATUS_SUCCESS)
-            choice = choice_of(q, &product, &call, &o, &room);
-        if (choice && launch(q, &product, &call, &o, choice)) break;
-        if (product.bias) continue;
-        if (!choice || q->blas->table.count > known)
-            say_own(&product, "cuBLASLt has no algorithm that repeats its bits");
+    const struct un_lt_operands o = {.left = b.data, .right = a.data, .d = c.data};
+    return multiply(q, &product, &o, bias, biased);
+}
+
+bool un_cuda_blas_gemm_fp8(struct un_queue *q, struct un_mat c, struct un_mat a, const float *a_unit,
+                           struct un_mat b, const float *b_unit, float beta, const void *bias,
+                           enum un_type bias_type, bool *biased) {
+    struct un_product product;
+    *biased = false;
+    if (!q->blas || !un_product_make(&product, c, a, false, b, true, beta, bias_fits(bias), bias_type, false))
         return false;
-    }
-    q->last = "a product by cuBLASLt";
-    *biased = product.bias;
-    return true;
+    const struct un_lt_operands o = {b.data, a.data, c.data, b_unit, a_unit};
+    return multiply(q, &product, &o, bias, biased);
 }
 
 void un_cuda_trials(struct un_queue *q, struct un_trials *trials) {

@@ -24,7 +24,8 @@ struct un_lt_call {
 
 struct un_lt_operands {
     const void *left, *right;
-    void *d; /* also what beta multiplies */
+    void *d;                             /* also what beta multiplies */
+    const float *left_unit, *right_unit; /* device: factors of factors in fp8; NULL: none */
 };
 
 struct un_cuda_blas {
@@ -37,7 +38,8 @@ struct un_cuda_blas {
     bool said_full;
 };
 
-cublasStatus_t un_lt_describe(struct un_lt_call *c, const struct un_product *product, const void *bias);
+cublasStatus_t un_lt_describe(struct un_lt_call *c, const struct un_product *product, const void *bias,
+                              const struct un_lt_operands *units);
 /* Allowed algorithms, the library's favourite first; returns how many. */
 int un_lt_candidates(struct un_cuda_blas *blas, const struct un_product *product, struct un_lt_call *c,
                      cublasLtMatmulAlgo_t algo[UN_LT_CANDIDATES]);

@@ -12,7 +12,10 @@ size_t un_cuda_blas_workspace(void) {
 /* ---- descriptors ---- */
 
 static cudaDataType type_of(int32_t type) {
-    return type == UN_F32 ? CUDA_R_32F : CUDA_R_16BF;
+    return type == UN_F32    ? CUDA_R_32F
+           : type == UN_E4M3 ? CUDA_R_8F_E4M3
+           : type == UN_E5M2 ? CUDA_R_8F_E5M2
+                             : CUDA_R_16BF;
 }
 
 static cublasStatus_t lay(cublasLtMatrixLayoutOpaque_t *layout, const struct un_product_mat *m) {
@@ -35,13 +38,24 @@ static cublasStatus_t set_bias(struct un_lt_call *c, const struct un_product *pr
     return status;
 }
 
-cublasStatus_t un_lt_describe(struct un_lt_call *c, const struct un_product *product, const void *bias) {
+static cublasStatus_t set_units(struct un_lt_call *c, const struct un_lt_operands *units) {
+    const float *left = units->left_unit, *right = units->right_unit;
+    if (!left || !right) return CUBLAS_STATUS_SUCCESS;
+    const cublasStatus_t status = set(c, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, &left, sizeof left);
+    return status == CUBLAS_STATUS_SUCCESS
+               ? set(c, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, &right, sizeof right)
+               : status;
+}
+
+cublasStatus_t un_lt_describe(struct un_lt_call *c, const struct un_product *product, const void *bias,
+                              const struct un_lt_operands *units) {
     const int32_t left = product->transpose_left ? CUBLAS_OP_T : CUBLAS_OP_N,
                   right = product->transpose_right ? CUBLAS_OP_T : CUBLAS_OP_N;
     cublasStatus_t status = cublasLtMatmulDescInit(
         &c->what, product->tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F);
     if (status == CUBLAS_STATUS_SUCCESS) status = set(c, CUBLASLT_MATMUL_DESC_TRANSA, &left, sizeof left);
     if (status == CUBLAS_STATUS_SUCCESS) status = set(c, CUBLASLT_MATMUL_DESC_TRANSB, &right, sizeof right);
+    if (status == CUBLAS_STATUS_SUCCESS) status = set_units(c, units);
     if (status == CUBLAS_STATUS_SUCCESS && product->bias) status = set_bias(c, product, bias);
     if (status == CUBLAS_STATUS_SUCCESS) status = lay(&c->left, &product->left);
     if (status == CUBLAS_STATUS_SUCCESS) status = lay(&c->right, &product->right);

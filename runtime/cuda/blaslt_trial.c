@@ -6,6 +6,7 @@
  * clock said, nor on a failure that strikes later. */
 #include "runtime/clock.h"
 #include "runtime/cuda/blaslt.h"
+#include "runtime/fp8.h"
 
 #include <inttypes.h>
 
@@ -82,8 +83,8 @@ static bool in_scratch(struct un_queue *q, struct trial *t) {
     const size_t left = (un_product_bytes(&product->left) + 255) / 256 * 256,
                  right = un_product_bytes(&product->right);
     const size_t shift = left + right <= part ? left : right + 256 <= part ? 256 : 0;
-    t->o = (struct un_lt_operands){q->scratch, q->scratch + shift, q->scratch + part};
-    un_cuda_trial_fill(q, q->scratch, part);
+    t->o = (struct un_lt_operands){.left = q->scratch, .right = q->scratch + shift, .d = q->scratch + part};
+    un_cuda_trial_fill(q, q->scratch, part, un_fp8_is((enum un_type)product->left.type));
     return true;
 }
 

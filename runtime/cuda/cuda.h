@@ -58,6 +58,7 @@ size_t un_cuda_attention_scratch(const struct un_limits *limits);
 size_t un_cuda_loss_scratch(const struct un_limits *limits);
 size_t un_cuda_transport_scratch(const struct un_limits *limits);
 size_t un_cuda_reduce_scratch(const struct un_limits *limits);
+size_t un_cuda_fp8_scratch(const struct un_limits *limits);
 size_t un_cuda_blas_scratch(const struct un_limits *limits);
 
 /* After every launch or CUDA call: an error sticks to the queue unless one does. */
@@ -78,6 +79,15 @@ extern const struct un_ops un_cuda_ops;
 bool un_cuda_blas_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, bool transpose_a,
                        struct un_mat b, bool transpose_b, float beta, const void *bias,
                        enum un_type bias_type, bool *biased);
+/* Likewise c = a b^T + beta c with factors in fp8, times both units. */
+bool un_cuda_blas_gemm_fp8(struct un_queue *q, struct un_mat c, struct un_mat a, const float *a_unit,
+                           struct un_mat b, const float *b_unit, float beta, const void *bias,
+                           enum un_type bias_type, bool *biased);
+/* Where a product goes before its epilogue: with z kept, there at once, so that bias and GELU move 4 bytes an element,
+ * not 6; and what is left to do after it. biased: the bias was added. */
+struct un_mat un_cuda_gemm_target(struct un_mat c, const struct un_epilogue *epilogue);
+void un_cuda_gemm_finish(struct un_queue *q, struct un_mat c, struct un_mat to,
+                         const struct un_epilogue *epilogue, bool biased);
 /* The library's handle and workspace for a queue; also blaslt.c. */
 enum un_status un_cuda_blas_open(struct un_queue *q, struct un_cuda_blas **blas);
 void un_cuda_blas_close(struct un_queue *q, struct un_cuda_blas *blas);
@@ -85,8 +95,8 @@ size_t un_cuda_blas_workspace(void); /* bytes beside the scratch */
 void un_cuda_trials(struct un_queue *q, struct un_trials *trials);
 
 /* For the choice among algorithms (trial.cu): numbers in [-1, 1) for f32 and bf16 alike, a function of the
- * place alone; and a 64-bit digest of all elements of a matrix, *digest in device memory. */
-void un_cuda_trial_fill(struct un_queue *q, void *memory, size_t bytes);
+ * place alone, of which fp8 leaves only bytes below 2, no NaN; and a 64-bit digest of all elements of a matrix, *digest in device memory. */
+void un_cuda_trial_fill(struct un_queue *q, void *memory, size_t bytes, bool fp8);
 void un_cuda_trial_digest(struct un_queue *q, uint64_t *digest, struct un_mat m);
 
 /* What follows a product that the matrix library can't do itself: z = from + bias (NULL: none), pre = z when
@@ -99,6 +109,12 @@ void un_cuda_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, bool tra
 void un_cuda_col_sum(struct un_queue *q, float *dbias, struct un_mat dy);
 void un_cuda_linear_grad(struct un_queue *q, struct un_mat dw, float *dbias, struct un_mat dy,
                          struct un_mat x);
+
+void un_cuda_quantize(struct un_queue *q, struct un_mat y, struct un_mat yt, uint32_t *amax, struct un_mat x,
+                      const float *scale);
+
+void un_cuda_gemm_fp8(struct un_queue *q, struct un_mat c, struct un_mat a, const float *a_unit,
+                      struct un_mat b, const float *b_unit, float beta, const struct un_epilogue *epilogue);
 
 void un_cuda_gelu_bwd(struct un_queue *q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat z);
 void un_cuda_tanh_bwd(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat y);

@@ -127,6 +127,7 @@ static enum un_status describe(int ordinal, struct un_device *d, struct un_cuda_
              1e-9 * (double)card.totalGlobalMem, driver / 1000, driver % 1000 / 10, card.major, card.minor);
     for (size_t i = 0; i < sizeof card.uuid.bytes; ++i)
         snprintf(d->id + 2 * i, 3, "%02x", (unsigned)(unsigned char)card.uuid.bytes[i]);
+    d->fp8_units = card.major * 10 + card.minor >= 89;
     own->ordinal = ordinal;
     own->shared_most = card.sharedMemPerBlockOptin;
     if (card.major >= 8) return UN_OK;

@@ -173,11 +173,7 @@ extern "C" void un_cuda_gemm(struct un_queue *q, struct un_mat c, struct un_mat 
     }
     const void *bias = epilogue ? epilogue->bias : NULL;
     const enum un_type bias_type = bias ? epilogue->bias_type : UN_F32;
-    const enum un_activation activation = epilogue ? epilogue->activation : UN_ACT_NONE;
-    /* With z kept, the product goes there at once: bias and GELU then move 4 bytes an element, not 6. */
-    const bool keeps = (activation == UN_ACT_GELU || activation == UN_ACT_RELU) && epilogue->pre.data &&
-                       epilogue->pre.type == c.type;
-    const struct un_mat to = keeps ? epilogue->pre : c;
+    const struct un_mat to = un_cuda_gemm_target(c, epilogue);
     bool biased = false;
     if (!un_cuda_blas_gemm(q, to, a, transpose_a, b, transpose_b, beta, bias, bias_type, &biased)) {
         product p = {};
@@ -188,10 +184,22 @@ extern "C" void un_cuda_gemm(struct un_queue *q, struct un_mat c, struct un_mat 
         own_gemm(q, to, p);
         biased = true;
     }
-    if (biased) bias = NULL;
-    if (!bias && activation == UN_ACT_NONE) return;
-    const struct un_mat pre = keeps && !bias ? un_mat(NULL, c.type, c.rows, c.cols) : epilogue->pre;
-    un_cuda_activate(q, c, to, pre, bias, bias_type, activation);
+    if (epilogue) un_cuda_gemm_finish(q, c, to, epilogue, biased);
+}
+
+extern "C" struct un_mat un_cuda_gemm_target(struct un_mat c, const struct un_epilogue *e) {
+    const bool keeps = e && (e->activation == UN_ACT_GELU || e->activation == UN_ACT_RELU) && e->pre.data &&
+                       e->pre.type == c.type;
+    return keeps ? e->pre : c;
+}
+
+extern "C" void un_cuda_gemm_finish(struct un_queue *q, struct un_mat c, struct un_mat to,
+                                    const struct un_epilogue *e, bool biased) {
+    const void *bias = biased ? NULL : e->bias;
+    if (!bias && e->activation == UN_ACT_NONE) return;
+    const bool kept = to.data != c.data && !bias; /* z stands in pre already */
+    const struct un_mat pre = kept ? un_mat(NULL, c.type, c.rows, c.cols) : e->pre;
+    un_cuda_activate(q, c, to, pre, bias, e->bias ? e->bias_type : UN_F32, e->activation);
 }
 
 extern "C" void un_cuda_linear_grad(struct un_queue *q, struct un_mat dw, float *dbias, struct un_mat dy,

@@ -1,5 +1,6 @@
 /* Matrix products as a library sees them (product.h): pure functions, tested without a card. */
 #include "runtime/cuda/product.h"
+#include "runtime/fp8.h"
 #include "runtime/waves.h"
 
 #include <string.h>
@@ -21,7 +22,14 @@ static struct un_product_mat column_major(struct un_mat m) {
     return (struct un_product_mat){m.cols, m.rows, m.stride, (int32_t)m.type, alignment(m)};
 }
 
+/* Of fp8 the library takes factors with k along their rows, all at 16 bytes. */
+static bool fp8_fits(const struct un_product *p) {
+    return p->transpose_left && !p->transpose_right && p->k % 16 == 0 && p->m % 16 == 0 &&
+           p->left.align == 16 && p->right.align == 16 && p->d.align == 16;
+}
+
 static bool types_fit(enum un_type c, enum un_type a, enum un_type b) {
+    if (un_fp8_is(a)) return b == UN_E4M3 && (c == UN_F32 || c == UN_BF16);
     return a == b && ((a == UN_F32 && c == UN_F32) || (a == UN_BF16 && (c == UN_F32 || c == UN_BF16)));
 }
 
@@ -43,8 +51,9 @@ bool un_product_make(struct un_product *product, struct un_mat c, struct un_mat 
     product->bias = with_bias && bias_type == c.type && beta == 0.0f;
     product->beta = beta != 0.0f;
     product->tf32 = tf32 && a.type == UN_F32;
-    product->split = inner >= LONG_INNER &&
+    product->split = !un_fp8_is(a.type) && inner >= LONG_INNER &&
                      !un_waves_full(un_wave_tiles(product->m, product->n, UN_WAVE_TILE, UN_WAVE_TILE));
+    if (un_fp8_is(a.type)) return fp8_fits(product);
     return product->left.align >= un_type_bytes(b.type) && product->right.align >= un_type_bytes(a.type) &&
            product->d.align >= un_type_bytes(c.type);
 }

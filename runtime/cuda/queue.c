@@ -26,8 +26,9 @@ static bool for_products(const struct un_limits *limits) {
 
 static size_t scratch_of_ops(const struct un_limits *limits) {
     static const un_cuda_scratch_need needs[] = {
-        un_cuda_gemm_scratch, un_cuda_pointwise_scratch, un_cuda_layernorm_scratch, un_cuda_attention_scratch,
-        un_cuda_loss_scratch, un_cuda_transport_scratch, un_cuda_reduce_scratch,    un_cuda_blas_scratch,
+        un_cuda_gemm_scratch,      un_cuda_pointwise_scratch, un_cuda_layernorm_scratch,
+        un_cuda_attention_scratch, un_cuda_loss_scratch,      un_cuda_transport_scratch,
+        un_cuda_reduce_scratch,    un_cuda_blas_scratch,      un_cuda_fp8_scratch,
     };
     size_t most = 0;
     for (size_t i = 0; i < sizeof needs / sizeof *needs; ++i) {

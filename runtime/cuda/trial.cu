@@ -17,11 +17,11 @@ __device__ __forceinline__ uint64_t mix(uint64_t x) { /* a bijection of 64 bits:
 /* Two bf16 in one word, each with a random sign and mantissa and an exponent of 2^-8 to 2^-1; read as f32 the
  * lower one is the end of the mantissa. So sums of another order differ in nearly every element of an f32
  * result, and in some of any large bf16 one. */
-__global__ void fill_kernel(uint32_t *word, int64_t words) {
+__global__ void fill_kernel(uint32_t *word, int64_t words, uint32_t mask) {
     for (int64_t i = (int64_t)blockIdx.x * FILL_THREADS + threadIdx.x; i < words;
          i += (int64_t)gridDim.x * FILL_THREADS) {
         const uint32_t r = (uint32_t)(mix((uint64_t)i + 1) >> 32);
-        word[i] = (r & 0x807F807Fu) | (119u + (r >> 8 & 7u)) << 7 | (119u + (r >> 24 & 7u)) << 23;
+        word[i] = mask & ((r & 0x807F807Fu) | (119u + (r >> 8 & 7u)) << 7 | (119u + (r >> 24 & 7u)) << 23);
     }
 }
 
@@ -50,10 +50,11 @@ unsigned digest_blocks(int64_t elements) {
 
 } // namespace
 
-extern "C" void un_cuda_trial_fill(struct un_queue *q, void *memory, size_t bytes) {
+extern "C" void un_cuda_trial_fill(struct un_queue *q, void *memory, size_t bytes, bool fp8) {
     const int64_t words = (int64_t)(bytes / sizeof(uint32_t));
     if (words == 0) return;
-    UN_LAUNCH(q, fill_kernel, digest_blocks(words), FILL_THREADS, 0, (uint32_t *)memory, words);
+    UN_LAUNCH(q, fill_kernel, digest_blocks(words), FILL_THREADS, 0, (uint32_t *)memory, words,
+              fp8 ? 0xBFBFBFBFu : 0xFFFFFFFFu); /* no exponent of 2 and more: no NaN, no infinity */
 }
 
 extern "C" void un_cuda_trial_digest(struct un_queue *q, uint64_t *digest, struct un_mat m) {

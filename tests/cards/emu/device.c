@@ -45,7 +45,7 @@ static size_t emu_scratch_bytes(struct un_device *d, const struct un_limits *lim
     (void)d;
     static const un_cuda_scratch_need needs[] = {
         un_cuda_gemm_scratch, un_cuda_pointwise_scratch, un_cuda_layernorm_scratch, un_cuda_attention_scratch,
-        un_cuda_loss_scratch, un_cuda_transport_scratch, un_cuda_reduce_scratch,
+        un_cuda_loss_scratch, un_cuda_transport_scratch, un_cuda_reduce_scratch,    un_cuda_fp8_scratch,
     };
     size_t most = 0;
     for (size_t i = 0; i < sizeof needs / sizeof *needs; ++i) {
@@ -248,18 +248,18 @@ enum un_status un_emu_open(struct un_device **device) {
 /* ---- what ops call ---- */
 
 struct grant {
-    struct un_queue *q;
-    size_t bytes;
+    unsigned char *scratch; /* of the op, which may be called by one that keeps what stands before */
+    size_t bytes, most;
 };
 
 /* An op finds poison in its scratch, and more of it than it asked for is out of reach; at each replay too. */
 static void run_grant(const void *data) {
     const struct grant *g = data;
-    ASAN_UNPOISON_MEMORY_REGION(g->q->scratch, g->q->scratch_bytes);
+    ASAN_UNPOISON_MEMORY_REGION(g->scratch, g->most);
     un_emu_memory_show();
-    memset(g->q->scratch, POISON, g->bytes);
+    memset(g->scratch, POISON, g->bytes);
     un_emu_memory_hide();
-    ASAN_POISON_MEMORY_REGION(g->q->scratch + g->bytes, g->q->scratch_bytes - g->bytes);
+    ASAN_POISON_MEMORY_REGION(g->scratch + g->bytes, g->most - g->bytes);
 }
 
 bool un_cuda_scratch(struct un_queue *q, struct un_arena *arena, size_t bytes, const char *op) {
@@ -268,7 +268,7 @@ bool un_cuda_scratch(struct un_queue *q, struct un_arena *arena, size_t bytes, c
                      bytes, q->scratch_bytes);
         return false;
     }
-    const struct grant grant = {q, bytes};
+    const struct grant grant = {q->scratch, bytes, q->scratch_bytes};
     un_emu_do(q, run_grant, &grant, sizeof grant);
     *arena = (struct un_arena){.name = op, .base = q->scratch, .size = bytes};
     return true;

@@ -80,6 +80,14 @@ bool un_cuda_blas_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, boo
     return true;
 }
 
+bool un_cuda_blas_gemm_fp8(struct un_queue *q, struct un_mat c, struct un_mat a, const float *a_unit,
+                           struct un_mat b, const float *b_unit, float beta, const void *bias,
+                           enum un_type bias_type, bool *biased) {
+    (void)q, (void)c, (void)a, (void)a_unit, (void)b, (void)b_unit, (void)beta, (void)bias, (void)bias_type;
+    *biased = false;
+    return false;
+}
+
 void un_emu_host_products(bool on) {
     static const struct un_limits none = {.max_tokens = 1, .max_samples = 1, .max_width = 1, .max_heads = 1};
     if (on == (host.cpu != NULL)) return;

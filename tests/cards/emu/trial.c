@@ -14,8 +14,8 @@ static void operands(void **state) {
     struct un_harness h;
     un_harness_open(&h, 1, NULL);
     float *x = un_harness_poison(&h, COUNT), *again = un_harness_poison(&h, COUNT);
-    un_cuda_trial_fill(h.q, x, COUNT * sizeof *x);
-    un_cuda_trial_fill(h.q, again, COUNT * sizeof *x);
+    un_cuda_trial_fill(h.q, x, COUNT * sizeof *x, false);
+    un_cuda_trial_fill(h.q, again, COUNT * sizeof *x, false);
     assert_memory_equal(x, again, COUNT * sizeof *x);
     double sum = 0, low_sum = 0;
     int odd = 0;
@@ -51,7 +51,7 @@ static void check_digest(enum un_type type, int64_t rows, int64_t cols) {
     const size_t size = (size_t)un_type_bytes(type);
     unsigned char *byte = m.data;
     unsigned char *numbers = un_harness_take(&h, rows * cols, sizeof(float));
-    un_cuda_trial_fill(h.q, numbers, (size_t)(rows * cols) * sizeof(float));
+    un_cuda_trial_fill(h.q, numbers, (size_t)(rows * cols) * sizeof(float), false);
     for (int64_t i = 0; i < rows; ++i)
         memcpy(byte + (size_t)(i * m.stride) * size, numbers + (size_t)(i * cols) * size,
                (size_t)cols * size);

@@ -135,8 +135,9 @@ static void check_call(const struct wanted *w) {
     struct un_lt_call call;
     struct un_cuda_blas blas = {0};
     cublasLtMatmulAlgo_t algo[UN_LT_CANDIDATES];
+    const struct un_lt_operands units = {.d = NULL};
     assert_true(un_product_make(&p, c, a, w->ta, b, w->tb, w->beta ? 1.0f : 0.0f, !w->beta, w->out, w->tf32));
-    assert_int_equal(un_lt_describe(&call, &p, place), CUBLAS_STATUS_SUCCESS);
+    assert_int_equal(un_lt_describe(&call, &p, place, &units), CUBLAS_STATUS_SUCCESS);
     check_layout(&call.left, b); /* the transpose of a product is that of the transposes, turned round */
     check_layout(&call.right, a);
     check_layout(&call.d, c);
@@ -171,6 +172,47 @@ static void test_calls(void **state) {
             }
 }
 
+static const void *unit_of(struct un_lt_call *c, cublasLtMatmulDescAttributes_t name) {
+    const void *unit = NULL;
+    size_t written = 0;
+    assert_int_equal(cublasLtMatmulDescGetAttribute(&c->what, name, &unit, sizeof unit, &written),
+                     CUBLAS_STATUS_SUCCESS);
+    return unit;
+}
+
+/* Factors in fp8: what the library takes, and with which units; what it does not take is not asked for. */
+static void test_fp8(void **state) {
+    (void)state;
+    char *const place = (char *)(uintptr_t)4096;
+    static const float left, right;
+    const struct un_lt_operands units = {.left_unit = &left, .right_unit = &right};
+    for (int k = 40; k <= 48; k += 8)
+        for (int pad = 0; pad <= 16; pad += 8) {
+            struct un_mat a = un_mat(place, UN_E5M2, 33, k), b = un_mat(place, UN_E4M3, 80, k),
+                          c = un_mat(place, UN_BF16, 33, 80);
+            struct un_product p;
+            struct un_lt_call call;
+            a.stride = k + pad, b.stride = 64;
+            const bool right_shape = k % 16 == 0 && pad % 16 == 0;
+            assert_int_equal(un_product_make(&p, c, a, false, b, true, 0, true, UN_BF16, false), right_shape);
+            if (!right_shape) continue;
+            assert_int_equal(un_lt_describe(&call, &p, place, &units), CUBLAS_STATUS_SUCCESS);
+            assert_int_equal(laid(&call.left, CUBLASLT_MATRIX_LAYOUT_TYPE, 4), CUDA_R_8F_E4M3);
+            assert_int_equal(laid(&call.right, CUBLASLT_MATRIX_LAYOUT_TYPE, 4), CUDA_R_8F_E5M2);
+            assert_int_equal(laid(&call.d, CUBLASLT_MATRIX_LAYOUT_TYPE, 4), CUDA_R_16BF);
+            assert_ptr_equal(unit_of(&call, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER), &left);
+            assert_ptr_equal(unit_of(&call, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER), &right);
+            check_shapes(&call);
+            check_bias(&call, &p, place);
+            assert_int_equal(p.split, 0);
+        }
+    struct un_product p;
+    assert_false(un_product_make(&p, un_mat(place, UN_BF16, 64, 64), un_mat(place, UN_E4M3, 64, 64), false,
+                                 un_mat(place, UN_E5M2, 64, 64), true, 0, false, UN_BF16, false));
+    assert_false(un_product_make(&p, un_mat(place, UN_BF16, 64, 64), un_mat(place, UN_E4M3, 64, 64), false,
+                                 un_mat(place, UN_E4M3, 64, 64), false, 0, false, UN_BF16, false));
+}
+
 /* Header and library are of one release, also where they came from different folders. */
 static void test_release(void **state) {
     (void)state;
@@ -178,6 +220,7 @@ static void test_release(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_calls), cmocka_unit_test(test_release)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_calls), cmocka_unit_test(test_fp8),
+                                       cmocka_unit_test(test_release)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

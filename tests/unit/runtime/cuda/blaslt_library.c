@@ -208,7 +208,8 @@ void un_cuda_stick(struct un_queue *q) {
 void un_cuda_check(struct un_queue *q, cudaError_t error, const char *what) {
     if (error != cudaSuccess) un_cuda_fail(q, UN_INTERNAL, "%s", what);
 }
-void un_cuda_trial_fill(struct un_queue *q, void *memory, size_t bytes) {
+void un_cuda_trial_fill(struct un_queue *q, void *memory, size_t bytes, bool fp8) {
+    (void)fp8;
     (void)q;
     for (size_t i = 0; i < bytes / 2; ++i)
         lt_store(CUDA_R_16BF, memory, (int64_t)i,

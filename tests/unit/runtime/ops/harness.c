@@ -13,6 +13,7 @@ enum { GUARD = 256, POISON = UN_HARNESS_POISON };
 const int64_t un_harness_rows[5] = {0, 1, 3, 17, 130};
 const int64_t un_harness_widths[6] = {1, 7, 20, 64, 100, 768};
 
+bool un_harness_fp8;
 static const struct un_limits generous = {
     .max_tokens = 2048, .max_samples = 512, .max_width = 8192, .max_heads = 16, .max_params = 1 << 24};
 
@@ -29,7 +30,9 @@ static uint32_t *device_dropout_at;
 void un_harness_open(struct un_harness *h, int way, const struct un_limits *limits) {
     memset(h, 0, sizeof *h);
     assert_int_equal(un_harness_device(way, &h->device), UN_OK);
-    assert_int_equal(h->device->mem->queue_open(h->device, limits ? limits : &generous, &h->q), UN_OK);
+    struct un_limits most = limits ? *limits : generous;
+    if (!limits) most.fp8 = un_harness_fp8;
+    assert_int_equal(h->device->mem->queue_open(h->device, &most, &h->q), UN_OK);
     h->ops = h->device->ops;
     if (!device_dropout_at) {
         device_dropout_at = h->device->mem->host_alloc(h->device, sizeof dropout_at, "step and lane");

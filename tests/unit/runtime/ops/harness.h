@@ -30,6 +30,8 @@ extern double un_harness_most_work;
 /* Set by an op whose bits may depend on addresses and strides, as a card's products do: un_harness_each then
  * asks for the same bits only from a second run at the same addresses. */
 extern bool un_harness_by_address;
+/* Set by tests of products of fp8, which take more scratch. */
+extern bool un_harness_fp8;
 static inline bool un_harness_heavy(double work) {
     return work > un_harness_most_work;
 }
