@@ -16,6 +16,8 @@
 #include "runtime/params.h"
 #include <stdio.h>
 
+struct un_fp8_history; /* io/checkpoint/manifest.h */
+
 /* What is saved, and where a load puts it: host memory, borrowed. */
 struct un_checkpoint {
     int64_t step; /* updates done */
@@ -30,6 +32,8 @@ struct un_checkpoint {
     struct un_shard shard; /* who owns what; as many ranks as there are */
     bool best;             /* a save becomes the best (io/checkpoint/best.h), with this measure */
     double measure;
+    struct un_fp8_history
+        *fp8;         /* NULL: none. A load fills it where the file holds one of this shape; else filled 0 */
     float *p, *m, *v; /* [un_shard_count] this rank's. A load leaves out m and v where they are NULL */
     char param_digest[UN_DIGEST_TEXT], state_digest[UN_DIGEST_TEXT]; /* hex; set by a load */
 };

@@ -193,6 +193,19 @@ static void warn_of_kind(const char *path, const struct un_manifest *m, const st
            path, m->kind, c->kind);
 }
 
+/* Histories of another length, or of none, are begun anew. */
+static void take_history(const char *path, const struct un_manifest *m, const struct un_checkpoint *c,
+                         bool tells) {
+    struct un_fp8_history *h = c->fp8;
+    if (!h) return;
+    const bool same = m->fp8.tensors == h->tensors && m->fp8.length == h->length;
+    h->filled = same ? m->fp8.filled : 0;
+    if (same) memcpy(h->amax, m->fp8.amax, (size_t)(h->tensors * h->length) * sizeof *h->amax);
+    if (!same && tells)
+        un_log(UN_LOG_INFO, "%s: without histories of fp8 of this length: the first updates are in bf16",
+               path);
+}
+
 static enum un_status read_all(struct un_comm *comm, const char *path, const struct un_manifest *m,
                                struct un_checkpoint *c) {
     UN_TRY(un_comm_agree(comm, check_old_files(comm, path, m)));
@@ -200,6 +213,7 @@ static enum un_status read_all(struct un_comm *comm, const char *path, const str
     UN_TRY(m->version == UN_MANIFEST_OLD ? un_comm_agree(comm, verify_old(path, m, c))
                                          : verify(comm, path, m, c));
     if (comm->rank == 0) warn_of_kind(path, m, c);
+    take_history(path, m, c, comm->rank == 0);
     c->step = m->step;
     memcpy(c->states, m->states, (size_t)m->lanes * sizeof *m->states);
     un_digest_print(&m->param, c->param_digest);

@@ -128,6 +128,10 @@ static int print(struct text *t, const struct un_manifest *m) {
     failed |= member(t, "total", json_integer(m->total));
     failed |= member_list(t, "params", m, m->n_params, param_json);
     failed |= member_list(t, "shards", m, m->n_shards, shard_json);
+    if (m->fp8.tensors > 0) {
+        failed |= member(t, "amax_updates", json_integer(m->fp8.filled));
+        failed |= member_list(t, "amax", m, m->fp8.tensors, un_manifest_amax_row);
+    }
     failed |= member_digest(t, "param_digest", &m->param);
     failed |= member_digest(t, "state_digest", &m->state);
     if (failed) return failed;
@@ -176,5 +180,6 @@ void un_manifest_free(struct un_manifest *m) {
     un_free(m->shards);
     un_free(m->runs);
     un_free(m->order);
+    un_free(m->fp8.amax);
     *m = (struct un_manifest){0};
 }

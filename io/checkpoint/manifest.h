@@ -14,6 +14,8 @@
  *                  at        where the arrays p, m, v begin in the file
  *                  xxh3_128  digests over the block digests of p, of m, of v
  *                  head      digest of all else in the file
+ *   amax_updates, amax   of training in fp8 alone (model/scaling.h): updates that were taken, and for each tensor its
+ *                last amax as bits of f32, that of update i at i modulo their number
  *   param_digest, state_digest   of p, and of m then v, over the digests of their blocks in the order of the
  *                                buffers
  *
@@ -52,6 +54,12 @@ struct un_shard_file {
     struct un_digest data[UN_CKPT_ARRAYS];
 };
 
+/* What training in fp8 keeps from update to update, the same on all ranks (model/scaling.h); tensors 0: nothing. */
+struct un_fp8_history {
+    int64_t tensors, length, filled;
+    uint32_t *amax; /* [tensors, length] */
+};
+
 struct un_manifest {
     int64_t version;
     int64_t step, lanes, n_streams, total;
@@ -65,6 +73,7 @@ struct un_manifest {
     struct un_run *runs;  /* [n_runs], ascending within each shard */
     struct un_run *order; /* [n_runs], the same by begin: they tile [0, total). By parse only */
     int64_t n_runs;
+    struct un_fp8_history fp8;
     struct un_digest param, state;
 };
 

@@ -1,6 +1,5 @@
-/* manifest.json, the reading side: every key must be there with the right type and range, arrays must be as
- * long as the counts say, tensors and shards must lie inside the buffers. Nothing is allocated for a count
- * that the text's own length does not bear out. */
+/* manifest.json, the reading side: every key must be there with the right type and range, arrays must be as long as the
+ * counts say, tensors and shards lie inside the buffers. Nothing is allocated for a count that the text does not bear out. */
 #include "io/checkpoint/manifest.h"
 #include "io/checkpoint/manifest_private.h"
 #include "runtime/memory.h"
@@ -314,7 +313,8 @@ static enum un_status parse_all(const struct place *root, struct un_manifest *m)
     UN_TRY(parse_params(root, m));
     UN_TRY(parse_shards(root, m));
     UN_TRY(take_digest(root, "param_digest", &m->param));
-    return take_digest(root, "state_digest", &m->state);
+    UN_TRY(take_digest(root, "state_digest", &m->state));
+    return un_manifest_amax_parse(root->object, root->path, m);
 }
 
 /* The last line's digest is that of all bytes before it. */

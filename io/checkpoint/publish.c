@@ -168,6 +168,7 @@ enum un_status un_checkpoint_publish(struct un_checkpoint_publisher *p, const st
                             .n_params = c->params->n,
                             .shards = p->shards,
                             .runs = p->runs};
+    if (c->fp8) m.fp8 = *c->fp8;
     snprintf(m.kind, sizeof m.kind, "%s", c->kind ? c->kind : "");
     for (int rank = 0; rank < c->shard.size; ++rank) {
         UN_TRY(await_record(p, part, rank, deadline));

@@ -186,6 +186,17 @@ static const struct {
     {"\"version\": 2", "\"version\": 3", "version"},
     {"\"param_digest\": \"", "\"param_digest\": \"G", "param_digest"},
     {"\"state_digest\"", "\"state_digest_\"", "state_digest"},
+    {"\"param_digest\"", "\"amax\": [[1]], \"param_digest\"", "amax"},
+    {"\"param_digest\"", "\"amax_updates\": 1, \"param_digest\"", "amax"},
+    {"\"param_digest\"", "\"amax_updates\": 3, \"amax\": [[1]], \"param_digest\"", "amax"},
+    {"\"param_digest\"", "\"amax_updates\": -1, \"amax\": [[1]], \"param_digest\"", "amax"},
+    {"\"param_digest\"", "\"amax_updates\": 1, \"amax\": [], \"param_digest\"", "amax"},
+    {"\"param_digest\"", "\"amax_updates\": 1, \"amax\": [[]], \"param_digest\"", "amax"},
+    {"\"param_digest\"", "\"amax_updates\": 1, \"amax\": [7], \"param_digest\"", "amax"},
+    {"\"param_digest\"", "\"amax_updates\": 1, \"amax\": [[1],[1,2]], \"param_digest\"", "amax"},
+    {"\"param_digest\"", "\"amax_updates\": 1, \"amax\": [[2139095040]], \"param_digest\"", "amax"},
+    {"\"param_digest\"", "\"amax_updates\": 1, \"amax\": [[-1]], \"param_digest\"", "amax"},
+    {"\"param_digest\"", "\"amax_updates\": 1, \"amax\": [[1.5]], \"param_digest\"", "amax"},
 };
 
 /* Every value that breaks a rule is refused with its key, although the digest is right. */
