@@ -99,6 +99,25 @@ static enum un_status init_params(struct un_job *job) {
     return status;
 }
 
+/* Empty histories of fp8, which a resume may fill. */
+static enum un_status open_fp8(struct un_job *job) {
+    struct un_job_fp8 *f = &job->fp8;
+    if (!un_job_model_setup(job).fp8) return UN_OK;
+    const int64_t n = un_model_fp8_tensors(&job->dims);
+    UN_TRY(un_scaling_open(&f->scaling, n, job->config.train.fp8_history, job->config.train.fp8_after));
+    f->scale = un_alloc((size_t)n, sizeof *f->scale, "scales of fp8");
+    f->amax = un_alloc((size_t)n, sizeof *f->amax, "amax of fp8");
+    f->all = un_alloc((size_t)n, sizeof *f->all, "amax of fp8");
+    return f->scale && f->amax && f->all ? UN_OK : un_error_get()->status;
+}
+
+static void close_fp8(struct un_job_fp8 *f) {
+    un_scaling_close(&f->scaling);
+    un_free(f->scale);
+    un_free(f->amax);
+    un_free(f->all);
+}
+
 void un_job_lower(struct un_job *job) {
     if (job->low)
         job->device->ops->cast(job->queue, job->low, UN_BF16, job->params, UN_F32, job->table->total);
@@ -118,9 +137,19 @@ enum un_status un_job_find_device(struct un_job *job) {
 /* Once, at the start. */
 static void say_precision(const struct un_job *job) {
     const struct un_run_config *c = &job->config;
-    const char *said = un_precision_on_cpu((enum un_precision)c->train.precision, job->device->quick_bf16,
-                                           un_kernel_names[c->run.cores.kernel]);
-    if (job->device->kind == UN_DEVICE_CPU && said) un_log(UN_LOG_INFO, "%s", said);
+    const enum un_precision precision = (enum un_precision)c->train.precision;
+    if (job->device->kind != UN_DEVICE_CPU) {
+        if (precision == UN_PRECISION_FP8 && !job->device->fp8_units)
+            un_log(UN_LOG_WARN,
+                   "train.precision: fp8 on a card without units for it (%s): numbers are rounded to fp8 and "
+                   "then "
+                   "multiplied in bf16, slower than train.precision: bf16",
+                   job->device->name);
+        return;
+    }
+    const char *said =
+        un_precision_on_cpu(precision, job->device->quick_bf16, un_kernel_names[c->run.cores.kernel]);
+    if (said) un_log(UN_LOG_INFO, "%s", said);
 }
 
 static enum un_status open_network(struct un_job *job) {
@@ -153,6 +182,7 @@ enum un_status un_job_open_device(struct un_job *job) {
     UN_TRY(un_job_take_libraries(job));
     un_topology_place_threads(&job->topology, job->device);
     UN_TRY(open_network(job));
+    UN_TRY(open_fp8(job));
     if (!job->evaluates) UN_TRY(open_exchange(job));
     UN_TRY(open_buffers(job));
     UN_TRY(open_sender(job));
@@ -209,6 +239,7 @@ void un_job_close(struct un_job *job) {
     un_free(job->lane_stats);
     un_free(job->all_stats);
     un_free(job->states);
+    close_fp8(&job->fp8);
     close_split(&job->train);
     close_split(&job->valid);
     un_run_config_free(&job->config);

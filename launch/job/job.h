@@ -16,6 +16,7 @@
 #include "launch/traffic/send.h"
 #include "model/net/replay.h"
 #include "model/optim.h"
+#include "model/scaling.h"
 #include "model/stats.h"
 
 /* Data sets of one split and the plan over them. */
@@ -57,6 +58,14 @@ struct un_pending {
     int slot; /* of its outputs */
 };
 
+/* train.precision: fp8 (launch/train/scale.h); scaling.tensors 0: not in fp8. */
+struct un_job_fp8 {
+    struct un_scaling scaling;
+    float *scale;   /* [tensors] of the step */
+    uint32_t *amax; /* [tensors] of this rank's passes, then of all */
+    int64_t *all;   /* [tensors] on their way */
+};
+
 struct un_mine;  /* launch/train/mine.h */
 struct un_watch; /* launch/train/guard.h */
 
@@ -92,6 +101,7 @@ struct un_job {
     struct un_optim optim;          /* of what this rank owns */
     struct un_exchange_route route; /* un_job_choose_route */
     struct un_exchange exchange;
+    struct un_job_fp8 fp8;
     struct un_replay replay; /* train.graph */
     struct un_next_step next;
     struct un_sender sender;

@@ -35,11 +35,14 @@ int64_t un_job_slots(const struct un_job *job) {
     return held + job->config.loader.ahead;
 }
 
-/* auto is bf16 on a card, fp32 on the CPU. */
+/* auto is bf16 on a card, fp32 on the CPU; fp8 is a training in bf16 whose layers multiply in fp8. */
 static enum un_type activations(const struct un_job *job) {
     int precision = job->config.train.precision;
     bool card = job->device && job->device->kind != UN_DEVICE_CPU;
-    return precision == UN_PRECISION_BF16 || (card && precision == UN_PRECISION_AUTO) ? UN_BF16 : UN_F32;
+    return precision == UN_PRECISION_BF16 || precision == UN_PRECISION_FP8 ||
+                   (card && precision == UN_PRECISION_AUTO)
+               ? UN_BF16
+               : UN_F32;
 }
 
 struct un_model_setup un_job_model_setup(const struct un_job *job) {
@@ -50,6 +53,7 @@ struct un_model_setup un_job_model_setup(const struct un_job *job) {
                                    .seed = (uint64_t)job->config.run.seed,
                                    .train = !job->evaluates,
                                    .act = activations(job),
+                                   .fp8 = job->config.train.precision == UN_PRECISION_FP8 && !job->evaluates,
                                    .host = job->device && job->device->host_readable};
 }
 

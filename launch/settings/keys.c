@@ -3,7 +3,7 @@
 
 static const char *const mixing_names[] = {"sample", "batch", NULL};
 static const char *const mask_names[] = {"one", "both", NULL};
-static const char *const precision_names[] = {"auto", "fp32", "tf32", "bf16", NULL};
+static const char *const precision_names[] = {"auto", "fp32", "tf32", "bf16", "fp8", NULL};
 
 static const struct un_key run_keys[] = {
     UN_KEY_PATH(un_run_keys, dir, UN_REQUIRED, "folder", "the run's folder: config.yaml, log/, ckpt/"),
@@ -35,9 +35,16 @@ static const struct un_key train_keys[] = {
                "budget of a micro-batch: words, special tokens, regions"),
     UN_KEY_CHOICE(un_train_keys, mixing, "sample", mixing_names,
                   "draw the objective for every sample, or one for all lanes of a step"),
-    UN_KEY_CHOICE(un_train_keys, precision, "auto", precision_names,
-                  "of activations and matrix products; tf32: fp32 with shortened factors in the products; "
-                  "auto: bf16 on a card, fp32 on the CPU; tf32: cards alone"),
+    UN_KEY_CHOICE(
+        un_train_keys, precision, "auto", precision_names,
+        "of activations and matrix products; tf32: fp32 with shortened factors in the products; "
+        "auto: bf16 on a card, fp32 on the CPU; tf32: cards alone; fp8: bf16, but layers multiply in "
+        "8 bits, forward and for the gradients of activations"),
+    UN_KEY_INT(
+        un_train_keys, fp8_history, "16", 1, 1024, "updates",
+        "fp8: a tensor's scale, a power of two, comes from its largest number of so many updates before"),
+    UN_KEY_INT(un_train_keys, fp8_after, "100", 1, 4e9, "updates",
+               "fp8: so many first updates are in bf16, until largest numbers are known"),
     UN_KEY_BOOL(un_train_keys, graph, "false",
                 "a card replays passes of the same shape as graphs: meant for small networks, whose kernels "
                 "are shorter than their launches"),

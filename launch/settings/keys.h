@@ -4,7 +4,13 @@
 
 #include "runtime/config/device_keys.h"
 
-enum un_precision { UN_PRECISION_AUTO, UN_PRECISION_FP32, UN_PRECISION_TF32, UN_PRECISION_BF16 };
+enum un_precision {
+    UN_PRECISION_AUTO,
+    UN_PRECISION_FP32,
+    UN_PRECISION_TF32,
+    UN_PRECISION_BF16,
+    UN_PRECISION_FP8
+};
 
 struct un_run_keys {
     char dir[256];
@@ -17,6 +23,7 @@ struct un_run_keys {
 struct un_train_keys {
     int64_t steps, lanes, tokens_per_lane;
     int mixing, precision, mask;
+    int64_t fp8_history, fp8_after; /* updates */
     bool exact, graph;
     double itm_neg_prob, itm_ot_lambda, mrm_prob, mlm_prob;
     int64_t max_skipped;                      /* steps in a row with a loss that is not finite */

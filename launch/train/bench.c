@@ -117,6 +117,7 @@ static enum un_status whole_step(struct un_job *job, struct un_step_result *resu
 
 /* Steps until nothing is new: on all ranks, so that all make the same number. */
 static enum un_status warm_up(struct un_job *job, FILE *out) {
+    job->fp8.scaling.after = 1; /* what is timed is in fp8 where the training will be */
     const int64_t quiet_wanted = job->device->any_shape ? 0 : BENCH_QUIET;
     int64_t steps = 0, quiet = 0, known = 0;
     while (steps < BENCH_WARMUP || (quiet < quiet_wanted && steps < BENCH_WARMUP_MOST)) {

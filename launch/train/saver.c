@@ -20,7 +20,13 @@ static enum un_status take_copy(struct un_saver *s) {
         if (!*parts[i]) return UN_MEMORY;
         for (size_t at = 0; at < owned; at += 1024) ((volatile float *)*parts[i])[at] = 0;
     }
-    return UN_OK;
+    const struct un_scaling *scaling = &s->job->fp8.scaling;
+    if (scaling->tensors == 0) return UN_OK;
+    s->fp8 = (struct un_fp8_history){.tensors = scaling->tensors, .length = scaling->length};
+    s->fp8.amax =
+        un_alloc((size_t)(s->fp8.tensors * s->fp8.length), sizeof *s->fp8.amax, "copy for checkpoints");
+    c->fp8 = &s->fp8;
+    return s->fp8.amax ? UN_OK : UN_MEMORY;
 }
 
 enum un_status un_saver_open(struct un_saver *s, struct un_job *job) {
@@ -60,6 +66,15 @@ static enum un_status recall_best(struct un_saver *s) {
 
 /* ---- between the device and the copy ---- */
 
+/* Into the copy, or back. */
+static void copy_history(struct un_saver *s, bool out) {
+    struct un_scaling *scaling = &s->job->fp8.scaling;
+    const size_t bytes = (size_t)(s->fp8.tensors * s->fp8.length) * sizeof *s->fp8.amax;
+    if (bytes == 0) return;
+    memcpy(out ? s->fp8.amax : scaling->amax, out ? scaling->amax : s->fp8.amax, bytes);
+    *(out ? &s->fp8.filled : &scaling->filled) = out ? scaling->filled : s->fp8.filled;
+}
+
 /* What this rank owns of the parameters into the copy, or back. */
 static void copy_own_params(const struct un_saver *s, bool out) {
     struct un_job *job = s->job;
@@ -75,12 +90,13 @@ static void copy_own_params(const struct un_saver *s, bool out) {
     }
 }
 
-static enum un_status fill_copy(const struct un_saver *s) {
+static enum un_status fill_copy(struct un_saver *s) {
     struct un_job *job = s->job;
     const struct un_device_ops *mem = job->device->mem;
     const struct un_checkpoint *c = &s->checkpoint;
     size_t bytes = (size_t)un_shard_count(&c->shard, job->comm->rank) * sizeof(float);
     copy_own_params(s, true);
+    copy_history(s, true);
     mem->copy_out(job->queue, c->m, job->optim.m, bytes);
     mem->copy_out(job->queue, c->v, job->optim.v, bytes);
     return mem->queue_wait(job->queue);
@@ -99,6 +115,7 @@ static enum un_status apply_copy(struct un_saver *s) {
     const struct un_checkpoint *c = &s->checkpoint;
     size_t bytes = (size_t)un_shard_count(&c->shard, job->comm->rank) * sizeof(float);
     copy_own_params(s, false);
+    copy_history(s, false);
     mem->copy_in(job->queue, job->optim.m, c->m, bytes);
     mem->copy_in(job->queue, job->optim.v, c->v, bytes);
     UN_TRY(un_comm_agree(job->comm, mem->queue_wait(job->queue)));
@@ -213,5 +230,6 @@ void un_saver_close(struct un_saver *s, bool agreed) {
     un_free(c->p);
     un_free(c->m);
     un_free(c->v);
+    un_free(s->fp8.amax);
     *s = (struct un_saver){0};
 }

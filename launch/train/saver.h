@@ -4,6 +4,7 @@
 #ifndef UN_LAUNCH_TRAIN_SAVER_H
 #define UN_LAUNCH_TRAIN_SAVER_H
 
+#include "io/checkpoint/manifest.h"
 #include "io/checkpoint/writer.h"
 #include "launch/job/job.h"
 #include "launch/job/machine.h"
@@ -11,6 +12,7 @@
 struct un_saver {
     struct un_job *job;
     struct un_checkpoint checkpoint; /* p, m, v: the copy */
+    struct un_fp8_history fp8;       /* its copy, too */
     char kind[UN_MACHINE_TEXT];      /* of machine */
     struct un_checkpoint_writer *writer;
     int64_t step;  /* of the newest checkpoint that is there or under way; -1: none */

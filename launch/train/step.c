@@ -4,6 +4,7 @@
 #include "launch/process/signals.h"
 #include "launch/train/guard.h"
 #include "launch/train/mine.h"
+#include "launch/train/scale.h"
 #include "model/net/replay.h"
 #include "runtime/clock.h"
 
@@ -224,7 +225,8 @@ static enum un_status finish_before(struct un_job *job, struct un_step_outcome *
     job->pending.is = false;
     UN_TRY(finish_lane(job, &job->pending.last, lane_count(job) - 1, job->pending.slot));
     outcome->step = job->step;
-    return un_receive_ended(&job->receiver, &outcome->grad_norm, &outcome->skip);
+    UN_TRY(un_receive_ended(&job->receiver, &outcome->grad_norm, &outcome->skip));
+    return un_scale_take(job, outcome->skip != UN_OPTIM_DONE);
 }
 
 static enum un_status finish_late(struct un_job *job, struct laps *laps) {
@@ -251,11 +253,13 @@ enum un_status un_step_settle(struct un_job *job, struct un_step_outcome *outcom
 static enum un_status compute(struct un_job *job, const int64_t counts[UN_COUNTS], struct laps *laps) {
     int64_t n = lane_count(job), total = job->table->total;
     int slot = 0;
-    if (job->mine) UN_TRY(finish_late(job, laps)); /* mining waits for the device */
+    /* mining waits for the device, and the scales of fp8 for the amax of the step before */
+    if (job->mine || job->fp8.scaling.tensors > 0) UN_TRY(finish_late(job, laps));
     job->top = 0;
     un_exchange_begin(&job->exchange);
     un_receive_clear(&job->receiver);
     un_optim_word_begin(&job->optim, job->device, job->queue);
+    un_scale_begin(job);
     for (int64_t i = 0; i < n; ++i) {
         const int before = slot;
         UN_TRY(start_lane(job, counts, i, &laps->result->work, &slot));
@@ -263,6 +267,7 @@ static enum un_status compute(struct un_job *job, const int64_t counts[UN_COUNTS
             job->device->ops->add(job->queue, job->grads[job->top - 2], job->grads[job->top - 1], total);
         UN_TRY(i > 0 ? finish_lane(job, &job->held[i - 1], i - 1, before) : finish_late(job, laps));
     }
+    un_scale_fetch(job);
     job->pending = (struct un_pending){.is = true, .last = job->held[n - 1], .slot = slot};
     return UN_OK;
 }

@@ -46,7 +46,8 @@ enum un_status un_step_run(struct un_job *job, enum un_status trouble, struct un
 
 /* Waits for the step done last: all that it was to leave is there, and job->lane_stats and job->states are those after
  * it. Before anything but another step looks at them, at the device or at the log's numbers. *outcome: of step 0 where
- * nothing was pending. seconds: what it took, of UN_PHASE_UPDATE, is added. This rank alone. */
+ * nothing was pending. seconds: what it took, of UN_PHASE_UPDATE, is added. Under train.precision: fp8 collective, else this
+ * rank alone. */
 enum un_status un_step_settle(struct un_job *job, struct un_step_outcome *outcome, double *seconds);
 
 #endif

@@ -1,6 +1,7 @@
 /* One encoder layer, forward and backward, see block.h. The residual adds of the backward are done by matrix
  * products with beta = 1, so the gradient of the residual stream stays in one buffer. */
 #include "model/net/block.h"
+#include "model/net/fp8.h"
 
 #include <stdio.h>
 
@@ -76,12 +77,12 @@ void un_block_fwd(const struct un_pass *p, const struct un_block_kept *kept, con
                   r2 = un_pass_mat(p, kept->output_norm.r, t, h);
     struct un_mat middle = un_pass_mat(p, kept->middle, t, h), gelu = un_pass_mat(p, kept->gelu, t, i);
 
-    un_linear_fwd(p, qkv, &at->qkv, x, UN_ACT_NONE, un_no_mat());
+    un_fp8_linear_fwd(p, qkv, &at->qkv, x, UN_ACT_NONE, un_no_mat(), layer, UN_FP8_QKV);
     p->ops->attention_fwd(p->q, attended, kept->lse, qkv, &layout, p->dims->num_attention_heads, &drop_p);
-    un_linear_fwd(p, r1, &at->dense, attended, UN_ACT_NONE, un_no_mat());
+    un_fp8_linear_fwd(p, r1, &at->dense, attended, UN_ACT_NONE, un_no_mat(), layer, UN_FP8_DENSE);
     un_norm_fwd(p, middle, &kept->attention_norm, &at->attention_norm, r1, x, &drop_a);
-    un_linear_fwd(p, gelu, &at->up, middle, UN_ACT_GELU, un_pass_mat(p, kept->z, t, i));
-    un_linear_fwd(p, r2, &at->down, gelu, UN_ACT_NONE, un_no_mat());
+    un_fp8_linear_fwd(p, gelu, &at->up, middle, UN_ACT_GELU, un_pass_mat(p, kept->z, t, i), layer, UN_FP8_UP);
+    un_fp8_linear_fwd(p, r2, &at->down, gelu, UN_ACT_NONE, un_no_mat(), layer, UN_FP8_DOWN);
     un_norm_fwd(p, un_pass_mat(p, kept->y, t, h), &kept->output_norm, &at->output_norm, r2, middle, &drop_o);
 }
 
@@ -93,10 +94,10 @@ static void feed_forward_bwd(const struct un_pass *p, struct un_mat d, const str
     struct un_mat dbranch = un_pass_mat(p, work->dbranch, t, h), dz = un_pass_mat(p, work->wide, t, i);
     un_norm_bwd(p, d, dbranch, &at->output_norm, d, &kept->output_norm, &drop, p->grads + at->down.bias);
     un_linear_put_grad_weight(p, &at->down, dbranch, un_pass_mat(p, kept->gelu, t, i));
-    un_linear_bwd(p, dz, &at->down, dbranch, 0);
+    un_fp8_linear_bwd(p, dz, &at->down, dbranch, 0, layer, UN_FP8_DOWN);
     p->ops->gelu_bwd(p->q, dz, p->grads + at->up.bias, dz, un_pass_mat(p, kept->z, t, i));
     un_linear_put_grad_weight(p, &at->up, dz, un_pass_mat(p, kept->middle, t, h));
-    un_linear_bwd(p, d, &at->up, dz, 1);
+    un_fp8_linear_bwd(p, d, &at->up, dz, 1, layer, UN_FP8_UP);
 }
 
 /* d: gradient of middle -> gradient of x. */
@@ -114,12 +115,12 @@ static void attention_bwd(const struct un_pass *p, struct un_mat d, const struct
     un_norm_bwd(p, d, dbranch, &at->attention_norm, d, &kept->attention_norm, &drop_a,
                 p->grads + at->dense.bias);
     un_linear_put_grad_weight(p, &at->dense, dbranch, attended);
-    un_linear_bwd(p, dattended, &at->dense, dbranch, 0);
+    un_fp8_linear_bwd(p, dattended, &at->dense, dbranch, 0, layer, UN_FP8_DENSE);
     p->ops->attention_bwd(p->q, dqkv, p->grads + at->qkv.bias, dattended, attended, kept->lse,
                           un_pass_mat(p, kept->qkv, t, 3 * h), &layout, p->dims->num_attention_heads,
                           &drop_p);
     un_linear_put_grad_weight(p, &at->qkv, dqkv, x);
-    un_linear_bwd(p, d, &at->qkv, dqkv, 1);
+    un_fp8_linear_bwd(p, d, &at->qkv, dqkv, 1, layer, UN_FP8_QKV);
 }
 
 void un_block_bwd(const struct un_pass *p, struct un_mat d, const struct un_block_work *work,

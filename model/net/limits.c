@@ -10,7 +10,8 @@ void un_model_limits(const struct un_model_setup *setup, struct un_limits *limit
     struct un_params params;
     *limits = (struct un_limits){.max_tokens = setup->caps.tokens,
                                  .max_samples = setup->caps.samples,
-                                 .max_heads = d->num_attention_heads};
+                                 .max_heads = d->num_attention_heads,
+                                 .fp8 = setup->fp8};
     limits->max_width = larger(larger(3 * d->hidden_size, d->intermediate_size),
                                larger(d->vocab_size, larger(d->img_dim, d->img_label_dim)));
     limits->max_width = larger(limits->max_width, larger(d->num_labels, 3 * d->hidden_size));

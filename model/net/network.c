@@ -3,44 +3,22 @@
 #include "model/net/network.h"
 
 #include "model/net/encoder.h"
-#include "model/net/heads.h"
+#include "model/net/private.h"
 #include "model/net/reach.h"
 #include "model/net/task.h"
 
-/* Where the parameters of inputs and layers stand; heads know theirs. layer_begin[l]: first element of layer l;
- * [layers]: of the heads. */
-struct places {
-    struct un_inputs_at inputs;
-    struct un_block_at *blocks; /* [layers] */
-    int64_t *layer_begin;       /* [layers+1] */
-};
-
-struct un_model {
-    struct un_device *device;
-    struct un_model_setup setup;
-    struct un_params params;
-    struct places at;
-    struct un_inputs_kept inputs;
-    struct un_block_kept *blocks; /* [layers]; all the same when not training */
-    struct un_block_work block_work;
-    struct un_heads heads;
-    void *dx; /* [T,H] gradient of the hidden states */
-    struct un_outputs out;
-    void *memory, *debug_memory, *kept_memory;
-};
-
-static void places_free(struct places *at) {
+static void places_free(struct un_places *at) {
     un_free(at->blocks);
     un_free(at->layer_begin);
 }
 
-static enum un_status places_alloc(struct places *at, int64_t layers) {
+static enum un_status places_alloc(struct un_places *at, int64_t layers) {
     at->blocks = un_alloc((size_t)layers, sizeof *at->blocks, "places of the layers");
     at->layer_begin = un_alloc((size_t)layers + 1, sizeof *at->layer_begin, "places of the layers");
     return at->blocks && at->layer_begin ? UN_OK : un_error_get()->status;
 }
 
-static enum un_status build(struct un_params *params, struct places *at, struct un_heads *heads,
+static enum un_status build(struct un_params *params, struct un_places *at, struct un_heads *heads,
                             const struct un_dims *dims) {
     UN_TRY(un_inputs_add(params, &at->inputs, dims));
     for (int64_t l = 0; l < dims->num_hidden_layers; ++l) {
@@ -54,7 +32,7 @@ static enum un_status build(struct un_params *params, struct places *at, struct 
 }
 
 enum un_status un_model_params_build(struct un_params *params, const struct un_dims *dims) {
-    struct places at = {0};
+    struct un_places at = {0};
     struct un_heads heads = {0};
     *params = (struct un_params){0};
     enum un_status status;
@@ -102,6 +80,7 @@ static void carve(struct un_model *m, struct un_arena *arena) {
     carve_outputs(&m->out, arena, caps);
     if (!m->setup.train) return;
     un_block_carve_work(&m->block_work, arena, act, dims, caps->tokens);
+    if (m->setup.fp8) un_fp8_carve(&m->fp8, arena, dims, caps->tokens);
     m->dx = un_take(arena, act, caps->tokens * dims->hidden_size);
 }
 
@@ -126,13 +105,18 @@ static enum un_status take_memory(struct un_model *m) {
     if (!m->memory) return un_error_get()->status;
     struct un_arena arena = {.name = "activations", .base = m->memory, .size = bytes};
     carve(m, &arena);
-    return UN_OK;
+    if (m->setup.fp8)
+        m->fp8_host = m->device->mem->host_alloc(m->device, 2 * sizeof(float) * (size_t)m->fp8.tensors,
+                                                 "scales of fp8");
+    return m->fp8_host || !m->setup.fp8 ? UN_OK : un_error_get()->status;
 }
 
 static enum un_status check_setup(const struct un_model_setup *s) {
     UN_TRY(un_model_sizes(&s->dims));
     if (s->act != UN_F32 && s->act != UN_BF16)
         return un_fail(UN_INTERNAL, "model: activations of type %d, want f32 or bf16", (int)s->act);
+    if (s->fp8 && (!s->train || s->act != UN_BF16))
+        return un_fail(UN_INTERNAL, "model: fp8 is for a training whose activations are bf16");
     if (s->caps.img_dim != s->dims.img_dim || s->caps.img_label_dim != s->dims.img_label_dim)
         return un_fail(UN_INTERNAL,
                        "model: micro-batches of img_dim %lld, img_label_dim %lld for a network of %lld, %lld",
@@ -168,6 +152,7 @@ void un_model_close(struct un_model *m) {
     if (m->memory) m->device->mem->free(m->device, m->memory);
     if (m->debug_memory) m->device->mem->free(m->device, m->debug_memory);
     if (m->kept_memory) m->device->mem->free(m->device, m->kept_memory);
+    if (m->fp8_host) m->device->mem->host_free(m->device, m->fp8_host);
     un_free(m->blocks);
     un_heads_free(&m->heads);
     places_free(&m->at);
@@ -326,6 +311,7 @@ enum un_status un_model_pass(struct un_model *m, struct un_queue *q, const struc
                         .params = params,
                         .low = low,
                         .act = m->setup.act,
+                        .fp8 = grads && m->setup.fp8 ? &m->fp8 : NULL,
                         .grads = grads,
                         .seed = m->setup.seed,
                         .drop_prob = dropout ? m->setup.dims.dropout : 0};

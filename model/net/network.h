@@ -19,6 +19,7 @@ struct un_model_setup {
     uint64_t seed;    /* of the dropout */
     bool train;       /* keep activations, room for the backward */
     enum un_type act; /* UN_F32 (0), or UN_BF16: activations, their gradients and factors of products */
+    bool fp8; /* training in bf16 alone: the maps of the layers multiply in fp8 (un_model_fp8_begin) */
     bool
         host; /* for a device whose memory the host reads (un_model_open knows): wide scores stand in fewer rows */
 };
@@ -58,6 +59,15 @@ void un_model_limits(const struct un_model_setup *setup, struct un_limits *limit
 enum un_status un_model_pass(struct un_model *model, struct un_queue *q, const struct un_batch *batch,
                              const float *params, const void *low, float *grads, bool dropout,
                              struct un_outputs *out, const struct un_pass_hooks *hooks);
+/* For setup.fp8; tensors as in model/scaling.h. Passes with a backward that are queued from here on multiply the maps of the
+ * layers in fp8 by these scales [tensors], powers of two; NULL: in bf16. Their amax are taken anew. Until the queue was
+ * waited for, no second begin. */
+void un_model_fp8_begin(struct un_model *model, struct un_queue *q, const float *scale);
+/* The amax of the passes since, bits of f32 [tensors], on their way to host memory. */
+void un_model_fp8_fetch(const struct un_model *model, struct un_queue *q, uint32_t *amax);
+int64_t un_model_fp8_tensors(const struct un_dims *dims);
+/* Are passes in fp8 now? */
+bool un_model_fp8_active(const struct un_model *model);
 /* Columns from row to row of the scores that a pass leaves for each task; 0: none. */
 void un_model_score_cols(const struct un_model *model, int64_t cols[UN_OBJECTIVE_COUNT]);
 /* Unit losses, pooled and scores are kept from now on (allocates): for tests, and for who wants the vectors. */

@@ -8,6 +8,8 @@
 #include "model/dims.h"
 #include "runtime/params.h"
 
+struct un_fp8;
+
 struct un_pass {
     const struct un_ops *ops;
     struct un_queue *q;
@@ -16,6 +18,7 @@ struct un_pass {
     const float *params;          /* [P] */
     const void *low;              /* [P] bf16 copy of params for the products; NULL when act is f32 */
     enum un_type act;             /* of activations and their gradients: f32 or bf16 */
+    const struct un_fp8 *fp8;     /* NULL: linear maps are not in fp8 */
     float *grads;                 /* [P], += ; NULL: forward only */
     uint64_t seed;
     double drop_prob; /* 0: no dropout in this pass */

@@ -18,19 +18,22 @@ struct pass {
     struct un_replay_entry *layers; /* of its layers */
 };
 
-static struct un_replay_shape shape_of_layers(const struct un_batch *b, const float *grads) {
+static struct un_replay_shape shape_of_layers(const struct un_model *model, const struct un_batch *b,
+                                              const float *grads) {
     struct un_replay_shape s;
     memset(&s, 0, sizeof s); /* compared as bytes */
     s.block = b->block;
     s.grads = grads;
+    s.fp8 = un_model_fp8_active(model);
     s.tokens = b->tokens;
     s.samples = b->samples;
     s.longest = b->longest;
     return s;
 }
 
-static struct un_replay_shape shape_of(const struct un_batch *b, const float *grads) {
-    struct un_replay_shape s = shape_of_layers(b, grads);
+static struct un_replay_shape shape_of(const struct un_model *model, const struct un_batch *b,
+                                       const float *grads) {
+    struct un_replay_shape s = shape_of_layers(model, b, grads);
     s.words = b->words;
     s.regions = b->regions;
     s.masked = b->masked_count;
@@ -92,7 +95,7 @@ static enum un_status replay_layers(void *context, bool back, void (*work)(const
 
 /* A pass that is new: its layers may be known. */
 static enum un_status pass_by_layers(struct pass *p, struct un_outputs *out) {
-    const struct un_replay_shape shape = shape_of_layers(p->batch, p->grads);
+    const struct un_replay_shape shape = shape_of_layers(p->model, p->batch, p->grads);
     const struct un_pass_hooks hooks = {.layers = replay_layers, .context = p};
     p->layers = entry_of(&p->replay->layers, p->device, &shape, p->replay->passes);
     UN_TRY(queue_pass(p, &hooks, out));
@@ -103,7 +106,7 @@ static enum un_status pass_by_layers(struct pass *p, struct un_outputs *out) {
 enum un_status un_replay_pass(struct un_replay *r, struct un_model *model, struct un_device *d,
                               struct un_queue *q, const struct un_batch *batch, const float *params,
                               const void *low, float *grads, struct un_outputs *out) {
-    const struct un_replay_shape shape = shape_of(batch, grads);
+    const struct un_replay_shape shape = shape_of(model, batch, grads);
     struct pass p = {r, model, d, q, batch, params, low, grads, NULL};
     struct un_replay_entry *e = entry_of(&r->whole, d, &shape, ++r->passes);
     if (e->plain) {

@@ -17,6 +17,7 @@ enum { UN_REPLAY_SHAPES = 32 /* kept of each kind; the one unused for longest go
 struct un_replay_shape {
     const void *block;  /* the micro-batch on the device */
     const float *grads; /* [P] */
+    int64_t fp8;        /* un_model_fp8_active */
     int64_t tokens, samples, longest;
     int64_t words, regions, masked, by_word, by_position, longest_words, longest_regions;
     int64_t rows[UN_OBJECTIVE_COUNT];

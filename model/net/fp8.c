@@ -1,0 +1,83 @@
+/* Linear maps in fp8 (fp8.h). */
+#include "model/net/private.h"
+
+void un_fp8_carve(struct un_fp8 *fp8, struct un_arena *arena, const struct un_dims *dims, int64_t tokens) {
+    const int64_t h = dims->hidden_size, i = dims->intermediate_size, wide = 3 * h > i ? 3 * h : i;
+    fp8->tensors = dims->num_hidden_layers * UN_FP8_LAYER;
+    fp8->scale = un_take_floats(arena, 2 * fp8->tensors); /* filled by one copy */
+    fp8->unit = fp8->scale ? fp8->scale + fp8->tensors : NULL;
+    fp8->amax = un_arena_take(arena, (size_t)fp8->tensors, sizeof *fp8->amax);
+    fp8->rows = un_take(arena, UN_E4M3, tokens * wide);
+    fp8->weight = un_take(arena, UN_E4M3, wide * h);
+}
+
+/* m as fp8 in `to`; only its amax where `to` is NULL. */
+static struct un_mat rounded(const struct un_pass *p, void *to, struct un_mat m, int64_t tensor) {
+    const struct un_mat y = un_mat(to, un_fp8_type(tensor), m.rows, m.cols);
+    p->ops->quantize(p->q, y, un_no_mat(), p->fp8->amax + tensor, m, p->fp8->scale + tensor);
+    return y;
+}
+
+void un_fp8_linear_fwd(const struct un_pass *p, struct un_mat y, const struct un_linear *at, struct un_mat x,
+                       enum un_activation activation, struct un_mat pre, int64_t layer,
+                       enum un_fp8_product product) {
+    const struct un_fp8 *f = p->fp8;
+    if (!f) {
+        un_linear_fwd(p, y, at, x, activation, pre);
+        return;
+    }
+    const int64_t input = un_fp8_tensor(layer, product, UN_FP8_INPUT),
+                  weight = un_fp8_tensor(layer, product, UN_FP8_WEIGHT);
+    const struct un_mat w = un_pass_weight(p, at->weight, at->out, at->in, x.type);
+    const struct un_mat a = rounded(p, f->active ? f->rows : NULL, x, input),
+                        b = rounded(p, f->active ? f->weight : NULL, w, weight);
+    if (!f->active) {
+        un_linear_fwd(p, y, at, x, activation, pre);
+        return;
+    }
+    const struct un_epilogue after = {.bias = un_pass_weight(p, at->bias, 1, at->out, y.type).data,
+                                      .bias_type = y.type,
+                                      .activation = activation,
+                                      .pre = pre};
+    p->ops->gemm_fp8(p->q, y, a, f->unit + input, b, f->unit + weight, 0, &after);
+}
+
+void un_fp8_linear_bwd(const struct un_pass *p, struct un_mat dx, const struct un_linear *at,
+                       struct un_mat dy, float beta, int64_t layer, enum un_fp8_product product) {
+    const struct un_fp8 *f = p->fp8;
+    const int64_t gradient = un_fp8_tensor(layer, product, UN_FP8_GRADIENT),
+                  weight = un_fp8_tensor(layer, product, UN_FP8_WEIGHT);
+    struct un_mat d = un_no_mat();
+    if (f) d = rounded(p, f->active ? f->rows : NULL, dy, gradient);
+    if (!f || !f->active) {
+        un_linear_bwd(p, dx, at, dy, beta);
+        return;
+    }
+    const struct un_mat turned = un_mat(f->weight, UN_E4M3, at->in, at->out);
+    p->ops->quantize(p->q, un_no_mat(), turned, NULL, un_pass_weight(p, at->weight, at->out, at->in, dy.type),
+                     f->scale + weight);
+    p->ops->gemm_fp8(p->q, dx, d, f->unit + gradient, turned, f->unit + weight, beta, NULL);
+}
+
+/* ---- of a network (network.h) ---- */
+
+int64_t un_model_fp8_tensors(const struct un_dims *dims) {
+    return dims->num_hidden_layers * UN_FP8_LAYER;
+}
+
+bool un_model_fp8_active(const struct un_model *m) {
+    return m->fp8.active;
+}
+
+void un_model_fp8_begin(struct un_model *m, struct un_queue *q, const float *scale) {
+    const int64_t n = m->fp8.tensors;
+    UN_ASSERT(m->setup.fp8);
+    m->device->ops->zero(q, m->fp8.amax, (size_t)n * sizeof *m->fp8.amax);
+    m->fp8.active = scale != NULL;
+    for (int64_t t = 0; t < n && scale; ++t) m->fp8_host[t] = scale[t], m->fp8_host[n + t] = 1.0f / scale[t];
+    if (scale) m->device->mem->copy_in(q, m->fp8.scale, m->fp8_host, 2 * (size_t)n * sizeof(float));
+}
+
+void un_model_fp8_fetch(const struct un_model *m, struct un_queue *q, uint32_t *amax) {
+    m->device->mem->copy_out(q, amax, m->fp8.amax, (size_t)m->fp8.tensors * sizeof *amax);
+}
