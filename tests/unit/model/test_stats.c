@@ -143,7 +143,8 @@ static void fetch(void **state) {
     struct fixture f;
     struct un_device *d;
     struct un_queue *q;
-    struct un_limits limits = {8, 4, 8, 1, 64};
+    struct un_limits limits = {
+        .max_tokens = 8, .max_samples = 4, .max_width = 8, .max_heads = 1, .max_params = 64};
     struct un_batch_caps caps = {.tokens = 8, .samples = 4, .words = 4, .regions = 4, .plan = 12};
     struct un_host_outputs host;
     struct un_outputs out = {0};

@@ -42,6 +42,14 @@ def main():
         low = ["train.precision=bf16", "train.graph=true"]
         R.expect(train(cfg, folder / "graphs", 1, "job", *low) == train(cfg, folder / "bf16_at_once", 1, None, *low),
                  "graphs in bf16: all numbers to the last bit")
+        low = ["train.precision=fp8", "train.fp8_after=1"]
+        at_once = train(cfg, folder / "fp8_at_once", 1, None, *low)
+        R.expect(train(cfg, folder / "fp8", 1, "all", *low) == at_once, "fp8: all numbers to the last bit")
+        R.expect(train(cfg, folder / "fp8_graphs", 1, "job", *low, "train.graph=true") == at_once,
+                 "graphs in fp8: all numbers to the last bit")
+        if R.has_mpi():
+            R.expect(train(cfg, folder / "fp8_ranks", 2, "all", *low, "comm.backend=mpi") == at_once,
+                     "fp8 on two ranks: all numbers to the last bit")
 
 
 main()
