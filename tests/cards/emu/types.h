@@ -17,8 +17,8 @@
 #define __grid_constant__
 #define __launch_bounds__(...)
 #define __forceinline__ inline __attribute__((always_inline))
-#define __noinline__    __attribute__((noinline))
-#define __align__(n)    __attribute__((aligned(n)))
+/* not __noinline__, which no kernel says: libstdc++ 14 writes it inside its own __attribute__ */
+#define __align__(n) __attribute__((aligned(n)))
 /* In a function: one variable for all threads, found by its name and filled with NaNs at each block
  * (shared.cpp). */
 #define __shared__ static
