@@ -51,7 +51,7 @@ def attempts(folder, data, rng, title, ranks, rank, look, counts, whats, number,
     for i in range(number):
         what = whats[i % len(whats)](rng)
         flips = dict(what=what, at=rng.randrange(1, counts[ranks] + 1), bit=rng.randrange(8, 31), rank=rank,
-                     bytes=counts["bytes"] if not what.startswith("shard:") else counts["shard", ranks])
+                     bytes=counts["shard" if what.startswith("shard:") else "room", ranks])
         flips["what"] = what.replace("shard:", "block:")
         if again:
             flips.update(every=again, at=1)
@@ -67,6 +67,12 @@ def owned(m, ranks):
     return 4 * sum(n for first, n in m["shards"][ranks - 1]["runs"])
 
 
+def room(m, ranks):
+    """Bytes of the buffer of parameters: filled up to a block of 4,096 for each rank (comm/shard.h)."""
+    share = 4096 * ranks
+    return 4 * share * -(-m["total"] // share)
+
+
 def measure(folder, data, ranks):
     """An undisturbed run: how many products there are, how long the buffers."""
     count = folder / "count"
@@ -75,7 +81,7 @@ def measure(folder, data, ranks):
     plain = run(folder, f"plain_{ranks}", data, ranks, 0)
     R.expect(plain[0] == 0 and good_saves(plain[2], run_dir)[0], f"{ranks} ranks: looking changes no bit")
     m = R.manifest(run_dir, STEPS)
-    return int(count.read_text().split()[0]), m["total"] * 4, owned(m, ranks)
+    return int(count.read_text().split()[0]), m["total"], room(m, ranks), owned(m, ranks)
 
 
 def main():
@@ -86,9 +92,9 @@ def main():
         data = R.synth(folder / "data")
         counts = {}
         for ranks in (2, 3):
-            counts[ranks], counts["bytes"], counts["shard", ranks] = measure(folder, data, ranks)
-        words = counts["bytes"] // 4
-        params = lambda r: f"block:0:{r.randrange(words)}"  # noqa: E731
+            counts[ranks], words, counts["room", ranks], counts["shard", ranks] = measure(folder, data, ranks)
+        # the first block of that length is the exchange's scratch
+        params = lambda r: f"block:1:{r.randrange(words)}"  # noqa: E731
         first = lambda r: f"shard:0:{r.randrange(counts['shard', 2] // 4)}"  # noqa: E731
         second = lambda r: f"shard:1:{r.randrange(counts['shard', 2] // 4)}"  # noqa: E731
         product = lambda r: "product"  # noqa: E731

@@ -49,7 +49,7 @@ def commands(folder, data, run):
             "data verify": ("MB", 0.003, [tool, "data", "verify", "digest=false", *[images] * 100]),
             "data tokenize": ("MB", 0.005, [tool, "data", "tokenize", f"vocab={data}/vocab.txt", "threads=1", corpus]),
             "data synth": ("image", 0.005, [tool, "data", "synth", folder / "more_TRY", "sets=coco", "train_images=6000", "img_dim=256"]),
-            "data import npz": ("file", 0.002, [tool, "data", "import", "npz", features(folder / "npz", 400), folder / "npz_TRY.img.h5"]),
+            "data import npz": ("file", 0.002, [tool, "data", "import", "npz", features(folder / "npz", 3000), folder / "npz_TRY.img.h5"]),
             "weights show": ("M", 0.003, [tool, "weights", "show", weights]),
             "weights diff": ("M", 0.0005, [tool, "weights", "diff", weights, weights]),
             "a checkpoint read": ("MB", 0.003, [tool, "weights", "diff", folder / "large", weights]),
