@@ -12,7 +12,7 @@ static void near_runs(const struct task_bench *a, const struct task_bench *b) {
         assert_true(a->net.host.hit[t][i] == b->net.host.hit[t][i]);
     }
     for (int64_t i = 0; i < a->net.table->total; ++i) /* sums are cut into blocks at other rows */
-        assert_near(b->grads[i], a->grads[i], 1e-6 * fmax(1, fabsf(a->grads[i])));
+        assert_near(b->grads[i], a->grads[i], 4e-6 * fmax(1, fabsf(a->grads[i])));
 }
 
 /* Filler rows are known as such, and have nothing that is there. */
