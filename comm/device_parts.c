@@ -100,16 +100,22 @@ static void set_parts(struct un_device_cut *cut, int n, int64_t each) {
     }
 }
 
+/* A rank's share of bucket b in floats; of bf16, whose bits are moved, in pairs. */
+static int64_t share_of(const struct un_device_parts *p, int64_t b, enum un_type type) {
+    return un_shard_share(&p->shard, b) * un_type_bytes(type) / (int64_t)sizeof(float);
+}
+
 /* What each place owns of bucket b, all nodes together; one level: each rank. */
-static void set_places(struct un_device_parts *p, int64_t b) {
-    set_parts(&p->cut, places_of(&p->shard), p->shard.nodes * un_shard_share(&p->shard, b));
+static void set_places(struct un_device_parts *p, int64_t b, enum un_type type) {
+    set_parts(&p->cut, places_of(&p->shard), p->shard.nodes * share_of(p, b, type));
 }
 
 /* What the ranks of the own place own of bucket b, by node. Returns where the first begins in the bucket. */
-static int64_t set_nodes(struct un_device_parts *p, int64_t b) {
+static int64_t set_nodes(struct un_device_parts *p, int64_t b, enum un_type type) {
     const struct un_shard *s = &p->shard;
-    set_parts(&p->far_cut, s->nodes, un_shard_share(s, b));
-    return p->rank % places_of(s) * s->nodes * un_shard_share(s, b);
+    int64_t share = share_of(p, b, type);
+    set_parts(&p->far_cut, s->nodes, share);
+    return p->rank % places_of(s) * s->nodes * share;
 }
 
 /* The own part of every rank of c into the blocks of recv, the first of which becomes their sum. */
@@ -139,14 +145,14 @@ enum un_status un_device_parts_reduce(struct un_device_comm *c, struct un_device
 }
 
 enum un_status un_device_parts_gather(struct un_device_comm *c, struct un_device_parts *p, int64_t b,
-                                      float *bucket) {
-    return un_device_parts_gather_inside(c, p, b, bucket);
+                                      void *bucket, enum un_type type) {
+    return un_device_parts_gather_inside(c, p, b, bucket, type);
 }
 
 enum un_status un_device_parts_reduce_inside(struct un_device_comm *near, struct un_device_parts *p,
                                              int64_t b, float *bucket, bool exact) {
     const struct un_device_cut *cut = &p->cut;
-    set_places(p, b);
+    set_places(p, b, UN_F32);
     if (!exact) return near->ops->reduce_parts(near, bucket, cut->counts, cut->at);
     return add_up(near, cut, p->sets[b % 2], bucket);
 }
@@ -154,20 +160,20 @@ enum un_status un_device_parts_reduce_inside(struct un_device_comm *near, struct
 enum un_status un_device_parts_reduce_across(struct un_device_comm *far, struct un_device_parts *p, int64_t b,
                                              float *bucket, bool exact) {
     const struct un_device_cut *cut = &p->far_cut;
-    int64_t at = set_nodes(p, b);
+    int64_t at = set_nodes(p, b, UN_F32);
     if (!exact) return far->ops->reduce_parts(far, bucket + at, cut->counts, cut->at);
     UN_TRY(add_up(far, cut, p->rail, p->sets[b % 2]));
     return keep_sum(far, p, b, bucket, p->rail);
 }
 
 enum un_status un_device_parts_gather_across(struct un_device_comm *far, struct un_device_parts *p, int64_t b,
-                                             float *bucket) {
-    int64_t at = set_nodes(p, b);
-    return far->ops->gather_parts(far, bucket + at, p->far_cut.counts, p->far_cut.at);
+                                             void *bucket, enum un_type type) {
+    int64_t at = set_nodes(p, b, type);
+    return far->ops->gather_parts(far, (float *)bucket + at, p->far_cut.counts, p->far_cut.at);
 }
 
 enum un_status un_device_parts_gather_inside(struct un_device_comm *near, struct un_device_parts *p,
-                                             int64_t b, float *bucket) {
-    set_places(p, b);
+                                             int64_t b, void *bucket, enum un_type type) {
+    set_places(p, b, type);
     return near->ops->gather_parts(near, bucket, p->cut.counts, p->cut.at);
 }

@@ -5,6 +5,7 @@
 
 #include "comm/device_comm.h"
 #include "comm/shard.h"
+#include "runtime/tensor.h"
 
 /* blocks [to, to + count) += blocks [from, from + count) */
 struct un_tree_add {
@@ -50,7 +51,7 @@ size_t un_device_parts_bytes(const struct un_shard *shard);
 enum un_status un_device_parts_reduce(struct un_device_comm *comm, struct un_device_parts *parts, int64_t b,
                                       float *bucket, bool exact);
 enum un_status un_device_parts_gather(struct un_device_comm *comm, struct un_device_parts *parts, int64_t b,
-                                      float *bucket);
+                                      void *bucket, enum un_type type);
 
 /* The two steps of two levels, where shard.nodes > 1, as those of comm/parts.h. near: the ranks of this node by
  * place; far: those in this place by node. Each is queued on its own communicator's queue: the caller ties them by
@@ -61,8 +62,8 @@ enum un_status un_device_parts_reduce_inside(struct un_device_comm *near, struct
 enum un_status un_device_parts_reduce_across(struct un_device_comm *far, struct un_device_parts *parts,
                                              int64_t b, float *bucket, bool exact);
 enum un_status un_device_parts_gather_across(struct un_device_comm *far, struct un_device_parts *parts,
-                                             int64_t b, float *bucket);
+                                             int64_t b, void *bucket, enum un_type type);
 enum un_status un_device_parts_gather_inside(struct un_device_comm *near, struct un_device_parts *parts,
-                                             int64_t b, float *bucket);
+                                             int64_t b, void *bucket, enum un_type type);
 
 #endif

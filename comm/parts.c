@@ -99,17 +99,18 @@ static enum un_status reduce(struct un_comm *comm, const struct un_parts_cut *cu
     return UN_OK;
 }
 
+/* A rank's share of bucket b in floats; of bf16, whose bits are moved, in pairs. */
+static int64_t share_of(const struct un_parts *p, int64_t b, enum un_type type) {
+    return un_shard_share(&p->shard, b) * un_type_bytes(type) / (int64_t)sizeof(float);
+}
+
 /* What a place owns of bucket b, all nodes together. */
-static int64_t place_share(const struct un_parts *p, int64_t b) {
-    return p->shard.nodes * un_shard_share(&p->shard, b);
+static void set_places(struct un_parts *p, int64_t b, enum un_type type) {
+    set_parts(&p->cut, p->inside->size, p->shard.nodes * share_of(p, b, type));
 }
 
-static void set_places(struct un_parts *p, int64_t b) {
-    set_parts(&p->cut, p->inside->size, place_share(p, b));
-}
-
-static void set_rail(struct un_parts *p, int64_t b) {
-    set_parts(&p->rail_cut, p->shard.nodes, un_shard_share(&p->shard, b));
+static void set_rail(struct un_parts *p, int64_t b, enum un_type type) {
+    set_parts(&p->rail_cut, p->shard.nodes, share_of(p, b, type));
 }
 
 /* The sum of the own part of bucket b into its place. */
@@ -127,28 +128,30 @@ static enum un_status level_end(struct un_comm *comm, const struct un_comm *leve
 
 enum un_status un_parts_reduce_inside(struct un_comm *comm, struct un_parts *p, int64_t b,
                                       const float *bucket, bool exact) {
-    set_places(p, b);
+    set_places(p, b, UN_F32);
     return level_end(comm, p->inside, reduce(p->inside, &p->cut, p->sets[b % 2], bucket, exact));
 }
 
 enum un_status un_parts_reduce_across(struct un_comm *comm, struct un_parts *p, int64_t b, float *bucket,
                                       bool exact) {
-    set_rail(p, b);
+    set_rail(p, b, UN_F32);
     UN_TRY(level_end(comm, p->across, reduce(p->across, &p->rail_cut, p->rail, p->sets[b % 2], exact)));
     keep_sum(comm, p, b, bucket, p->rail);
     return UN_OK;
 }
 
-enum un_status un_parts_gather_across(struct un_comm *comm, struct un_parts *p, int64_t b, float *bucket) {
+enum un_status un_parts_gather_across(struct un_comm *comm, struct un_parts *p, int64_t b, void *bucket,
+                                      enum un_type type) {
     const struct un_parts_cut *cut = &p->rail_cut;
-    float *place = bucket + p->inside->rank * place_share(p, b);
-    set_rail(p, b);
+    float *place = (float *)bucket + p->inside->rank * p->shard.nodes * share_of(p, b, type);
+    set_rail(p, b, type);
     return level_end(comm, p->across,
                      p->across->ops->all_gather_parts(p->across, place, cut->counts, cut->at));
 }
 
-enum un_status un_parts_gather_inside(struct un_comm *comm, struct un_parts *p, int64_t b, float *bucket) {
-    set_places(p, b);
+enum un_status un_parts_gather_inside(struct un_comm *comm, struct un_parts *p, int64_t b, void *bucket,
+                                      enum un_type type) {
+    set_places(p, b, type);
     return level_end(comm, p->inside,
                      p->inside->ops->all_gather_parts(p->inside, bucket, p->cut.counts, p->cut.at));
 }
@@ -165,11 +168,12 @@ enum un_status un_parts_reduce(struct un_comm *comm, struct un_parts *p, int64_t
     return UN_OK;
 }
 
-enum un_status un_parts_gather(struct un_comm *comm, struct un_parts *p, int64_t b, float *bucket) {
+enum un_status un_parts_gather(struct un_comm *comm, struct un_parts *p, int64_t b, void *bucket,
+                               enum un_type type) {
     if (p->inside) {
-        UN_TRY(un_parts_gather_across(comm, p, b, bucket));
-        return un_parts_gather_inside(comm, p, b, bucket);
+        UN_TRY(un_parts_gather_across(comm, p, b, bucket, type));
+        return un_parts_gather_inside(comm, p, b, bucket, type);
     }
-    set_parts(&p->cut, comm->size, un_shard_share(&p->shard, b));
+    set_parts(&p->cut, comm->size, share_of(p, b, type));
     return comm->ops->all_gather_parts(comm, bucket, p->cut.counts, p->cut.at);
 }

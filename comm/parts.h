@@ -5,6 +5,7 @@
 
 #include "comm/comm.h"
 #include "comm/shard.h"
+#include "runtime/tensor.h"
 
 /* Parts of the bucket that a level has at hand. */
 struct un_parts_cut {
@@ -39,8 +40,9 @@ size_t un_parts_bytes(const struct un_shard *shard);
  * bytes move inside a node, but only (nodes-1)/nodes of a bucket leave it, not that much from each of its ranks. */
 enum un_status un_parts_reduce(struct un_comm *comm, struct un_parts *parts, int64_t b, float *bucket,
                                bool exact);
-/* Collective. Every rank brings its part of bucket b and gets the others. */
-enum un_status un_parts_gather(struct un_comm *comm, struct un_parts *parts, int64_t b, float *bucket);
+/* Collective. Every rank brings its part of bucket b and gets the others: f32 or bf16, whose bits are moved. */
+enum un_status un_parts_gather(struct un_comm *comm, struct un_parts *parts, int64_t b, void *bucket,
+                               enum un_type type);
 
 /* The same in two steps, where shard.nodes > 1: inside the node and then across the nodes, gathered the other way
  * round. Of different buckets the steps may run at once, each level in a thread of its own, all ranks taking the
@@ -51,7 +53,9 @@ enum un_status un_parts_reduce_inside(struct un_comm *comm, struct un_parts *par
                                       const float *bucket, bool exact);
 enum un_status un_parts_reduce_across(struct un_comm *comm, struct un_parts *parts, int64_t b, float *bucket,
                                       bool exact);
-enum un_status un_parts_gather_across(struct un_comm *comm, struct un_parts *parts, int64_t b, float *bucket);
-enum un_status un_parts_gather_inside(struct un_comm *comm, struct un_parts *parts, int64_t b, float *bucket);
+enum un_status un_parts_gather_across(struct un_comm *comm, struct un_parts *parts, int64_t b, void *bucket,
+                                      enum un_type type);
+enum un_status un_parts_gather_inside(struct un_comm *comm, struct un_parts *parts, int64_t b, void *bucket,
+                                      enum un_type type);
 
 #endif

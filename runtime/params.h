@@ -31,6 +31,7 @@ struct un_param {
     bool zero_row0; /* row 0 starts at zero (mask_embedding) */
     bool fast;      /* trained at optim.lr * optim.lr_mul */
     bool left;      /* never touched by an update */
+    bool low;       /* what computes in bf16 reads the bf16 copy of it and never the f32 values */
     enum un_init init;
 };
 

@@ -12,6 +12,7 @@ static enum un_status open_exchange(struct un_job *job) {
                                       .device = job->device,
                                       .queue = job->queue,
                                       .shard = un_job_shard(job, job->table->total),
+                                      .low = un_job_model_setup(job).act == UN_BF16 ? job->table : NULL,
                                       .exact = job->config.train.exact,
                                       .overlap = job->config.comm.overlap};
     return un_exchange_open(&job->exchange, &setup);

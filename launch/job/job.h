@@ -139,7 +139,9 @@ const struct un_split *un_job_split(const struct un_job *job);
 void un_job_caps(const struct un_job *job, int64_t tokens, struct un_batch_caps *caps);
 /* All lanes' stats, summed in the order of the lanes: equal on all ranks, whatever their number. Collective. */
 enum un_status un_job_gather_stats(struct un_job *job, struct un_stats *total);
-/* job->low from all of job->params, after somebody but an update has changed them. Queued. */
+/* job->low from all of job->params, after somebody but an update has changed them. Queued. With more than one rank and a
+ * bf16 copy, job->params are those of the owners only at the start; after a gathering, others' parts hold f32 values
+ * only where a pass reads them (launch/traffic/exchange_low.h). */
 void un_job_lower(struct un_job *job);
 
 #endif

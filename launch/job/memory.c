@@ -32,7 +32,8 @@ static enum un_status count_params(const struct un_job *job, struct un_memory_pl
     if (!job->evaluates) {
         plan->grads = plan->params * (size_t)un_job_grad_buffers(un_job_most_lanes(job));
         plan->moments = un_optim_bytes(&table, owned, job->comm->size);
-        plan->exchange = un_exchange_bytes(&job->route, &shard);
+        plan->exchange =
+            un_exchange_bytes(&job->route, &shard, un_job_model_setup(job).act == UN_BF16 ? &table : NULL);
         plan->checkpoint = un_checkpoint_writer_bytes(owned);
     }
     un_params_free(&table);

@@ -16,8 +16,17 @@ static size_t sums_count(const struct un_shard *s) {
     return (size_t)(un_param_blocks(s->total) + s->size);
 }
 
-size_t un_exchange_bytes(const struct un_exchange_route *route, const struct un_shard *s) {
-    return route->path ? route->path->bytes(s, list_of(s)) + sums_count(s) * sizeof(int32_t) : 0;
+/* Lists of un_exchange_low that the path keeps beside those: all on the host, or those of a node. */
+static int lists_beside(const struct un_exchange_route *route, const struct un_shard *s) {
+    if (route->path == &un_exchange_staged) return s->size + 1;
+    return route->path == &un_exchange_cards && s->nodes > 1 ? s->size / s->nodes : 0;
+}
+
+size_t un_exchange_bytes(const struct un_exchange_route *route, const struct un_shard *s,
+                         const struct un_params *low) {
+    if (!route->path) return 0;
+    size_t bytes = route->path->bytes(s, list_of(s)) + sums_count(s) * sizeof(int32_t);
+    return low ? bytes + un_exchange_low_bytes(s, low, lists_beside(route, s)) : bytes;
 }
 
 /* The lists of all ranks, each in its local order, into the order of the buffer; then the words. */
@@ -52,6 +61,8 @@ enum un_status un_exchange_open(struct un_exchange *x, const struct un_exchange_
     x->index = un_alloc(sums_count(&x->shard), sizeof *x->index, "order of partial norms");
     if (!x->index) return UN_MEMORY;
     fill_index(x);
+    if (setup->low)
+        UN_TRY(un_exchange_low_open(&x->low, &x->shard, setup->low, x->comm->rank, x->device, x->queue));
     return x->path->open(x);
 }
 
@@ -62,14 +73,18 @@ void un_exchange_attach(struct un_exchange *x, const struct un_exchange_buffers 
 enum un_status un_exchange_start(struct un_exchange *x) {
     if (!x->path) return UN_OK;
     int lines = x->path->lined && x->shard.nodes > 1 ? UN_LINES : 1;
-    /* A step posts every bucket twice, the norm and the counts of the next step. */
-    UN_TRY(un_comm_queue_open(&x->collectives, x->comm, x->overlap, lines, 2 * x->shard.buckets + 2));
+    /* A step posts every bucket twice, the norm, the lists and the counts of the next step. */
+    UN_TRY(un_comm_queue_open(&x->collectives, x->comm, x->overlap, lines, 2 * x->shard.buckets + 3));
+    if (x->buffers.low)
+        un_log(UN_LOG_INFO, "parameters: %lld of %lld buckets go round as bf16",
+               (long long)un_exchange_low_buckets(x), (long long)x->shard.buckets);
     return x->path->start(x);
 }
 
 void un_exchange_close(struct un_exchange *x) {
     un_comm_queue_close(x->collectives);
     if (x->path) x->path->close(x);
+    un_exchange_low_close(&x->low, x->device);
     un_free(x->index);
     *x = (struct un_exchange){0};
 }
@@ -99,10 +114,21 @@ enum un_status un_exchange_norm(struct un_exchange *x) {
     return x->path ? x->path->norm(x) : UN_OK; /* one process: the sums are the partial ones */
 }
 
+/* The lists first: what stands in front of the buffer needs its norms at once. So nothing leaves before all own
+ * parts are updated. */
+static enum un_status send_low(struct un_exchange *x) {
+    un_exchange_low_pack(&x->low, x->device, x->queue, x->buffers.params);
+    x->unlisted = true;
+    UN_TRY(x->path->list(x));
+    for (int64_t b = x->shard.buckets - 1; b >= 0; --b) UN_TRY(x->path->gather(x, b));
+    return UN_OK;
+}
+
 enum un_status un_exchange_updated(struct un_exchange *x, int64_t b) {
     if (!x->path) return UN_OK;
     if (b == x->shard.buckets - 1) x->missing = x->shard.buckets;
-    return x->path->gather(x, b);
+    if (!x->low.bucket) return x->path->gather(x, b);
+    return b == 0 ? send_low(x) : UN_OK;
 }
 
 static void lower(struct un_exchange *x, int64_t begin, int64_t end) {
@@ -111,18 +137,26 @@ static void lower(struct un_exchange *x, int64_t begin, int64_t end) {
                              UN_F32, end - begin);
 }
 
-/* The f32 parameters of bucket b have come: their bf16 copies are made here. The update has made those of the
+/* The parameters of bucket b have come. As f32: their bf16 copies are made here. The update has made those of the
  * own part. */
 static void arrived(struct un_exchange *x, int64_t b) {
-    if (!x->buffers.low) return;
+    if (!x->buffers.low || un_exchange_bucket_type(x, b) == UN_BF16) return;
     struct un_span bucket = un_shard_bucket(&x->shard, b);
     struct un_span own = un_shard_part(&x->shard, b, x->comm->rank);
     lower(x, bucket.begin, own.begin);
     lower(x, own.end, bucket.end);
 }
 
+static enum un_status await_lists(struct un_exchange *x) {
+    UN_TRY(x->path->listed(x));
+    un_exchange_low_unpack(&x->low, x->device, x->queue, x->buffers.params);
+    x->unlisted = false;
+    return UN_OK;
+}
+
 enum un_status un_exchange_need(struct un_exchange *x, int64_t begin, int64_t end) {
     if (!x->path || end <= begin) return UN_OK;
+    if (x->unlisted) UN_TRY(await_lists(x));
     /* Buckets are gathered from the beginning of the buffer on: the last one needed is there last. */
     for (int64_t last = un_shard_find(&x->shard, end - 1); x->missing > last; --x->missing) {
         UN_TRY(x->path->gathered(x, x->missing - 1));
@@ -153,6 +187,12 @@ struct un_comm_times un_exchange_times(const struct un_exchange *x) {
 
 bool un_exchange_beside(const struct un_exchange *x) {
     return x->path && (x->path->queued || un_comm_queue_has_thread(x->collectives));
+}
+
+int64_t un_exchange_low_buckets(const struct un_exchange *x) {
+    int64_t n = 0;
+    for (int64_t b = 0; x->low.bucket && b < x->shard.buckets; ++b) n += x->low.bucket[b];
+    return n;
 }
 
 const char *un_exchange_way(const struct un_exchange *x) {

@@ -13,6 +13,7 @@
 #include "comm/device_parts.h"
 #include "comm/parts.h"
 #include "comm/queue.h"
+#include "launch/traffic/exchange_low.h"
 #include "model/optim.h"
 
 struct un_exchange_path;
@@ -31,7 +32,9 @@ struct un_exchange_setup {
     struct un_device *device; /* borrowed */
     struct un_queue *queue;   /* borrowed: of the computation */
     struct un_shard shard;    /* of the buffers below */
-    bool exact, overlap;      /* train.exact, comm.overlap */
+    const struct un_params
+        *low;            /* borrowed: the table of the parameters that have a bf16 copy; NULL: none has */
+    bool exact, overlap; /* train.exact, comm.overlap */
 };
 
 /* What is moved; all borrowed. */
@@ -54,6 +57,8 @@ struct un_exchange {
     double counted;                    /* busy seconds of the path that steps have told of */
     int64_t posted;                    /* buckets of this step that are on their way to their owners */
     int64_t missing;                   /* parameters of the buckets below this one have not arrived yet */
+    struct un_exchange_low low;
+    bool unlisted; /* the lists of `low` have not arrived yet */
     /* The lists of partial norms: a rank's own blocks in its local order, then its word (model/optim.h). */
     int64_t list;   /* entries of a rank's list, that of the rank with most blocks */
     int32_t *index; /* [sums]: which entry of the lists of all ranks stands where in optim->sums */
@@ -61,10 +66,14 @@ struct un_exchange {
     /* paths through host memory */
     struct un_parts parts;
     int64_t *tickets;             /* [buckets]: of the last reduction or gathering */
+    int64_t list_ticket;          /* of the last exchange of the lists of `low` */
     double *mine, *all, *ordered; /* [list], [ranks * list], [sums] */
     struct un_queue *copies;      /* staged: beside `queue` */
     struct un_event **events;     /* [buckets]: the device has finished the bucket */
     float *stage;                 /* staged: [elements of a bucket] pinned */
+    float *list_stage;            /* staged: own list of `low`, then all, pinned */
+    void *low_node;               /* cards, two levels: lists of `low` of this node */
+    struct un_event *listed;      /* staged: the device has made the own list; cards: all lists are there */
 
     /* path between devices; `events` are those of the side queues here */
     struct un_device_comm cards; /* all; in two levels those of this node */
@@ -87,8 +96,9 @@ enum un_status un_exchange_open(struct un_exchange *x, const struct un_exchange_
 void un_exchange_attach(struct un_exchange *x, const struct un_exchange_buffers *buffers);
 enum un_status un_exchange_start(struct un_exchange *x);
 void un_exchange_close(struct un_exchange *x);
-/* Memory of un_exchange_open, and elements of the rank that owns the most; both before the opening. */
-size_t un_exchange_bytes(const struct un_exchange_route *route, const struct un_shard *shard);
+/* Memory of un_exchange_open, and elements of the rank that owns the most; both before the opening. low: of the setup. */
+size_t un_exchange_bytes(const struct un_exchange_route *route, const struct un_shard *shard,
+                         const struct un_params *low);
 int64_t un_exchange_most_owned(const struct un_shard *shard);
 
 void un_exchange_begin(struct un_exchange *x);
@@ -100,11 +110,13 @@ struct un_optim_part un_exchange_part(const struct un_exchange *x, int64_t b);
 enum un_status un_exchange_reduced(struct un_exchange *x, int64_t b);
 /* optim->sums from the partial norms and words of all ranks. */
 enum un_status un_exchange_norm(struct un_exchange *x);
-/* This rank's part of bucket b is queued to be as it shall be: sends it to the others. All buckets, from the
- * last of the list, which begins the buffer, to the first. */
+/* This rank's part of bucket b is queued to be as it shall be, its bf16 copy too: sends it to the others. All
+ * buckets, from the last of the list, which begins the buffer, to the first. Where there is a bf16 copy others get that
+ * of most buckets, and f32 values only of what is computed with in f32 (exchange_low.h); all else that they hold as
+ * f32 is old and nobody's to read. */
 enum un_status un_exchange_updated(struct un_exchange *x, int64_t b);
-/* What is queued from here on finds the parameters of [begin, end), and their bf16 copy, as those of all
- * owners. */
+/* What is queued from here on finds the parameters of [begin, end), as far as they are computed with, and their bf16
+ * copy, as those of all owners. */
 enum un_status un_exchange_need(struct un_exchange *x, int64_t begin, int64_t end);
 /* The same for all parameters: before anybody but the forward of a step looks at them. */
 enum un_status un_exchange_settle(struct un_exchange *x);
@@ -116,6 +128,8 @@ enum un_status un_exchange_wait(struct un_exchange *x, int64_t ticket);
 /* Does communication run beside the computation? And in words, how it travels. */
 bool un_exchange_beside(const struct un_exchange *x);
 const char *un_exchange_way(const struct un_exchange *x);
+/* Buckets whose parameters go as bf16. */
+int64_t un_exchange_low_buckets(const struct un_exchange *x);
 /* Of gradients and parameters. waited < 0: not known, because no host waits. */
 struct un_comm_times un_exchange_times(const struct un_exchange *x);
 

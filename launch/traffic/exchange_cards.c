@@ -28,6 +28,7 @@ static enum un_status open_events(struct un_exchange *x) {
     for (int64_t b = 0; b < x->shard.buckets; ++b) UN_TRY(d->mem->event_open(d, &x->events[b]));
     UN_TRY(d->mem->event_open(d, &x->computed));
     UN_TRY(d->mem->event_open(d, &x->handed));
+    UN_TRY(d->mem->event_open(d, &x->listed));
     return d->mem->event_open(d, &x->summed);
 }
 
@@ -41,6 +42,12 @@ static enum un_status open(struct un_exchange *x) {
     x->card_all = d->mem->alloc(d, list_count(&x->shard, x->list) * sizeof(double), "partial norms of all");
     x->card_index = d->mem->alloc(d, sums * sizeof *x->card_index, "order of partial norms");
     if (!x->card_all || !x->card_index) return UN_MEMORY;
+    if (x->low.bucket && x->shard.nodes > 1) {
+        size_t places = (size_t)(x->shard.size / x->shard.nodes);
+        x->low_node =
+            d->mem->alloc(d, places * un_exchange_low_list_bytes(&x->low), "parameters in f32 of a node");
+        if (!x->low_node) return UN_MEMORY;
+    }
     x->card_node = x->card_all + x->shard.size * x->list;
     d->mem->copy_in(x->queue, x->card_index, x->index, sums * sizeof *x->card_index);
     UN_TRY(d->mem->queue_wait(x->queue));
@@ -84,9 +91,11 @@ static void close(struct un_exchange *x) {
     if (x->computed) mem->event_close(x->computed);
     if (x->handed) mem->event_close(x->handed);
     if (x->summed) mem->event_close(x->summed);
+    if (x->listed) mem->event_close(x->listed);
     un_device_parts_close(&x->card_parts);
     mem->free(x->device, x->card_all);
     mem->free(x->device, x->card_index);
+    if (x->low_node) mem->free(x->device, x->low_node);
     if (x->side) mem->queue_close(x->side);
     if (x->far_side) mem->queue_close(x->far_side);
 }
@@ -136,16 +145,39 @@ static enum un_status reduce(struct un_exchange *x, int64_t b) {
 }
 
 static enum un_status gather(struct un_exchange *x, int64_t b) {
-    float *bucket = x->buffers.params + un_shard_bucket(&x->shard, b).begin;
+    void *bucket = un_exchange_bucket(x, b);
+    const enum un_type type = un_exchange_bucket_type(x, b);
     bool two = x->shard.nodes > 1;
     after_computation(x, two ? x->far_side : x->side);
     if (two) {
-        UN_TRY(un_device_parts_gather_across(&x->far_cards, &x->card_parts, b, bucket));
+        UN_TRY(un_device_parts_gather_across(&x->far_cards, &x->card_parts, b, bucket, type));
         hand_over(x, x->far_side, x->side);
     }
-    UN_TRY(un_device_parts_gather(&x->cards, &x->card_parts, b, bucket));
+    UN_TRY(un_device_parts_gather(&x->cards, &x->card_parts, b, bucket, type));
     x->device->mem->event_record(x->events[b], x->side);
     return UN_OK;
+}
+
+/* The lists of the own node, and then those of all nodes: ranks of a node are consecutive. */
+static enum un_status list_two(struct un_exchange *x, size_t bytes) {
+    struct un_device_comm *near = &x->cards, *far = &x->far_cards;
+    UN_TRY(near->ops->all_gather(near, x->low_node, x->low.mine, bytes));
+    hand_over(x, x->side, x->far_side);
+    return far->ops->all_gather(far, x->low.lists, x->low_node, (size_t)near->size * bytes);
+}
+
+static enum un_status list(struct un_exchange *x) {
+    struct un_device_comm *c = &x->cards;
+    bool two = x->shard.nodes > 1;
+    size_t bytes = un_exchange_low_list_bytes(&x->low);
+    after_computation(x, x->side);
+    UN_TRY(two ? list_two(x, bytes) : c->ops->all_gather(c, x->low.lists, x->low.mine, bytes));
+    x->device->mem->event_record(x->listed, two ? x->far_side : x->side);
+    return UN_OK;
+}
+
+static enum un_status listed(struct un_exchange *x) {
+    return before_computation(x, x->listed);
 }
 
 static enum un_status await_bucket(struct un_exchange *x, int64_t b) {
@@ -205,5 +237,7 @@ const struct un_exchange_path un_exchange_cards = {
     .norm = norm,
     .gather = gather,
     .gathered = await_bucket,
+    .list = list,
+    .listed = listed,
     .times = times,
 };

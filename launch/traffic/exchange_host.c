@@ -43,6 +43,16 @@ enum un_status un_exchange_host_wait(struct un_exchange *x, int64_t b) {
     return un_comm_queue_wait(x->collectives, x->tickets[b]);
 }
 
+enum un_status un_exchange_host_list(struct un_exchange *x, un_comm_work work) {
+    x->list_ticket = un_comm_queue_post(x->collectives, "parameters in f32", work, x,
+                                        (int64_t)un_exchange_low_list_bytes(&x->low));
+    return UN_OK;
+}
+
+enum un_status un_exchange_host_listed(struct un_exchange *x) {
+    return un_comm_queue_wait(x->collectives, x->list_ticket);
+}
+
 static enum un_status work_norm(struct un_comm *comm, void *context, int64_t list) {
     struct un_exchange *x = context;
     return comm->ops->all_gather(comm, x->all, x->mine, (size_t)list * sizeof *x->mine);
@@ -75,7 +85,7 @@ static enum un_status work_reduce(struct un_comm *comm, void *context, int64_t b
 
 static enum un_status work_gather(struct un_comm *comm, void *context, int64_t b) {
     struct un_exchange *x = context;
-    return un_parts_gather(comm, &x->parts, b, bucket_of(x, x->buffers.params, b));
+    return un_parts_gather(comm, &x->parts, b, un_exchange_bucket(x, b), un_exchange_bucket_type(x, b));
 }
 
 /* ---- two levels: one line of the queue for each ---- */
@@ -92,12 +102,14 @@ static enum un_status work_reduce_across(struct un_comm *comm, void *context, in
 
 static enum un_status work_gather_across(struct un_comm *comm, void *context, int64_t b) {
     struct un_exchange *x = context;
-    return un_parts_gather_across(comm, &x->parts, b, bucket_of(x, x->buffers.params, b));
+    return un_parts_gather_across(comm, &x->parts, b, un_exchange_bucket(x, b),
+                                  un_exchange_bucket_type(x, b));
 }
 
 static enum un_status work_gather_inside(struct un_comm *comm, void *context, int64_t b) {
     struct un_exchange *x = context;
-    return un_parts_gather_inside(comm, &x->parts, b, bucket_of(x, x->buffers.params, b));
+    return un_parts_gather_inside(comm, &x->parts, b, un_exchange_bucket(x, b),
+                                  un_exchange_bucket_type(x, b));
 }
 
 /* The set of scratch that bucket b takes is free when bucket b - 2 has been added across the nodes. The buckets of
@@ -130,6 +142,15 @@ static enum un_status gather(struct un_exchange *x, int64_t b) {
     return UN_OK;
 }
 
+static enum un_status work_list(struct un_comm *comm, void *context, int64_t bytes) {
+    struct un_exchange *x = context;
+    return comm->ops->all_gather(comm, x->low.lists, x->low.mine, (size_t)bytes);
+}
+
+static enum un_status list(struct un_exchange *x) {
+    return un_exchange_host_list(x, work_list);
+}
+
 const struct un_exchange_path un_exchange_host = {
     .way = "through MPI",
     .lined = true,
@@ -142,5 +163,7 @@ const struct un_exchange_path un_exchange_host = {
     .norm = un_exchange_host_norm,
     .gather = gather,
     .gathered = un_exchange_host_wait,
+    .list = list,
+    .listed = un_exchange_host_listed,
     .times = un_exchange_host_times,
 };

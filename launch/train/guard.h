@@ -4,6 +4,7 @@
  *              bucket by bucket. In a step they come from their owners, so a replica that was damaged before is
  *              healed by then: this finds what is damaged on the way or since, and cards that do not hold what they are
  *              told.
+ *              In bf16 these are the bf16 copy and what is read as f32: the other f32 values only owners have.
  *   at rest    from such a comparison until the next update nothing may write to parameters and moments: looked at
  *              again there. This is what finds a damaged moment or a damaged parameter of its owner, which the next
  *              update would make equal and wrong on all ranks.

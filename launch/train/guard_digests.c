@@ -43,10 +43,31 @@ void un_guard_look(struct un_watch *g, struct un_digest rest[UN_REST_COUNT]) {
     rest[UN_REST_SECOND] = un_guard_digest(g, job->optim.v, own * sizeof(float));
 }
 
+/* What a rank computes with of a bucket. In bf16 that is the copy and, of tensors that are read as f32, these values: of
+ * the others only owners have them. */
+static struct un_digest bucket(struct un_watch *g, struct un_span span) {
+    const struct un_job *job = g->job;
+    size_t count = (size_t)un_span_count(span);
+    if (!job->low) return un_guard_digest(g, job->params + span.begin, count * sizeof(float));
+    struct un_digest chain[2] = {
+        un_guard_digest(g, (const uint16_t *)job->low + span.begin, count * sizeof(uint16_t))};
+    for (int64_t i = 0; i < job->table->n; ++i) {
+        const struct un_param *p = &job->table->list[i];
+        int64_t begin = p->offset > span.begin ? p->offset : span.begin,
+                end = p->offset + p->count < span.end ? p->offset + p->count : span.end;
+        if (p->low || begin >= end) continue;
+        chain[1] = un_guard_digest(g, job->params + begin, (size_t)(end - begin) * sizeof(float));
+        chain[0] = un_digest_of(chain, sizeof chain);
+    }
+    return chain[0];
+}
+
 /* c = a a^T of the first parameters as a square matrix. */
 static struct un_digest probe(struct un_watch *g) {
     const struct un_device *d = g->job->device;
-    const struct un_mat a = un_mat32(g->job->params, g->side, g->side);
+    const struct un_job *job = g->job;
+    const struct un_mat a =
+        job->low ? un_mat(job->low, UN_BF16, g->side, g->side) : un_mat32(job->params, g->side, g->side);
     const struct un_mat c = un_mat32(g->product, g->side, g->side);
     d->ops->gemm(g->job->queue, c, a, false, a, true, 0, NULL);
     return un_guard_digest(g, g->product, (size_t)(g->side * g->side) * sizeof(float));
@@ -54,11 +75,7 @@ static struct un_digest probe(struct un_watch *g) {
 
 void un_guard_show(struct un_watch *g) {
     const struct un_shard *s = &g->job->exchange.shard;
-    for (int64_t b = 0; b < s->buckets; ++b) {
-        struct un_span span = un_shard_bucket(s, b);
-        g->mine[b] =
-            un_guard_digest(g, g->job->params + span.begin, (size_t)un_span_count(span) * sizeof(float));
-    }
+    for (int64_t b = 0; b < s->buckets; ++b) g->mine[b] = bucket(g, un_shard_bucket(s, b));
     if (g->product) g->mine[s->buckets] = probe(g);
 }
 

@@ -130,18 +130,20 @@ static void close_walk(struct walk *w) {
     un_free(w->score);
 }
 
-/* Of the parameters in force. */
+/* Of the parameters in force: in bf16 of the copy, since this rank may have the f32 values of its own part alone. */
 static enum un_status digest_params(struct un_job *job, char digest[32]) {
     char text[UN_DIGEST_TEXT];
-    size_t bytes = (size_t)job->table->total * sizeof(float);
+    int64_t count = job->low ? job->table->total / 2 : job->table->total; /* as floats; pairs of bf16 */
+    const float *params = job->low ? job->low : job->params;
+    size_t bytes = (size_t)count * sizeof(float);
     float *values = job->device->host_readable ? NULL : un_alloc(bytes, 1, "parameters");
     enum un_status status = UN_OK;
     if (!job->device->host_readable) {
         if (!values) return UN_MEMORY;
-        job->device->mem->copy_out(job->queue, values, job->params, bytes);
+        job->device->mem->copy_out(job->queue, values, params, bytes);
     }
     status = job->device->mem->queue_wait(job->queue);
-    if (status == UN_OK) un_checkpoint_param_digest(values ? values : job->params, job->table->total, text);
+    if (status == UN_OK) un_checkpoint_param_digest(values ? values : params, count, text);
     if (status == UN_OK) memcpy(digest, text, 32);
     un_free(values);
     return status;

@@ -118,6 +118,7 @@ static enum un_status apply_copy(struct un_saver *s) {
     copy_history(s, false);
     mem->copy_in(job->queue, job->optim.m, c->m, bytes);
     mem->copy_in(job->queue, job->optim.v, c->v, bytes);
+    un_job_lower(job); /* of the own part: of the others' it comes, and the f32 values here are not theirs */
     UN_TRY(un_comm_agree(job->comm, mem->queue_wait(job->queue)));
     return gather_params(job);
 }

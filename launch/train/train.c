@@ -61,11 +61,12 @@ static enum un_status resume_from(struct run *r, const char *how) {
     if (found || status == UN_USAGE) un_changes_say(&changes, r->job, found);
     un_changes_free(&changes);
     UN_TRY(status);
-    return found ? UN_OK : alike(r, un_init_weights_start(r->job));
+    if (!found) UN_TRY(alike(r, un_init_weights_start(r->job)));
+    if (!found) un_job_lower(r->job);
+    return UN_OK;
 }
 
-/* The log is on the disk before a checkpoint that will be resumed from its lines. A line that cannot be written does not stop the
- * save: parameters are worth more. */
+/* The log is on the disk before a checkpoint that is resumed from its lines; a line that cannot be written stops no save. */
 static enum un_status save(struct run *r, bool finish) {
     UN_ASSERT(!r->job->pending.is);
     UN_TRY(un_guard_compare(r->job->guard));
@@ -301,7 +302,6 @@ static enum un_status start(struct run *r, const char *resume) {
     un_watchdog_phase(r->job->watchdog, "resume", 0);
     UN_TRY(agree(r, un_saver_open(&r->saver, r->job)));
     UN_TRY(resume_from(r, resume));
-    un_job_lower(r->job);
     UN_TRY(un_guard_open(&r->job->guard, r->job));
     UN_TRY(un_guard_compare(r->job->guard));
     enum un_status status = open_log(r);

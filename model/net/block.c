@@ -17,6 +17,7 @@ static enum un_status add_qkv(struct un_params *params, struct un_linear *at, in
         int64_t index = un_params_add(params, name, width, bias ? 0 : width,
                                       bias ? UN_INIT_ZERO : UN_INIT_NORMAL, part % 3 > 0);
         if (index < 0) return un_error_get()->status;
+        params->list[index].low = true;
         if (part == 0) at->weight = params->list[index].offset;
         if (part == 3) at->bias = params->list[index].offset;
     }
@@ -35,10 +36,13 @@ enum un_status un_block_add(struct un_params *params, struct un_block_at *at, co
     UN_TRY(add_qkv(params, &at->qkv, h, layer));
     UN_TRY(un_linear_add(params, &at->dense, part_name(name, sizeof name, layer, "attention.output.dense"), h,
                          h));
+    un_linear_low(params, true);
     UN_TRY(un_norm_add(params, &at->attention_norm,
                        part_name(name, sizeof name, layer, "attention.output.LayerNorm"), h));
     UN_TRY(un_linear_add(params, &at->up, part_name(name, sizeof name, layer, "intermediate.dense"), i, h));
+    un_linear_low(params, true);
     UN_TRY(un_linear_add(params, &at->down, part_name(name, sizeof name, layer, "output.dense"), h, i));
+    un_linear_low(params, true);
     return un_norm_add(params, &at->output_norm, part_name(name, sizeof name, layer, "output.LayerNorm"), h);
 }
 

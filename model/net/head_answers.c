@@ -7,7 +7,9 @@ static enum un_status add(struct un_params *params, void *at, const struct un_in
     (void)inputs;
     int64_t h = dims->hidden_size;
     enum un_objective t = dims->heads & un_objective_bit(UN_VE) ? UN_VE : UN_VQA;
-    return un_mlp_add(params, at, "vqa_output", h, 2 * h, un_task_score_cols(dims, t), UN_ACT_GELU);
+    UN_TRY(un_mlp_add(params, at, "vqa_output", h, 2 * h, un_task_score_cols(dims, t), UN_ACT_GELU));
+    un_linear_low(params, false);
+    return UN_OK;
 }
 
 static void run(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,

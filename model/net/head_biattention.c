@@ -41,10 +41,14 @@ static enum un_status add_cross(struct un_params *params, struct cross_at *at, c
     char full[64];
     snprintf(full, sizeof full, "%s.in_proj_weight", name);
     UN_TRY(un_pass_add(params, full, 3 * h, h, UN_INIT_XAVIER, &at->weight));
+    params->list[params->n - 1].low = true;
     snprintf(full, sizeof full, "%s.in_proj_bias", name);
     UN_TRY(un_pass_add(params, full, 3 * h, 0, UN_INIT_ZERO, &at->bias));
+    params->list[params->n - 1].low = true;
     snprintf(full, sizeof full, "%s.out_proj", name);
-    return un_linear_add(params, &at->out, full, h, h);
+    UN_TRY(un_linear_add(params, &at->out, full, h, h));
+    un_linear_low(params, true);
+    return UN_OK;
 }
 
 static enum un_status add(struct un_params *params, void *at, const struct un_inputs_at *inputs,
@@ -55,6 +59,7 @@ static enum un_status add(struct un_params *params, void *at, const struct un_in
     UN_TRY(add_cross(params, &places->look[0], "attn1", h));
     UN_TRY(add_cross(params, &places->look[1], "attn2", h));
     UN_TRY(un_linear_add(params, &places->join, "fc.0", h, 2 * h));
+    un_linear_low(params, true);
     UN_TRY(un_linear_add(params, &places->weigh, "attn_pool.fc.0", 1, h));
     return un_linear_add(params, &places->label, "nlvr2_output", 2, 2 * h);
 }

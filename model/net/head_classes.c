@@ -12,7 +12,9 @@ static enum un_status add(struct un_params *params, void *at, const struct un_in
     struct classes_at *places = at;
     int64_t h = dims->hidden_size;
     UN_TRY(un_trunk_add(params, &places->trunk, "region_classifier.net.0", "region_classifier.net.2", h));
-    return un_linear_add(params, &places->classes, "region_classifier.net.3", dims->img_label_dim, h);
+    UN_TRY(un_linear_add(params, &places->classes, "region_classifier.net.3", dims->img_label_dim, h));
+    un_linear_low(params, false);
+    return UN_OK;
 }
 
 /* Loss of the class scores, and their gradient. */

@@ -22,9 +22,11 @@ enum un_status un_inputs_add(struct un_params *params, struct un_inputs_at *at, 
                        &at->type));
     UN_TRY(un_norm_add(params, &at->text_norm, TEXT "LayerNorm", h));
     UN_TRY(un_linear_add(params, &at->image, IMAGE "img_linear", h, dims->img_dim));
+    params->list[params->n - 1].low = true; /* the weight is a factor of a product in f32: mask_row_bwd */
     UN_TRY(un_norm_add(params, &at->image_norm, IMAGE "img_layer_norm", h));
     UN_TRY(un_norm_add(params, &at->box_norm, IMAGE "pos_layer_norm", h));
     UN_TRY(un_linear_add(params, &at->box, IMAGE "pos_linear", h, UN_BOX_WIDTH));
+    params->list[params->n - 1].low = true; /* boxes are f32 */
     UN_TRY(add_mask(params, at, dims));
     return un_norm_add(params, &at->region_norm, IMAGE "LayerNorm", h);
 }

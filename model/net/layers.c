@@ -19,6 +19,11 @@ enum un_status un_linear_add(struct un_params *params, struct un_linear *at, con
     return add_part(params, name, "bias", out, 0, UN_INIT_ZERO, &at->bias);
 }
 
+void un_linear_low(struct un_params *params, bool both) {
+    params->list[params->n - 2].low = true;
+    params->list[params->n - 1].low = both;
+}
+
 void un_linear_fwd(const struct un_pass *p, struct un_mat y, const struct un_linear *at, struct un_mat x,
                    enum un_activation activation, struct un_mat pre) {
     struct un_mat bias = un_pass_weight(p, at->bias, 1, at->out, y.type);

@@ -12,6 +12,9 @@ struct un_linear {
 };
 enum un_status un_linear_add(struct un_params *params, struct un_linear *at, const char *name, int64_t out,
                              int64_t in);
+/* The map that was added last: what computes in bf16 reads its weight, and its bias with `both`, as bf16 alone
+ * (un_param.low): it stands before an activation, never before scores, which are f32. */
+void un_linear_low(struct un_params *params, bool both);
 /* y = activation(map(x)); pre: what goes into the activation, for the backward (data NULL: not kept). */
 void un_linear_fwd(const struct un_pass *p, struct un_mat y, const struct un_linear *at, struct un_mat x,
                    enum un_activation activation, struct un_mat pre);

@@ -14,6 +14,7 @@ enum un_status un_mlp_add(struct un_params *params, struct un_mlp_at *at, const 
                           int64_t mid, int64_t out, enum un_activation activation) {
     at->activation = activation;
     UN_TRY(add_linear(params, &at->first, name, 0, mid, in));
+    un_linear_low(params, true);
     char *norm = un_format("%s.2", name);
     if (!norm) return un_error_get()->status;
     enum un_status status = un_norm_add(params, &at->norm, norm, mid);

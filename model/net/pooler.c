@@ -2,7 +2,10 @@
 #include "model/net/pooler.h"
 
 enum un_status un_pooler_add(struct un_params *params, struct un_pooler *pooler, const struct un_dims *dims) {
-    return un_linear_add(params, &pooler->dense, "uniter.pooler.dense", dims->hidden_size, dims->hidden_size);
+    UN_TRY(
+        un_linear_add(params, &pooler->dense, "uniter.pooler.dense", dims->hidden_size, dims->hidden_size));
+    un_linear_low(params, true);
+    return UN_OK;
 }
 
 void un_pooler_carve(struct un_pooler *pooler, struct un_arena *arena, enum un_type act,

@@ -4,6 +4,7 @@
 enum un_status un_trunk_add(struct un_params *params, struct un_trunk_at *at, const char *dense,
                             const char *norm, int64_t width) {
     UN_TRY(un_linear_add(params, &at->dense, dense, width, width));
+    un_linear_low(params, true);
     return un_norm_add(params, &at->norm, norm, width);
 }
 

@@ -27,8 +27,9 @@ struct flat {
     struct un_parts parts;
     struct un_comm_queue *queue;
     float *data;
-    bool exact;
-    int64_t *far; /* [buckets] tickets of the steps between nodes */
+    uint16_t *low;
+    bool exact, lows; /* lows: what is gathered is bf16 */
+    int64_t *far;     /* [buckets] tickets of the steps between nodes */
 };
 
 static void flat_open(struct flat *f, int64_t total, size_t bucket_bytes, bool overlap) {
@@ -65,7 +66,16 @@ static enum un_status reduce(struct un_comm *comm, void *context, int64_t b) {
 
 static enum un_status gather(struct un_comm *comm, void *context, int64_t b) {
     struct flat *f = context;
-    return un_parts_gather(comm, &f->parts, b, bucket_of(f, b));
+    return un_parts_gather(comm, &f->parts, b, bucket_of(f, b), UN_F32);
+}
+
+static uint16_t *low_of(struct flat *f, int64_t b) {
+    return f->low + un_shard_bucket(&f->parts.shard, b).begin;
+}
+
+static enum un_status gather_low(struct un_comm *comm, void *context, int64_t b) {
+    struct flat *f = context;
+    return un_parts_gather(comm, &f->parts, b, low_of(f, b), UN_BF16);
 }
 
 /* The levels one by one, on lines of their own. */
@@ -81,12 +91,14 @@ static enum un_status reduce_across(struct un_comm *comm, void *context, int64_t
 
 static enum un_status gather_across(struct un_comm *comm, void *context, int64_t b) {
     struct flat *f = context;
-    return un_parts_gather_across(comm, &f->parts, b, bucket_of(f, b));
+    if (f->lows) return un_parts_gather_across(comm, &f->parts, b, low_of(f, b), UN_BF16);
+    return un_parts_gather_across(comm, &f->parts, b, bucket_of(f, b), UN_F32);
 }
 
 static enum un_status gather_inside(struct un_comm *comm, void *context, int64_t b) {
     struct flat *f = context;
-    return un_parts_gather_inside(comm, &f->parts, b, bucket_of(f, b));
+    if (f->lows) return un_parts_gather_inside(comm, &f->parts, b, low_of(f, b), UN_BF16);
+    return un_parts_gather_inside(comm, &f->parts, b, bucket_of(f, b), UN_F32);
 }
 
 static int64_t post_levels(struct flat *f, bool gathers, int64_t b) {
@@ -105,11 +117,12 @@ static int64_t post_levels(struct flat *f, bool gathers, int64_t b) {
  * One process: by hand, for the queue drops what it is given. */
 static void run_all(struct flat *f, un_comm_work work) {
     int64_t last = 0;
+    f->lows = work == gather_low;
     for (int64_t b = 0; b < f->parts.shard.buckets; ++b) {
         if (c->size == 1)
             assert_int_equal(work(c, f, b), UN_OK);
         else if (lined)
-            last = post_levels(f, work == gather, b);
+            last = post_levels(f, work != reduce, b);
         else
             last = un_comm_queue_post(f->queue, "test", work, f, b);
     }
@@ -153,6 +166,26 @@ static void test_nothing_is_lost(void **state) {
                 if (!is_mine(&f.parts.shard, i)) f.data[i] = -1.0f;
             run_all(&f, gather);
             for (int64_t i = 0; i < n; ++i) assert_true(f.data[i] == (float)(i % 4099) * sum);
+            flat_close(&f);
+        }
+}
+
+/* Any bits: NaN of all kinds, too. */
+static void test_bf16_is_gathered_bit_by_bit(void **state) {
+    (void)state;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; ++k)
+        for (int threaded = 0; threaded < 2; ++threaded) {
+            struct flat f;
+            flat_open(&f, cases[k].total, cases[k].bucket_bytes, threaded);
+            int64_t room = un_shard_room(&f.parts.shard);
+            f.low = calloc((size_t)room + 1, sizeof *f.low);
+            f.low[room] = 42;
+            for (int64_t i = 0; i < cases[k].total; ++i)
+                f.low[i] = is_mine(&f.parts.shard, i) ? (uint16_t)(i * 40503) : 1;
+            run_all(&f, gather_low);
+            for (int64_t i = 0; i < cases[k].total; ++i) assert_true(f.low[i] == (uint16_t)(i * 40503));
+            assert_int_equal(f.low[room], 42);
+            free(f.low);
             flat_close(&f);
         }
 }
@@ -279,8 +312,11 @@ int main(int argc, char **argv) {
         return 1;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing_is_lost), cmocka_unit_test(test_order),
-        cmocka_unit_test(test_completes_lanes), cmocka_unit_test(test_allocates_nothing),
+        cmocka_unit_test(test_nothing_is_lost),
+        cmocka_unit_test(test_bf16_is_gathered_bit_by_bit),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_completes_lanes),
+        cmocka_unit_test(test_allocates_nothing),
         cmocka_unit_test(test_both_threads),
     };
     int failed = 0;

@@ -28,6 +28,18 @@ def ways(folder, data, first):
         cfg, run_dir = config(folder, data, f"way_{n}_{key[-1]}")
         R.run_ok(R.command(n, "--cfg", cfg, KEYS[0], key))
         same(first, run_dir, f"{n} ranks, {key}")
+    if R.has_mpi():
+        rounds(folder, data, first)
+
+
+def rounds(folder, data, first):
+    """Several buckets, most of which go round as bf16; looked at after every update, by the thread of the queue and without."""
+    for key in ("run.check_every=1", "comm.overlap=false"):
+        cfg, run_dir = config(folder, data, f"rounds_{key[0]}")
+        out = R.run_ok(R.command(4, "--cfg", cfg, *KEYS, "comm.bucket_mb=1", key))
+        went = re.search(r"parameters: (\d+) of (\d+) buckets go round as bf16", out)
+        R.expect(went and 0 < int(went[1]), f"{went and went[0]}")
+        same(first, run_dir, f"4 ranks, {key}")
 
 
 def kernels(folder, data, first):

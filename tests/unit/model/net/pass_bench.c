@@ -33,7 +33,8 @@ struct un_model_setup pass_setup(const struct un_batch_caps *caps, bool train) {
                                    .wra = {.solver = UN_SOLVER_IPOT, .iterations = 50, .beta = 0.5f}};
 }
 
-void pass_open_with(struct pass_bench *b, int threads, bool train, const struct wish *list, int64_t n) {
+static void open(struct pass_bench *b, int threads, bool train, const struct wish *list, int64_t n,
+                 enum un_type act) {
     memset(b, 0, sizeof *b);
     draw_samples(&b->drawn, &pass_dims, list, n, 3);
     samples_caps(&b->caps, b->drawn.list, n, pass_dims.vocab_size, pass_dims.img_dim,
@@ -41,12 +42,21 @@ void pass_open_with(struct pass_bench *b, int threads, bool train, const struct 
     b->caps.words += 3; /* so that lists are not full */
     b->caps.regions += 2;
     struct un_model_setup setup = pass_setup(&b->caps, train);
+    setup.act = act;
     pass_check(net_open(&b->net, "cpu", threads, &setup));
     pass_check(samples_pack(&b->batch, b->net.device, b->net.q, &b->caps, b->drawn.list, n, &pass_factors));
     b->values = un_alloc((size_t)b->net.table->total, sizeof(float), "values");
     b->grads = un_alloc((size_t)b->net.table->total, sizeof(float), "grads");
     draw_values(b->net.table, b->values, 17, 0.05f);
     net_set(&b->net, b->values);
+}
+
+void pass_open_with(struct pass_bench *b, int threads, bool train, const struct wish *list, int64_t n) {
+    open(b, threads, train, list, n, UN_F32);
+}
+
+void pass_open_as(struct pass_bench *b, enum un_type act) {
+    open(b, 1, true, wishes, PASS_SAMPLES, act);
 }
 
 void pass_open(struct pass_bench *b, int threads, bool train) {

@@ -23,6 +23,8 @@ struct un_model_setup pass_setup(const struct un_batch_caps *caps, bool train);
 void pass_open(struct pass_bench *b, int threads, bool train);
 /* The same with n samples as wished. */
 void pass_open_with(struct pass_bench *b, int threads, bool train, const struct wish *list, int64_t n);
+/* For training, with activations of type act. */
+void pass_open_as(struct pass_bench *b, enum un_type act);
 void pass_close(struct pass_bench *b);
 /* A training pass; its gradients are then b->grads. */
 void pass_run(struct pass_bench *b, bool dropout);

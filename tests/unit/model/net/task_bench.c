@@ -77,8 +77,10 @@ static void number(struct task_bench *b) {
     un_batch_rebase(&b->batch.device, host, b->batch.block);
 }
 
-void task_bench_open(struct task_bench *b, const struct task_case *of, int64_t more, float range) {
+static void open(struct task_bench *b, const struct task_case *of, int64_t more, float range,
+                 enum un_type act) {
     struct un_model_setup setup = setup_of(of);
+    setup.act = act;
     const struct un_dims *d = &setup.dims;
     *b = (struct task_bench){.of = of};
     b->factors.weight[of->objective] = 1.3;
@@ -101,6 +103,14 @@ void task_bench_open(struct task_bench *b, const struct task_case *of, int64_t m
     b->grads = un_alloc((size_t)b->net.table->total, sizeof(float), "gradients");
     draw_values(b->net.table, b->values, 17, range);
     net_set(&b->net, b->values);
+}
+
+void task_bench_open(struct task_bench *b, const struct task_case *of, int64_t more, float range) {
+    open(b, of, more, range, UN_F32);
+}
+
+void task_bench_open_as(struct task_bench *b, const struct task_case *of, float range, enum un_type act) {
+    open(b, of, 0, range, act);
 }
 
 void task_bench_close(struct task_bench *b) {

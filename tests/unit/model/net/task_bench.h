@@ -29,6 +29,8 @@ struct task_bench {
 
 /* more: room behind the real entries of every list. range: of the parameters' matrices. */
 void task_bench_open(struct task_bench *b, const struct task_case *of, int64_t more, float range);
+/* Without more room, with activations of type act. */
+void task_bench_open_as(struct task_bench *b, const struct task_case *of, float range, enum un_type act);
 void task_bench_close(struct task_bench *b);
 /* A pass with dropout; its gradient in b->grads. */
 void task_bench_run(struct task_bench *b);
