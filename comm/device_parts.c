@@ -32,25 +32,8 @@ int un_tree_plan(int size, int *slot, struct un_tree_add *adds) {
     return n;
 }
 
-static int places_of(const struct un_shard *s) {
-    return s->size / s->nodes;
-}
-
-/* From each rank of the node: its part, or what the ranks in the own place own together. */
-static size_t scratch_count(const struct un_shard *s) {
-    return (size_t)un_shard_largest_share(s) * (size_t)s->size;
-}
-
-static size_t rail_count(const struct un_shard *s) {
-    return s->nodes > 1 ? (size_t)un_shard_largest_share(s) * (size_t)s->nodes : 0;
-}
-
-static size_t floats(const struct un_shard *s) {
-    return (s->nodes > 1 ? 2 : 1) * scratch_count(s) + rail_count(s);
-}
-
 size_t un_device_parts_bytes(const struct un_shard *s) {
-    return floats(s) * sizeof(float);
+    return un_shard_scratch(s) * sizeof(float);
 }
 
 /* Returns what follows the cut's lists. */
@@ -64,9 +47,9 @@ static int *cut_open(struct un_device_cut *cut, int *lists, int ranks) {
 
 enum un_status un_device_parts_open(struct un_device_parts *p, const struct un_shard *shard, int rank,
                                     struct un_device *device) {
-    int places = places_of(shard);
+    int places = un_shard_places(shard);
     *p = (struct un_device_parts){.shard = *shard, .rank = rank, .device = device};
-    if (shard->bucket > INT32_MAX || scratch_count(shard) + rail_count(shard) > INT32_MAX)
+    if (shard->bucket > INT32_MAX || un_shard_scratch_set(shard) + un_shard_scratch_rail(shard) > INT32_MAX)
         return un_fail(UN_USAGE,
                        "comm.bucket_mb: buckets of %lld elements on %d ranks need parts beyond 2^31 elements",
                        (long long)shard->bucket, shard->size);
@@ -79,8 +62,8 @@ enum un_status un_device_parts_open(struct un_device_parts *p, const struct un_s
     }
     cut_open(&p->far_cut, cut_open(&p->cut, lists, places), shard->nodes);
     if (shard->nodes > 1) {
-        p->sets[1] = p->sets[0] + scratch_count(shard);
-        p->rail = p->sets[1] + scratch_count(shard);
+        p->sets[1] = p->sets[0] + un_shard_scratch_set(shard);
+        p->rail = p->sets[1] + un_shard_scratch_set(shard);
     } else
         p->sets[1] = p->sets[0]; /* one queue: a bucket is done before the next one begins */
     return UN_OK;
@@ -100,22 +83,17 @@ static void set_parts(struct un_device_cut *cut, int n, int64_t each) {
     }
 }
 
-/* A rank's share of bucket b in floats; of bf16, whose bits are moved, in pairs. */
-static int64_t share_of(const struct un_device_parts *p, int64_t b, enum un_type type) {
-    return un_shard_share(&p->shard, b) * un_type_bytes(type) / (int64_t)sizeof(float);
-}
-
 /* What each place owns of bucket b, all nodes together; one level: each rank. */
 static void set_places(struct un_device_parts *p, int64_t b, enum un_type type) {
-    set_parts(&p->cut, places_of(&p->shard), p->shard.nodes * share_of(p, b, type));
+    set_parts(&p->cut, un_shard_places(&p->shard), p->shard.nodes * un_shard_moved(&p->shard, b, type));
 }
 
 /* What the ranks of the own place own of bucket b, by node. Returns where the first begins in the bucket. */
 static int64_t set_nodes(struct un_device_parts *p, int64_t b, enum un_type type) {
     const struct un_shard *s = &p->shard;
-    int64_t share = share_of(p, b, type);
+    int64_t share = un_shard_moved(&p->shard, b, type);
     set_parts(&p->far_cut, s->nodes, share);
-    return p->rank % places_of(s) * s->nodes * share;
+    return p->rank % un_shard_places(s) * s->nodes * share;
 }
 
 /* The own part of every rank of c into the blocks of recv, the first of which becomes their sum. */

@@ -7,31 +7,13 @@
 
 #include <string.h>
 
-static int places_of(const struct un_shard *s) {
-    return s->size / s->nodes;
-}
-
-/* From each rank of the node: its part, or what the ranks in the own place own together. */
-static size_t scratch_count(const struct un_shard *s) {
-    return (size_t)un_shard_largest_share(s) * (size_t)s->size;
-}
-
-static size_t rail_count(const struct un_shard *s) {
-    return s->nodes > 1 ? (size_t)un_shard_largest_share(s) * (size_t)s->nodes : 0;
-}
-
-/* Floats in all: two sets, so that a level works on one while the other level has the other. */
-static size_t floats(const struct un_shard *s) {
-    return (s->nodes > 1 ? 2 : 1) * scratch_count(s) + rail_count(s);
-}
-
 /* Ints: counts and places, for each level. */
 static size_t ints(const struct un_shard *s) {
     return (s->nodes > 1 ? 4 : 2) * (size_t)s->size;
 }
 
 size_t un_parts_bytes(const struct un_shard *s) {
-    return floats(s) * sizeof(float) + ints(s) * sizeof(int);
+    return un_shard_scratch(s) * sizeof(float) + ints(s) * sizeof(int);
 }
 
 static void lay_out(struct un_parts *p) {
@@ -40,19 +22,19 @@ static void lay_out(struct un_parts *p) {
     p->sets[0] = p->scratch;
     if (s->nodes <= 1) return;
     p->rail_cut = (struct un_parts_cut){p->cut.at + s->size, p->cut.at + 2 * (size_t)s->size};
-    p->sets[1] = p->scratch + scratch_count(s);
-    p->rail = p->sets[1] + scratch_count(s);
+    p->sets[1] = p->scratch + un_shard_scratch_set(s);
+    p->rail = p->sets[1] + un_shard_scratch_set(s);
 }
 
 enum un_status un_parts_open(struct un_parts *p, const struct un_shard *shard) {
     *p = (struct un_parts){.shard = *shard};
     /* Places of parts are ints of the library. */
-    if (shard->bucket > INT32_MAX || scratch_count(shard) + rail_count(shard) > INT32_MAX)
+    if (shard->bucket > INT32_MAX || un_shard_scratch_set(shard) + un_shard_scratch_rail(shard) > INT32_MAX)
         return un_fail(UN_USAGE,
                        "comm.bucket_mb: buckets of %lld elements on %d ranks need parts beyond 2^31 elements",
                        (long long)shard->bucket, shard->size);
     p->cut.counts = un_alloc(ints(shard), sizeof *p->cut.counts, "parts of a bucket");
-    p->scratch = un_alloc(floats(shard), sizeof *p->scratch, "scratch of the gradient sum");
+    p->scratch = un_alloc(un_shard_scratch(shard), sizeof *p->scratch, "scratch of the gradient sum");
     if (p->cut.counts && p->scratch) {
         lay_out(p);
         return UN_OK;
@@ -62,7 +44,7 @@ enum un_status un_parts_open(struct un_parts *p, const struct un_shard *shard) {
 }
 
 enum un_status un_parts_start(struct un_parts *p, struct un_comm *comm, bool watched) {
-    int nodes = p->shard.nodes, places = places_of(&p->shard);
+    int nodes = p->shard.nodes, places = un_shard_places(&p->shard);
     if (nodes <= 1) return UN_OK;
     UN_TRY(comm->ops->split(comm, comm->rank / places, &p->inside));
     UN_TRY(comm->ops->split(comm, comm->rank % places, &p->across));
@@ -99,18 +81,13 @@ static enum un_status reduce(struct un_comm *comm, const struct un_parts_cut *cu
     return UN_OK;
 }
 
-/* A rank's share of bucket b in floats; of bf16, whose bits are moved, in pairs. */
-static int64_t share_of(const struct un_parts *p, int64_t b, enum un_type type) {
-    return un_shard_share(&p->shard, b) * un_type_bytes(type) / (int64_t)sizeof(float);
-}
-
 /* What a place owns of bucket b, all nodes together. */
 static void set_places(struct un_parts *p, int64_t b, enum un_type type) {
-    set_parts(&p->cut, p->inside->size, p->shard.nodes * share_of(p, b, type));
+    set_parts(&p->cut, p->inside->size, p->shard.nodes * un_shard_moved(&p->shard, b, type));
 }
 
 static void set_rail(struct un_parts *p, int64_t b, enum un_type type) {
-    set_parts(&p->rail_cut, p->shard.nodes, share_of(p, b, type));
+    set_parts(&p->rail_cut, p->shard.nodes, un_shard_moved(&p->shard, b, type));
 }
 
 /* The sum of the own part of bucket b into its place. */
@@ -143,7 +120,7 @@ enum un_status un_parts_reduce_across(struct un_comm *comm, struct un_parts *p, 
 enum un_status un_parts_gather_across(struct un_comm *comm, struct un_parts *p, int64_t b, void *bucket,
                                       enum un_type type) {
     const struct un_parts_cut *cut = &p->rail_cut;
-    float *place = (float *)bucket + p->inside->rank * p->shard.nodes * share_of(p, b, type);
+    float *place = (float *)bucket + p->inside->rank * p->shard.nodes * un_shard_moved(&p->shard, b, type);
     set_rail(p, b, type);
     return level_end(comm, p->across,
                      p->across->ops->all_gather_parts(p->across, place, cut->counts, cut->at));
@@ -174,6 +151,6 @@ enum un_status un_parts_gather(struct un_comm *comm, struct un_parts *p, int64_t
         UN_TRY(un_parts_gather_across(comm, p, b, bucket, type));
         return un_parts_gather_inside(comm, p, b, bucket, type);
     }
-    set_parts(&p->cut, comm->size, share_of(p, b, type));
+    set_parts(&p->cut, comm->size, un_shard_moved(&p->shard, b, type));
     return comm->ops->all_gather_parts(comm, bucket, p->cut.counts, p->cut.at);
 }

@@ -23,8 +23,12 @@ int64_t un_shard_room(const struct un_shard *s) {
     return room_blocks(s) * UN_PARAM_BLOCK;
 }
 
+int un_shard_places(const struct un_shard *s) {
+    return s->size / s->nodes;
+}
+
 int un_shard_place(const struct un_shard *s, int rank) {
-    int places = s->size / s->nodes;
+    int places = un_shard_places(s);
     return rank % places * s->nodes + rank / places;
 }
 
@@ -63,6 +67,22 @@ int64_t un_shard_share(const struct un_shard *s, int64_t b) {
 
 int64_t un_shard_largest_share(const struct un_shard *s) {
     return s->buckets > 0 ? un_shard_share(s, 0) : 0;
+}
+
+int64_t un_shard_moved(const struct un_shard *s, int64_t b, enum un_type type) {
+    return un_shard_share(s, b) * un_type_bytes(type) / (int64_t)sizeof(float);
+}
+
+size_t un_shard_scratch_set(const struct un_shard *s) {
+    return (size_t)un_shard_largest_share(s) * (size_t)s->size;
+}
+
+size_t un_shard_scratch_rail(const struct un_shard *s) {
+    return s->nodes > 1 ? (size_t)un_shard_largest_share(s) * (size_t)s->nodes : 0;
+}
+
+size_t un_shard_scratch(const struct un_shard *s) {
+    return (s->nodes > 1 ? 2 : 1) * un_shard_scratch_set(s) + un_shard_scratch_rail(s);
 }
 
 struct un_span un_shard_part(const struct un_shard *s, int64_t b, int rank) {

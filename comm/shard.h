@@ -14,6 +14,9 @@
 #define UN_COMM_SHARD_H
 
 #include "runtime/params.h"
+#include "runtime/tensor.h"
+
+#include <stddef.h>
 
 struct un_shard {
     int64_t total;   /* elements of the flat buffer */
@@ -43,6 +46,16 @@ int64_t un_shard_find(const struct un_shard *shard, int64_t element);
 int64_t un_shard_share(const struct un_shard *shard, int64_t b);
 int64_t un_shard_largest_share(const struct un_shard *shard);
 int un_shard_place(const struct un_shard *shard, int rank);
+/* A share of bucket b in floats; of bf16, whose bits are moved, in pairs. */
+int64_t un_shard_moved(const struct un_shard *shard, int64_t b, enum un_type type);
+/* Ranks of a node. */
+int un_shard_places(const struct un_shard *shard);
+/* Floats of scratch for the exact sum of a bucket: a set of the own part of every rank, in two levels of what the own
+ * place owns, of every rank of the node; a rail of the own part of every node, none in one level; and in all, two
+ * levels with two sets, so that a level works on one while the other level has the other. */
+size_t un_shard_scratch_set(const struct un_shard *shard);
+size_t un_shard_scratch_rail(const struct un_shard *shard);
+size_t un_shard_scratch(const struct un_shard *shard);
 /* What `rank` owns of bucket b. */
 struct un_span un_shard_part(const struct un_shard *shard, int64_t b, int rank);
 /* Elements and blocks `rank` owns. Rank 0 owns the most blocks. */

@@ -19,7 +19,7 @@ static size_t sums_count(const struct un_shard *s) {
 /* Lists of un_exchange_low that the path keeps beside those: all on the host, or those of a node. */
 static int lists_beside(const struct un_exchange_route *route, const struct un_shard *s) {
     if (route->path == &un_exchange_staged) return s->size + 1;
-    return route->path == &un_exchange_cards && s->nodes > 1 ? s->size / s->nodes : 0;
+    return route->path == &un_exchange_cards && s->nodes > 1 ? un_shard_places(s) : 0;
 }
 
 size_t un_exchange_bytes(const struct un_exchange_route *route, const struct un_shard *s,

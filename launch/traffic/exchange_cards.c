@@ -12,7 +12,7 @@
 
 /* Doubles: the lists of all ranks, in two levels after those of the node. */
 static size_t list_count(const struct un_shard *s, int64_t list) {
-    int ranks = s->size + (s->nodes > 1 ? s->size / s->nodes : 0);
+    int ranks = s->size + (s->nodes > 1 ? un_shard_places(s) : 0);
     return (size_t)ranks * (size_t)list;
 }
 
@@ -43,7 +43,7 @@ static enum un_status open(struct un_exchange *x) {
     x->card_index = d->mem->alloc(d, sums * sizeof *x->card_index, "order of partial norms");
     if (!x->card_all || !x->card_index) return UN_MEMORY;
     if (x->low.bucket && x->shard.nodes > 1) {
-        size_t places = (size_t)(x->shard.size / x->shard.nodes);
+        size_t places = (size_t)un_shard_places(&x->shard);
         x->low_node =
             d->mem->alloc(d, places * un_exchange_low_list_bytes(&x->low), "parameters in f32 of a node");
         if (!x->low_node) return UN_MEMORY;
@@ -75,7 +75,7 @@ static enum un_status open_level(struct un_exchange *x, struct un_device_comm *c
 }
 
 static enum un_status start(struct un_exchange *x) {
-    int places = x->shard.size / x->shard.nodes;
+    int places = un_shard_places(&x->shard);
     if (x->shard.nodes <= 1) return open_cards(x, &x->cards, x->side, x->comm);
     UN_TRY(open_level(x, &x->cards, x->side, x->comm->rank / places));
     return open_level(x, &x->far_cards, x->far_side, x->comm->rank % places);

@@ -3,12 +3,8 @@
  * at a time; what it copies in is on the device when it is done. */
 #include "launch/traffic/exchange_path.h"
 
-static size_t stage_count(const struct un_shard *s) {
-    return (size_t)un_shard_largest_share(s) * (size_t)s->size;
-}
-
 static size_t staged_bytes(const struct un_shard *s, int64_t list) {
-    return un_exchange_host_bytes(s, list) + stage_count(s) * sizeof(float);
+    return un_exchange_host_bytes(s, list) + un_shard_scratch_set(s) * sizeof(float);
 }
 
 static enum un_status open(struct un_exchange *x) {
@@ -16,7 +12,7 @@ static enum un_status open(struct un_exchange *x) {
     struct un_limits limits = {0}; /* it only copies */
     UN_TRY(un_exchange_host_open(x));
     UN_TRY(d->mem->queue_open(d, &limits, &x->copies));
-    x->stage = d->mem->host_alloc(d, stage_count(&x->shard) * sizeof(float), "bucket on its way");
+    x->stage = d->mem->host_alloc(d, un_shard_scratch_set(&x->shard) * sizeof(float), "bucket on its way");
     x->events = un_alloc((size_t)x->shard.buckets, sizeof(struct un_event *), "events of buckets");
     if (!x->stage || !x->events) return UN_MEMORY;
     if (x->low.bucket) {
