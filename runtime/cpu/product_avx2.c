@@ -12,6 +12,6 @@ const struct un_product_kernel un_product_avx2 = {.name = "avx2",
                                                   .able = able,
                                                   .pack_left = pack_left,
                                                   .pack_right = pack_right,
-                                                  .enter = enter,
+                                                  .enter = un_pairs_enter,
                                                   .multiply = multiply,
-                                                  .leave = leave};
+                                                  .leave = un_pairs_leave};

@@ -13,6 +13,6 @@ const struct un_product_kernel un_product_avx512 = {.name = "avx512",
                                                     .able = able,
                                                     .pack_left = pack_left,
                                                     .pack_right = pack_right,
-                                                    .enter = enter,
+                                                    .enter = un_pairs_enter,
                                                     .multiply = multiply,
-                                                    .leave = leave};
+                                                    .leave = un_pairs_leave};

@@ -18,18 +18,6 @@ enum { GROUP = 8 };
 
 _Static_assert(UN_PRODUCT_ROWS % ROWS == 0 && (int)COLS <= (int)UN_PRODUCT_COLS, "panels fill tiles");
 
-/* Additions take subnormal numbers as zero too; all exceptions masked, rounding to nearest. */
-enum { FLUSHING = 0x1F80 | 0x8040 };
-
-static unsigned enter(void) {
-    const unsigned mode = _mm_getcsr();
-    _mm_setcsr(FLUSHING);
-    return mode;
-}
-static void leave(unsigned mode) {
-    _mm_setcsr(mode);
-}
-
 typedef __m512 vec;
 UN_INLINE vec multiply_add(vec sum, __m512i x, __m512i y) {
     return _mm512_dpbf16_ps(sum, (__m512bh)x, (__m512bh)y);
@@ -44,7 +32,7 @@ UN_INLINE vec low(__m512i words) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(words, 16));
 }
 
-/* Both between enter and leave. */
+/* Both between un_pairs_enter and un_pairs_leave. */
 __attribute__((noinline)) static bool same(const float *sum, const uint32_t *x, const uint32_t *y) {
     const __m512i a = _mm512_loadu_si512(x), b = _mm512_loadu_si512(y);
     const vec c = _mm512_loadu_ps(sum), got = multiply_add(c, a, b),
@@ -58,7 +46,7 @@ __attribute__((noinline)) static bool same(const float *sum, const uint32_t *x, 
 static bool agrees(void) {
     enum { TRIES = 512 };
     static const uint32_t range[][2] = {{120, 8}, {100, 56}, {0, 90}, {0, 256}};
-    const unsigned mode = enter();
+    const unsigned mode = un_pairs_enter();
     bool all = true;
     for (uint32_t t = 0; all && t < TRIES; ++t) {
         const uint32_t first = range[t % 4][0], count = range[t % 4][1];
@@ -77,7 +65,7 @@ static bool agrees(void) {
         memcpy(start, sum, sizeof start);
         all = same(start, x, y);
     }
-    leave(mode);
+    un_pairs_leave(mode);
     return all;
 }
 
@@ -191,6 +179,6 @@ const struct un_product_kernel un_product_bf16 = {.name = "avx512bf16",
                                                   .quick = quick,
                                                   .pack_left = pack_left,
                                                   .pack_right = pack_right,
-                                                  .enter = enter,
+                                                  .enter = un_pairs_enter,
                                                   .multiply = multiply,
-                                                  .leave = leave};
+                                                  .leave = un_pairs_leave};

@@ -9,6 +9,18 @@
 
 enum { UN_PAIRS = UN_PRODUCT_HALF };
 
+/* Around vector arithmetic of THE ORDER: subnormal factors and results as zero, all exceptions masked, rounding to
+ * nearest. Returns what un_pairs_leave puts back. */
+static inline unsigned un_pairs_enter(void) {
+    enum { FLUSHING = 0x1F80 | 0x8040 };
+    const unsigned mode = _mm_getcsr();
+    _mm_setcsr(FLUSHING);
+    return mode;
+}
+static inline void un_pairs_leave(unsigned mode) {
+    _mm_setcsr(mode);
+}
+
 /* words[p][j] of a side's 16 elements j, or words[j][p]. Member 2 p of the pair is the low half of a word. */
 struct un_pairs_square {
     _Alignas(64) uint32_t words[UN_PAIRS][UN_PAIRS];

@@ -33,18 +33,6 @@ enum { GROUP = 4 };
 
 _Static_assert(UN_PRODUCT_ROWS % ROWS == 0 && (int)COLS <= (int)UN_PRODUCT_COLS, "panels fill tiles");
 
-/* Subnormal factors and results as zero, all exceptions masked, rounding to nearest. */
-enum { FLUSHING = 0x1F80 | 0x8040 };
-
-static unsigned enter(void) {
-    const unsigned mode = _mm_getcsr();
-    _mm_setcsr(FLUSHING);
-    return mode;
-}
-static void leave(unsigned mode) {
-    _mm_setcsr(mode);
-}
-
 UN_INLINE void half(vec sum[ROWS][2], const float *x, const float *y) {
     for (int r = 0; r < ROWS; ++r) sum[r][0] = sum[r][1] = ONE(0.0f);
 #pragma GCC unroll 16
