@@ -193,8 +193,9 @@ static bool publish(struct un_dataset *d, struct un_shared_name *name, char why[
     list_cells(d, all);
     if (!un_shared_make(&d->shared, why) || !put_all(d, all, why) || !un_shared_seal(&d->shared, name, why))
         return false;
-    UN_ASSERT(!adopt(d));
-    (void)adopt(d);
+    const char *foreign = adopt(d); /* its own */
+    UN_ASSERT(!foreign);
+    (void)foreign;
     for (int i = 0; i < ARRAYS; ++i) un_free((void *)(uintptr_t)all[i].data);
     return true;
 }
