@@ -81,9 +81,8 @@ static enum un_status say_own(const struct un_job *job, const struct un_dataset_
     UN_TRY(comm->ops->max_i64(comm, &lowest, 1));
     if (comm->rank == comm->size - lowest)
         un_log(UN_LOG_WARN,
-               "%lld of %d ranks could not share the index of a data set that another rank of their host had "
-               "read, "
-               "and have read it themselves, which costs time and memory, nothing else (here: %s)",
+               "%lld of %d ranks could not share the index of a data set that another rank of their host "
+               "had read, and have read it themselves, which costs time and memory, nothing else (here: %s)",
                (long long)ranks, comm->size, host->why);
     return UN_OK;
 }

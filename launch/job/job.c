@@ -142,9 +142,8 @@ static void say_precision(const struct un_job *job) {
     if (job->device->kind != UN_DEVICE_CPU) {
         if (precision == UN_PRECISION_FP8 && !job->device->fp8_units)
             un_log(UN_LOG_WARN,
-                   "train.precision: fp8 on a card without units for it (%s): numbers are rounded to fp8 and "
-                   "then "
-                   "multiplied in bf16, slower than train.precision: bf16",
+                   "train.precision: fp8 on a card without units for it (%s): numbers are rounded to fp8 "
+                   "and then multiplied in bf16, slower than train.precision: bf16",
                    job->device->name);
         return;
     }

@@ -8,8 +8,7 @@ const char *un_precision_on_cpu(enum un_precision precision, bool quick, const c
     if (precision == UN_PRECISION_TF32) return "train.precision: tf32 is for cards; the CPU computes in fp32";
     if (precision == UN_PRECISION_FP8)
         return "train.precision: fp8 on a CPU: numbers are rounded to fp8 and then multiplied in bf16, "
-               "slower than "
-               "train.precision: bf16; to try out what it does to a training";
+               "slower than train.precision: bf16; to try out what it does to a training";
     if (precision == UN_PRECISION_BF16 && !quick)
         return "train.precision: bf16 on a processor without quick instructions for it: less memory, "
                "perhaps more time than fp32, the same results as on one that has them";
