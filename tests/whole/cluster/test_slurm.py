@@ -2,6 +2,7 @@
 before the time limit, scancel, scontrol requeue, an array job; several at once on three hosts. Whatever came between, every run ends with
 the parameters, moments and losses of an undisturbed one, and no step stands twice in its log."""
 import concurrent.futures
+import threading
 
 import clusterlib as C
 import runlib as R
@@ -9,6 +10,7 @@ import slurmlib as S
 
 STEPS = 160
 LAUNCHERS = ("srun", "mpirun")
+SIGNALLED = threading.Barrier(len(LAUNCHERS))
 TWO_HOSTS = ("-N2", "--ntasks-per-node=2")
 
 
@@ -32,7 +34,10 @@ class Case:
 
 def time_limit(case):
     job = case.submit(*TWO_HOSTS, "--time=1", "--signal=B:USR1@48")
-    case.slurm.finish([job], 300)
+    C.wait_until(lambda: case.slurm.job(job)["Restarts"] != "0" or case.slurm.state(job) in ("COMPLETED", "FAILED"), 120, "the first signal")
+    SIGNALLED.wait(120)
+    case.slurm.tell("all delay 1")
+    case.slurm.finish([job], 200)
     log, restarts = case.slurm.log(job), int(case.slurm.job(job)["Restarts"])
     R.expect(restarts > 0 and log.count("signal USR1") > 0 and "ended with 75" in log,
              f"{case.name}: signal before the time limit, requeued {restarts} times")
@@ -86,9 +91,9 @@ def main():
         R.run_ok(R.command(1, "--cfg", cfg))
         runs = []
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            # the signal before the time limit comes when Slurm looks, every 30 s: those runs have the machine for themselves and a
-            # network on which they last longer than that
-            for scenarios, delay in (((time_limit,), 15), ((cancelled, requeued), 1)):
+            # the signal before the time limit comes when Slurm looks, every 30 s: those runs have the machine for themselves and,
+            # until it came, a network on which they last much longer than that
+            for scenarios, delay in (((time_limit,), 60), ((cancelled, requeued), 1)):
                 slurm.tell(f"all delay {delay}")
                 futures = []
                 for scenario in scenarios:

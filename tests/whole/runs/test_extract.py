@@ -271,8 +271,9 @@ def boxes(folder, photos, weights, one):
     extract(*few, out, weights, f"boxes={source}")
     got, _ = read(out)
     R.expect(got["region_offset"].tolist() == [0, 3, 4] and np.all(got["confidence"] == 1), "given boxes, all kept")
-    R.expect(np.array_equal(got["feature"][0], got["feature"][2]) and not np.array_equal(got["feature"][0], got["feature"][1]),
-             "in their order")
+    # the rows of a product may be summed in other orders at other places: not the same bits with every kernel of the BLAS
+    near(got["feature"][0], got["feature"][2], 1e-5, "one box twice, the same features")
+    R.expect(not np.allclose(got["feature"][0], got["feature"][1], rtol=0, atol=1e-3 * got["feature"].max()), "in their order")
     R.expect(np.allclose(got["box"][3][2:4], 1), "one beyond the photo is cut to it")
     why = skipped(out)
     R.expect("reversed" in why[str(few[2])] and "no boxes" in why[str(few[3])], "photos without boxes are named")
