@@ -58,7 +58,7 @@ def commands(folder, data, run):
                                         f"data.valid.0.images={images}"])}
 
 
-def slowly(command, stdout, stderr, so_far):
+def slowly(command, stdout, stderr, so_far, pause=0.25):
     """Runs it with pauses until it has said how far it is. Returns exit code, seconds. stdout None: nowhere. so_far(): what it wrote."""
     unit, runs, cmd = command
     line = line_of(unit)
@@ -67,13 +67,19 @@ def slowly(command, stdout, stderr, so_far):
         p = subprocess.Popen(list(map(str, cmd)), stdout=nowhere if stdout is None else stdout, stderr=stderr, env=dict(R.ENV, TERM="xterm", OMP_NUM_THREADS="1"), cwd=R.ROOT)
     while p.poll() is None and time.monotonic() - start < 30 and not line.search(so_far()):
         p.send_signal(signal.SIGSTOP)
-        time.sleep(0.25)
+        time.sleep(pause)
         p.send_signal(signal.SIGCONT)
         time.sleep(runs)
-    return p.wait(timeout=120), time.monotonic() - start
+    while p.poll() is None:  # read on: a terminal takes 4 KiB, then its writer waits
+        if time.monotonic() > start + 300:
+            p.kill()
+            R.fail(f"{cmd} does not end")
+        so_far()
+        time.sleep(0.05)
+    return p.returncode, time.monotonic() - start
 
 
-def once_on_terminal(name, command):
+def once_on_terminal(name, command, pause):
     """Exit code, seconds and what was written to a terminal: all, or errors alone where the results are lines."""
     master, slave = pty.openpty()
     os.set_blocking(master, False)
@@ -86,7 +92,7 @@ def once_on_terminal(name, command):
         except OSError:
             pass
         return text.decode(errors="replace")
-    code, seconds = slowly(command, None if name in LINES else slave, slave, read)
+    code, seconds = slowly(command, None if name in LINES else slave, slave, read, pause)
     said = read()
     os.close(slave)
     os.close(master)
@@ -94,10 +100,10 @@ def once_on_terminal(name, command):
 
 
 def on_terminal(name, command):
-    """On a busy machine the pauses may come too late: then again, with more of them."""
+    """On a busy machine the pauses may come too late: then again, with more and longer ones, at last so that one is enough."""
     unit, runs, cmd = command
     for attempt in range(4):
-        tried = once_on_terminal(name, (unit, runs / 2**attempt, [str(word).replace("TRY", str(attempt)) for word in cmd]))
+        tried = once_on_terminal(name, (unit, runs / 2**attempt, [str(word).replace("TRY", str(attempt)) for word in cmd]), 0.25 * 2**attempt)
         if tried[0] or line_of(unit).search(tried[2]):
             break
     return tried
