@@ -14,6 +14,7 @@ O_DSYNC, EXCHANGE = 0o10000, 2
 class File:
     def __init__(self, data=b"", link=None):
         self.data, self.kept, self.link, self.sync = bytearray(data), bytearray(data), link, False
+        self.least = len(data)  # the shortest it was since kept is what it was
 
 
 class Dir:
@@ -104,16 +105,17 @@ class Disk:
             file.data.extend(bytes(at - len(file.data)))
         file.data[at:at + len(data)] = data
         if file.sync:
-            file.kept = bytearray(file.data)
+            self.sync(file)
 
     def resize(self, file, length):
         file.data = file.data[:length] + bytes(max(0, length - len(file.data)))
+        file.least = min(file.least, length)
 
     def sync(self, what):
         if isinstance(what, Dir):
             what.kept, what.pending = dict(what.names), []
         elif what:
-            what.kept = bytearray(what.data)
+            what.kept, what.least = bytearray(what.data), len(what.data)
 
     def rename(self, call, folder, name):
         to, new = self.parent(call.other)
@@ -187,10 +189,10 @@ def hollow(file):
 
 
 def torn(rng, file):
-    """Length and each block, old or new."""
+    """Each block, old or new, and any length that is not below what was synced and never cut."""
     if file.data == file.kept:
         return bytes(file.data)
-    n = rng.choice((len(file.data), len(file.kept), rng.randint(0, max(len(file.data), len(file.kept)))))
+    n = rng.choice((len(file.data), len(file.kept), rng.randint(file.least, max(len(file.data), len(file.kept)))))
     out = bytearray(hollow(file)[:n].ljust(n, b"\0"))
     for at in range(0, n, BLOCK):
         if rng.random() < 0.5:

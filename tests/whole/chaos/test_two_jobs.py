@@ -65,6 +65,7 @@ def moved(world, tally, rng, number):
     time.sleep(rng.uniform(0, 0.05))
     over = p.poll() is not None
     os.rename(run_dir, away)
+    over = over or (away / f"ckpt/step_{STEPS:08d}").exists()  # its last save had ended
     instead = rng.choice(("nothing", "an empty folder"))
     if instead != "nothing":
         run_dir.mkdir()
