@@ -53,9 +53,9 @@ def descriptors(folder, data, cfg):
     R.expect(sums[0][0] == 0 and sums[0] == sums[1], "an import gives the same bytes with them closed")
 
 
-def running(folder, cfg, name, prepare=None):
+def running(folder, cfg, name, prepare=None, steps=STEPS):
     run_dir = folder / name
-    p = begin(R.command(1, "--cfg", cfg, f"run.dir={run_dir}", "--quiet"), folder / f"{name}.log", prepare)
+    p = begin(R.command(1, "--cfg", cfg, f"run.dir={run_dir}", f"train.steps={steps}", "--quiet"), folder / f"{name}.log", prepare)
     R.wait_for_step(p, run_dir, 3)
     pids = R.ranks_of(p)
     R.expect(len(pids) == 1, f"{name}: it runs")
@@ -77,7 +77,7 @@ def signals(folder, cfg):
         _, run_dir = stops(folder, cfg, number.name, number)
         R.run_ok(R.command(1, "--cfg", cfg, f"run.dir={run_dir}", "--quiet"))
         R.expect(R.digests(run_dir, STEPS) == R.digests(folder / "whole", STEPS), f"{number.name}: gone on to the bits of an undisturbed run")
-        p, pid, run_dir = running(folder, cfg, f"{number.name}_ignored", lambda n=number: signal.signal(n, signal.SIG_IGN))
+        p, pid, run_dir = running(folder, cfg, f"{number.name}_ignored", lambda n=number: signal.signal(n, signal.SIG_IGN), 1000000)
         os.kill(pid, number)
         at = R.last_logged_step(run_dir)
         R.wait_for_step(p, run_dir, at + 10)
