@@ -134,41 +134,137 @@ static void multiply(float *acc, int64_t stride, const void *left, int64_t panel
 
 /* ---- panels ---- */
 
-/* For a block, for a row: 8 words of even members, 8 of odd ones. */
-static void pack_left(void *panel, const struct un_product_factor *a, const struct un_product_piece *piece) {
-    uint16_t from[UN_PRODUCT_BLOCK];
-    for (int i = 0; i < UN_PRODUCT_BLOCK; ++i)
-        from[i] = (uint16_t)(i % HALF_MEMBERS / 2 * 4 + (i % 2 ? 0 : 2) + i / HALF_MEMBERS);
-    const __m512i order = _mm512_loadu_si512(from);
-    for (int64_t i = 0; i < piece->high; i += UN_PAIRS)
-        for (int64_t b = 0; b < piece->blocks; ++b) {
-            struct un_pairs_square square;
-            un_pairs_by_outer(&square, a, piece->first + i, piece->k + b * UN_PRODUCT_BLOCK);
-            for (int64_t j = 0; j < UN_PAIRS && i + j < piece->high; ++j) {
-                const int64_t at = ((i + j) / ROWS * piece->blocks + b) * ROWS + (i + j) % ROWS;
-                _mm512_storeu_si512((uint32_t *)panel + at * WORDS,
-                                    _mm512_permutexvar_epi16(order, _mm512_load_si512(square.words[j])));
-            }
+/* Squares of 16 outer elements by a block of k in registers: words of even members, then those of odd ones. */
+struct square {
+    __m512i row[UN_PAIRS];
+};
+
+UN_INLINE void turn_words(struct square *to, const struct square *from) {
+    for (int i = 0; i < UN_PAIRS; i += 2) {
+        to->row[i] = _mm512_unpacklo_epi32(from->row[i], from->row[i + 1]);
+        to->row[i + 1] = _mm512_unpackhi_epi32(from->row[i], from->row[i + 1]);
+    }
+}
+UN_INLINE void turn_doubles(struct square *to, const struct square *from) {
+    for (int i = 0; i < UN_PAIRS; i += 4)
+        for (int j = 0; j < 2; ++j) {
+            to->row[i + 2 * j] = _mm512_unpacklo_epi64(from->row[i + j], from->row[i + j + 2]);
+            to->row[i + 2 * j + 1] = _mm512_unpackhi_epi64(from->row[i + j], from->row[i + j + 2]);
         }
 }
 
-/* For a block: 8 rows of words of even members, COLS wide, then 8 of odd ones. */
-static void pack_right(void *panel, const struct un_product_factor *b, const struct un_product_piece *piece) {
-    const __m512i upper = _mm512_set1_epi32((int)0xFFFF0000u);
-    for (int64_t i = 0; i < piece->blocks; ++i)
-        for (int j = 0; j < COLS; j += UN_PAIRS) {
-            struct un_pairs_square square;
-            uint32_t *to = (uint32_t *)panel + i * WORDS * COLS + j;
-            un_pairs_by_k(&square, b, piece->first + j, piece->k + i * UN_PRODUCT_BLOCK);
-            for (int w = 0; w < HALF; ++w) {
-                const __m512i p = _mm512_load_si512(square.words[2 * w]),
-                              q = _mm512_load_si512(square.words[2 * w + 1]);
-                _mm512_storeu_si512(to + w * COLS,
-                                    _mm512_or_si512(_mm512_slli_epi32(p, 16), _mm512_andnot_si512(upper, q)));
-                _mm512_storeu_si512(to + (HALF + w) * COLS,
-                                    _mm512_or_si512(_mm512_and_si512(upper, p), _mm512_srli_epi32(q, 16)));
-            }
+/* Rows become columns. */
+UN_INLINE void turn(struct square *s) {
+    struct square t;
+    turn_words(&t, s);
+    turn_doubles(s, &t);
+    for (int c = 0; c < 4; ++c) {
+        const __m512i *u = s->row + c;
+        t.row[c] = _mm512_shuffle_i32x4(u[0], u[4], 0x88);
+        t.row[4 + c] = _mm512_shuffle_i32x4(u[0], u[4], 0xDD);
+        t.row[8 + c] = _mm512_shuffle_i32x4(u[8], u[12], 0x88);
+        t.row[12 + c] = _mm512_shuffle_i32x4(u[8], u[12], 0xDD);
+    }
+    for (int c = 0; c < 8; ++c) {
+        s->row[c] = _mm512_shuffle_i32x4(t.row[c], t.row[8 + c], 0x88);
+        s->row[8 + c] = _mm512_shuffle_i32x4(t.row[c], t.row[8 + c], 0xDD);
+    }
+}
+
+/* A row for an outer element: its members as they lie there, in the order of words. */
+UN_INLINE void read_outer(struct square *s, const void *from, int64_t stride) {
+    uint16_t member[UN_PRODUCT_BLOCK];
+    for (int i = 0; i < UN_PRODUCT_BLOCK; ++i)
+        member[i] = (uint16_t)(i % HALF_MEMBERS / 2 * 4 + (i % 2 ? 0 : 2) + i / HALF_MEMBERS);
+    const __m512i order = _mm512_loadu_si512(member);
+    for (int j = 0; j < UN_PAIRS; ++j)
+        s->row[j] = _mm512_permutexvar_epi16(order, _mm512_loadu_si512((const uint16_t *)from + j * stride));
+}
+
+/* Two rows of k, member by member. */
+UN_INLINE __m512i weave(const uint16_t *low, const uint16_t *high) {
+    return _mm512_or_si512(
+        _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)low)),
+        _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)high)), 16));
+}
+
+/* A row for a word. */
+UN_INLINE void read_words(struct square *s, const uint16_t *from, int64_t stride) {
+    for (int w = 0; w < HALF; ++w)
+        for (int odd = 0; odd < 2; ++odd)
+            s->row[odd * HALF + w] = weave(from + (4 * w + odd + 2) * stride, from + (4 * w + odd) * stride);
+}
+
+/* Outer elements from `first` on, members from k on; by_word: a row for a word, or else for an outer element. */
+UN_INLINE void read_square(struct square *s, const struct un_product_factor *x, int64_t first, int64_t k,
+                           bool by_word) {
+    const uint16_t *from = (const uint16_t *)x->data + first * x->outer + k * x->inner;
+    const bool whole = un_pairs_whole(x, first, k);
+    if (whole && x->inner != 1) {
+        read_words(s, from, x->inner);
+        if (!by_word) turn(s);
+        return;
+    }
+    struct un_pairs_square edge;
+    if (!whole) un_pairs_edge(&edge, x, first, k, true);
+    if (whole)
+        read_outer(s, from, x->outer);
+    else
+        read_outer(s, edge.words, UN_PRODUCT_BLOCK);
+    if (by_word) turn(s);
+}
+
+/* For a block, for a row: its words. */
+static void pack_rows(uint32_t *panel, const struct un_product_factor *a,
+                      const struct un_product_piece *piece, int64_t i, int64_t b) {
+    struct square s;
+    read_square(&s, a, piece->first + i, piece->k + b * UN_PRODUCT_BLOCK, false);
+    const int64_t rows = piece->high - i < UN_PAIRS ? piece->high - i : UN_PAIRS;
+    for (int64_t j = 0; j < rows; ++j) {
+        const int64_t at = ((i + j) / ROWS * piece->blocks + b) * ROWS + (i + j) % ROWS;
+        _mm512_storeu_si512(panel + at * WORDS, s.row[j]);
+    }
+}
+
+/* Along the memory of the factor. */
+static void pack_left(void *panel, const struct un_product_factor *a, const struct un_product_piece *piece) {
+    if (a->inner == 1)
+        for (int64_t i = 0; i < piece->high; i += UN_PAIRS)
+            for (int64_t b = 0; b < piece->blocks; ++b) pack_rows(panel, a, piece, i, b);
+    else
+        for (int64_t b = 0; b < piece->blocks; ++b)
+            for (int64_t i = 0; i < piece->high; i += UN_PAIRS) pack_rows(panel, a, piece, i, b);
+}
+
+/* COLS members of two rows of k, member by member. */
+UN_INLINE void weave_wide(uint32_t *to, const uint16_t *low, const uint16_t *high) {
+    uint16_t member[2 * COLS]; /* of low, then of high */
+    for (int i = 0; i < 2 * COLS; ++i) member[i] = (uint16_t)(i / 2 + i % 2 * COLS);
+    const __m512i x = _mm512_loadu_si512(low), y = _mm512_loadu_si512(high);
+    _mm512_storeu_si512(to, _mm512_permutex2var_epi16(x, _mm512_loadu_si512(member), y));
+    _mm512_storeu_si512(to + WIDTH, _mm512_permutex2var_epi16(x, _mm512_loadu_si512(member + COLS), y));
+}
+
+/* For a block: a row of COLS for each word. */
+static void pack_columns(uint32_t *to, const struct un_product_factor *b, int64_t first, int64_t k) {
+    if (b->inner != 1 && un_pairs_whole(b, first + COLS - UN_PAIRS, k)) {
+        const uint16_t *from = (const uint16_t *)b->data + first * b->outer + k * b->inner;
+        for (int w = 0; w < WORDS; ++w) {
+            const int row = w % HALF * 4 + w / HALF;
+            weave_wide(to + w * COLS, from + (row + 2) * b->inner, from + row * b->inner);
         }
+        return;
+    }
+    for (int j = 0; j < COLS; j += UN_PAIRS) {
+        struct square s;
+        read_square(&s, b, first + j, k, true);
+        for (int w = 0; w < WORDS; ++w) _mm512_storeu_si512(to + w * COLS + j, s.row[w]);
+    }
+}
+
+static void pack_right(void *panel, const struct un_product_factor *b, const struct un_product_piece *piece) {
+    for (int64_t i = 0; i < piece->blocks; ++i)
+        pack_columns((uint32_t *)panel + i * WORDS * COLS, b, piece->first, piece->k + i * UN_PRODUCT_BLOCK);
 }
 
 const struct un_product_kernel un_product_bf16 = {.name = "avx512bf16",
