@@ -75,60 +75,36 @@ static void also(ncclResult_t *first, ncclResult_t result) {
 }
 
 static enum un_status exchange_parts(struct un_device_comm *c, float *recv, const int *slot,
-                                     const float *send, const int *counts, const int *at) {
+                                     const float *send, int64_t each) {
     static const char what[] = "exchange of parts";
     struct un_nccl_state *s = of(c);
     ncclResult_t first = ncclSuccess;
-    size_t mine = (size_t)counts[c->rank];
+    size_t n = (size_t)each;
     UN_TRY(begin(s, what));
     for (int k = 0; k < c->size; ++k) { /* every rank begins with another peer */
         int to = (c->rank + k) % c->size, from = (c->rank - k + c->size) % c->size;
-        if (counts[to] > 0)
-            also(&first, ncclSend(send + at[to], (size_t)counts[to], ncclFloat, to, s->comm, s->stream));
-        if (mine > 0)
-            also(&first,
-                 ncclRecv(recv + (size_t)slot[from] * mine, mine, ncclFloat, from, s->comm, s->stream));
+        also(&first, ncclSend(send + to * each, n, ncclFloat, to, s->comm, s->stream));
+        also(&first, ncclRecv(recv + slot[from] * each, n, ncclFloat, from, s->comm, s->stream));
     }
     return end(s, first, what);
 }
 
-/* The library's own collectives want parts of one size, one after the other from the beginning. */
-static bool even(const struct un_device_comm *c, const int *counts) {
-    for (int r = 1; r < c->size; ++r)
-        if (counts[r] != counts[0]) return false;
-    return true;
-}
-
-static enum un_status reduce_parts(struct un_device_comm *c, float *data, const int *counts, const int *at) {
+static enum un_status reduce_parts(struct un_device_comm *c, float *data, int64_t each) {
     static const char what[] = "reduction of parts";
     struct un_nccl_state *s = of(c);
-    ncclResult_t first = ncclSuccess;
     UN_TRY(begin(s, what));
-    if (even(c, counts))
-        also(&first, ncclReduceScatter(data, data + at[c->rank], (size_t)counts[0], ncclFloat, ncclSum,
-                                       s->comm, s->stream));
-    else
-        for (int r = 0; r < c->size; ++r)
-            if (counts[r] > 0)
-                also(&first, ncclReduce(data + at[r], data + at[r], (size_t)counts[r], ncclFloat, ncclSum, r,
-                                        s->comm, s->stream));
-    return end(s, first, what);
+    return end(
+        s,
+        ncclReduceScatter(data, data + c->rank * each, (size_t)each, ncclFloat, ncclSum, s->comm, s->stream),
+        what);
 }
 
-static enum un_status gather_parts(struct un_device_comm *c, float *data, const int *counts, const int *at) {
+static enum un_status gather_parts(struct un_device_comm *c, float *data, int64_t each) {
     static const char what[] = "gathering of parts";
     struct un_nccl_state *s = of(c);
-    ncclResult_t first = ncclSuccess;
     UN_TRY(begin(s, what));
-    if (even(c, counts))
-        also(&first,
-             ncclAllGather(data + at[c->rank], data, (size_t)counts[0], ncclFloat, s->comm, s->stream));
-    else
-        for (int r = 0; r < c->size; ++r)
-            if (counts[r] > 0)
-                also(&first, ncclBroadcast(data + at[r], data + at[r], (size_t)counts[r], ncclFloat, r,
-                                           s->comm, s->stream));
-    return end(s, first, what);
+    return end(s, ncclAllGather(data + c->rank * each, data, (size_t)each, ncclFloat, s->comm, s->stream),
+               what);
 }
 
 static enum un_status all_gather(struct un_device_comm *c, void *recv, const void *send, size_t bytes) {

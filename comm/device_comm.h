@@ -18,15 +18,15 @@
 struct un_device_comm;
 
 struct un_device_comm_ops {
-    /* Parts as in un_comm_ops: part r of `send` has counts[r] floats, begins at at[r] and goes to rank r.
-     * This rank's part of rank r's arrives at recv + slot[r] * counts[rank]; slot: 0 .. size-1, each once. */
+    /* Parts are of one length, `each` floats, one after the other: part r begins at r * each. Part r of `send`
+     * goes to rank r. This rank's part of rank r's arrives at recv + slot[r] * each; slot: 0 .. size-1, each once. */
     enum un_status (*exchange_parts)(struct un_device_comm *c, float *recv, const int *slot,
-                                     const float *send, const int *counts, const int *at);
+                                     const float *send, int64_t each);
     /* In place: this rank's part becomes the sum over all ranks, in an order of the library's; the others may
      * be spent. */
-    enum un_status (*reduce_parts)(struct un_device_comm *c, float *data, const int *counts, const int *at);
+    enum un_status (*reduce_parts)(struct un_device_comm *c, float *data, int64_t each);
     /* In place: every rank brings its own part and gets the others. */
-    enum un_status (*gather_parts)(struct un_device_comm *c, float *data, const int *counts, const int *at);
+    enum un_status (*gather_parts)(struct un_device_comm *c, float *data, int64_t each);
     /* recv [size * bytes]: the blocks of all ranks in rank order. */
     enum un_status (*all_gather)(struct un_device_comm *c, void *recv, const void *send, size_t bytes);
     /* On this card. */

@@ -36,13 +36,9 @@ size_t un_device_parts_bytes(const struct un_shard *s) {
     return un_shard_scratch(s) * sizeof(float);
 }
 
-/* Returns what follows the cut's lists. */
-static int *cut_open(struct un_device_cut *cut, int *lists, int ranks) {
-    cut->counts = lists;
-    cut->at = lists + ranks;
-    cut->slot = lists + 2 * (size_t)ranks;
-    cut->n_adds = un_tree_plan(ranks, cut->slot, cut->adds);
-    return lists + 3 * (size_t)ranks;
+static void cut_open(struct un_device_cut *cut, int *slots, int ranks) {
+    cut->slot = slots;
+    cut->n_adds = un_tree_plan(ranks, slots, cut->adds);
 }
 
 enum un_status un_device_parts_open(struct un_device_parts *p, const struct un_shard *shard, int rank,
@@ -53,14 +49,15 @@ enum un_status un_device_parts_open(struct un_device_parts *p, const struct un_s
         return un_fail(UN_USAGE,
                        "comm.bucket_mb: buckets of %lld elements on %d ranks need parts beyond 2^31 elements",
                        (long long)shard->bucket, shard->size);
-    int *lists = un_alloc(3 * (size_t)(places + shard->nodes), sizeof *lists, "parts of a bucket");
-    p->cut.counts = lists;
+    int *slots = un_alloc((size_t)(places + shard->nodes), sizeof *slots, "parts of a bucket");
+    p->cut.slot = slots;
     p->sets[0] = device->mem->alloc(device, un_device_parts_bytes(shard), "scratch of the gradient sum");
-    if (!lists || !p->sets[0]) {
+    if (!slots || !p->sets[0]) {
         un_device_parts_close(p);
         return UN_MEMORY;
     }
-    cut_open(&p->far_cut, cut_open(&p->cut, lists, places), shard->nodes);
+    cut_open(&p->cut, slots, places);
+    cut_open(&p->far_cut, slots + places, shard->nodes);
     if (shard->nodes > 1) {
         p->sets[1] = p->sets[0] + un_shard_scratch_set(shard);
         p->rail = p->sets[1] + un_shard_scratch_set(shard);
@@ -70,37 +67,29 @@ enum un_status un_device_parts_open(struct un_device_parts *p, const struct un_s
 }
 
 void un_device_parts_close(struct un_device_parts *p) {
-    un_free(p->cut.counts);
+    un_free(p->cut.slot);
     if (p->sets[0]) p->device->mem->free(p->device, p->sets[0]);
     *p = (struct un_device_parts){0};
 }
 
-/* n parts of `each` elements, one after the other. */
-static void set_parts(struct un_device_cut *cut, int n, int64_t each) {
-    for (int i = 0; i < n; ++i) {
-        cut->counts[i] = (int)each;
-        cut->at[i] = (int)(i * each);
-    }
-}
-
 /* What each place owns of bucket b, all nodes together; one level: each rank. */
 static void set_places(struct un_device_parts *p, int64_t b, enum un_type type) {
-    set_parts(&p->cut, un_shard_places(&p->shard), p->shard.nodes * un_shard_moved(&p->shard, b, type));
+    p->cut.each = p->shard.nodes * un_shard_moved(&p->shard, b, type);
 }
 
 /* What the ranks of the own place own of bucket b, by node. Returns where the first begins in the bucket. */
 static int64_t set_nodes(struct un_device_parts *p, int64_t b, enum un_type type) {
     const struct un_shard *s = &p->shard;
     int64_t share = un_shard_moved(&p->shard, b, type);
-    set_parts(&p->far_cut, s->nodes, share);
+    p->far_cut.each = share;
     return p->rank % un_shard_places(s) * s->nodes * share;
 }
 
 /* The own part of every rank of c into the blocks of recv, the first of which becomes their sum. */
 static enum un_status add_up(struct un_device_comm *c, const struct un_device_cut *cut, float *recv,
                              const float *send) {
-    int64_t mine = cut->counts[c->rank];
-    UN_TRY(c->ops->exchange_parts(c, recv, cut->slot, send, cut->counts, cut->at));
+    int64_t mine = cut->each;
+    UN_TRY(c->ops->exchange_parts(c, recv, cut->slot, send, mine));
     for (int i = 0; i < cut->n_adds; ++i) {
         const struct un_tree_add *a = &cut->adds[i];
         c->device->ops->add(c->queue, recv + a->to * mine, recv + a->from * mine, a->count * mine);
@@ -131,7 +120,7 @@ enum un_status un_device_parts_reduce_inside(struct un_device_comm *near, struct
                                              int64_t b, float *bucket, bool exact) {
     const struct un_device_cut *cut = &p->cut;
     set_places(p, b, UN_F32);
-    if (!exact) return near->ops->reduce_parts(near, bucket, cut->counts, cut->at);
+    if (!exact) return near->ops->reduce_parts(near, bucket, cut->each);
     return add_up(near, cut, p->sets[b % 2], bucket);
 }
 
@@ -139,7 +128,7 @@ enum un_status un_device_parts_reduce_across(struct un_device_comm *far, struct 
                                              float *bucket, bool exact) {
     const struct un_device_cut *cut = &p->far_cut;
     int64_t at = set_nodes(p, b, UN_F32);
-    if (!exact) return far->ops->reduce_parts(far, bucket + at, cut->counts, cut->at);
+    if (!exact) return far->ops->reduce_parts(far, bucket + at, cut->each);
     UN_TRY(add_up(far, cut, p->rail, p->sets[b % 2]));
     return keep_sum(far, p, b, bucket, p->rail);
 }
@@ -147,11 +136,11 @@ enum un_status un_device_parts_reduce_across(struct un_device_comm *far, struct 
 enum un_status un_device_parts_gather_across(struct un_device_comm *far, struct un_device_parts *p, int64_t b,
                                              void *bucket, enum un_type type) {
     int64_t at = set_nodes(p, b, type);
-    return far->ops->gather_parts(far, (float *)bucket + at, p->far_cut.counts, p->far_cut.at);
+    return far->ops->gather_parts(far, (float *)bucket + at, p->far_cut.each);
 }
 
 enum un_status un_device_parts_gather_inside(struct un_device_comm *near, struct un_device_parts *p,
                                              int64_t b, void *bucket, enum un_type type) {
     set_places(p, b, type);
-    return near->ops->gather_parts(near, bucket, p->cut.counts, p->cut.at);
+    return near->ops->gather_parts(near, bucket, p->cut.each);
 }

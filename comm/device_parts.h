@@ -19,9 +19,10 @@ enum { UN_TREE_ADDS = 64 }; /* at most two a level */
  * un_parts_reduce; which of two equal partners receives the sum is not, and does not change it. */
 int un_tree_plan(int size, int *slot, struct un_tree_add *adds);
 
-/* Parts of the bucket that a level has at hand, and the tree over its ranks. */
+/* The ranks of a level: the length of a part of the bucket at hand, and the tree over them. */
 struct un_device_cut {
-    int *counts, *at, *slot; /* [ranks] */
+    int64_t each;
+    int *slot; /* [ranks] */
     struct un_tree_add adds[UN_TREE_ADDS];
     int n_adds;
 };

@@ -30,7 +30,7 @@ struct call {
     void *recv;
     const void *send;
     size_t bytes;
-    int slot[RANKS_MAX], counts[RANKS_MAX], at[RANKS_MAX];
+    int slot[RANKS_MAX], counts[RANKS_MAX], at[RANKS_MAX]; /* as MPI's face wants parts */
 };
 _Static_assert(sizeof(struct call) <= UN_FAKE_CONTEXT, "a call fits into a piece of work");
 
@@ -103,36 +103,36 @@ static enum un_status check(struct un_device_comm *c) {
 }
 
 static enum un_status post(struct un_device_comm *c, const char *what, un_fake_work work, struct call *k,
-                           const int *counts, const int *at) {
+                           int64_t each) {
     enum un_status status = check(c);
     if (status != UN_OK) return status;
     k->c = c;
     k->number = ++of(c)->calls;
     while (planned("UN_FAKE_HANG", k)) sleep(1);
-    for (int r = 0; counts && r < c->size; ++r) k->counts[r] = counts[r], k->at[r] = at[r];
+    for (int r = 0; r < c->size; ++r) k->counts[r] = (int)each, k->at[r] = (int)(r * each);
     un_pulse_begin(c->pulse, what);
     un_fake_post(c->queue, work, k, sizeof *k);
     return UN_OK;
 }
 
 static enum un_status exchange_parts(struct un_device_comm *c, float *recv, const int *slot,
-                                     const float *send, const int *counts, const int *at) {
+                                     const float *send, int64_t each) {
     struct call k = {.recv = recv, .send = send};
     for (int r = 0; r < c->size; ++r) k.slot[r] = slot[r];
-    return post(c, "exchange of parts", run_exchange, &k, counts, at);
+    return post(c, "exchange of parts", run_exchange, &k, each);
 }
 
-static enum un_status reduce_parts(struct un_device_comm *c, float *data, const int *counts, const int *at) {
-    return post(c, "reduction of parts", run_reduce, &(struct call){.recv = data}, counts, at);
+static enum un_status reduce_parts(struct un_device_comm *c, float *data, int64_t each) {
+    return post(c, "reduction of parts", run_reduce, &(struct call){.recv = data}, each);
 }
 
-static enum un_status gather_parts(struct un_device_comm *c, float *data, const int *counts, const int *at) {
-    return post(c, "gathering of parts", run_gather, &(struct call){.recv = data}, counts, at);
+static enum un_status gather_parts(struct un_device_comm *c, float *data, int64_t each) {
+    return post(c, "gathering of parts", run_gather, &(struct call){.recv = data}, each);
 }
 
 static enum un_status all_gather(struct un_device_comm *c, void *recv, const void *send, size_t bytes) {
     struct call k = {.recv = recv, .send = send, .bytes = bytes};
-    return post(c, "all-gather", run_all_gather, &k, NULL, NULL);
+    return post(c, "all-gather", run_all_gather, &k, 0);
 }
 
 static enum un_status copy(struct un_device_comm *c, void *dst, const void *src, size_t bytes) {

@@ -20,7 +20,7 @@
 
 enum { CALLS_MAX = 128, LOOKS = 3 };
 
-enum kind { SEND, RECV, REDUCE_SCATTER, REDUCE, ALL_GATHER, BROADCAST };
+enum kind { SEND, RECV, REDUCE_SCATTER, ALL_GATHER };
 
 struct call {
     enum kind kind;
@@ -151,17 +151,12 @@ static void run_collective(struct ncclComm *c, const struct call *k) {
     if (k->kind == REDUCE_SCATTER)
         MPI_Ireduce_scatter_block(k->send, sum, (int)(k->bytes / sizeof *sum), MPI_FLOAT, MPI_SUM, c->world,
                                   &r);
-    else if (k->kind == REDUCE)
-        MPI_Ireduce(k->send, sum, (int)(k->bytes / sizeof *sum), MPI_FLOAT, MPI_SUM, k->peer, c->world, &r);
-    else if (k->kind == BROADCAST)
-        MPI_Ibcast(k->recv, (int)k->bytes, MPI_BYTE, k->peer, c->world, &r);
     else if (k->send == (char *)k->recv + (size_t)c->rank * k->bytes)
         MPI_Iallgather(MPI_IN_PLACE, 0, MPI_BYTE, k->recv, (int)k->bytes, MPI_BYTE, c->world, &r);
     else
         MPI_Iallgather(k->send, (int)k->bytes, MPI_BYTE, k->recv, (int)k->bytes, MPI_BYTE, c->world, &r);
     finish(c, 1, &r);
-    if (k->kind == REDUCE_SCATTER || (k->kind == REDUCE && k->peer == c->rank))
-        memcpy(k->recv, sum, k->bytes);
+    if (k->kind == REDUCE_SCATTER) memcpy(k->recv, sum, k->bytes);
     un_free(sum);
 }
 
@@ -255,29 +250,31 @@ ncclResult_t ncclReduceScatter(const void *send, void *recv, size_t count, ncclD
     return add(c, stream, (struct call){REDUCE_SCATTER, send, recv, bytes_of(count, type), 0});
 }
 
-ncclResult_t ncclReduce(const void *send, void *recv, size_t count, ncclDataType_t type, ncclRedOp_t op,
-                        int root, ncclComm_t c, cudaStream_t stream) {
-    if (op != ncclSum) return ncclInvalidArgument;
-    return add(c, stream, (struct call){REDUCE, send, recv, bytes_of(count, type), root});
-}
-
 ncclResult_t ncclAllGather(const void *send, void *recv, size_t count, ncclDataType_t type, ncclComm_t c,
                            cudaStream_t stream) {
     return add(c, stream, (struct call){ALL_GATHER, send, recv, bytes_of(count, type), 0});
 }
 
-ncclResult_t ncclBroadcast(const void *send, void *recv, size_t count, ncclDataType_t type, int root,
-                           ncclComm_t c, cudaStream_t stream) {
-    if (send != recv) return ncclInvalidArgument;
-    return add(c, stream, (struct call){BROADCAST, send, recv, bytes_of(count, type), root});
+/* ---- communicators ---- */
+
+static void end_mpi(void) {
+    MPI_Finalize();
 }
 
-/* ---- communicators ---- */
+/* A program of one process has not started it. */
+static void start_mpi(void) {
+    int running, provided;
+    MPI_Initialized(&running);
+    if (running) return;
+    MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &provided);
+    atexit(end_mpi);
+}
 
 /* Filled but for its beginning, where the rank that drew it stands: whoever has it from one rank forms one
  * communicator. */
 ncclResult_t ncclGetUniqueId(ncclUniqueId *id) {
     int rank;
+    start_mpi();
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     memset(id, 0x37, sizeof *id);
     memcpy(id->internal, &rank, sizeof rank);

@@ -21,21 +21,12 @@ static struct rig {
     struct un_device *device;
     struct un_queue *queue;
     struct un_device_comm cards;
-    int counts[MOST_RANKS], at[MOST_RANKS], total;
+    int total; /* of one array: a block for each rank */
 } rig;
 
 /* What stands at place i of the array of rank r: whole numbers, so that sums are exact. */
 static float value(int r, int i) {
     return (float)((r + 1) * (i % 1021 + 1));
-}
-
-static void lay_out(int extra) {
-    rig.total = 0;
-    for (int r = 0; r < rig.comm->size; ++r) {
-        rig.counts[r] = BLOCK + extra * r;
-        rig.at[r] = rig.total;
-        rig.total += rig.counts[r];
-    }
 }
 
 /* floats [n] on the device, as `from` says; wrong: what nobody expects. */
@@ -53,8 +44,7 @@ static float mine(int i) {
     return value(rig.comm->rank, i);
 }
 static float mine_or_wrong(int i) {
-    const int first = rig.at[rig.comm->rank];
-    return i >= first && i < first + rig.counts[rig.comm->rank] ? mine(i) : -1.0f;
+    return i / BLOCK == rig.comm->rank ? mine(i) : -1.0f;
 }
 static float wrong(int i) {
     (void)i;
@@ -75,53 +65,48 @@ static void release(float *device, float *host) {
     un_free(host);
 }
 
+/* slot: where the part of each rank arrives. */
+static void exchange_into(const int *slot) {
+    const int size = rig.comm->size, me = rig.comm->rank;
+    float *send = filled(rig.total, mine), *recv = filled(rig.total, wrong);
+    assert_int_equal(rig.cards.ops->exchange_parts(&rig.cards, recv, slot, send, BLOCK), UN_OK);
+    float *got = taken(recv, rig.total);
+    for (int r = 0; r < size; ++r)
+        for (int i = 0; i < BLOCK; ++i) assert_true(got[slot[r] * BLOCK + i] == value(r, me * BLOCK + i));
+    release(send, NULL);
+    release(recv, got);
+}
+
 static void exchange(void **state) {
     (void)state;
-    const int size = rig.comm->size, me = rig.comm->rank;
-    for (int extra = 0; extra < 38; extra += 37) {
-        int slot[MOST_RANKS];
-        lay_out(extra);
-        for (int r = 0; r < size; ++r) slot[r] = size - 1 - r;
-        const int part = rig.counts[me];
-        float *send = filled(rig.total, mine), *recv = filled(size * part, wrong);
-        assert_int_equal(rig.cards.ops->exchange_parts(&rig.cards, recv, slot, send, rig.counts, rig.at),
-                         UN_OK);
-        float *got = taken(recv, size * part);
-        for (int r = 0; r < size; ++r)
-            for (int i = 0; i < part; ++i) assert_true(got[slot[r] * part + i] == value(r, rig.at[me] + i));
-        release(send, NULL);
-        release(recv, got);
-    }
+    const int size = rig.comm->size;
+    int slot[MOST_RANKS] = {0};
+    for (int r = 0; r < size; ++r) slot[r] = size - 1 - r;
+    exchange_into(slot);
+    for (int r = 0; r < size; ++r) slot[r] = r;
+    exchange_into(slot);
 }
 
 static void gather(void **state) {
     (void)state;
-    for (int extra = 0; extra < 38; extra += 37) {
-        lay_out(extra);
-        float *data = filled(rig.total, mine_or_wrong);
-        assert_int_equal(rig.cards.ops->gather_parts(&rig.cards, data, rig.counts, rig.at), UN_OK);
-        float *got = taken(data, rig.total);
-        for (int r = 0; r < rig.comm->size; ++r)
-            for (int i = rig.at[r]; i < rig.at[r] + rig.counts[r]; ++i) assert_true(got[i] == value(r, i));
-        release(data, got);
-    }
+    float *data = filled(rig.total, mine_or_wrong);
+    assert_int_equal(rig.cards.ops->gather_parts(&rig.cards, data, BLOCK), UN_OK);
+    float *got = taken(data, rig.total);
+    for (int i = 0; i < rig.total; ++i) assert_true(got[i] == value(i / BLOCK, i));
+    release(data, got);
 }
 
 static void reduce(void **state) {
     (void)state;
-    const int me = rig.comm->rank;
-    for (int extra = 0; extra < 38; extra += 37) {
-        lay_out(extra);
-        float *data = filled(rig.total, mine);
-        assert_int_equal(rig.cards.ops->reduce_parts(&rig.cards, data, rig.counts, rig.at), UN_OK);
-        float *got = taken(data, rig.total);
-        for (int i = rig.at[me]; i < rig.at[me] + rig.counts[me]; ++i) {
-            float sum = 0;
-            for (int r = 0; r < rig.comm->size; ++r) sum += value(r, i);
-            assert_true(got[i] == sum);
-        }
-        release(data, got);
+    float *data = filled(rig.total, mine);
+    assert_int_equal(rig.cards.ops->reduce_parts(&rig.cards, data, BLOCK), UN_OK);
+    float *got = taken(data, rig.total);
+    for (int i = rig.comm->rank * BLOCK; i < (rig.comm->rank + 1) * BLOCK; ++i) {
+        float sum = 0;
+        for (int r = 0; r < rig.comm->size; ++r) sum += value(r, i);
+        assert_true(got[i] == sum);
     }
+    release(data, got);
 }
 
 static void blocks(void **state) {
@@ -151,6 +136,7 @@ static void open_cards(void) {
     if (status != UN_OK) print_error("%s\n", un_error_get()->text);
     assert_int_equal(status, UN_OK);
     assert_true(rig.cards.size == rig.comm->size && rig.cards.rank == rig.comm->rank);
+    rig.total = rig.comm->size * BLOCK;
 }
 
 static int set_up(void **state) {

@@ -78,12 +78,11 @@ struct all {
 };
 
 static enum un_status exchange_parts(struct un_device_comm *c, float *recv, const int *slot,
-                                     const float *send, const int *counts, const int *at) {
+                                     const float *send, int64_t each) {
     struct all *all = c->state;
-    int mine = counts[c->rank];
     assert_true(send == all->of[c->rank]);
     for (int r = 0; r < c->size; ++r)
-        memcpy(recv + (int64_t)slot[r] * mine, all->of[r] + at[c->rank], (size_t)mine * sizeof *recv);
+        memcpy(recv + slot[r] * each, all->of[r] + c->rank * each, (size_t)each * sizeof *recv);
     return UN_OK;
 }
 
