@@ -34,7 +34,8 @@ static enum un_status open_events(struct un_exchange *x) {
 
 static enum un_status open(struct un_exchange *x) {
     struct un_device *d = x->device;
-    struct un_limits limits = {0}; /* of the ops, only `add` runs there */
+    /* Of the ops, only `add` runs there. A bucket that is kept from the card delays all ranks, a product only this. */
+    struct un_limits limits = {.urgent = true};
     size_t sums = (size_t)(un_param_blocks(x->shard.total) + x->shard.size);
     UN_TRY(d->mem->queue_open(d, &limits, &x->side));
     if (x->shard.nodes > 1) UN_TRY(d->mem->queue_open(d, &limits, &x->far_side));

@@ -63,6 +63,15 @@ static enum un_status open_scratch(struct un_queue *q, const struct un_limits *l
     return for_products(limits) ? un_cuda_blas_open(q, &q->blas) : UN_OK;
 }
 
+/* The highest priority that the card knows for an urgent queue, else the one that streams have by themselves. */
+static cudaError_t open_stream(cudaStream_t *stream, const struct un_limits *limits) {
+    int least, greatest;
+    cudaError_t error = cudaDeviceGetStreamPriorityRange(&least, &greatest);
+    if (error == cudaSuccess)
+        error = cudaStreamCreateWithPriority(stream, cudaStreamNonBlocking, limits->urgent ? greatest : 0);
+    return error;
+}
+
 enum un_status un_cuda_queue_open(struct un_device *d, const struct un_limits *limits,
                                   struct un_queue **queue) {
     *queue = NULL;
@@ -74,7 +83,7 @@ enum un_status un_cuda_queue_open(struct un_device *d, const struct un_limits *l
     q->last = "nothing yet";
     un_cuda_use(q->ordinal);
     enum un_status status = UN_OK;
-    cudaError_t error = cudaStreamCreateWithFlags(&q->stream, cudaStreamNonBlocking);
+    cudaError_t error = open_stream(&q->stream, limits);
     if (error != cudaSuccess) {
         q->stream = NULL;
         status = un_cuda_failed(q->ordinal, error, "a stream");

@@ -21,7 +21,7 @@ struct work {
 struct fake_queue {
     struct un_queue cpu; /* first: what ops see; copied from the CPU backend's own */
     struct un_queue *inner;
-    bool threaded, stop;
+    bool threaded, urgent, stop;
     unsigned late; /* microseconds at most */
     uint64_t seed;
     struct work *ring;
@@ -97,6 +97,10 @@ void un_fake_post(struct un_queue *queue, un_fake_work work, const void *context
     pthread_mutex_unlock(&q->lock);
 }
 
+bool un_fake_urgent(const struct un_queue *queue) {
+    return ((const struct fake_queue *)(const void *)queue)->urgent;
+}
+
 static enum un_status status_of(struct un_queue *queue, bool wait) {
     struct fake_queue *q = of(queue);
     if (!q->threaded) return q->cpu.error.status == UN_OK ? UN_OK : un_error_adopt(&q->cpu.error);
@@ -124,6 +128,7 @@ static enum un_status queue_open(struct un_device *d, const struct un_limits *li
     q->cpu = *q->inner;
     q->cpu.device = d;
     q->threaded = limits->max_tokens == 0;
+    q->urgent = limits->urgent;
     *out = &q->cpu;
     if (!q->threaded) return UN_OK;
     const char *late = getenv("UN_FAKE_LATE");

@@ -15,5 +15,7 @@ enum { UN_FAKE_CONTEXT = 512 };
 /* work(context) in the order of the queue; context [bytes <= UN_FAKE_CONTEXT] is copied. */
 typedef enum un_status (*un_fake_work)(void *context);
 void un_fake_post(struct un_queue *q, un_fake_work work, const void *context, size_t bytes);
+/* Was it opened as urgent? */
+bool un_fake_urgent(const struct un_queue *q);
 
 #endif

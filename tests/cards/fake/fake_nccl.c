@@ -224,6 +224,7 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t c, ncclResult_t *state) {
 static ncclResult_t add(ncclComm_t c, cudaStream_t stream, struct call k) {
     struct group *g = open_group;
     if (!g || !c || g->n == CALLS_MAX || k.peer < 0 || k.peer >= c->size) return ncclInvalidArgument;
+    if (!un_fake_urgent((struct un_queue *)stream)) return ncclInvalidUsage; /* ours: not the library's law */
     g->comm = c;
     g->stream = (struct un_queue *)stream;
     g->calls[g->n++] = k;

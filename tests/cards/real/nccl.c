@@ -129,7 +129,7 @@ static void open_cards(void) {
     const struct un_device_comm_module *module = un_plugin_open("libun_nccl.so", "un_nccl_module");
     if (!module) print_error("%s\n", un_error_get()->text);
     assert_true(module && module->abi == UN_DEVICE_COMM_ABI);
-    const struct un_limits copies = {0};
+    const struct un_limits copies = {.urgent = true};
     assert_int_equal(rig.device->mem->queue_open(rig.device, &copies, &rig.queue), UN_OK);
     rig.cards = (struct un_device_comm){.device = rig.device, .queue = rig.queue};
     const enum un_status status = module->open(&rig.cards, rig.comm);
