@@ -54,26 +54,19 @@ static void mix(struct un_mat to, const struct un_attending_work *w, const struc
 /* The 16-bit dropout numbers of UN_ATTENDING_DRAWS rows from query `row` on: bits[r * padded + u] belongs to
  * (row + r, u). Rows past the sample's end are drawn and not used. */
 static void draw_bits(uint16_t *bits, const struct un_attending *t, int64_t row) {
-    const struct un_dropout *d = t->drop;
-    const uint32_t key0 = un_rng_key0(d->seed), key1 = un_rng_key1(d->seed, UN_RNG_DROPOUT);
-    const uint32_t site = d->site, step = d->at[0], lane = d->at[1];
     const uint32_t groups_per_query = UN_MAX_SAMPLE_TOKENS / 8,
                    row_step = (uint32_t)t->heads * groups_per_query;
     const uint32_t base = (uint32_t)((t->first + row) * t->heads + t->head) * groups_per_query;
     for (uint32_t g = 0; g < (uint32_t)t->padded / 8; ++g) {
-        uint32_t words[4][UN_ATTENDING_DRAWS];
-        for (uint32_t r = 0; r < UN_ATTENDING_DRAWS; ++r) {
-            /* element numbers are 32 bits wide, so groups of 8 are 29 */
-            struct un_rng4 w =
-                un_philox((base + r * row_step + g) & 0x1FFFFFFFu, site, lane, step, key0, key1);
-            for (int k = 0; k < 4; ++k) words[k][r] = w.v[k];
-        }
-        for (uint32_t r = 0; r < UN_ATTENDING_DRAWS; ++r) {
-            uint32_t four[4] = {words[0][r], words[1][r], words[2][r], words[3][r]};
-            memcpy(bits + r * t->padded + 8 * g, four, sizeof four); /* halves in memory order: see lanes.h */
-        }
+        uint64_t words[UN_LANES_GROUPS][2];
+        un_lanes_drop_words(words, t->drop, base + g, row_step);
+        for (uint32_t r = 0; r < UN_ATTENDING_DRAWS; ++r)
+            memcpy(bits + r * t->padded + 8 * g, words[r],
+                   sizeof words[r]); /* in memory order: see lanes.h */
     }
 }
+
+_Static_assert((int)UN_ATTENDING_DRAWS == (int)UN_LANES_GROUPS, "rows are drawn side by side");
 
 /* One row of products q.k becomes dropout(softmax); returns log sum exp. bits NULL: no dropout. */
 static float softmax_row(float *s, const struct un_attending *t, const uint16_t *bits) {

@@ -12,6 +12,9 @@
 
 #include <math.h>
 #include <string.h>
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
 
 enum { UN_LANES = 16, UN_LANES_SUMS = 32 };
 
@@ -213,19 +216,75 @@ enum { UN_LANES_GROUPS = 16, UN_LANES_DROP = 8 * UN_LANES_GROUPS };
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "16-bit halves of the Philox words are read in memory order");
 
-/* The 16-bit numbers of elements [8 * group, 8 * group + UN_LANES_DROP) of d: sixteen Philox calls side by
- * side. */
-static inline void un_lanes_drop_bits(uint16_t *restrict bits, const struct un_dropout *d, uint32_t group) {
-    const uint32_t key0 = un_rng_key0(d->seed), key1 = un_rng_key1(d->seed, UN_RNG_DROPOUT);
-    const uint32_t site = d->site, step = d->at[0], lane = d->at[1];
-    uint32_t words[4 * UN_LANES_GROUPS];
-    for (uint32_t g = 0; g < UN_LANES_GROUPS; ++g) {
-        struct un_rng4 r = un_philox((group + g) & 0x1FFFFFFFu, site, lane, step, key0, key1);
-        words[4 * g] = r.v[0];
-        words[4 * g + 1] = r.v[1];
-        words[4 * g + 2] = r.v[2];
-        words[4 * g + 3] = r.v[3];
+/* 64-bit lanes of a register, of which a product reads the low halves: compilers do not find this instruction by
+ * themselves. Without it, un_philox call by call. */
+#if defined(__AVX512F__)
+typedef uint64_t un_lanes_wide __attribute__((vector_size(64)));
+#define UN_LANES_TIMES(x, factor) (un_lanes_wide) _mm512_mul_epu32((__m512i)(x), _mm512_set1_epi64(factor))
+#elif defined(__AVX2__)
+typedef uint64_t un_lanes_wide __attribute__((vector_size(32)));
+#define UN_LANES_TIMES(x, factor) (un_lanes_wide) _mm256_mul_epu32((__m256i)(x), _mm256_set1_epi64x(factor))
+#elif defined(__SSE2__)
+typedef uint64_t un_lanes_wide __attribute__((vector_size(16)));
+#define UN_LANES_TIMES(x, factor) (un_lanes_wide) _mm_mul_epu32((__m128i)(x), _mm_set1_epi64x(factor))
+#endif
+
+#ifdef UN_LANES_TIMES
+enum { UN_LANES_WIDE = sizeof(un_lanes_wide) / sizeof(uint64_t) };
+
+/* un_philox of as many counters as there are lanes; pair[0]: words 0 and 1 of each, pair[1]: 2 and 3. */
+UN_INLINE void un_lanes_philox(un_lanes_wide pair[2], un_lanes_wide first, const struct un_dropout *d) {
+    const un_lanes_wide zero = {0};
+    un_lanes_wide c0 = first, c1 = zero + d->site, c2 = zero + d->at[1], c3 = zero + d->at[0];
+    uint32_t key0 = un_rng_key0(d->seed), key1 = un_rng_key1(d->seed, UN_RNG_DROPOUT);
+    for (int round = 0; round < 10; ++round) {
+        const un_lanes_wide p0 = UN_LANES_TIMES(c0, 0xD2511F53u), p1 = UN_LANES_TIMES(c2, 0xCD9E8D57u);
+        c0 = p1 >> 32 ^ c1 ^ (zero + key0);
+        c2 = p0 >> 32 ^ c3 ^ (zero + key1);
+        c1 = p1;
+        c3 = p0;
+        key0 += 0x9E3779B9u;
+        key1 += 0xBB67AE85u;
     }
+    pair[0] = (c0 & 0xFFFFFFFFu) | c1 << 32;
+    pair[1] = (c2 & 0xFFFFFFFFu) | c3 << 32;
+}
+
+/* The words of groups first, first + step, ... of d, sixteen Philox calls side by side. Element numbers are 32 bits
+ * wide, so groups of 8 are 29. */
+static inline void un_lanes_drop_words(uint64_t words[restrict UN_LANES_GROUPS][2],
+                                       const struct un_dropout *d, uint32_t first, uint32_t step) {
+    uint64_t group[UN_LANES_GROUPS], half[2][UN_LANES_GROUPS];
+    for (uint32_t g = 0; g < UN_LANES_GROUPS; ++g) group[g] = (first + g * step) & 0x1FFFFFFFu;
+    for (int g = 0; g < UN_LANES_GROUPS; g += UN_LANES_WIDE) {
+        un_lanes_wide counter, pair[2];
+        memcpy(&counter, group + g, sizeof counter);
+        un_lanes_philox(pair, counter, d);
+        memcpy(half[0] + g, &pair[0], sizeof pair[0]);
+        memcpy(half[1] + g, &pair[1], sizeof pair[1]);
+    }
+    for (int g = 0; g < UN_LANES_GROUPS; ++g) {
+        words[g][0] = half[0][g];
+        words[g][1] = half[1][g];
+    }
+}
+#else
+static inline void un_lanes_drop_words(uint64_t words[restrict UN_LANES_GROUPS][2],
+                                       const struct un_dropout *d, uint32_t first, uint32_t step) {
+    const uint32_t key0 = un_rng_key0(d->seed), key1 = un_rng_key1(d->seed, UN_RNG_DROPOUT);
+    const uint32_t site = d->site, at = d->at[0], lane = d->at[1];
+    for (uint32_t g = 0; g < UN_LANES_GROUPS; ++g) {
+        const struct un_rng4 r = un_philox((first + g * step) & 0x1FFFFFFFu, site, lane, at, key0, key1);
+        words[g][0] = r.v[0] | (uint64_t)r.v[1] << 32;
+        words[g][1] = r.v[2] | (uint64_t)r.v[3] << 32;
+    }
+}
+#endif
+
+/* The 16-bit numbers of elements [8 * group, 8 * group + UN_LANES_DROP) of d. */
+static inline void un_lanes_drop_bits(uint16_t *restrict bits, const struct un_dropout *d, uint32_t group) {
+    uint64_t words[UN_LANES_GROUPS][2];
+    un_lanes_drop_words(words, d, group, 1);
     memcpy(bits, words, sizeof words);
 }
 
