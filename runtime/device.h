@@ -26,6 +26,7 @@ struct un_limits {
     int64_t max_params; /* P */
     bool fp8;           /* products of fp8 will be asked for */
     bool urgent; /* where work of this queue and of others waits for the card, this one's begins first */
+    bool beside;        /* a side queue: gets its work by fork */
 };
 
 /* Products whose algorithm was sought by trying, so far, and the seconds of it. */
@@ -56,6 +57,11 @@ struct un_device_ops {
     /* Later work of q runs after e; the host goes on. */
     void (*queue_wait_event)(struct un_queue *q, struct un_event *e);
     enum un_status (*event_wait)(struct un_event *e); /* host waits */
+    /* Later work of the queue `side` (limits.beside) runs after what q has now, and beside what q gets from here on, until
+     * join: later work of q runs after the side's. e: an event of that use alone. Where q is recorded for a graph, so is the
+     * side's work between the two, and joined it must be before the end. */
+    void (*fork)(struct un_queue *side, struct un_queue *q, struct un_event *e);
+    void (*join)(struct un_queue *q, struct un_queue *side, struct un_event *e);
     /* The backend's own stream under q, for libraries that queue work by themselves: its card becomes that of the
      * calling thread. NULL on the CPU. */
     void *(*stream)(struct un_queue *q);

@@ -89,6 +89,13 @@ static void cpu_queue_wait_event(struct un_queue *q, struct un_event *e) {
     (void)e;
 }
 
+/* One after the other as they are queued. */
+static void cpu_fork_join(struct un_queue *to, struct un_queue *from, struct un_event *e) {
+    (void)to;
+    (void)from;
+    (void)e;
+}
+
 static enum un_status cpu_event_wait(struct un_event *e) {
     (void)e;
     return UN_OK;
@@ -159,6 +166,8 @@ static const struct un_device_ops cpu_device_ops = {
     .event_record = cpu_event_record,
     .queue_wait_event = cpu_queue_wait_event,
     .event_wait = cpu_event_wait,
+    .fork = cpu_fork_join,
+    .join = cpu_fork_join,
     .stream = cpu_stream,
     .copy_in = cpu_copy,
     .copy_out = cpu_copy,

@@ -162,6 +162,23 @@ enum un_status un_cuda_event_wait(struct un_event *e) {
                                 : un_cuda_failed(e->ordinal, error, "in what was queued before an event");
 }
 
+/* Never external: in a graph the event is an edge, which draws the other stream into the capture. */
+static void order(struct un_queue *later, struct un_queue *first, struct un_event *e, const char *what) {
+    un_cuda_use(first->ordinal);
+    un_cuda_check(first, cudaEventRecord(e->event, first->stream), what);
+    un_cuda_check(later, cudaStreamWaitEvent(later->stream, e->event, cudaEventWaitDefault), what);
+}
+
+void un_cuda_fork(struct un_queue *side, struct un_queue *q, struct un_event *e) {
+    order(side, q, e, "fork");
+    side->capturing = q->capturing;
+}
+
+void un_cuda_join(struct un_queue *q, struct un_queue *side, struct un_event *e) {
+    order(q, side, e, "join");
+    side->capturing = false;
+}
+
 double un_cuda_event_seconds(struct un_event *from, struct un_event *to) {
     float milliseconds = 0;
     un_cuda_use(to->ordinal);

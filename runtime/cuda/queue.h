@@ -15,6 +15,8 @@ void un_cuda_event_close(struct un_event *e);
 void un_cuda_event_record(struct un_event *e, struct un_queue *q);
 void un_cuda_queue_wait_event(struct un_queue *q, struct un_event *e);
 enum un_status un_cuda_event_wait(struct un_event *e);
+void un_cuda_fork(struct un_queue *side, struct un_queue *q, struct un_event *e);
+void un_cuda_join(struct un_queue *q, struct un_queue *side, struct un_event *e);
 void *un_cuda_stream(struct un_queue *q);
 void un_cuda_copy_in(struct un_queue *q, void *device_dst, const void *host_src, size_t bytes);
 void un_cuda_copy_out(struct un_queue *q, void *host_dst, const void *device_src, size_t bytes);

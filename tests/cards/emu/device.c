@@ -69,7 +69,7 @@ static enum un_status emu_queue_open(struct un_device *d, const struct un_limits
         un_free(q);
         return UN_MEMORY;
     }
-    if (un_emu_late()) un_emu_late_open(q, limits->max_tokens > 0);
+    if (un_emu_late()) un_emu_late_open(q, limits->max_tokens > 0, limits->beside);
     *queue = q;
     return UN_OK;
 }
@@ -109,6 +109,13 @@ static void emu_event_record(struct un_event *e, struct un_queue *q) {
 
 static void emu_queue_wait_event(struct un_queue *q, struct un_event *e) {
     if (un_emu_late()) un_emu_late_wait_event(q, e);
+}
+
+/* A graph keeps the order in which all was queued. */
+static void emu_order(struct un_queue *later, struct un_queue *first, struct un_event *e) {
+    if (!un_emu_late() || un_emu_recording()) return;
+    un_emu_late_record(e, first);
+    un_emu_late_wait_event(later, e);
 }
 
 static enum un_status emu_event_wait(struct un_event *e) {
@@ -213,6 +220,8 @@ static const struct un_device_ops emu_device_ops = {
     .event_record = emu_event_record,
     .queue_wait_event = emu_queue_wait_event,
     .event_wait = emu_event_wait,
+    .fork = emu_order,
+    .join = emu_order,
     .copy_in = emu_copy,
     .copy_out = emu_copy,
     .copy = emu_copy,

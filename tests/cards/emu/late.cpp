@@ -24,7 +24,7 @@ struct point {
     int64_t number;
 };
 
-enum late { AT_ONCE, JOB, COPIES, ALL };
+enum late { AT_ONCE, JOB, COPIES, MAIN, ALL };
 
 enum late kind() {
     static const enum late chosen = [] {
@@ -33,7 +33,8 @@ enum late kind() {
         if (strcmp(word, "all") == 0) return ALL;
         if (strcmp(word, "job") == 0) return JOB;
         if (strcmp(word, "copies") == 0) return COPIES;
-        fprintf(stderr, "emulated card: UN_EMU_LATE is all, job or copies, not \"%s\"\n", word);
+        if (strcmp(word, "main") == 0) return MAIN;
+        fprintf(stderr, "emulated card: UN_EMU_LATE is all, job, copies or main, not \"%s\"\n", word);
         exit(2);
     }();
     return chosen;
@@ -66,9 +67,9 @@ bool un_emu_late(void) {
     return kind() != AT_ONCE;
 }
 
-void un_emu_late_open(const void *queue, bool for_job) {
+void un_emu_late_open(const void *queue, bool for_job, bool beside) {
     const std::lock_guard guard(lock);
-    queues[queue].early = kind() == (for_job ? COPIES : JOB);
+    queues[queue].early = kind() == MAIN ? beside : kind() == (for_job ? COPIES : JOB);
 }
 
 void un_emu_late_put(const void *queue, std::function<void()> work) {

@@ -1,5 +1,5 @@
 /* Queues of the emulated card that run as late as a card may. UN_EMU_LATE in the environment says which: "all", or "job", those with room
- * for ops on tokens, beside which queues for copies run as early as they may, or "copies", all but those, which run as early as they may. What is queued is kept, and done when the host waits for
+ * for ops on tokens, beside which queues for copies run as early as they may, or "copies", all but those, which run as early as they may, or "main", all but side queues, which run as early as they may. What is queued is kept, and done when the host waits for
  * it, for an event behind it or for another queue that waits for it, when memory is freed, or a queue is closed. So a result that is
  * read, an input that is overwritten or a queue that goes on without a wait shows, and every time. Without the word all is done at
  * once. A queue is named by its address. Any thread may call; what it waits for runs in it. */
@@ -15,7 +15,7 @@ extern "C" {
 #endif
 
 bool un_emu_late(void); /* of any kind */
-void un_emu_late_open(const void *queue, bool for_job);
+void un_emu_late_open(const void *queue, bool for_job, bool beside);
 void un_emu_late_drain(const void *queue);                         /* all that is queued there */
 void un_emu_late_drain_all(void);                                  /* everywhere */
 void un_emu_late_record(const void *event, const void *queue);     /* the event is where the queue is now */
