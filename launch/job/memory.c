@@ -75,7 +75,8 @@ enum un_status un_job_memory(const struct un_job *job, struct un_memory_plan *pl
     if (job->device) {
         struct un_limits limits;
         un_model_limits(&setup, &limits);
-        plan->scratch = job->device->mem->scratch_bytes(job->device, &limits);
+        plan->scratch =
+            job->device->mem->scratch_bytes(job->device, &limits) + un_model_scratch(&setup, job->device);
         plan->libraries = un_device_library_bytes(job->device);
     }
     for (int i = 0; i < UN_MEMORY_PARTS_COUNT; ++i)

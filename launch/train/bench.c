@@ -105,6 +105,7 @@ struct sums {
 static struct un_trials trials_of(const struct un_job *job) {
     struct un_trials trials = {0};
     job->device->mem->trials(job->queue, &trials);
+    un_model_trials(job->model, &trials);
     return trials;
 }
 

@@ -34,7 +34,7 @@ static void class_loss(const struct un_pass *p, const struct un_outputs *out, st
 
 static void run(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
                 const struct un_heads *heads, struct un_mat x, enum un_objective t, struct un_chunk at) {
-    const struct un_trunk_work *work = &heads->trunk;
+    const struct un_trunk_work *work = &heads->region_trunk;
     const struct classes_at *places = heads->at[t];
     const struct un_linear *classes = &places->classes;
     const int32_t *index = p->batch->rows[t].row + at.first;

@@ -20,7 +20,7 @@ static void run(const struct un_pass *p, struct un_mat dx, const struct un_outpu
                 const struct un_heads *heads, struct un_mat x, enum un_objective t, struct un_chunk at) {
     const struct un_rows *rows = &p->batch->rows[t];
     const struct regress_at *places = heads->at[t];
-    const struct un_trunk_work *work = &heads->trunk;
+    const struct un_trunk_work *work = &heads->region_trunk;
     int64_t h = p->dims->hidden_size, f = p->dims->img_dim;
     struct un_mat w = un_pass_weight(p, places->image_weight, h, f, p->act);
     struct un_mat pred = un_trunk_scores(p, work, at.n, f), dpred = un_trunk_dscores(p, work, at.n, f);

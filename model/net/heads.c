@@ -7,6 +7,10 @@ static const struct un_head *const table[UN_OBJECTIVE_COUNT] = {
 #undef UN_HEAD_ROW
 };
 
+static int64_t larger(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
 static bool has(un_objective_set set, int t) {
     return set & un_objective_bit((enum un_objective)t);
 }
@@ -64,11 +68,23 @@ static void carve_mlp(struct un_heads *heads, struct un_arena *arena, enum un_ty
     if (rows > 0) un_mlp_carve(&heads->mlp, arena, act, rows, mid);
 }
 
+/* A head meets chunks of the same rows with one trunk and with two. */
+static void carve_trunks(struct un_heads *heads, struct un_arena *arena, enum un_type act,
+                         const struct un_dims *dims, const struct un_batch_caps *caps, int64_t chunk,
+                         bool apart) {
+    const int64_t regions = larger(dims->img_dim, dims->img_label_dim), words = dims->vocab_size;
+    const int64_t rows = larger(caps->words, caps->regions);
+    un_trunk_carve(&heads->trunk, arena, act, dims->hidden_size, apart ? caps->words : rows, chunk,
+                   apart ? words : larger(words, regions));
+    heads->region_trunk = heads->trunk;
+    if (apart)
+        un_trunk_carve(&heads->region_trunk, arena, act, dims->hidden_size, caps->regions, chunk, regions);
+}
+
 void un_heads_carve(struct un_heads *heads, struct un_arena *arena, enum un_type act,
-                    const struct un_dims *dims, const struct un_batch_caps *caps, int64_t chunk) {
+                    const struct un_dims *dims, const struct un_batch_caps *caps, int64_t chunk, bool apart) {
     heads->set = dims->heads ? dims->heads : un_objectives_pretraining();
-    if (heads->set & un_objectives_pretraining())
-        un_trunk_carve(&heads->trunk, arena, act, dims, caps, chunk);
+    if (heads->set & un_objectives_pretraining()) carve_trunks(heads, arena, act, dims, caps, chunk, apart);
     un_pooler_carve(&heads->pooler, arena, act, dims, caps);
     carve_mlp(heads, arena, act, dims, caps);
     for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
@@ -82,7 +98,9 @@ void un_heads_carve(struct un_heads *heads, struct un_arena *arena, enum un_type
 
 static void run_head(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
                      const struct un_heads *heads, struct un_mat x, enum un_objective t) {
-    int64_t n = p->batch->rows[t].n, most = table[t]->in_chunks ? heads->trunk.chunk : n;
+    const int64_t chunk =
+        (un_objectives[t].asks == UN_ASKS_REGIONS ? &heads->region_trunk : &heads->trunk)->chunk;
+    int64_t n = p->batch->rows[t].n, most = table[t]->in_chunks ? chunk : n;
     for (int64_t first = 0; first < n; first += most) {
         struct un_chunk at = {first, n - first < most ? n - first : most};
         table[t]->run(p, dx, out, heads, x, t, at);
@@ -90,6 +108,10 @@ static void run_head(const struct un_pass *p, struct un_mat dx, const struct un_
 }
 
 void un_heads_run(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
-                  const struct un_heads *heads, struct un_mat x) {
-    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) run_head(p, dx, out, heads, x, (enum un_objective)t);
+                  const struct un_heads *heads, const struct un_branches *branches, struct un_mat x) {
+    for (int t = 0; t < UN_OBJECTIVE_COUNT; ++t) {
+        struct un_pass own = *p;
+        own.q = un_branches_queue(branches, p->q, (enum un_objective)t);
+        run_head(&own, dx, out, heads, x, (enum un_objective)t);
+    }
 }

@@ -5,6 +5,7 @@
 #ifndef UN_MODEL_NET_HEADS_H
 #define UN_MODEL_NET_HEADS_H
 
+#include "model/net/branches.h"
 #include "model/net/inputs.h"
 #include "model/net/mlp.h"
 #include "model/net/pooler.h"
@@ -14,9 +15,10 @@
 enum { UN_HEAD_BUFFERS = 24 };
 
 struct un_heads {
-    un_objective_set set;       /* objectives whose heads there are */
-    struct un_trunk_work trunk; /* scratch for any head, while it runs */
-    struct un_mlp_work mlp;     /* likewise, of tasks */
+    un_objective_set set;              /* objectives whose heads there are */
+    struct un_trunk_work trunk;        /* scratch for any head over words, while it runs */
+    struct un_trunk_work region_trunk; /* and over regions: the same, or its own where queues are */
+    struct un_mlp_work mlp;            /* likewise, of tasks */
     struct un_pooler pooler;
     struct un_transport wra;
     float margin;                 /* between the scores of right and wrong (re_rank, itm_rank, itm_hard) */
@@ -50,13 +52,13 @@ UN_OBJECTIVES(UN_HEAD_DECLARE)
 enum un_status un_heads_add(struct un_params *params, struct un_heads *heads,
                             const struct un_inputs_at *inputs, const struct un_dims *dims);
 void un_heads_free(struct un_heads *heads);
-/* chunk: rows of wide scores that stand at once, at most. */
+/* chunk: rows of wide scores that stand at once, at most. apart: heads run beside each other, and share no scratch. */
 void un_heads_carve(struct un_heads *heads, struct un_arena *arena, enum un_type act,
-                    const struct un_dims *dims, const struct un_batch_caps *caps, int64_t chunk);
-/* Runs the heads of all objectives that have rows, in their order. x [T,H] last hidden states; dx [T,H] +=
+                    const struct un_dims *dims, const struct un_batch_caps *caps, int64_t chunk, bool apart);
+/* Runs the heads of all objectives that have rows, in their order, each on the queue of its branch. x [T,H] last hidden states; dx [T,H] +=
  * their gradient when p->grads is set. out: row losses, hits, distances and plans are written where its
  * pointers say. */
 void un_heads_run(const struct un_pass *p, struct un_mat dx, const struct un_outputs *out,
-                  const struct un_heads *heads, struct un_mat x);
+                  const struct un_heads *heads, const struct un_branches *branches, struct un_mat x);
 
 #endif

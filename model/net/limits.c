@@ -1,4 +1,5 @@
 /* What a queue must hold for a network (network.h). */
+#include "model/net/branches.h"
 #include "model/net/network.h"
 
 static int64_t larger(int64_t a, int64_t b) {
@@ -19,4 +20,12 @@ void un_model_limits(const struct un_model_setup *setup, struct un_limits *limit
         limits->max_params = params.total;
         un_params_free(&params);
     }
+}
+
+size_t un_model_scratch(const struct un_model_setup *setup, struct un_device *device) {
+    struct un_limits limits;
+    if (!un_branches_wanted(setup)) return 0;
+    un_model_limits(setup, &limits);
+    un_branches_limits(setup, limits.max_params, &limits);
+    return (UN_BRANCH_COUNT - 1) * device->mem->scratch_bytes(device, &limits);
 }

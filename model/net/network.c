@@ -76,7 +76,8 @@ static void carve(struct un_model *m, struct un_arena *arena) {
             m->blocks[l] = m->blocks[0];
     }
     un_heads_carve(&m->heads, arena, act, dims, caps,
-                   act == UN_F32 || m->setup.host ? UN_TRUNK_CHUNK : UN_TRUNK_CHUNK_LOW);
+                   act == UN_F32 || m->setup.host ? UN_TRUNK_CHUNK : UN_TRUNK_CHUNK_LOW,
+                   un_branches_wanted(&m->setup));
     carve_outputs(&m->out, arena, caps);
     if (!m->setup.train) return;
     un_block_carve_work(&m->block_work, arena, act, dims, caps->tokens);
@@ -138,6 +139,7 @@ enum un_status un_model_open(struct un_model **model, struct un_device *device,
     UN_TRY_GOTO(places_alloc(&m->at, setup->dims.num_hidden_layers), failed);
     UN_TRY_GOTO(build(&m->params, &m->at, &m->heads, &setup->dims), failed);
     UN_TRY_GOTO(take_memory(m), failed);
+    UN_TRY_GOTO(un_branches_open(&m->branches, device, &m->setup, m->params.total), failed);
     m->heads.wra = setup->wra;
     m->heads.margin = (float)setup->margin;
     *model = m;
@@ -149,6 +151,7 @@ failed:
 
 void un_model_close(struct un_model *m) {
     if (!m) return;
+    un_branches_close(&m->branches, m->device);
     if (m->memory) m->device->mem->free(m->device, m->memory);
     if (m->debug_memory) m->device->mem->free(m->device, m->debug_memory);
     if (m->kept_memory) m->device->mem->free(m->device, m->kept_memory);
@@ -325,8 +328,11 @@ enum un_status un_model_pass(struct un_model *m, struct un_queue *q, const struc
     UN_TRY(status);
     mem->range_push("heads");
     if (grads) p.ops->zero(q, e.d.data, (size_t)(e.d.rows * e.d.cols * un_type_bytes(e.d.type)));
-    un_heads_run(&p, e.d, out, &m->heads, out->hidden);
+    un_branches_fork(&m->branches, m->device, q);
+    un_heads_run(&p, e.d, out, &m->heads, &m->branches, out->hidden);
+    un_branches_join(&m->branches, m->device, q);
     mem->range_pop();
+    UN_TRY(un_branches_status(&m->branches, m->device));
     if (!grads) return UN_OK;
     mem->range_push("backward");
     status = backward(m, &e);

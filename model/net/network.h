@@ -51,6 +51,10 @@ const struct un_params *un_model_params(const struct un_model *model);
 /* Bytes of activations un_model_open would take, without taking them. */
 enum un_status un_model_bytes(const struct un_model_setup *setup, size_t *bytes);
 void un_model_limits(const struct un_model_setup *setup, struct un_limits *limits);
+/* Bytes of scratch that un_model_open takes on the device for side queues of its own. */
+size_t un_model_scratch(const struct un_model_setup *setup, struct un_device *device);
+/* Adds those of its own queues. */
+void un_model_trials(const struct un_model *model, struct un_trials *trials);
 
 /* One pass. batch: device pointers; params [P]: flat device buffer.
  * low: bf16 copy of params when setup.act is bf16, else not read.

@@ -3,6 +3,7 @@
 #define UN_MODEL_NET_PRIVATE_H
 
 #include "model/net/block.h"
+#include "model/net/branches.h"
 #include "model/net/fp8.h"
 #include "model/net/heads.h"
 #include "model/net/network.h"
@@ -24,6 +25,7 @@ struct un_model {
     struct un_block_kept *blocks; /* [layers]; all the same when not training */
     struct un_block_work block_work;
     struct un_heads heads;
+    struct un_branches branches;
     struct un_fp8 fp8; /* of setup.fp8 */
     float *fp8_host;   /* [2 * tensors] host: scales and units on their way */
     void *dx;          /* [T,H] gradient of the hidden states */

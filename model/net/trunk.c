@@ -8,20 +8,15 @@ enum un_status un_trunk_add(struct un_params *params, struct un_trunk_at *at, co
     return un_norm_add(params, &at->norm, norm, width);
 }
 
-static int64_t larger(int64_t a, int64_t b) {
-    return a > b ? a : b;
-}
-
 /* Elements from row to row of scores: where their gradient is bf16, rows begin at 16-byte addresses for the
  * products. */
 int64_t un_trunk_stride(enum un_type act, int64_t cols) {
     return act == UN_F32 ? cols : (cols + 63) / 64 * 64;
 }
 
-void un_trunk_carve(struct un_trunk_work *work, struct un_arena *arena, enum un_type act,
-                    const struct un_dims *dims, const struct un_batch_caps *caps, int64_t chunk) {
-    int64_t h = dims->hidden_size, rows = larger(caps->words, caps->regions);
-    int64_t widest = larger(dims->vocab_size, larger(dims->img_dim, dims->img_label_dim));
+void un_trunk_carve(struct un_trunk_work *work, struct un_arena *arena, enum un_type act, int64_t width,
+                    int64_t rows, int64_t chunk, int64_t widest) {
+    int64_t h = width;
     int64_t n = work->chunk = rows < chunk ? rows : chunk;
     work->x = un_take(arena, act, n * h);
     work->z = un_take(arena, act, n * h);

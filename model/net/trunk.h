@@ -13,19 +13,19 @@ struct un_trunk_at {
     struct un_norm norm;
 };
 
-/* Scratch for one chunk, N = min(chunk, most rows). */
+/* Scratch for one chunk, N = min(chunk, most rows), H = width, scores of at most `widest` columns. */
 struct un_trunk_work {
     void *x, *z, *y, *dy;     /* [N,H] */
     struct un_norm_kept norm; /* r holds the GELU output */
-    float *scores;            /* [N,max(V,F,C)] */
+    float *scores;            /* [N,widest] */
     void *dscores;            /* their gradient, of type act, for the products: over scores when f32 */
     int64_t chunk;
 };
 
 enum un_status un_trunk_add(struct un_params *params, struct un_trunk_at *at, const char *dense,
                             const char *norm, int64_t width);
-void un_trunk_carve(struct un_trunk_work *work, struct un_arena *arena, enum un_type act,
-                    const struct un_dims *dims, const struct un_batch_caps *caps, int64_t chunk);
+void un_trunk_carve(struct un_trunk_work *work, struct un_arena *arena, enum un_type act, int64_t width,
+                    int64_t rows, int64_t chunk, int64_t widest);
 
 /* One chunk of the rows of an objective. */
 struct un_chunk {
