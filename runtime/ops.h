@@ -160,6 +160,14 @@ struct un_ops {
     void (*norm_bwd)(struct un_queue *q, struct un_mat dr, struct un_mat dx, float *dgamma, float *dbeta,
                      float *dbias, struct un_mat dy, struct un_mat r, const float *mean, const float *rstd,
                      const float *gamma, const struct un_dropout *drop);
+    /* norm_fwd of x = r, then dropout, then scatter_rows to y, with their bits; r is not written. */
+    void (*norm_scatter_fwd)(struct un_queue *q, struct un_mat y, const int32_t *index, struct un_mat r,
+                             float *mean, float *rstd, const float *gamma, const float *beta,
+                             const struct un_dropout *drop);
+    /* gather_rows of dy to dr (of its type), dropout, norm_bwd over that, with their bits; dr is not dy. */
+    void (*norm_gather_bwd)(struct un_queue *q, struct un_mat dr, float *dgamma, float *dbeta, float *dbias,
+                            struct un_mat dy, const int32_t *index, struct un_mat r, const float *mean,
+                            const float *rstd, const float *gamma, const struct un_dropout *drop);
 
     /* ---- rows by index ---- */
 

@@ -51,23 +51,34 @@ static struct un_mat packed(const struct un_pass *p, const struct un_inputs_kept
     return un_pass_mat(p, kept->x, p->batch->tokens, p->dims->hidden_size);
 }
 
-static void drop_in_place(const struct un_pass *p, struct un_mat y, enum un_site site) {
-    struct un_dropout drop = un_pass_dropout(p, site);
-    if (drop.threshold) p->ops->dropout(p->q, y, y, &drop);
+/* The rows of one kind as they enter the first layer: norm, dropout, and each to its place. */
+static void place_rows(const struct un_pass *p, const struct un_inputs_kept *kept, const struct un_norm *at,
+                       const struct un_norm_kept *norm, struct un_mat r, const int32_t *row,
+                       enum un_site site) {
+    const struct un_dropout drop = un_pass_dropout(p, site);
+    p->ops->norm_scatter_fwd(p->q, packed(p, kept), row, r, norm->mean, norm->rstd, p->params + at->gamma,
+                             p->params + at->beta, &drop);
+}
+
+/* The way back: dr of the rows of one kind from d, that of all. */
+static void take_rows(const struct un_pass *p, struct un_mat dr, const struct un_norm *at,
+                      const struct un_norm_kept *norm, struct un_mat d, const int32_t *row, enum un_site site,
+                      float *dbias) {
+    const struct un_dropout drop = un_pass_dropout(p, site);
+    p->ops->norm_gather_bwd(p->q, dr, p->grads + at->gamma, p->grads + at->beta, dbias, d, row,
+                            un_pass_mat(p, norm->r, dr.rows, at->width), norm->mean, norm->rstd,
+                            p->params + at->gamma, &drop);
 }
 
 static void text_fwd(const struct un_pass *p, const struct un_inputs_kept *kept,
                      const struct un_inputs_at *at) {
     const struct un_batch *b = p->batch;
     int64_t h = p->dims->hidden_size;
-    struct un_mat r = un_pass_mat(p, kept->text_norm.r, b->words, h),
-                  y = un_pass_mat(p, kept->first, b->words, h);
+    struct un_mat r = un_pass_mat(p, kept->text_norm.r, b->words, h);
     p->ops->embed_words(p->q, r, b->word_id, b->word_pos, un_pass_param(p, at->word, p->dims->vocab_size, h),
                         un_pass_param(p, at->position, p->dims->max_position_embeddings, h),
                         un_pass_param(p, at->type, p->dims->type_vocab_size, h), b->word_type);
-    un_norm_fwd(p, y, &kept->text_norm, &at->text_norm, r, un_no_mat(), NULL);
-    drop_in_place(p, y, UN_SITE_TEXT);
-    p->ops->scatter_rows(p->q, packed(p, kept), y, b->word_row);
+    place_rows(p, kept, &at->text_norm, &kept->text_norm, r, b->word_row, UN_SITE_TEXT);
 }
 
 /* What regions are added: the row of their type, or row 1 for all. */
@@ -96,9 +107,7 @@ static void region_fwd(const struct un_pass *p, const struct un_inputs_kept *kep
     un_linear_fwd(p, r_box, &at->box, un_mat32(b->box, n, UN_BOX_WIDTH), UN_ACT_NONE, un_no_mat());
     un_norm_fwd(p, second, &kept->box_norm, &at->box_norm, r_box, un_no_mat(), NULL);
     add_region_types(p, at, r, first, second);
-    un_norm_fwd(p, first, &kept->region_norm, &at->region_norm, r, un_no_mat(), NULL);
-    drop_in_place(p, first, UN_SITE_IMAGE);
-    p->ops->scatter_rows(p->q, packed(p, kept), first, b->region_row);
+    place_rows(p, kept, &at->region_norm, &kept->region_norm, r, b->region_row, UN_SITE_IMAGE);
 }
 
 void un_inputs_fwd(const struct un_pass *p, const struct un_inputs_kept *kept,
@@ -134,10 +143,8 @@ static void text_bwd(const struct un_pass *p, const struct un_inputs_kept *kept,
     const struct un_batch *b = p->batch;
     int64_t h = p->dims->hidden_size;
     struct un_mat dr = un_pass_mat(p, kept->first, b->words, h);
-    p->ops->gather_rows(p->q, dr, d, b->word_row);
-    drop_in_place(p, dr, UN_SITE_TEXT);
-    un_norm_bwd(p, dr, un_no_mat(), &at->text_norm, dr, &kept->text_norm, NULL,
-                b->word_type ? NULL : p->grads + at->type);
+    take_rows(p, dr, &at->text_norm, &kept->text_norm, d, b->word_row, UN_SITE_TEXT,
+              b->word_type ? NULL : p->grads + at->type);
     types_bwd(p, at, dr, b->word_type, &b->by_word_type);
     p->ops->segment_add_rows(p->q, un_pass_grad(p, at->position, p->dims->max_position_embeddings, h), dr,
                              &b->by_position);
@@ -163,10 +170,8 @@ static void region_bwd(const struct un_pass *p, const struct un_inputs_kept *kep
     const struct un_batch *b = p->batch;
     int64_t n = b->regions, h = p->dims->hidden_size, f = p->dims->img_dim;
     struct un_mat dr = un_pass_mat(p, kept->first, n, h), dbranch = un_pass_mat(p, kept->second, n, h);
-    p->ops->gather_rows(p->q, dr, d, b->region_row);
-    drop_in_place(p, dr, UN_SITE_IMAGE);
-    un_norm_bwd(p, dr, un_no_mat(), &at->region_norm, dr, &kept->region_norm, NULL,
-                b->region_type ? NULL : p->grads + at->type + h);
+    take_rows(p, dr, &at->region_norm, &kept->region_norm, d, b->region_row, UN_SITE_IMAGE,
+              b->region_type ? NULL : p->grads + at->type + h);
     types_bwd(p, at, dr, b->region_type, &b->by_region_type);
     un_norm_bwd(p, dbranch, un_no_mat(), &at->box_norm, dr, &kept->box_norm, NULL, p->grads + at->box.bias);
     un_linear_grad_weight(p, &at->box, dbranch, un_mat32(b->box, n, UN_BOX_WIDTH));

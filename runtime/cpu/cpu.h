@@ -104,6 +104,12 @@ void un_cpu_norm_fwd(struct un_queue *q, struct un_mat y, struct un_mat r, float
 void un_cpu_norm_bwd(struct un_queue *q, struct un_mat dr, struct un_mat dx, float *dgamma, float *dbeta,
                      float *dbias, struct un_mat dy, struct un_mat r, const float *mean, const float *rstd,
                      const float *gamma, const struct un_dropout *drop);
+void un_cpu_norm_scatter_fwd(struct un_queue *q, struct un_mat y, const int32_t *index, struct un_mat r,
+                             float *mean, float *rstd, const float *gamma, const float *beta,
+                             const struct un_dropout *drop);
+void un_cpu_norm_gather_bwd(struct un_queue *q, struct un_mat dr, float *dgamma, float *dbeta, float *dbias,
+                            struct un_mat dy, const int32_t *index, struct un_mat r, const float *mean,
+                            const float *rstd, const float *gamma, const struct un_dropout *drop);
 
 void un_cpu_gather_rows(struct un_queue *q, struct un_mat dst, struct un_mat src, const int32_t *index);
 void un_cpu_scatter_rows(struct un_queue *q, struct un_mat dst, struct un_mat src, const int32_t *index);

@@ -1,6 +1,9 @@
 /* LayerNorm backward. A warp owns a row; up to 1,024 columns it holds it in registers and touches memory
  * once: dy and r are read, dr and dx written, 8 bytes an element at bf16. Wider rows are read twice.
  *
+ * norm_gather_bwd (placed) takes dy by row and drops it: 6 bytes an element, where gather_rows, dropout and norm_bwd
+ * move 14.
+ *
  * Sums over rows are kept in registers over all rows of a block and follow strip.cuh, so dbias has the bits
  * of col_sum of dx (or dr). */
 #include "runtime/cuda/strip.cuh"
@@ -12,9 +15,10 @@ enum { HELD = 4 /* vectors of a row that a lane holds at most */ };
 struct norm_grad_args {
     struct un_mat dr, dx, dy, r;
     const float *mean, *rstd, *gamma;
-    un_dropout drop;
-    float *partial; /* dgamma, dbeta, dbias: [3, blocks, cols] */
+    un_dropout drop; /* of dx or, with an index, of dy */
+    float *partial;  /* dgamma, dbeta, dbias: [3, blocks, cols] */
     int64_t rows, cols, height;
+    const int32_t *index; /* the rows of dy, see norm_gather_bwd */
 };
 
 enum { TO_GAMMA, TO_BETA, TO_BIAS };
@@ -69,20 +73,35 @@ __device__ __forceinline__ float *partial_of(const norm_grad_args &p, int kind, 
     return p.partial + ((int64_t)kind * gridDim.x + blockIdx.x) * p.cols + col;
 }
 
-template <class T, int held>
+/* Where row `row` of dy lies; below 0: nowhere, it is zero. */
+template <bool placed>
+__device__ __forceinline__ int64_t dy_row(const norm_grad_args &p, int64_t row, int64_t end) {
+    return placed && row < end ? p.index[row] : row;
+}
+
+template <class T, int held, bool placed>
 __device__ __forceinline__ void fetch_grad(un_raw8<T> dy[held], un_raw8<T> r[held], const norm_grad_args &p,
                                            int64_t row, int64_t end) {
+    const int64_t from = dy_row<placed>(p, row, end);
 #pragma unroll
     for (int k = 0; k < held; ++k) {
         const int64_t col = threadIdx.x * UN_VEC + k * UN_STRIP_COLS;
-        un_fetch8(dy[k], p.dy, row, col, row < end && col < p.cols);
+        un_fetch8(dy[k], p.dy, from, col, row < end && (!placed || from >= 0) && col < p.cols);
         un_fetch8(r[k], p.r, row, col, row < end && col < p.cols);
     }
 }
 
+/* Dropout of eight elements of row `row` of dy. */
+template <class T>
+__device__ __forceinline__ void drop_grad(un_raw8<T> &dy, const norm_grad_args &p, const un_drawer &drawer,
+                                          int64_t row, int64_t col) {
+    if (col < p.cols)
+        un_raw_drop(dy, p.dy.type, drawer, un_row_group(row, p.cols) + (uint32_t)(col / UN_VEC));
+}
+
 /* ahead: the next row is fetched while one is worked on, where registers leave room for two blocks of a
  * multiprocessor only. */
-template <class T, int held, bool ahead>
+template <class T, int held, bool ahead, bool placed>
 __global__ void __launch_bounds__(UN_STRIP_THREADS, ahead ? 2 : 3) norm_grad_rows(const norm_grad_args p) {
     __shared__ __align__(16) float part[UN_STRIP_LANES][UN_STRIP_COLS];
     const int64_t lane_col = threadIdx.x * UN_VEC, start = (int64_t)blockIdx.x * p.height;
@@ -90,7 +109,7 @@ __global__ void __launch_bounds__(UN_STRIP_THREADS, ahead ? 2 : 3) norm_grad_row
     const un_drawer drawer = un_drawer_of(p.drop);
     float to[3][held][UN_VEC] = {};
     un_raw8<T> dy_raw[held], r_raw[held], dy_next[held], r_next[held];
-    if (ahead) fetch_grad<T, held>(dy_next, r_next, p, start + threadIdx.y, end);
+    if (ahead) fetch_grad<T, held, placed>(dy_next, r_next, p, start + threadIdx.y, end);
 #pragma unroll 1
     for (int64_t row = start + threadIdx.y; row < end; row += UN_STRIP_LANES) {
         float along[2] = {0.0f, 0.0f}, dy[UN_VEC], r[UN_VEC], gamma[UN_VEC];
@@ -98,13 +117,14 @@ __global__ void __launch_bounds__(UN_STRIP_THREADS, ahead ? 2 : 3) norm_grad_row
         if (ahead) {
 #pragma unroll
             for (int k = 0; k < held; ++k) dy_raw[k] = dy_next[k], r_raw[k] = r_next[k];
-            fetch_grad<T, held>(dy_next, r_next, p, row + UN_STRIP_LANES, end);
+            fetch_grad<T, held, placed>(dy_next, r_next, p, row + UN_STRIP_LANES, end);
         } else {
-            fetch_grad<T, held>(dy_raw, r_raw, p, row, end);
+            fetch_grad<T, held, placed>(dy_raw, r_raw, p, row, end);
         }
 #pragma unroll
         for (int k = 0; k < held; ++k) { /* dy and gamma are zero beyond the row */
             const int64_t col = lane_col + k * UN_STRIP_COLS;
+            if (placed) drop_grad(dy_raw[k], p, drawer, row, col);
             un_raw_floats(dy, dy_raw[k]);
             un_raw_floats(r, r_raw[k]);
             un_line8<T>(gamma, p.gamma, col, p.cols);
@@ -130,8 +150,24 @@ __global__ void __launch_bounds__(UN_STRIP_THREADS, ahead ? 2 : 3) norm_grad_row
                           p.cols - k * UN_STRIP_COLS);
 }
 
+/* Eight elements of dy, r and gamma, of any type. */
+template <bool placed>
+__device__ __forceinline__ void load_grad(float dy[UN_VEC], float r[UN_VEC], float gamma[UN_VEC],
+                                          const norm_grad_args &p, const un_drawer &drawer, int64_t row,
+                                          int64_t end, int64_t col) {
+    un_raw8<un_any> dy_raw, r_raw;
+    const int64_t from = dy_row<placed>(p, row, end);
+    un_fetch8(dy_raw, p.dy, from, col, !placed || from >= 0);
+    un_fetch8(r_raw, p.r, row, col, true);
+    if (placed) drop_grad(dy_raw, p, drawer, row, col);
+    un_raw_floats(dy, dy_raw);
+    un_raw_floats(r, r_raw);
+    un_line8<un_any>(gamma, p.gamma, col, p.cols);
+}
+
 /* Any width: the block takes the means of all its rows first (shared memory: of_g, of_gx [height]), then goes
  * strip by strip. */
+template <bool placed>
 __global__ void __launch_bounds__(UN_STRIP_THREADS) norm_grad_wide_rows(const norm_grad_args p) {
     UN_DYNAMIC_SHARED(shared);
     __shared__ __align__(16) float part[UN_STRIP_LANES][UN_STRIP_COLS];
@@ -139,18 +175,13 @@ __global__ void __launch_bounds__(UN_STRIP_THREADS) norm_grad_wide_rows(const no
     const int64_t lane_col = threadIdx.x * UN_VEC, start = (int64_t)blockIdx.x * p.height;
     const int64_t end = start + p.height < p.rows ? start + p.height : p.rows;
     const un_drawer drawer = un_drawer_of(p.drop);
-    un_raw8<un_any> dy_raw, r_raw;
     float dy[UN_VEC], r[UN_VEC], gamma[UN_VEC];
 #pragma unroll 1
     for (int64_t row = start + threadIdx.y; row < end; row += UN_STRIP_LANES) {
         float along[2] = {0.0f, 0.0f}, unused[2][UN_VEC] = {};
 #pragma unroll 1
         for (int64_t col = lane_col; col < p.cols; col += UN_STRIP_COLS) {
-            un_fetch8(dy_raw, p.dy, row, col, true);
-            un_fetch8(r_raw, p.r, row, col, true);
-            un_raw_floats(dy, dy_raw);
-            un_raw_floats(r, r_raw);
-            un_line8<un_any>(gamma, p.gamma, col, p.cols);
+            load_grad<placed>(dy, r, gamma, p, drawer, row, end, col);
             measure(dy, r, gamma, p.mean[row], p.rstd[row], along, unused[0], unused[1]);
         }
         along[0] = un_warp_sum(along[0]) / (float)p.cols;
@@ -165,11 +196,7 @@ __global__ void __launch_bounds__(UN_STRIP_THREADS) norm_grad_wide_rows(const no
 #pragma unroll 1
         for (int64_t row = start + threadIdx.y; row < end && col < p.cols; row += UN_STRIP_LANES) {
             const row_means m = {p.mean[row], p.rstd[row], of_g[row - start], of_gx[row - start]};
-            un_fetch8(dy_raw, p.dy, row, col, true);
-            un_fetch8(r_raw, p.r, row, col, true);
-            un_raw_floats(dy, dy_raw);
-            un_raw_floats(r, r_raw);
-            un_line8<un_any>(gamma, p.gamma, col, p.cols);
+            load_grad<placed>(dy, r, gamma, p, drawer, row, end, col);
             measure(dy, r, gamma, m.mean, m.rstd, unused, to[TO_GAMMA], to[TO_BETA]);
             put_grad<un_any>(p, drawer, dy, r, gamma, m, row, col, to[TO_BIAS]);
         }
@@ -178,23 +205,43 @@ __global__ void __launch_bounds__(UN_STRIP_THREADS) norm_grad_wide_rows(const no
     }
 }
 
-template <class T> void launch_bwd(struct un_queue *q, const norm_grad_args &p, unsigned grid) {
+template <class T, bool placed> void launch_bwd(struct un_queue *q, const norm_grad_args &p, unsigned grid) {
     const dim3 block(UN_WARP, UN_STRIP_LANES);
     const int64_t held = (p.cols + UN_STRIP_COLS - 1) / UN_STRIP_COLS;
     const size_t means = (size_t)p.height * 2 * sizeof(float);
     const bool large = sizeof(un_raw8<T>) > 16; /* f32 */
     if (held == 1)
-        UN_LAUNCH(q, (norm_grad_rows<T, 1, false>), grid, block, 0, p);
+        UN_LAUNCH(q, (norm_grad_rows<T, 1, false, placed>), grid, block, 0, p);
     else if (held == 2)
-        UN_LAUNCH(q, (norm_grad_rows<T, 2, false>), grid, block, 0, p);
+        UN_LAUNCH(q, (norm_grad_rows<T, 2, false, placed>), grid, block, 0, p);
     else if (held == 3)
-        UN_LAUNCH(q, (norm_grad_rows<T, 3, large>), grid, block, 0, p);
+        UN_LAUNCH(q, (norm_grad_rows<T, 3, large, placed>), grid, block, 0, p);
     else if (held == HELD)
-        UN_LAUNCH(q, (norm_grad_rows<T, HELD, true>), grid, block, 0, p);
+        UN_LAUNCH(q, (norm_grad_rows<T, HELD, true, placed>), grid, block, 0, p);
     else {
-        UN_SHARED_MOST(q, norm_grad_wide_rows, means);
-        UN_LAUNCH(q, norm_grad_wide_rows, grid, block, means, p);
+        UN_SHARED_MOST(q, norm_grad_wide_rows<placed>, means);
+        UN_LAUNCH(q, norm_grad_wide_rows<placed>, grid, block, means, p);
     }
+}
+
+template <bool placed>
+void run_bwd(struct un_queue *q, norm_grad_args p, float *dgamma, float *dbeta, float *dbias,
+             const char *op) {
+    const struct un_mat all[] = {p.r, p.dr, p.dx, p.dy};
+    if (p.rows == 0 || p.cols == 0 || !un_strip_are_float(q, all, 4, op)) return;
+    const un_strips cut = un_strips_of(p.rows, p.cols);
+    p.height = cut.height;
+    p.partial = un_strip_take(q, cut, p.cols, 3, op);
+    if (!p.partial) return;
+    const bool wide = p.cols % UN_VEC == 0 && un_is_wide_array(p.gamma);
+    if (wide && un_strip_agree(all, 4, UN_BF16))
+        launch_bwd<un_bf16, placed>(q, p, (unsigned)cut.blocks);
+    else if (wide && un_strip_agree(all, 4, UN_F32))
+        launch_bwd<float, placed>(q, p, (unsigned)cut.blocks);
+    else
+        launch_bwd<un_any, placed>(q, p, (unsigned)cut.blocks);
+    const un_strip_sums sums = {{dgamma, dbeta, dbias}, p.partial, cut.blocks, p.cols};
+    un_strip_add(q, &sums, 3);
 }
 
 } // namespace
@@ -202,20 +249,16 @@ template <class T> void launch_bwd(struct un_queue *q, const norm_grad_args &p, 
 void un_cuda_norm_bwd(struct un_queue *q, struct un_mat dr, struct un_mat dx, float *dgamma, float *dbeta,
                       float *dbias, struct un_mat dy, struct un_mat r, const float *mean, const float *rstd,
                       const float *gamma, const struct un_dropout *drop) {
-    const struct un_mat all[] = {r, dr, dx, dy};
-    if (r.rows == 0 || r.cols == 0 || !un_strip_are_float(q, all, 4, "norm_bwd")) return;
-    const un_strips cut = un_strips_of(r.rows, r.cols);
-    float *partial = un_strip_take(q, cut, r.cols, 3, "norm_bwd");
-    if (!partial) return;
-    const bool wide = r.cols % UN_VEC == 0 && un_is_wide_array(gamma);
-    const norm_grad_args p = {dr,      dx,     dy,     r,         mean, rstd, gamma, un_dropout_or_none(drop),
-                              partial, r.rows, r.cols, cut.height};
-    if (wide && un_strip_agree(all, 4, UN_BF16))
-        launch_bwd<un_bf16>(q, p, (unsigned)cut.blocks);
-    else if (wide && un_strip_agree(all, 4, UN_F32))
-        launch_bwd<float>(q, p, (unsigned)cut.blocks);
-    else
-        launch_bwd<un_any>(q, p, (unsigned)cut.blocks);
-    const un_strip_sums sums = {{dgamma, dbeta, dbias}, partial, cut.blocks, r.cols};
-    un_strip_add(q, &sums, 3);
+    const norm_grad_args p = {dr,   dx,     dy,     r, mean, rstd, gamma, un_dropout_or_none(drop),
+                              NULL, r.rows, r.cols, 0, NULL};
+    run_bwd<false>(q, p, dgamma, dbeta, dbias, "norm_bwd");
+}
+
+void un_cuda_norm_gather_bwd(struct un_queue *q, struct un_mat dr, float *dgamma, float *dbeta, float *dbias,
+                             struct un_mat dy, const int32_t *index, struct un_mat r, const float *mean,
+                             const float *rstd, const float *gamma, const struct un_dropout *drop) {
+    UN_ASSERT(dr.type == dy.type);
+    const norm_grad_args p = {dr,   {},     dy,     r, mean, rstd, gamma, un_dropout_or_none(drop),
+                              NULL, r.rows, r.cols, 0, index};
+    run_bwd<true>(q, p, dgamma, dbeta, dbias, "norm_gather_bwd");
 }

@@ -143,6 +143,23 @@ __device__ __forceinline__ void un_put8<un_any>(const struct un_mat &m, int64_t 
 template <class T> constexpr bool un_is_any = false;
 template <> constexpr bool un_is_any<un_any> = true;
 
+/* v rounded to the type of a matrix, as it is stored there, back in raw. */
+__device__ __forceinline__ void un_raw_put(un_raw8<float> &raw, enum un_type, const float v[UN_VEC]) {
+    raw.a = make_float4(v[0], v[1], v[2], v[3]);
+    raw.b = make_float4(v[4], v[5], v[6], v[7]);
+}
+__device__ __forceinline__ void un_raw_put(un_raw8<un_bf16> &raw, enum un_type, const float v[UN_VEC]) {
+    raw.w = make_uint4(un_pack_bf16(v[0], v[1]), un_pack_bf16(v[2], v[3]), un_pack_bf16(v[4], v[5]),
+                       un_pack_bf16(v[6], v[7]));
+}
+__device__ __forceinline__ void un_raw_put(un_raw8<un_any> &raw, enum un_type type, const float v[UN_VEC]) {
+#pragma unroll
+    for (int i = 0; i < UN_VEC; ++i)
+        raw.v[i] = type == UN_F32    ? v[i]
+                   : type == UN_BF16 ? un_rounded<un_bf16>(v[i])
+                                     : un_rounded<un_f16>(v[i]);
+}
+
 /* Elements [col, col + 8) of a line of f32, zeros beyond cols; in vectors when the matrices are (T). */
 template <class T>
 __device__ __forceinline__ void un_line8(float v[UN_VEC], const float *line, int64_t col, int64_t cols) {
@@ -187,6 +204,19 @@ __device__ __forceinline__ void un_draw8(float f[UN_VEC], const un_drawer &w, ui
     un_dropout d = w.d;
     d.at = w.at;
     un_dropout8(f, d, group);
+}
+
+/* raw = dropout(raw), elements of a type, as the op stores them. */
+template <class T>
+__device__ __forceinline__ void un_raw_drop(un_raw8<T> &raw, enum un_type type, const un_drawer &w,
+                                            uint32_t group) {
+    float v[UN_VEC], f[UN_VEC];
+    if (w.d.threshold == 0) return;
+    un_raw_floats(v, raw);
+    un_draw8(f, w, group);
+#pragma unroll
+    for (int i = 0; i < UN_VEC; ++i) v[i] = __fmul_rn(v[i], f[i]);
+    un_raw_put(raw, type, v);
 }
 
 /* The lanes' sums of one strip, added in order; dst: where the strip's first column of the block's partial

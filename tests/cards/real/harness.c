@@ -90,6 +90,15 @@ WAITED(norm_bwd,
         struct un_mat dy, struct un_mat r, const float *mean, const float *rstd, const float *gamma,
         const struct un_dropout *drop),
        (q, dr, dx, dgamma, dbeta, dbias, dy, r, mean, rstd, gamma, drop))
+WAITED(norm_scatter_fwd,
+       (struct un_queue * q, struct un_mat y, const int32_t *index, struct un_mat r, float *mean, float *rstd,
+        const float *gamma, const float *beta, const struct un_dropout *drop),
+       (q, y, index, r, mean, rstd, gamma, beta, drop))
+WAITED(norm_gather_bwd,
+       (struct un_queue * q, struct un_mat dr, float *dgamma, float *dbeta, float *dbias, struct un_mat dy,
+        const int32_t *index, struct un_mat r, const float *mean, const float *rstd, const float *gamma,
+        const struct un_dropout *drop),
+       (q, dr, dgamma, dbeta, dbias, dy, index, r, mean, rstd, gamma, drop))
 WAITED(gather_rows, (struct un_queue * q, struct un_mat dst, struct un_mat src, const int32_t *index),
        (q, dst, src, index))
 WAITED(scatter_rows, (struct un_queue * q, struct un_mat dst, struct un_mat src, const int32_t *index),
@@ -208,6 +217,8 @@ static const struct un_ops waited = {
     .cast = cast,
     .norm_fwd = norm_fwd,
     .norm_bwd = norm_bwd,
+    .norm_scatter_fwd = norm_scatter_fwd,
+    .norm_gather_bwd = norm_gather_bwd,
     .gather_rows = gather_rows,
     .scatter_rows = scatter_rows,
     .scatter_add_rows = scatter_add_rows,
