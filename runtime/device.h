@@ -26,7 +26,7 @@ struct un_limits {
     int64_t max_params; /* P */
     bool fp8;           /* products of fp8 will be asked for */
     bool urgent; /* where work of this queue and of others waits for the card, this one's begins first */
-    bool beside;        /* a side queue: gets its work by fork */
+    bool beside; /* a side queue: gets its work by fork */
 };
 
 /* Products whose algorithm was sought by trying, so far, and the seconds of it. */

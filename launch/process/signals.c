@@ -20,10 +20,17 @@ static void handle(int number) {
     stop_wanted = 1;
 }
 
-static bool ignored(int number) {
+static bool ignored_by_starter[STOPS];
+
+/* Ahead of all constructors: one of UCX takes SIGHUP for its debugger before main, whoever ignored it. */
+static void note_ignored(void) {
     struct sigaction now;
-    return sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+    for (size_t i = 0; i < STOPS; ++i)
+        ignored_by_starter[i] = stops[i].may_be_ignored && sigaction(stops[i].number, NULL, &now) == 0 &&
+                                now.sa_handler == SIG_IGN;
 }
+__attribute__((section(".preinit_array"),
+               used)) static void (*const before_constructors)(void) = note_ignored;
 
 static sigset_t stop_set(void) {
     sigset_t set;
@@ -38,6 +45,8 @@ void un_signals_hold(void) {
     sigemptyset(&set);
     sigaddset(&set, SIGALRM); /* of un_end */
     sigprocmask(SIG_UNBLOCK, &set, NULL);
+    for (size_t i = 0; i < STOPS; ++i) /* lasts through exec; a handler would not */
+        if (ignored_by_starter[i]) signal(stops[i].number, SIG_IGN);
 }
 
 void un_signals_unblock(void) {
@@ -50,7 +59,10 @@ void un_signals_install(void) {
     struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < STOPS; ++i)
-        if (!stops[i].may_be_ignored || !ignored(stops[i].number)) sigaction(stops[i].number, &action, NULL);
+        if (ignored_by_starter[i])
+            signal(stops[i].number, SIG_IGN);
+        else
+            sigaction(stops[i].number, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is then an error of write(2), not the end */
 }

@@ -23,10 +23,10 @@ def block_all():
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 
 
-def begin(cmd, log, prepare):
-    """As R.start, with `prepare` run in the child before it becomes the program."""
+def begin(cmd, log, prepare, **more):
+    """As R.start, with `prepare` run in the child before it becomes the program, and more in its environment."""
     return subprocess.Popen([*map(str, cmd)], stdin=subprocess.DEVNULL, stdout=open(log, "ab"), stderr=subprocess.STDOUT,
-                            cwd=R.ROOT, env=R.ENV, start_new_session=True, preexec_fn=prepare)
+                            cwd=R.ROOT, env=dict(R.ENV, **more), start_new_session=True, preexec_fn=prepare)
 
 
 def ended(p, timeout=120):
@@ -53,9 +53,9 @@ def descriptors(folder, data, cfg):
     R.expect(sums[0][0] == 0 and sums[0] == sums[1], "an import gives the same bytes with them closed")
 
 
-def running(folder, cfg, name, prepare=None, steps=STEPS):
+def running(folder, cfg, name, prepare=None, steps=STEPS, **more):
     run_dir = folder / name
-    p = begin(R.command(1, "--cfg", cfg, f"run.dir={run_dir}", f"train.steps={steps}", "--quiet"), folder / f"{name}.log", prepare)
+    p = begin(R.command(1, "--cfg", cfg, f"run.dir={run_dir}", f"train.steps={steps}", "--quiet"), folder / f"{name}.log", prepare, **more)
     R.wait_for_step(p, run_dir, 3)
     pids = R.ranks_of(p)
     R.expect(len(pids) == 1, f"{name}: it runs")
@@ -73,15 +73,16 @@ def stops(folder, cfg, name, number, prepare=None):
 
 def signals(folder, cfg):
     R.run_ok(R.command(1, "--cfg", cfg, f"run.dir={folder}/whole", "--quiet"))
+    takes = dict(LD_PRELOAD=str(R.BUILD / "tests" / "libtakes_signals.so"), ASAN_OPTIONS="detect_leaks=0:verify_asan_link_order=0")
     for number in STOPS:
         _, run_dir = stops(folder, cfg, number.name, number)
         R.run_ok(R.command(1, "--cfg", cfg, f"run.dir={run_dir}", "--quiet"))
         R.expect(R.digests(run_dir, STEPS) == R.digests(folder / "whole", STEPS), f"{number.name}: gone on to the bits of an undisturbed run")
-        p, pid, run_dir = running(folder, cfg, f"{number.name}_ignored", lambda n=number: signal.signal(n, signal.SIG_IGN), 1000000)
+        p, pid, run_dir = running(folder, cfg, f"{number.name}_ignored", lambda n=number: signal.signal(n, signal.SIG_IGN), 1000000, **takes)
         os.kill(pid, number)
         at = R.last_logged_step(run_dir)
         R.wait_for_step(p, run_dir, at + 10)
-        R.expect(p.poll() is None, f"{number.name} that the starter ignores, as nohup does, stops nothing")
+        R.expect(p.poll() is None, f"{number.name} that the starter ignores, as nohup does, stops nothing, though a library takes it")
         R.end_group(p)
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
         stops(folder, cfg, f"{number.name}_blocked", number, block_all)
