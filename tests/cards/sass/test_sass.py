@@ -25,7 +25,7 @@ ARCH = "sm_90"
 COSTS = [
     ("un_walk_strip<(un_walk)9, false, un_bf16>", 32, 25, "GELU with its bias, an element"),
     ("un_walk_strip<(un_walk)1, true, un_bf16>", 32, 30, "gelu_bwd with column sums, an element"),
-    ("layernorm_bwd: norm_grad_rows<un_bf16, 3, false>", 1, 882, "norm_bwd of 768 columns, a row"),
+    ("layernorm_bwd: norm_grad_rows<un_bf16, 3, false, false>", 1, 882, "norm_bwd of 768 columns, a row"),
 ]
 
 
