@@ -221,11 +221,16 @@ static enum un_status meet(struct un_nccl_state *s, struct un_comm *comm, ncclUn
     return comm->ops->broadcast(comm, id, sizeof *id, 0);
 }
 
-static enum un_status join(struct un_nccl_state *s, struct un_comm *comm) {
+/* Fewer blocks than a library takes at least are no contradiction: at least one. */
+static enum un_status join(struct un_nccl_state *s, struct un_comm *comm, int most_ctas) {
     static const char what[] = "start between cards";
     ncclUniqueId id;
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
+    if (most_ctas > 0) {
+        config.minCTAs = 1;
+        config.maxCTAs = most_ctas;
+    }
     UN_TRY(meet(s, comm, &id));
     un_pulse_begin(s->pulse, what);
     ncclResult_t result = ncclCommInitRankConfig(&s->comm, comm->size, id, comm->rank, &config);
@@ -238,7 +243,7 @@ static enum un_status open(struct un_device_comm *out, struct un_comm *comm) {
     struct un_nccl_state *s = NULL;
     enum un_status status;
     UN_TRY_GOTO(un_comm_agree(comm, state_open(&s, out)), fail); /* before anybody waits for the others */
-    UN_TRY_GOTO(join(s, comm), fail);
+    UN_TRY_GOTO(join(s, comm, out->most_ctas), fail);
     UN_TRY_GOTO(un_nccl_start_guard(s), fail);
     out->rank = comm->rank;
     out->size = comm->size;

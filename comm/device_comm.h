@@ -45,10 +45,11 @@ struct un_device_comm {
     struct un_device *device; /* borrowed */
     struct un_queue *queue;   /* borrowed; every call above queues here */
     struct un_pulse *pulse;   /* borrowed; NULL: nobody watches */
+    int most_ctas;            /* thread blocks that a collective takes at most; 0: the library's choice */
     void *state;
 };
 
-/* Collective over all ranks of comm, which is used for the meeting only. *out has device, queue and pulse set
+/* Collective over all ranks of comm, which is used for the meeting only. *out has device, queue, pulse and most_ctas set
  * and gets the rest. The status is this rank's own; out->ops NULL after a failure. */
 typedef enum un_status un_device_comm_opener(struct un_device_comm *out, struct un_comm *comm);
 

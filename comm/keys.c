@@ -19,5 +19,9 @@ static const struct un_key keys[] = {
     UN_KEY_BOOL(un_comm_keys, overlap, "true",
                 "a thread of each rank communicates while the others compute; false: one after the other, "
                 "with the same results"),
+    UN_KEY_INT(
+        un_comm_keys, rail_ctas, "4", 0, 64, "blocks",
+        "between cards, in two levels: most thread blocks, each on a multiprocessor, that a collective "
+        "between the hosts takes from the computation; 0: what the library chooses"),
 };
 const struct un_key_table un_comm_key_table = UN_KEY_TABLE("comm", un_comm_keys, keys);

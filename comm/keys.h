@@ -15,6 +15,7 @@ struct un_comm_keys {
     int64_t bucket_mb;
     int levels; /* enum un_levels_kind */
     bool overlap;
+    int64_t rail_ctas;
 };
 extern const struct un_key_table un_comm_key_table;
 

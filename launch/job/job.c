@@ -14,7 +14,8 @@ static enum un_status open_exchange(struct un_job *job) {
                                       .shard = un_job_shard(job, job->table->total),
                                       .low = un_job_model_setup(job).act == UN_BF16 ? job->table : NULL,
                                       .exact = job->config.train.exact,
-                                      .overlap = job->config.comm.overlap};
+                                      .overlap = job->config.comm.overlap,
+                                      .rail_ctas = (int)job->config.comm.rail_ctas};
     return un_exchange_open(&job->exchange, &setup);
 }
 

@@ -52,6 +52,7 @@ enum un_status un_exchange_open(struct un_exchange *x, const struct un_exchange_
                               .queue = setup->queue,
                               .exact = setup->exact,
                               .overlap = setup->overlap,
+                              .rail_ctas = setup->rail_ctas,
                               .shard = setup->shard};
     if (!x->path) return UN_OK;
     x->list = list_of(&x->shard);

@@ -35,6 +35,7 @@ struct un_exchange_setup {
     const struct un_params
         *low;            /* borrowed: the table of the parameters that have a bf16 copy; NULL: none has */
     bool exact, overlap; /* train.exact, comm.overlap */
+    int rail_ctas;       /* comm.rail_ctas */
 };
 
 /* What is moved; all borrowed. */
@@ -45,12 +46,13 @@ struct un_exchange_buffers {
 };
 
 struct un_exchange {
-    const struct un_exchange_path *path; /* this and the next seven: of the setup */
+    const struct un_exchange_path *path; /* this and the next eight: of the setup */
     un_device_comm_opener *open_cards;
     struct un_comm *comm;
     struct un_device *device;
     struct un_queue *queue;
     bool exact, overlap;
+    int rail_ctas;
     struct un_shard shard;
     struct un_exchange_buffers buffers;
     struct un_comm_queue *collectives; /* on host memory; NULL: one process */

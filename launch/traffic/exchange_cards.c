@@ -57,29 +57,31 @@ static enum un_status open(struct un_exchange *x) {
 
 /* Collective over all ranks: a communicator of those that `comm`, a part of x->comm, holds. */
 static enum un_status open_cards(struct un_exchange *x, struct un_device_comm *cards, struct un_queue *queue,
-                                 struct un_comm *comm) {
+                                 struct un_comm *comm, int most_ctas) {
     struct un_pulse *pulses = x->comm->pulses;
-    *cards = (struct un_device_comm){
-        .device = x->device, .queue = queue, .pulse = pulses ? pulses + UN_PULSE_CARDS : NULL};
+    *cards = (struct un_device_comm){.device = x->device,
+                                     .queue = queue,
+                                     .pulse = pulses ? pulses + UN_PULSE_CARDS : NULL,
+                                     .most_ctas = most_ctas};
     return un_comm_agree(x->comm, x->open_cards(cards, comm));
 }
 
 /* Of the ranks that name the same colour. */
 static enum un_status open_level(struct un_exchange *x, struct un_device_comm *cards, struct un_queue *queue,
-                                 int colour) {
+                                 int colour, int most_ctas) {
     struct un_comm *part;
     UN_TRY(x->comm->ops->split(x->comm, colour, &part));
     if (x->comm->pulses) un_pulse_watch(part, x->comm->pulses);
-    enum un_status status = open_cards(x, cards, queue, part);
+    enum un_status status = open_cards(x, cards, queue, part, most_ctas);
     un_comm_close(part);
     return status;
 }
 
 static enum un_status start(struct un_exchange *x) {
     int places = un_shard_places(&x->shard);
-    if (x->shard.nodes <= 1) return open_cards(x, &x->cards, x->side, x->comm);
-    UN_TRY(open_level(x, &x->cards, x->side, x->comm->rank / places));
-    return open_level(x, &x->far_cards, x->far_side, x->comm->rank % places);
+    if (x->shard.nodes <= 1) return open_cards(x, &x->cards, x->side, x->comm, 0);
+    UN_TRY(open_level(x, &x->cards, x->side, x->comm->rank / places, 0));
+    return open_level(x, &x->far_cards, x->far_side, x->comm->rank % places, x->rail_ctas);
 }
 
 static void close(struct un_exchange *x) {

@@ -2,7 +2,10 @@
  * that file runs where there is neither. A communicator that does not block: a group is taken over, and so
  * queued, only after its state was asked for a few times; events pass when the queue comes to them.
  *
- * Environment: UN_FAKE_BREAK=RANK:GROUP, on that rank the group of this number is not run and the
+ * The ranks of a communicator must bring one configuration, and their collectives must be queued as urgent.
+ *
+ * Environment: UN_FAKE_TELL=1, rank 0 of each communicator that is held to a number of thread blocks says so on stderr;
+ * UN_FAKE_BREAK=RANK:GROUP, on that rank the group of this number is not run and the
  * communicator tells of a peer that failed; UN_FAKE_HANG=RANK:GROUP, it is never taken over. */
 #include "runtime/memory.h"
 #include "tests/cards/fake/fake_card.h"
@@ -282,6 +285,16 @@ ncclResult_t ncclGetUniqueId(ncclUniqueId *id) {
     return ncclSuccess;
 }
 
+/* Blocks within the library's bounds where any are named, and as many on all ranks. Collective. */
+static bool configured(const struct ncclComm *c, const ncclConfig_t *config) {
+    const int least = config->minCTAs, most = config->maxCTAs;
+    const bool named = most != NCCL_CONFIG_UNDEF_INT;
+    int bounds[4] = {least, most, ~least, ~most}; /* ~ turns the order round */
+    MPI_Allreduce(MPI_IN_PLACE, bounds, 4, MPI_INT, MPI_MAX, c->world);
+    return bounds[0] == ~bounds[2] && bounds[1] == ~bounds[3] && named == (least != NCCL_CONFIG_UNDEF_INT) &&
+           (!named || (1 <= least && least <= most && most <= 64));
+}
+
 ncclResult_t ncclCommInitRankConfig(ncclComm_t *out, int size, ncclUniqueId id, int rank,
                                     ncclConfig_t *config) {
     int drawer, there_rank, there_size;
@@ -293,7 +306,9 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *out, int size, ncclUniqueId id, 
     MPI_Comm_split(MPI_COMM_WORLD, drawer, rank, &c->world); /* so all ranks open one at the same time */
     MPI_Comm_rank(c->world, &there_rank);
     MPI_Comm_size(c->world, &there_size);
-    if (there_rank != rank || there_size != size) return ncclInvalidArgument;
+    if (there_rank != rank || there_size != size || !configured(c, config)) return ncclInvalidArgument;
+    if (rank == 0 && getenv("UN_FAKE_TELL") && config->maxCTAs != NCCL_CONFIG_UNDEF_INT)
+        fprintf(stderr, "fake communicator of %d: at most %d blocks\n", size, config->maxCTAs);
     c->rank = rank;
     c->size = size;
     *out = c;

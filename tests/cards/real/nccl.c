@@ -125,13 +125,13 @@ static void blocks(void **state) {
     assert_true(rig.cards.ops->busy(&rig.cards) >= 0);
 }
 
-static void open_cards(void) {
+static void open_cards(int most_ctas) {
     const struct un_device_comm_module *module = un_plugin_open("libun_nccl.so", "un_nccl_module");
     if (!module) print_error("%s\n", un_error_get()->text);
     assert_true(module && module->abi == UN_DEVICE_COMM_ABI);
     const struct un_limits copies = {.urgent = true};
     assert_int_equal(rig.device->mem->queue_open(rig.device, &copies, &rig.queue), UN_OK);
-    rig.cards = (struct un_device_comm){.device = rig.device, .queue = rig.queue};
+    rig.cards = (struct un_device_comm){.device = rig.device, .queue = rig.queue, .most_ctas = most_ctas};
     const enum un_status status = module->open(&rig.cards, rig.comm);
     if (status != UN_OK) print_error("%s\n", un_error_get()->text);
     assert_int_equal(status, UN_OK);
@@ -141,7 +141,7 @@ static void open_cards(void) {
 
 static int set_up(void **state) {
     (void)state;
-    open_cards();
+    open_cards(0);
     return 0;
 }
 static int end(void **state) {
@@ -152,12 +152,14 @@ static int end(void **state) {
     return 0;
 }
 
-/* A communicator that has ended leaves room for the next. */
+/* A communicator that has ended leaves room for the next, of few thread blocks. */
 static void once_more(void **state) {
     (void)state;
     end(NULL);
-    open_cards();
+    open_cards(2);
     exchange(NULL);
+    gather(NULL);
+    reduce(NULL);
 }
 
 int main(int argc, char **argv) {
