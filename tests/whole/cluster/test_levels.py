@@ -66,9 +66,12 @@ def cards(folder, cluster, cfg):
             continue
         name = f"{kind}_{per_host}_{hosts}{''.join(keys)}"
         run_dir = folder / name
-        code, out = on_cards(cluster, program, per_host, hosts, cfg, run_dir, *keys)
+        code, out = on_cards(cluster, program, per_host, hosts, cfg, run_dir, *keys, UN_FAKE_TELL="1")
         R.expect(code == 0 and (f"inside {hosts} hosts of {per_host} ranks" in out) == (keys != ["comm.levels=1"]) and
                  "between the cards" in out, f"cards, {name}: exit code {code}; the log says how")
+        rails = per_host if kind == "nccl" and keys != ["comm.levels=1"] else 0
+        R.expect(out.count(f"fake communicator of {hosts}: at most 4 blocks") == rails == out.count("fake communicator of"),
+                 f"cards, {name}: {rails} rails, and nothing else, take at most comm.rail_ctas blocks")
         if keys == ["train.exact=false"]:
             worst = max(abs(a["loss"] - b["loss"]) / a["loss"] for a, b in zip(R.metrics(folder / "one"), R.metrics(run_dir)))
             R.expect(worst < 1e-4, f"cards, {name}: losses within {worst:.1e}")
