@@ -102,7 +102,8 @@ __device__ __forceinline__ void drop_grad(un_raw8<T> &dy, const norm_grad_args &
 /* ahead: the next row is fetched while one is worked on, where registers leave room for two blocks of a
  * multiprocessor only. */
 template <class T, int held, bool ahead, bool placed>
-__global__ void __launch_bounds__(UN_STRIP_THREADS, ahead ? 2 : 3) norm_grad_rows(const norm_grad_args p) {
+__global__ void __launch_bounds__(UN_STRIP_THREADS, ahead || held == HELD ? 2 : 3)
+    norm_grad_rows(const norm_grad_args p) {
     __shared__ __align__(16) float part[UN_STRIP_LANES][UN_STRIP_COLS];
     const int64_t lane_col = threadIdx.x * UN_VEC, start = (int64_t)blockIdx.x * p.height;
     const int64_t end = start + p.height < p.rows ? start + p.height : p.rows;
@@ -210,6 +211,7 @@ template <class T, bool placed> void launch_bwd(struct un_queue *q, const norm_g
     const int64_t held = (p.cols + UN_STRIP_COLS - 1) / UN_STRIP_COLS;
     const size_t means = (size_t)p.height * 2 * sizeof(float);
     const bool large = sizeof(un_raw8<T>) > 16; /* f32 */
+    const bool ahead = !(placed && large); /* four vectors, dropout and the next row are too many registers */
     if (held == 1)
         UN_LAUNCH(q, (norm_grad_rows<T, 1, false, placed>), grid, block, 0, p);
     else if (held == 2)
@@ -217,7 +219,7 @@ template <class T, bool placed> void launch_bwd(struct un_queue *q, const norm_g
     else if (held == 3)
         UN_LAUNCH(q, (norm_grad_rows<T, 3, large, placed>), grid, block, 0, p);
     else if (held == HELD)
-        UN_LAUNCH(q, (norm_grad_rows<T, HELD, true, placed>), grid, block, 0, p);
+        UN_LAUNCH(q, (norm_grad_rows<T, HELD, ahead, placed>), grid, block, 0, p);
     else {
         UN_SHARED_MOST(q, norm_grad_wide_rows<placed>, means);
         UN_LAUNCH(q, norm_grad_wide_rows<placed>, grid, block, means, p);

@@ -117,7 +117,7 @@ static void test_blocks(void **state) {
         int64_t cols;
         const char *line;
     } widths[] = {{768, "kernel\tnorm_bwd\t(norm_grad_rows<T, 3, large, placed>)\t1\t393\n"},
-                  {1024, "kernel\tnorm_bwd\t(norm_grad_rows<T, HELD, true, placed>)\t1\t264\n"}};
+                  {1024, "kernel\tnorm_bwd\t(norm_grad_rows<T, HELD, ahead, placed>)\t1\t264\n"}};
     const struct un_limits limits = {
         .max_tokens = 16896, .max_samples = 1, .max_width = 1024, .max_heads = 1, .max_params = 1};
     struct un_device *device;
