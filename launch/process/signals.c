@@ -20,9 +20,10 @@ static void handle(int number) {
     stop_wanted = 1;
 }
 
+/* Noted ahead of all constructors, where nothing can hand it over: one of UCX takes SIGHUP for its debugger before main,
+ * whoever ignored it. */
 static bool ignored_by_starter[STOPS];
 
-/* Ahead of all constructors: one of UCX takes SIGHUP for its debugger before main, whoever ignored it. */
 static void note_ignored(void) {
     struct sigaction now;
     for (size_t i = 0; i < STOPS; ++i)
