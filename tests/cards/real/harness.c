@@ -250,7 +250,7 @@ static const struct un_ops waited = {
     .adamw = adamw,
 };
 
-_Static_assert(sizeof waited == 44 * sizeof waited.gemm, "an op of the table that is not in `waited`");
+_Static_assert(sizeof waited == 46 * sizeof waited.gemm, "an op of the table that is not in `waited`");
 
 /* The card is opened once, and so is a queue of given limits: with the workspace of its products and its scratch, that
  * takes longer than the case it is for. What tests open and close are copies of the device and a queue that waits. */
