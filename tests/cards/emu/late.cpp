@@ -24,7 +24,7 @@ struct point {
     int64_t number;
 };
 
-enum late { AT_ONCE, JOB, COPIES, MAIN, ALL };
+enum late { AT_ONCE, JOB, COPIES, MAIN, SIDE_0, SIDE_1, ALL };
 
 enum late kind() {
     static const enum late chosen = [] {
@@ -34,7 +34,10 @@ enum late kind() {
         if (strcmp(word, "job") == 0) return JOB;
         if (strcmp(word, "copies") == 0) return COPIES;
         if (strcmp(word, "main") == 0) return MAIN;
-        fprintf(stderr, "emulated card: UN_EMU_LATE is all, job, copies or main, not \"%s\"\n", word);
+        if (strcmp(word, "side0") == 0) return SIDE_0;
+        if (strcmp(word, "side1") == 0) return SIDE_1;
+        fprintf(stderr, "emulated card: UN_EMU_LATE is all, job, copies, main, side0 or side1, not \"%s\"\n",
+                word);
         exit(2);
     }();
     return chosen;
@@ -43,6 +46,7 @@ enum late kind() {
 std::recursive_mutex lock; /* work that waits for an event runs other work */
 std::map<const void *, late_queue> queues;
 std::map<const void *, point> events;
+int64_t sides; /* queues beside that were opened */
 
 void run_until(struct point p) {
     const auto found = queues.find(p.queue);
@@ -69,7 +73,9 @@ bool un_emu_late(void) {
 
 void un_emu_late_open(const void *queue, bool for_job, bool beside) {
     const std::lock_guard guard(lock);
-    queues[queue].early = kind() == MAIN ? beside : kind() == (for_job ? COPIES : JOB);
+    const bool one_side = kind() == (sides % 2 ? SIDE_1 : SIDE_0);
+    queues[queue].early = kind() == (for_job ? COPIES : JOB) || (beside && (kind() == MAIN || one_side));
+    sides += beside;
 }
 
 void un_emu_late_put(const void *queue, std::function<void()> work) {

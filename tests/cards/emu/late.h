@@ -1,8 +1,15 @@
-/* Queues of the emulated card that run as late as a card may. UN_EMU_LATE in the environment says which: "all", or "job", those with room
- * for ops on tokens, beside which queues for copies run as early as they may, or "copies", all but those, which run as early as they may, or "main", all but side queues, which run as early as they may. What is queued is kept, and done when the host waits for
- * it, for an event behind it or for another queue that waits for it, when memory is freed, or a queue is closed. So a result that is
- * read, an input that is overwritten or a queue that goes on without a wait shows, and every time. Without the word all is done at
- * once. A queue is named by its address. Any thread may call; what it waits for runs in it. */
+/* Queues of the emulated card that run as late as a card may. UN_EMU_LATE in the environment says which:
+ *
+ *   all            every queue
+ *   job            those with room for ops on tokens; those for copies run as early as they may
+ *   copies         all but those, which run as early as they may
+ *   main           all but side queues, which run as early as they may
+ *   side0, side1   all but every other side queue: the first that is opened and every second one after it, or the rest
+ *
+ * What is queued is kept, and done when the host waits for it, for an event behind it or for another queue that waits for it,
+ * when memory is freed, or a queue is closed. So a result that is read, an input that is overwritten or a queue that goes on
+ * without a wait shows, and every time. Without the word all is done at once. A queue is named by its address. Any thread may
+ * call; what it waits for runs in it. */
 #ifndef UN_TESTS_CARDS_EMU_LATE_H
 #define UN_TESTS_CARDS_EMU_LATE_H
 

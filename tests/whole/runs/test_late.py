@@ -1,6 +1,6 @@
-"""Trainings on the emulated card whose queues, all, those of jobs, those of copies or all but side queues, run as late as they may (tests/cards/emu/late.h): whatever is read, overwritten or gone
-on from without a wait would show. The same bits as when all is done at once: with features sent and kept, with graphs, with gradients
-brought to the host between ranks, at validations and checkpoints."""
+"""Trainings on the emulated card whose queues, all or some of them, run as late as they may (tests/cards/emu/late.h): whatever is read,
+overwritten or gone on from without a wait would show. The same bits as when all is done at once: with features sent and kept, with
+graphs, with gradients brought to the host between ranks, at validations and checkpoints."""
 import shutil
 
 import runlib as R
@@ -30,13 +30,13 @@ def main():
                              checkpoint=2, sets=("coco",))
         fp32 = train(cfg, folder / "at_once", 1, None)
         ways = [("sent", 1, "job", []), ("sent_late", 1, "all", []), ("kept", 1, "job", ["data.cache=device"]),
-                ("sides_early", 1, "main", [])]
+                ("sides_early", 1, "main", []), ("regions_early", 1, "side0", []), ("pairs_early", 1, "side1", [])]
         if R.has_mpi():
             ways += [("ranks", 2, "all", ["comm.backend=mpi"]), ("after", 2, "job", ["comm.backend=mpi", "comm.overlap=false"])]
         for name, ranks, late, words in ways:
             R.expect(train(cfg, folder / name, ranks, late, *words) == fp32, f"{name}: all numbers to the last bit")
         rare = ["log.every=3", "checkpoint.every=3"]  # how step 2 ended is read while step 3 is under way
-        for name, ranks, late, words in ways[:2] + [("copies", 1, "copies", [])] + ways[4:5]:
+        for name, ranks, late, words in ways[:2] + [("copies", 1, "copies", [])] + [w for w in ways if w[0] == "ranks"]:
             lines, valid, digests = train(cfg, folder / f"rare_{name}", ranks, late, *words, *rare)
             R.expect([x["step"] for x in lines] == [1, 3] and (lines, valid, digests) == ([fp32[0][0], fp32[0][2]], *fp32[1:]),
                      f"{name}, steps that nobody looks at: all numbers to the last bit")
