@@ -1,11 +1,9 @@
 """Commands that take more than two seconds say how far they are: a bar with ETA on a terminal, a line every ten seconds elsewhere, nothing of short
-ones. Made slow by pauses (SIGSTOP), so that no machine is too fast.
+ones. The clock they look at goes ahead at every look (clock_ahead.c), so that no machine is too fast and none too busy.
 """
-import concurrent.futures
 import os
 import pty
 import re
-import signal
 import subprocess
 import time
 
@@ -18,12 +16,13 @@ except ImportError:
 
 ANY = re.compile(r"\d+\.\d% \d+/\d+ \|")
 LINES = ("score", "data tokenize", "weights show")  # silent where the results themselves go by
+AHEAD = 500  # milliseconds a look
 
 
 def line_of(unit):
-    """A bar or a line of work that is counted in these."""
+    """A bar or a line of work that is counted in these: what is done, steps a second or seconds a step."""
     plural = unit if unit[-1].isupper() else unit + "s"
-    return re.compile(rf"\d+\.\d% \d+/\d+ \| [\d.e+-]+ ({plural}/s|s/{unit}) \| ETA \d+[mhd]\d\d[smh]")
+    return re.compile(rf"\d+\.\d% (\d+)/\d+ \| (?:([\d.e+-]+) {plural}/s|([\d.e+-]+) s/{unit}) \| ETA \d+[mhd]\d\d[smh]")
 
 
 def features(folder, n):
@@ -38,92 +37,59 @@ def features(folder, n):
 
 
 def commands(folder, data, run):
-    """Name: what it counts, seconds that it may run between two pauses, its words. Each works for a while: large files, or small
-    passes over many pairs."""
+    """Name: what it counts, its words."""
     text, images, weights = data / "coco_train.txt.h5", data / "coco_train.img.h5", folder / "w.safetensors"
     corpus = folder / "corpus.txt"
     corpus.write_text("a red ball lies behind two large dogs in the garden\n" * 400000)
     use = [f"images={images}", f"text={text}", "tokens=64"]
     tool = R.BUILD / "uniter"
-    return {"score": ("pair", 0.005, [tool, "score", run, *use]), "embed": ("pair", 0.005, [tool, "embed", run, folder / "v_TRY.h5", *use]),
-            "data verify": ("MB", 0.003, [tool, "data", "verify", "digest=false", *[images] * 100]),
-            "data tokenize": ("MB", 0.005, [tool, "data", "tokenize", f"vocab={data}/vocab.txt", "threads=1", corpus]),
-            "data synth": ("image", 0.005, [tool, "data", "synth", folder / "more_TRY", "sets=coco", "train_images=6000", "img_dim=256"]),
-            "data import npz": ("file", 0.002, [tool, "data", "import", "npz", features(folder / "npz", 3000), folder / "npz_TRY.img.h5"]),
-            "weights show": ("M", 0.003, [tool, "weights", "show", weights]),
-            "weights diff": ("M", 0.0005, [tool, "weights", "diff", weights, weights]),
-            "a checkpoint read": ("MB", 0.003, [tool, "weights", "diff", folder / "large", weights]),
-            "ckpt verify": ("MB", 0.002, [tool, "ckpt", "verify", folder / "large"]),
-            "--eval": ("sample", 0.06, [R.BUILD / "uniter_dist", "--cfg", folder / "run.yaml", "--eval", "coco", f"data.valid.0.text={text}",
-                                        f"data.valid.0.images={images}"])}
+    return {"score": ("pair", [tool, "score", run, *use]), "embed": ("pair", [tool, "embed", run, folder / "v.h5", *use]),
+            "data verify": ("MB", [tool, "data", "verify", "digest=false", *[images] * 30]),
+            "data tokenize": ("MB", [tool, "data", "tokenize", f"vocab={data}/vocab.txt", "threads=1", corpus]),
+            "data synth": ("image", [tool, "data", "synth", folder / "more", "sets=coco", "train_images=600", "img_dim=32"]),
+            "data import npz": ("file", [tool, "data", "import", "npz", features(folder / "npz", 300), folder / "npz.img.h5"]),
+            "weights show": ("M", [tool, "weights", "show", weights]),
+            "weights diff": ("M", [tool, "weights", "diff", weights, weights]),
+            "a checkpoint read": ("MB", [tool, "weights", "diff", folder / "large", weights]),
+            "ckpt verify": ("MB", [tool, "ckpt", "verify", folder / "large"]),
+            "--eval": ("sample", [R.BUILD / "uniter_dist", "--cfg", folder / "run.yaml", "--eval", "coco", f"data.valid.0.text={text}",
+                                  f"data.valid.0.images={images}", "run.timeout=1e7"])}
 
 
-def slowly(command, stdout, stderr, so_far, pause=0.25):
-    """Runs it with pauses until it has said how far it is. Returns exit code, seconds. stdout None: nowhere. so_far(): what it wrote."""
-    unit, runs, cmd = command
-    line = line_of(unit)
-    start = time.monotonic()
-    with open(os.devnull, "wb") as nowhere:
-        p = subprocess.Popen(list(map(str, cmd)), stdout=nowhere if stdout is None else stdout, stderr=stderr, env=dict(R.ENV, TERM="xterm", OMP_NUM_THREADS="1"), cwd=R.ROOT)
-    while p.poll() is None and time.monotonic() - start < 30 and not line.search(so_far()):
-        p.send_signal(signal.SIGSTOP)
-        time.sleep(pause)
-        p.send_signal(signal.SIGCONT)
-        time.sleep(runs)
-    while p.poll() is None:  # read on: a terminal takes 4 KiB, then its writer waits
-        if time.monotonic() > start + 300:
-            p.kill()
-            R.fail(f"{cmd} does not end")
-        so_far()
-        time.sleep(0.05)
-    return p.returncode, time.monotonic() - start
-
-
-def once_on_terminal(name, command, pause):
-    """Exit code, seconds and what was written to a terminal: all, or errors alone where the results are lines."""
-    master, slave = pty.openpty()
-    os.set_blocking(master, False)
-    text = bytearray()
-
-    def read():
-        try:
-            while piece := os.read(master, 65536):
-                text.extend(piece)
-        except OSError:
-            pass
-        return text.decode(errors="replace")
-    code, seconds = slowly(command, None if name in LINES else slave, slave, read, pause)
-    said = read()
-    os.close(slave)
-    os.close(master)
-    return code, seconds, said
+def environment():
+    return dict(R.ENV, TERM="xterm", OMP_NUM_THREADS="1", CLOCK_AHEAD=str(AHEAD), LD_PRELOAD=str(R.BUILD / "tests" / "libclock_ahead.so"),
+                ASAN_OPTIONS="detect_leaks=0:verify_asan_link_order=0")
 
 
 def on_terminal(name, command):
-    """On a busy machine the pauses may come too late: then again, with more and longer ones, at last so that one is enough."""
-    unit, runs, cmd = command
-    for attempt in range(4):
-        tried = once_on_terminal(name, (unit, runs / 2**attempt, [str(word).replace("TRY", str(attempt)) for word in cmd]), 0.25 * 2**attempt)
-        if tried[0] or line_of(unit).search(tried[2]):
-            break
-    return tried
+    """Exit code and what was written to a terminal: all, or errors alone where the results are lines."""
+    master, slave = pty.openpty()
+    with open(os.devnull, "wb") as nowhere:
+        p = subprocess.Popen(list(map(str, command[1])), stdout=nowhere if name in LINES else slave, stderr=slave, env=environment(), cwd=R.ROOT)
+    os.close(slave)
+    text = bytearray()
+    try:
+        while piece := os.read(master, 65536):
+            text.extend(piece)
+    except OSError:  # nobody has it open any more
+        pass
+    os.close(master)
+    return p.wait(), text.decode(errors="replace")
 
 
-def in_a_file(command, folder):
-    path = folder / "err"
+def check_file(command, path):
     with open(path, "wb") as err:
-        code, seconds = slowly(command, None, err, lambda: path.read_text(errors="replace"))
-    return code, seconds, path.read_text(errors="replace")
-
-
-def check_file(code, seconds, text):
-    lines = [line for line in text.splitlines() if line_of("pair").search(line)]
-    R.expect(code == 0 and 1 <= len(lines) <= 2 + seconds / 10, f"score: {seconds:.1f} s with {len(lines)} lines in a file")
+        code = subprocess.run(list(map(str, command[1])), stdout=subprocess.DEVNULL, stderr=err, env=environment(), cwd=R.ROOT).returncode
+    text = path.read_text(errors="replace")
+    at = [(int(m[1]), float(m[3]) if m[3] else 1 / float(m[2])) for m in line_of(command[0]).finditer(text)]
+    R.expect(code == 0 and len(at) >= 3, f"score: {len(at)} lines in a file")
+    between = [(b[0] - a[0]) * b[1] for a, b in zip(at[1:], at[2:])]  # the first follows the silence
+    R.expect(all(8 < x < 14 for x in between[:-1]) and between[-1] < 14, f"about ten seconds between them: {between}")
     R.expect("\r" not in text and "\033" not in text, "no control characters in it")
 
 
 def check_short(command):
-    few = [str(word).replace("_train", "_valid") for word in command[2] if word != "tokens=64"]
+    few = [str(word).replace("_train", "_valid") for word in command[1] if word != "tokens=64"]
     start = time.monotonic()
     out = R.run_ok(few)
     seconds = time.monotonic() - start
@@ -138,13 +104,11 @@ def main():
             R.run_ok([R.BUILD / "uniter_dist", "--cfg", cfg, "--quiet", "optim.warmup_steps=0"])
         R.run_ok([R.BUILD / "uniter", "weights", "export", folder / "large", folder / "w.safetensors"])
         todo = commands(folder, data, folder / "run")
-        with concurrent.futures.ThreadPoolExecutor(len(todo) + 1) as pool:  # they mostly stand still
-            plain = pool.submit(in_a_file, todo["score"], folder)
-            done = pool.map(on_terminal, todo, todo.values())
-        for name, (code, seconds, text) in zip(todo, done):
-            told = line_of(todo[name][0]).search(text) and "\r" in text
-            R.expect(code == 0 and told, f"{name}: {seconds:.1f} s with a bar and ETA on a terminal {'' if told else repr(text[-300:])}")
-        check_file(*plain.result())
+        for name, command in todo.items():
+            code, text = on_terminal(name, command)
+            told = line_of(command[0]).search(text) and "\r" in text
+            R.expect(code == 0 and told, f"{name}: a bar and ETA on a terminal {'' if told else repr(text[-300:])}")
+        check_file(todo["score"], folder / "err")
         check_short(todo["score"])
 
 
