@@ -1,8 +1,13 @@
 /* Signals (signals.h). */
 #include "launch/process/signals.h"
+#include "runtime/memory.h"
+#include "runtime/status.h"
 
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 static const struct {
@@ -30,8 +35,45 @@ static void note_ignored(void) {
         ignored_by_starter[i] = stops[i].may_be_ignored && sigaction(stops[i].number, NULL, &now) == 0 &&
                                 now.sa_handler == SIG_IGN;
 }
-__attribute__((section(".preinit_array"),
-               used)) static void (*const before_constructors)(void) = note_ignored;
+
+enum { CONSTRUCTORS_SECONDS = 5 }; /* of the processor; they take some hundredths */
+
+/* What the handler says, for it can make no text where the C library's heap may be locked. */
+static char too_little[256];
+
+static void end_early(int number) {
+    (void)number;
+    (void)!write(STDERR_FILENO, too_little, strlen(too_little));
+    _exit(UN_MEMORY);
+}
+
+/* Libraries may spin for ever before main where addresses are limited: OpenBLAS 0.3.29 takes 128 MiB for itself there,
+ * and asks again and again until it gets them. Ahead of all constructors; over with un_begin (begin.h). */
+static void watch_constructors(void) {
+    char limit[96];
+    sigset_t set;
+    un_memory_limit(limit, sizeof limit);
+    if (limit[0] == '\0') return;
+    snprintf(
+        too_little, sizeof too_little,
+        "error: the libraries want more addresses than there are and do not come to an end (OpenBLAS may "
+        "take 128 MiB before the program begins)%s; raise the limit\n",
+        limit);
+    signal(SIGPROF, end_early);
+    sigemptyset(&set);
+    sigaddset(&set, SIGPROF);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    setitimer(ITIMER_PROF, &(struct itimerval){.it_value.tv_sec = CONSTRUCTORS_SECONDS}, NULL);
+}
+
+static void constructors_are_over(void) {
+    if (too_little[0] == '\0') return;
+    setitimer(ITIMER_PROF, &(struct itimerval){0}, NULL);
+    signal(SIGPROF, SIG_DFL);
+}
+
+__attribute__((section(".preinit_array"), used)) static void (*const before_constructors[])(void) = {
+    note_ignored, watch_constructors};
 
 static sigset_t stop_set(void) {
     sigset_t set;
@@ -41,6 +83,7 @@ static sigset_t stop_set(void) {
 }
 
 void un_signals_hold(void) {
+    constructors_are_over();
     sigset_t set = stop_set();
     sigprocmask(SIG_BLOCK, &set, NULL);
     sigemptyset(&set);
@@ -51,6 +94,7 @@ void un_signals_hold(void) {
 }
 
 void un_signals_unblock(void) {
+    constructors_are_over();
     sigset_t set = stop_set();
     sigaddset(&set, SIGALRM);
     sigprocmask(SIG_UNBLOCK, &set, NULL);
