@@ -9,7 +9,8 @@ that jump, both counted, before the last EXIT: what lies behind are detours. So 
   test_sass.py BUILD            compares; exit code 77 without cuobjdump, a module or code for sm_90 in it
   test_sass.py BUILD --renew    writes sm_90.tsv anew; its diff belongs into the commit that changed the kernels
 
-Other releases of nvcc make other code: then counts are not compared, the rest is. cuobjdump is looked for as $CUOBJDUMP, in PATH,
+Other releases of nvcc make other code: then counts are not compared, the rest is. cuobjdump (of the toolkit, or of the wheels
+nvidia-cuda-cuobjdump and nvidia-cuda-nvdisasm, both in one folder of PATH) is looked for as $CUOBJDUMP, in PATH,
 beside nvcc, and in Python's Triton."""
 import importlib.util
 import os
