@@ -5,7 +5,7 @@
 /* Call first in main. Opens standard input, output and error on /dev/null where they are missing, because the
  * first files to be opened would take their places, and messages would land in them. Unblocks the signals by which
  * a program is stopped, which the starter may have left blocked. Where addresses are limited (ulimit -v), a program whose
- * libraries take five seconds of the processor before this call ends with UN_MEMORY and says the limit. */
+ * libraries take three seconds of the processor before this call ends with UN_MEMORY and says the limit. */
 void un_begin(void);
 
 /* The same for a program that will listen to those signals: it keeps them (un_signals_hold) until it calls

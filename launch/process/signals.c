@@ -36,7 +36,7 @@ static void note_ignored(void) {
                                 now.sa_handler == SIG_IGN;
 }
 
-enum { CONSTRUCTORS_SECONDS = 5 }; /* of the processor; they take some hundredths */
+enum { CONSTRUCTORS_SECONDS = 3 }; /* of the processor; they take some hundredths */
 
 /* What the handler says, for it can make no text where the C library's heap may be locked. */
 static char too_little[256];
