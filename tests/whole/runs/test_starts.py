@@ -9,7 +9,7 @@ import time
 
 import runlib as R
 
-STEPS = 120
+STEPS = 500 # of runs that are compared; others are long enough for a busy machine
 STOPS = (signal.SIGHUP, signal.SIGXCPU)
 EARLY = "the libraries want more addresses than there are"  # OpenBLAS of some versions, before main
 SLURM = dict(SLURM_JOB_ID="7", SLURM_STEP_ID="4294967290", SLURM_STEP_NUM_TASKS="1", SLURM_NTASKS="8", SLURM_PROCID="0")
@@ -63,8 +63,8 @@ def running(folder, cfg, name, prepare=None, steps=STEPS, **more):
     return p, pids[0], run_dir
 
 
-def stops(folder, cfg, name, number, prepare=None):
-    p, pid, run_dir = running(folder, cfg, name, prepare)
+def stops(folder, cfg, name, number, prepare=None, steps=1000000):
+    p, pid, run_dir = running(folder, cfg, name, prepare, steps)
     os.kill(pid, number)
     code = ended(p)
     step = max((int(x.name[5:]) for x in (run_dir / "ckpt").glob("step_*")), default=0)
@@ -76,7 +76,7 @@ def signals(folder, cfg):
     R.run_ok(R.command(1, "--cfg", cfg, f"run.dir={folder}/whole", "--quiet"))
     takes = dict(LD_PRELOAD=str(R.BUILD / "tests" / "libtakes_signals.so"), ASAN_OPTIONS="detect_leaks=0:verify_asan_link_order=0")
     for number in STOPS:
-        _, run_dir = stops(folder, cfg, number.name, number)
+        _, run_dir = stops(folder, cfg, number.name, number, steps=STEPS)
         R.run_ok(R.command(1, "--cfg", cfg, f"run.dir={run_dir}", "--quiet"))
         R.expect(R.digests(run_dir, STEPS) == R.digests(folder / "whole", STEPS), f"{number.name}: gone on to the bits of an undisturbed run")
         p, pid, run_dir = running(folder, cfg, f"{number.name}_ignored", lambda n=number: signal.signal(n, signal.SIG_IGN), 1000000, **takes)
