@@ -155,6 +155,9 @@ struct un_batch_span {
 };
 struct un_batch_span un_batch_span(enum un_batch_part part, const struct un_batch *padded,
                                    const struct un_batch *host, const struct un_batch_caps *caps);
+/* The law that heads beside each other stand on (net/branches.h): the lists of pretraining follow the samples, and a
+ * sample is in those of one objective. host: without fillers. UN_INTERNAL: it is broken, and where. */
+enum un_status un_batch_check(const struct un_batch *host);
 /* Bytes of the device part for these caps. */
 size_t un_batch_block_bytes(const struct un_batch_caps *caps);
 /* The views the ops take. */

@@ -167,7 +167,7 @@ enum un_status un_pack(struct un_packer *packer, struct un_batch *batch, const s
         UN_TRY(put_sample(packer, batch, &samples[s], &rng));
     }
     group_words(packer, batch);
-    return UN_OK;
+    return un_batch_check(batch);
 }
 
 static void ask_listed(struct un_packer *packer, struct un_batch *batch, const struct un_pack_list *list,

@@ -29,6 +29,7 @@ void un_packer_set_resident(struct un_packer *packer, const struct un_resident *
 size_t un_packer_bytes(const struct un_plan *plan, const struct un_batch_caps *caps);
 /* Overwrites all of *batch, which must have been carved with the packer's caps. Allocates nothing. Lists are
  * ascending by packed row; segments hold indices of words (0 .. W-1). One packer serves one thread at a time.
+ * UN_INTERNAL too where un_batch_check finds its law broken.
  * purpose: UN_RNG_MASK for training, UN_RNG_VALID for validation (then the same masks at every validation). */
 enum un_status un_pack(struct un_packer *packer, struct un_batch *batch, const struct un_sample *samples,
                        int64_t n, uint32_t step, uint32_t lane, uint32_t purpose);

@@ -3,7 +3,7 @@
  * after them.
  *
  * Law: heads of two branches write no parameter's gradient both, and no row of dx both, since a sample is asked by one
- * objective. So it does not matter which adds first: the bits are those of one queue. Inside the wing only. */
+ * objective (un_batch_check, of every micro-batch that is packed). So it does not matter which adds first: the bits are those of one queue. Inside the wing only. */
 #ifndef UN_MODEL_NET_BRANCHES_H
 #define UN_MODEL_NET_BRANCHES_H
 
