@@ -45,10 +45,6 @@ enum un_status un_device_parts_open(struct un_device_parts *p, const struct un_s
                                     struct un_device *device) {
     int places = un_shard_places(shard);
     *p = (struct un_device_parts){.shard = *shard, .rank = rank, .device = device};
-    if (shard->bucket > INT32_MAX || un_shard_scratch_set(shard) + un_shard_scratch_rail(shard) > INT32_MAX)
-        return un_fail(UN_USAGE,
-                       "comm.bucket_mb: buckets of %lld elements on %d ranks need parts beyond 2^31 elements",
-                       (long long)shard->bucket, shard->size);
     int *slots = un_alloc((size_t)(places + shard->nodes), sizeof *slots, "parts of a bucket");
     p->cut.slot = slots;
     p->sets[0] = device->mem->alloc(device, un_device_parts_bytes(shard), "scratch of the gradient sum");
