@@ -4,6 +4,7 @@
 
 #include "io/feed/sequence.h"
 #include "io/run/progress.h"
+#include "runtime/larger.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,10 +36,6 @@ static enum un_status check_backend(const struct un_run_config *c, const struct 
         comm->size > 1 ? "s" : "");
 }
 
-static int64_t larger(int64_t a, int64_t b) {
-    return a > b ? a : b;
-}
-
 /* What opening goes on with from one data set to the next. */
 struct opening {
     struct un_progress progress;
@@ -51,7 +48,7 @@ static enum un_status open_plan(struct un_job *job, struct un_split *split, bool
     struct un_plan_keys plan = un_run_config_plan(c);
     plan.evaluate = valid && job->evaluates;
     if (plan.evaluate && (job->dims.heads & un_objective_bit(UN_VCR))) /* a question is judged as a whole */
-        plan.tokens_per_lane = larger(plan.tokens_per_lane, UN_MAX_GROUP * UN_MAX_SAMPLE_TOKENS);
+        plan.tokens_per_lane = un_larger(plan.tokens_per_lane, UN_MAX_GROUP * UN_MAX_SAMPLE_TOKENS);
     return un_plan_open(&split->plan, split->sets, split->keys, split->n, &plan, valid);
 }
 
@@ -160,19 +157,19 @@ const struct un_split *un_job_split(const struct un_job *job) {
 
 void un_job_caps(const struct un_job *job, int64_t tokens, struct un_batch_caps *c) {
     const struct un_dims *d = &job->dims;
-    if (job->evaluates) tokens = larger(tokens, un_plan_keys(job->valid.plan)->tokens_per_lane);
+    if (job->evaluates) tokens = un_larger(tokens, un_plan_keys(job->valid.plan)->tokens_per_lane);
     un_pack_caps_of(un_job_split(job)->plan, tokens, d->img_dim, d->img_label_dim, c);
     if (job->evaluates || !job->valid.plan) return;
     struct un_batch_caps v;
     un_pack_caps_of(job->valid.plan, tokens, d->img_dim, d->img_label_dim, &v);
-    c->tokens = larger(c->tokens, v.tokens);
-    c->samples = larger(c->samples, v.samples);
-    c->words = larger(c->words, v.words);
-    c->regions = larger(c->regions, v.regions);
-    c->plan = larger(c->plan, v.plan);
+    c->tokens = un_larger(c->tokens, v.tokens);
+    c->samples = un_larger(c->samples, v.samples);
+    c->words = un_larger(c->words, v.words);
+    c->regions = un_larger(c->regions, v.regions);
+    c->plan = un_larger(c->plan, v.plan);
     c->soft_labels = c->soft_labels || v.soft_labels;
     c->tasks |= v.tasks;
-    c->num_labels = larger(c->num_labels, v.num_labels);
+    c->num_labels = un_larger(c->num_labels, v.num_labels);
     c->typed = c->typed || v.typed;
 }
 

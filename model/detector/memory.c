@@ -1,15 +1,13 @@
 /* The detector's memory: one block on the device for weights and work, one on the host for what is handed out. */
 #include "model/detector/memory_private.h"
 
+#include "runtime/larger.h"
+
 /* Pieces on a card: whole ones of 8,192 rows, the last filled up to a multiple of 256, so that photos of all sizes
  * come with few shapes of products. Its library would look for an algorithm at each new one. */
 enum { CARD_PIECE = 8192, CARD_ROUND = 256, CARD_REGIONS = 32 };
 /* Pieces on the CPU: what a product reads next is still in the cache, and each has tiles for some threads. */
 enum { CPU_PIECE = 2048, CPU_REGIONS = 32 };
-
-static int64_t larger(int64_t a, int64_t b) {
-    return a > b ? a : b;
-}
 
 struct un_detector_grain un_detector_grain_of(const struct un_device *device) {
     return device->any_shape ? (struct un_detector_grain){CPU_PIECE, 1, CPU_REGIONS}
@@ -37,16 +35,16 @@ struct widths {
 };
 
 static void widen(const struct un_detector *d, struct widths *w, int64_t rows, int64_t wide, int64_t narrow) {
-    w->wide = larger(w->wide, filled(d, rows) * wide);
-    w->narrow = larger(w->narrow, filled(d, rows) * narrow);
+    w->wide = un_larger(w->wide, filled(d, rows) * wide);
+    w->narrow = un_larger(w->narrow, filled(d, rows) * narrow);
 }
 
 static enum un_status widest_inner(void *context, struct un_conv *c, const char *name) {
     struct widths *w = context;
     (void)name;
     bool patches = c->window.size > 1 || c->window.stride > 1;
-    if (patches) w->inner = larger(w->inner, c->stride);
-    if (c->type != UN_F32) w->factor = larger(w->factor, patches ? c->stride : c->in);
+    if (patches) w->inner = un_larger(w->inner, c->stride);
+    if (c->type != UN_F32) w->factor = un_larger(w->factor, patches ? c->stride : c->in);
     return UN_OK;
 }
 
@@ -62,10 +60,10 @@ static struct widths widths_of(struct un_detector *d) {
     widen(d, &w, rows[3], 4 * s->width, 0);
     for (int k = 0; k < UN_DETECTOR_STAGES; ++k) {
         widen(d, &w, rows[k], s->width << k, s->bottleneck << k);
-        w.inside = larger(w.inside, s->bottleneck << k);
-        w.out = larger(w.out, s->width << k);
+        w.inside = un_larger(w.inside, s->bottleneck << k);
+        w.out = un_larger(w.out, s->width << k);
     }
-    w.inside = larger(w.inside, s->rpn);
+    w.inside = un_larger(w.inside, s->rpn);
     return w;
 }
 
@@ -95,8 +93,9 @@ void un_detector_carve(struct un_detector *d, struct un_arena *arena) {
     w->map = take(d, arena, coarse, 4 * s->width);
     w->patches = take(d, arena, most.piece, most.inner);
     if (most.factor > 0)
-        w->low = un_arena_take(
-            arena, (size_t)(filled(d, larger(most.piece, d->limits.regions)) * most.factor), sizeof *w->low);
+        w->low =
+            un_arena_take(arena, (size_t)(filled(d, un_larger(most.piece, d->limits.regions)) * most.factor),
+                          sizeof *w->low);
     w->inside = take(d, arena, most.piece, most.inside);
     w->shortcut = take(d, arena, most.piece, most.out);
     w->logits = take(d, arena, coarse, s->anchors);

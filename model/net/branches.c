@@ -2,6 +2,7 @@
 #include "model/net/branches.h"
 
 #include "model/net/private.h"
+#include "runtime/larger.h"
 
 static const enum un_branch branch_of[UN_OBJECTIVE_COUNT] = {[UN_MRFR] = UN_BRANCH_REGIONS,
                                                              [UN_MRC] = UN_BRANCH_REGIONS,
@@ -12,17 +13,13 @@ bool un_branches_wanted(const struct un_model_setup *setup) {
     return setup->train && !setup->host && !(setup->dims.heads & ~un_objectives_pretraining());
 }
 
-static int64_t larger(int64_t a, int64_t b) {
-    return a > b ? a : b;
-}
-
 /* No head of a side queue scores the vocabulary, and none multiplies in fp8. */
 void un_branches_limits(const struct un_model_setup *setup, int64_t params, struct un_limits *limits) {
     const struct un_dims *d = &setup->dims;
     *limits = (struct un_limits){
         .max_tokens = setup->caps.tokens,
         .max_samples = setup->caps.samples,
-        .max_width = larger(3 * d->hidden_size, larger(d->img_dim, d->img_label_dim)),
+        .max_width = un_larger(3 * d->hidden_size, un_larger(d->img_dim, d->img_label_dim)),
         .max_heads = d->num_attention_heads,
         .max_params = params,
         .beside = true,

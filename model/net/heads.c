@@ -1,15 +1,13 @@
 /* The table of heads and the loops over it, see heads.h. */
 #include "model/net/heads.h"
 
+#include "runtime/larger.h"
+
 static const struct un_head *const table[UN_OBJECTIVE_COUNT] = {
 #define UN_HEAD_ROW(upper, lower, head) [UN_##upper] = &un_head_##head,
     UN_OBJECTIVES(UN_HEAD_ROW)
 #undef UN_HEAD_ROW
 };
-
-static int64_t larger(int64_t a, int64_t b) {
-    return a > b ? a : b;
-}
 
 static bool has(un_objective_set set, int t) {
     return set & un_objective_bit((enum un_objective)t);
@@ -72,10 +70,10 @@ static void carve_mlp(struct un_heads *heads, struct un_arena *arena, enum un_ty
 static void carve_trunks(struct un_heads *heads, struct un_arena *arena, enum un_type act,
                          const struct un_dims *dims, const struct un_batch_caps *caps, int64_t chunk,
                          bool apart) {
-    const int64_t regions = larger(dims->img_dim, dims->img_label_dim), words = dims->vocab_size;
-    const int64_t rows = larger(caps->words, caps->regions);
+    const int64_t regions = un_larger(dims->img_dim, dims->img_label_dim), words = dims->vocab_size;
+    const int64_t rows = un_larger(caps->words, caps->regions);
     un_trunk_carve(&heads->trunk, arena, act, dims->hidden_size, apart ? caps->words : rows, chunk,
-                   apart ? words : larger(words, regions));
+                   apart ? words : un_larger(words, regions));
     heads->region_trunk = heads->trunk;
     if (apart)
         un_trunk_carve(&heads->region_trunk, arena, act, dims->hidden_size, caps->regions, chunk, regions);

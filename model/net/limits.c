@@ -2,9 +2,7 @@
 #include "model/net/branches.h"
 #include "model/net/network.h"
 
-static int64_t larger(int64_t a, int64_t b) {
-    return a > b ? a : b;
-}
+#include "runtime/larger.h"
 
 void un_model_limits(const struct un_model_setup *setup, struct un_limits *limits) {
     const struct un_dims *d = &setup->dims;
@@ -13,9 +11,9 @@ void un_model_limits(const struct un_model_setup *setup, struct un_limits *limit
                                  .max_samples = setup->caps.samples,
                                  .max_heads = d->num_attention_heads,
                                  .fp8 = setup->fp8};
-    limits->max_width = larger(larger(3 * d->hidden_size, d->intermediate_size),
-                               larger(d->vocab_size, larger(d->img_dim, d->img_label_dim)));
-    limits->max_width = larger(limits->max_width, larger(d->num_labels, 3 * d->hidden_size));
+    limits->max_width = un_larger(un_larger(3 * d->hidden_size, d->intermediate_size),
+                                  un_larger(d->vocab_size, un_larger(d->img_dim, d->img_label_dim)));
+    limits->max_width = un_larger(limits->max_width, un_larger(d->num_labels, 3 * d->hidden_size));
     if (un_model_params_build(&params, d) == UN_OK) {
         limits->max_params = params.total;
         un_params_free(&params);
