@@ -103,8 +103,8 @@ static enum un_status keep_sum(struct un_device_comm *c, const struct un_device_
 
 enum un_status un_device_parts_reduce(struct un_device_comm *c, struct un_device_parts *p, int64_t b,
                                       float *bucket, bool exact) {
-    UN_TRY(un_device_parts_reduce_inside(c, p, b, bucket, exact));
-    return exact ? keep_sum(c, p, b, bucket, p->sets[b % 2]) : UN_OK;
+    UN_TRY(un_device_parts_reduce_inside(c, p, b, 0, bucket, exact));
+    return exact ? keep_sum(c, p, b, bucket, p->sets[0]) : UN_OK;
 }
 
 enum un_status un_device_parts_gather(struct un_device_comm *c, struct un_device_parts *p, int64_t b,
@@ -113,19 +113,19 @@ enum un_status un_device_parts_gather(struct un_device_comm *c, struct un_device
 }
 
 enum un_status un_device_parts_reduce_inside(struct un_device_comm *near, struct un_device_parts *p,
-                                             int64_t b, float *bucket, bool exact) {
+                                             int64_t b, int64_t turn, float *bucket, bool exact) {
     const struct un_device_cut *cut = &p->cut;
     set_places(p, b, UN_F32);
     if (!exact) return near->ops->reduce_parts(near, bucket, cut->each);
-    return add_up(near, cut, p->sets[b % 2], bucket);
+    return add_up(near, cut, p->sets[turn % 2], bucket);
 }
 
 enum un_status un_device_parts_reduce_across(struct un_device_comm *far, struct un_device_parts *p, int64_t b,
-                                             float *bucket, bool exact) {
+                                             int64_t turn, float *bucket, bool exact) {
     const struct un_device_cut *cut = &p->far_cut;
     int64_t at = set_nodes(p, b, UN_F32);
     if (!exact) return far->ops->reduce_parts(far, bucket + at, cut->each);
-    UN_TRY(add_up(far, cut, p->rail, p->sets[b % 2]));
+    UN_TRY(add_up(far, cut, p->rail, p->sets[turn % 2]));
     return keep_sum(far, p, b, bucket, p->rail);
 }
 

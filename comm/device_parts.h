@@ -35,10 +35,9 @@ struct un_device_parts {
     struct un_device_cut cut;     /* over all ranks; in two levels over those of a node */
     struct un_device_cut far_cut; /* two levels: over the nodes */
     struct un_device *device;     /* borrowed */
-    float
-        *sets[2]; /* device: the own part of every rank; in two levels, of bucket b, b % 2: what the own place
+    float *sets[2]; /* device: the own part of every rank; in two levels, of turn t, t % 2: what the own place
                        owns, of every rank of the node */
-    float *rail;  /* device: the own part of every node */
+    float *rail;    /* device: the own part of every node */
 };
 
 /* rank: this one, of all. */
@@ -56,12 +55,12 @@ enum un_status un_device_parts_gather(struct un_device_comm *comm, struct un_dev
 
 /* The two steps of two levels, where shard.nodes > 1, as those of comm/parts.h. near: the ranks of this node by
  * place; far: those in this place by node. Each is queued on its own communicator's queue: the caller ties them by
- * events, the step inside of bucket b after the step across of bucket b - 2, whose scratch it overwrites. Not
+ * events, the step inside of a turn after the step across of two turns before, whose scratch it overwrites. Not
  * exact: no scratch is used, and the rest of the bucket may be spent. */
 enum un_status un_device_parts_reduce_inside(struct un_device_comm *near, struct un_device_parts *parts,
-                                             int64_t b, float *bucket, bool exact);
+                                             int64_t b, int64_t turn, float *bucket, bool exact);
 enum un_status un_device_parts_reduce_across(struct un_device_comm *far, struct un_device_parts *parts,
-                                             int64_t b, float *bucket, bool exact);
+                                             int64_t b, int64_t turn, float *bucket, bool exact);
 enum un_status un_device_parts_gather_across(struct un_device_comm *far, struct un_device_parts *parts,
                                              int64_t b, void *bucket, enum un_type type);
 enum un_status un_device_parts_gather_inside(struct un_device_comm *near, struct un_device_parts *parts,

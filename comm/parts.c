@@ -103,16 +103,16 @@ static enum un_status level_end(struct un_comm *comm, const struct un_comm *leve
     return status;
 }
 
-enum un_status un_parts_reduce_inside(struct un_comm *comm, struct un_parts *p, int64_t b,
+enum un_status un_parts_reduce_inside(struct un_comm *comm, struct un_parts *p, int64_t b, int64_t turn,
                                       const float *bucket, bool exact) {
     set_places(p, b, UN_F32);
-    return level_end(comm, p->inside, reduce(p->inside, &p->cut, p->sets[b % 2], bucket, exact));
+    return level_end(comm, p->inside, reduce(p->inside, &p->cut, p->sets[turn % 2], bucket, exact));
 }
 
-enum un_status un_parts_reduce_across(struct un_comm *comm, struct un_parts *p, int64_t b, float *bucket,
-                                      bool exact) {
+enum un_status un_parts_reduce_across(struct un_comm *comm, struct un_parts *p, int64_t b, int64_t turn,
+                                      float *bucket, bool exact) {
     set_rail(p, b, UN_F32);
-    UN_TRY(level_end(comm, p->across, reduce(p->across, &p->rail_cut, p->rail, p->sets[b % 2], exact)));
+    UN_TRY(level_end(comm, p->across, reduce(p->across, &p->rail_cut, p->rail, p->sets[turn % 2], exact)));
     keep_sum(comm, p, b, bucket, p->rail);
     return UN_OK;
 }
@@ -136,8 +136,8 @@ enum un_status un_parts_gather_inside(struct un_comm *comm, struct un_parts *p, 
 enum un_status un_parts_reduce(struct un_comm *comm, struct un_parts *p, int64_t b, float *bucket,
                                bool exact) {
     if (p->inside) {
-        UN_TRY(un_parts_reduce_inside(comm, p, b, bucket, exact));
-        return un_parts_reduce_across(comm, p, b, bucket, exact);
+        UN_TRY(un_parts_reduce_inside(comm, p, b, 0, bucket, exact));
+        return un_parts_reduce_across(comm, p, b, 0, bucket, exact);
     }
     set_parts(&p->cut, comm->size, un_shard_share(&p->shard, b));
     UN_TRY(reduce(comm, &p->cut, p->scratch, bucket, exact));

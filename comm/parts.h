@@ -19,7 +19,7 @@ struct un_parts {
     float *scratch; /* the own part of every rank */
     /* two levels, where shard.nodes > 1 */
     struct un_parts_cut rail_cut;
-    float *sets[2]; /* of bucket b, b % 2: what the own place owns, of every rank of the node */
+    float *sets[2]; /* of turn t, t % 2: what the own place owns, of every rank of the node */
     float *rail;    /* the own part of every node */
     struct un_comm *inside, *across; /* the ranks of this node by place; those in this place by node */
 };
@@ -46,13 +46,14 @@ enum un_status un_parts_gather(struct un_comm *comm, struct un_parts *parts, int
 
 /* The same in two steps, where shard.nodes > 1: inside the node and then across the nodes, gathered the other way
  * round. Of different buckets the steps may run at once, each level in a thread of its own, all ranks taking the
- * buckets of a level in the same order. The step inside of bucket b overwrites what that of bucket b - 2 left, so it
- * comes after the step across of that one. The bucket is read by the first step and written by the second.
+ * buckets of a level in the same order. turn: which of a reduction's buckets this is, counted from 0 in that order. The
+ * step inside of a turn overwrites what that of two turns before left, so it comes after the step across of that one.
+ * The bucket is read by the first step and written by the second.
  * comm: the calling thread's; it only takes note of a failure. */
-enum un_status un_parts_reduce_inside(struct un_comm *comm, struct un_parts *parts, int64_t b,
+enum un_status un_parts_reduce_inside(struct un_comm *comm, struct un_parts *parts, int64_t b, int64_t turn,
                                       const float *bucket, bool exact);
-enum un_status un_parts_reduce_across(struct un_comm *comm, struct un_parts *parts, int64_t b, float *bucket,
-                                      bool exact);
+enum un_status un_parts_reduce_across(struct un_comm *comm, struct un_parts *parts, int64_t b, int64_t turn,
+                                      float *bucket, bool exact);
 enum un_status un_parts_gather_across(struct un_comm *comm, struct un_parts *parts, int64_t b, void *bucket,
                                       enum un_type type);
 enum un_status un_parts_gather_inside(struct un_comm *comm, struct un_parts *parts, int64_t b, void *bucket,

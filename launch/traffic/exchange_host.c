@@ -92,12 +92,12 @@ static enum un_status work_gather(struct un_comm *comm, void *context, int64_t b
 
 static enum un_status work_reduce_inside(struct un_comm *comm, void *context, int64_t b) {
     struct un_exchange *x = context;
-    return un_parts_reduce_inside(comm, &x->parts, b, bucket_of(x, x->buffers.grads, b), x->exact);
+    return un_parts_reduce_inside(comm, &x->parts, b, b, bucket_of(x, x->buffers.grads, b), x->exact);
 }
 
 static enum un_status work_reduce_across(struct un_comm *comm, void *context, int64_t b) {
     struct un_exchange *x = context;
-    return un_parts_reduce_across(comm, &x->parts, b, bucket_of(x, x->buffers.grads, b), x->exact);
+    return un_parts_reduce_across(comm, &x->parts, b, b, bucket_of(x, x->buffers.grads, b), x->exact);
 }
 
 static enum un_status work_gather_across(struct un_comm *comm, void *context, int64_t b) {

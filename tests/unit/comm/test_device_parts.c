@@ -159,15 +159,17 @@ static void levels_of_bucket(struct rank *ranks, const struct un_shard *s, int64
     for (int r = 0; r < s->size; ++r) {
         for (int j = 0; j < places; ++j) ranks[r].node.of[j] = ranks[r - r % places + j].bucket;
         for (int d = 0; d < s->nodes; ++d)
-            ranks[r].rail.of[d] = ranks[d * places + r % places].parts.sets[b % 2];
+            ranks[r].rail.of[d] = ranks[d * places + r % places].parts.sets[(b + 1) % 2];
         for (int64_t i = 0; i < un_span_count(bucket); ++i) ranks[r].bucket[i] = wild(r, bucket.begin + i);
     }
     for (int r = 0; r < s->size; ++r)
         assert_int_equal(
-            un_device_parts_reduce_inside(&ranks[r].near, &ranks[r].parts, b, ranks[r].bucket, true), UN_OK);
+            un_device_parts_reduce_inside(&ranks[r].near, &ranks[r].parts, b, b + 1, ranks[r].bucket, true),
+            UN_OK);
     for (int r = 0; r < s->size; ++r)
         assert_int_equal(
-            un_device_parts_reduce_across(&ranks[r].far, &ranks[r].parts, b, ranks[r].bucket, true), UN_OK);
+            un_device_parts_reduce_across(&ranks[r].far, &ranks[r].parts, b, b + 1, ranks[r].bucket, true),
+            UN_OK);
 }
 
 /* The own parts are sums by the flat tree, and the rest is as it was. */

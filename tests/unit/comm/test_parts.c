@@ -29,7 +29,7 @@ struct flat {
     float *data;
     uint16_t *low;
     bool exact, lows; /* lows: what is gathered is bf16 */
-    int64_t *far;     /* [buckets] tickets of the steps between nodes */
+    int64_t *far;     /* [buckets] tickets of the steps between nodes, by turn */
 };
 
 static void flat_open(struct flat *f, int64_t total, size_t bucket_bytes, bool overlap) {
@@ -78,15 +78,19 @@ static enum un_status gather_low(struct un_comm *comm, void *context, int64_t b)
     return un_parts_gather(comm, &f->parts, b, low_of(f, b), UN_BF16);
 }
 
-/* The levels one by one, on lines of their own. */
+/* The levels one by one, on lines of their own: gradients from the second bucket on, bucket 0 at last. */
+static int64_t turn_of(const struct flat *f, int64_t b) {
+    return b > 0 ? b - 1 : f->parts.shard.buckets - 1;
+}
+
 static enum un_status reduce_inside(struct un_comm *comm, void *context, int64_t b) {
     struct flat *f = context;
-    return un_parts_reduce_inside(comm, &f->parts, b, bucket_of(f, b), f->exact);
+    return un_parts_reduce_inside(comm, &f->parts, b, turn_of(f, b), bucket_of(f, b), f->exact);
 }
 
 static enum un_status reduce_across(struct un_comm *comm, void *context, int64_t b) {
     struct flat *f = context;
-    return un_parts_reduce_across(comm, &f->parts, b, bucket_of(f, b), f->exact);
+    return un_parts_reduce_across(comm, &f->parts, b, turn_of(f, b), bucket_of(f, b), f->exact);
 }
 
 static enum un_status gather_across(struct un_comm *comm, void *context, int64_t b) {
@@ -101,16 +105,16 @@ static enum un_status gather_inside(struct un_comm *comm, void *context, int64_t
     return un_parts_gather_inside(comm, &f->parts, b, bucket_of(f, b), UN_F32);
 }
 
-static int64_t post_levels(struct flat *f, bool gathers, int64_t b) {
+static int64_t post_levels(struct flat *f, bool gathers, int64_t turn) {
     struct un_comm_queue *q = f->queue;
-    int64_t first;
+    int64_t first, b = gathers ? turn : (turn + 1) % f->parts.shard.buckets;
     if (gathers) {
         first = un_comm_queue_post_after(q, UN_LINE_FAR, 0, "test", gather_across, f, b);
         return un_comm_queue_post_after(q, UN_LINE_NEAR, first, "test", gather_inside, f, b);
     }
-    first =
-        un_comm_queue_post_after(q, UN_LINE_NEAR, b >= 2 ? f->far[b - 2] : 0, "test", reduce_inside, f, b);
-    return f->far[b] = un_comm_queue_post_after(q, UN_LINE_FAR, first, "test", reduce_across, f, b);
+    first = un_comm_queue_post_after(q, UN_LINE_NEAR, turn >= 2 ? f->far[turn - 2] : 0, "test", reduce_inside,
+                                     f, b);
+    return f->far[turn] = un_comm_queue_post_after(q, UN_LINE_FAR, first, "test", reduce_across, f, b);
 }
 
 /* All buckets by the queue: its three places are fewer than the buckets of most cases. Two levels go by one line or by two.
