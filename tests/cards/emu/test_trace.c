@@ -1,6 +1,7 @@
-/* What a training pass at the width of the base model launches and moves, against trace.tsv. The pass is recorded, not run: two
- * layers of 768 columns would take minutes. UN_TRACE_RENEW=1 writes the table anew; its diff belongs into the commit that changed
- * the pass. */
+/* What a training pass at the width of the base model launches and moves, against trace.tsv; likewise in fp8, against
+ * trace_fp8.tsv. The pass is recorded, not run: two layers of 768 columns would take minutes. UN_TRACE_RENEW=1 writes the tables
+ * anew; their diff belongs into the commit that changed the pass. */
+#include "model/scaling.h"
 #include "tests/cards/emu/trace.h"
 #include "tests/support/check.h"
 #include "tests/support/draw.h"
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char table[] = "tests/cards/emu/trace.tsv";
+static const char *const tables[2] = {"tests/cards/emu/trace.tsv", "tests/cards/emu/trace_fp8.tsv"};
 static const struct un_dims sizes = {.vocab_size = 1000,
                                      .hidden_size = 768,
                                      .num_hidden_layers = 2,
@@ -33,12 +34,21 @@ static void check(enum un_status status) {
     if (status != UN_OK) fail_msg("%s", un_error_get()->text);
 }
 
-/* The trace of one pass, forward and backward, in bf16. */
-static const char *trace_pass(void) {
+/* All scales 1: fp8 from this pass on. */
+static void begin_fp8(struct net *net) {
+    static float scale[2 * UN_FP8_LAYER];
+    assert_int_equal(un_model_fp8_tensors(&sizes), 2 * UN_FP8_LAYER);
+    for (int t = 0; t < 2 * UN_FP8_LAYER; ++t) scale[t] = 1.0f;
+    un_model_fp8_begin(net->model, net->q, scale);
+}
+
+/* The trace of one pass, forward and backward, in bf16 or in fp8. */
+static const char *trace_pass(bool fp8) {
     struct un_model_setup setup = {.dims = sizes,
                                    .seed = 5,
                                    .train = true,
                                    .act = UN_BF16,
+                                   .fp8 = fp8,
                                    .wra = {.solver = UN_SOLVER_IPOT, .iterations = 50, .beta = 0.5f}};
     struct drawn drawn;
     struct packed packed;
@@ -49,6 +59,7 @@ static const char *trace_pass(void) {
     samples_caps(&setup.caps, drawn.list, SAMPLES, sizes.vocab_size, sizes.img_dim, sizes.img_label_dim);
     check(net_open(&net, "cuda", 1, &setup));
     check(samples_pack(&packed, net.device, net.q, &setup.caps, drawn.list, SAMPLES, &factors));
+    if (fp8) begin_fp8(&net);
     const struct un_ops *ops = net.device->ops;
     const struct un_device_ops *mem = net.device->mem;
     net.device->ops = un_trace_begin(ops);
@@ -91,10 +102,9 @@ static int differences(const char *a, const char *b, const char *what) {
     return count;
 }
 
-static void test_pass(void **state) {
-    (void)state;
+static void against_table(bool fp8) {
     static char before[MOST];
-    const char *now = trace_pass();
+    const char *now = trace_pass(fp8), *table = tables[fp8];
     assert_true(strlen(now) > 500);
     if (getenv("UN_TRACE_RENEW")) {
         FILE *f = fopen(table, "w");
@@ -108,6 +118,16 @@ static void test_pass(void **state) {
     assert_int_equal(fclose(f), 0);
     const int bad = differences(now, before, "now") + differences(before, now, "in the table");
     if (bad) fail_msg("if that is meant: UN_TRACE_RENEW=1, and the diff of %s into the commit", table);
+}
+
+static void test_pass(void **state) {
+    (void)state;
+    against_table(false);
+}
+
+static void test_pass_fp8(void **state) {
+    (void)state;
+    against_table(true);
 }
 
 /* The blocks of norm_bwd for a lane of 16,896 tokens: as many as a card of 132 multiprocessors holds at once, three for each
@@ -141,6 +161,7 @@ static void test_blocks(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pass), cmocka_unit_test(test_blocks)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pass), cmocka_unit_test(test_pass_fp8),
+                                       cmocka_unit_test(test_blocks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
