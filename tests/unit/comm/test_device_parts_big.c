@@ -122,8 +122,8 @@ static void reduce(struct rank *k, const struct un_shard *s, int64_t b, float *b
         return;
     }
     k->set = (struct room){k->parts.sets[b % 2], s->nodes * seen.share};
-    assert_int_equal(un_device_parts_reduce_inside(&k->near, &k->parts, b, bucket, true), UN_OK);
-    assert_int_equal(un_device_parts_reduce_across(&k->far, &k->parts, b, bucket, true), UN_OK);
+    assert_int_equal(un_device_parts_reduce_inside(&k->near, &k->parts, b, b, bucket, true), UN_OK);
+    assert_int_equal(un_device_parts_reduce_across(&k->far, &k->parts, b, b, bucket, true), UN_OK);
 }
 
 static void gather(struct rank *k, const struct un_shard *s, int64_t b, float *bucket) {
