@@ -149,6 +149,7 @@ static void part(struct un_nccl_state *s) {
         else if (un_nccl_collect(s), s->error.status != UN_OK)
             break;
         else if (s->done == s->posted) {
+            un_nccl_untell(s);
             result = ncclCommFinalize(s->comm);
             finishing = true;
         }
@@ -239,6 +240,17 @@ static enum un_status join(struct un_nccl_state *s, struct un_comm *comm, int mo
     return status;
 }
 
+/* Its own failure leaves the communicator open (device_comm.h). */
+static enum un_status tell(struct un_nccl_state *s, struct un_device_comm *out) {
+    const struct un_comm_memory *m = out->memory;
+    if (!m || m->reach == UN_REACH_NONE) return UN_OK;
+    bool windows = out->one_host && m->reach == UN_REACH_WINDOWS;
+    enum un_status status = un_nccl_tell(s, m, windows);
+    out->untold = status != UN_OK;
+    if (status == UN_OK) out->reach = windows ? UN_REACH_WINDOWS : UN_REACH_BUFFERS;
+    return status;
+}
+
 static enum un_status open(struct un_device_comm *out, struct un_comm *comm) {
     struct un_nccl_state *s = NULL;
     enum un_status status;
@@ -249,7 +261,7 @@ static enum un_status open(struct un_device_comm *out, struct un_comm *comm) {
     out->size = comm->size;
     out->state = s;
     out->ops = &ops;
-    return UN_OK;
+    return tell(s, out);
 fail:
     if (s) {
         part(s);
@@ -260,6 +272,6 @@ fail:
 
 const void *un_nccl_module(uint64_t abi);
 __attribute__((visibility("default"))) const void *un_nccl_module(uint64_t abi) {
-    static const struct un_device_comm_module module = {UN_DEVICE_COMM_ABI, open};
+    static const struct un_device_comm_module module = {UN_DEVICE_COMM_ABI, open, &un_nccl_library};
     return abi == UN_PLUGIN_ABI ? &module : NULL;
 }

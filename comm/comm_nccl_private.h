@@ -16,11 +16,22 @@
 #include <pthread.h>
 #include <time.h>
 
+#if NCCL_VERSION_CODE < 22700 /* as later headers have it */
+typedef struct ncclWindow *ncclWindow_t;
+#define NCCL_WIN_COLL_SYMMETRIC 0x01
+#endif
+
 enum { RING = 1024, LOOK_NS = 20000 };
 
 /* A collective between two events of its own, so that its time is known when both have passed. */
 struct posted {
     cudaEvent_t begin, end;
+};
+
+/* What the library was told of: one of them, or NULL where it would not hear of it. */
+struct un_nccl_told {
+    void *buffer;
+    ncclWindow_t window;
 };
 
 struct un_nccl_state {
@@ -36,6 +47,8 @@ struct un_nccl_state {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* stop */
     struct un_pulse *pulse;
+    struct un_nccl_told told[UN_COMM_BLOCKS]; /* gone with the communicator where that is aborted */
+    int n_told;
 };
 
 static inline void un_nccl_rest(long ns) {
@@ -56,5 +69,13 @@ enum un_status un_nccl_settle(struct un_nccl_state *s, ncclResult_t result, cons
 void un_nccl_collect(struct un_nccl_state *s);
 enum un_status un_nccl_start_guard(struct un_nccl_state *s);
 void un_nccl_stop_guard(struct un_nccl_state *s);
+
+/* comm_nccl_newer.c */
+extern const struct un_comm_library un_nccl_library;
+/* The library of the blocks of `memory`, before anything is posted; windows: by all ranks together. What was told
+ * before a failure stays so until untell. */
+enum un_status un_nccl_tell(struct un_nccl_state *s, const struct un_comm_memory *memory, bool windows);
+/* All that was posted has ended, and the communicator is not aborted. */
+void un_nccl_untell(struct un_nccl_state *s);
 
 #endif

@@ -12,7 +12,7 @@
 #ifndef UN_COMM_DEVICE_COMM_H
 #define UN_COMM_DEVICE_COMM_H
 
-#include "comm/comm.h"
+#include "comm/device_memory.h"
 #include "runtime/plugin.h"
 
 struct un_device_comm;
@@ -46,19 +46,32 @@ struct un_device_comm {
     struct un_queue *queue;   /* borrowed; every call above queues here */
     struct un_pulse *pulse;   /* borrowed; NULL: nobody watches */
     int most_ctas;            /* thread blocks that a collective takes at most; 0: the library's choice */
+    bool one_host;            /* all ranks are on one */
+    /* Borrowed: the library is told of its blocks, as windows where the ranks are on one host, as far as memory->reach
+     * goes; until the end of the communicator. NULL: of nothing. */
+    const struct un_comm_memory *memory;
+    enum un_comm_reach reach; /* how it was told */
+    bool untold;              /* the opening failed in that, and might not without */
     void *state;
 };
 
-/* Collective over all ranks of comm, which is used for the meeting only. *out has device, queue, pulse and most_ctas set
- * and gets the rest. The status is this rank's own; out->ops NULL after a failure. */
+/* Collective over all ranks of comm, which is used for the meeting only. *out has device, queue, pulse, most_ctas, one_host
+ * and memory set and gets the rest. The status is this rank's own; after a failure out->ops is NULL, but where out->untold: what is open
+ * then is to be closed, by all ranks at the same time. */
 typedef enum un_status un_device_comm_opener(struct un_device_comm *out, struct un_comm *comm);
 
 /* The table of a module. */
 struct un_device_comm_module {
     uint64_t abi; /* UN_DEVICE_COMM_ABI, or it is of another build */
     un_device_comm_opener *open;
+    const struct un_comm_library *library; /* NULL: it gives no memory */
 };
 #define UN_DEVICE_COMM_ABI                                                                                   \
-    UN_PLUGIN_MIX(UN_PLUGIN_MIX(UN_PLUGIN_MIX(UN_PLUGIN_ABI, un_device_comm_ops), un_device_comm), un_comm)
+    UN_PLUGIN_MIX(                                                                                           \
+        UN_PLUGIN_MIX(                                                                                       \
+            UN_PLUGIN_MIX(UN_PLUGIN_MIX(UN_PLUGIN_MIX(UN_PLUGIN_ABI, un_device_comm_ops), un_device_comm),   \
+                          un_comm),                                                                          \
+            un_comm_memory),                                                                                 \
+        un_device_comm_module)
 
 #endif

@@ -42,12 +42,12 @@ static void cut_open(struct un_device_cut *cut, int *slots, int ranks) {
 }
 
 enum un_status un_device_parts_open(struct un_device_parts *p, const struct un_shard *shard, int rank,
-                                    struct un_device *device) {
+                                    struct un_comm_memory *memory) {
     int places = un_shard_places(shard);
-    *p = (struct un_device_parts){.shard = *shard, .rank = rank, .device = device};
+    *p = (struct un_device_parts){.shard = *shard, .rank = rank, .memory = memory};
     int *slots = un_alloc((size_t)(places + shard->nodes), sizeof *slots, "parts of a bucket");
     p->cut.slot = slots;
-    p->sets[0] = device->mem->alloc(device, un_device_parts_bytes(shard), "scratch of the gradient sum");
+    p->sets[0] = un_comm_memory_take(memory, un_device_parts_bytes(shard), "scratch of the gradient sum");
     if (!slots || !p->sets[0]) {
         un_device_parts_close(p);
         return UN_MEMORY;
@@ -64,7 +64,7 @@ enum un_status un_device_parts_open(struct un_device_parts *p, const struct un_s
 
 void un_device_parts_close(struct un_device_parts *p) {
     un_free(p->cut.slot);
-    if (p->sets[0]) p->device->mem->free(p->device, p->sets[0]);
+    if (p->memory) un_comm_memory_give(p->memory, p->sets[0]);
     *p = (struct un_device_parts){0};
 }
 

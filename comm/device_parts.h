@@ -31,10 +31,10 @@ struct un_device_cut {
  * as a place owns of one. */
 struct un_device_parts {
     struct un_shard shard;
-    int rank;                     /* of all */
-    struct un_device_cut cut;     /* over all ranks; in two levels over those of a node */
-    struct un_device_cut far_cut; /* two levels: over the nodes */
-    struct un_device *device;     /* borrowed */
+    int rank;                      /* of all */
+    struct un_device_cut cut;      /* over all ranks; in two levels over those of a node */
+    struct un_device_cut far_cut;  /* two levels: over the nodes */
+    struct un_comm_memory *memory; /* borrowed */
     float *sets[2]; /* device: the own part of every rank; in two levels, of turn t, t % 2: what the own place
                        owns, of every rank of the node */
     float *rail;    /* device: the own part of every node */
@@ -42,7 +42,7 @@ struct un_device_parts {
 
 /* rank: this one, of all. */
 enum un_status un_device_parts_open(struct un_device_parts *parts, const struct un_shard *shard, int rank,
-                                    struct un_device *device);
+                                    struct un_comm_memory *memory);
 void un_device_parts_close(struct un_device_parts *parts);
 size_t un_device_parts_bytes(const struct un_shard *shard);
 

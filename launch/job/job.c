@@ -15,7 +15,8 @@ static enum un_status open_exchange(struct un_job *job) {
                                       .low = un_job_model_setup(job).act == UN_BF16 ? job->table : NULL,
                                       .exact = job->config.train.exact,
                                       .overlap = job->config.comm.overlap,
-                                      .rail_ctas = (int)job->config.comm.rail_ctas};
+                                      .rail_ctas = (int)job->config.comm.rail_ctas,
+                                      .memory = &job->moved};
     return un_exchange_open(&job->exchange, &setup);
 }
 
@@ -50,18 +51,20 @@ static enum un_status open_receiver(struct un_job *job) {
 static enum un_status open_buffers(struct un_job *job) {
     struct un_device *d = job->device;
     size_t bytes = (size_t)un_job_buffer(job, job->table->total) * sizeof(float);
-    job->params = d->mem->alloc(d, bytes, "parameters");
+    job->params = un_comm_memory_take(&job->moved, bytes, "parameters");
     if (!job->params) return un_error_get()->status;
     if (un_job_model_setup(job).act == UN_BF16) {
-        job->low = d->mem->alloc(d, bytes / 2, "bf16 copy of the parameters");
+        job->low = un_comm_memory_take(&job->moved, bytes / 2, "bf16 copy of the parameters");
         if (!job->low) return un_error_get()->status;
     }
     UN_TRY(open_receiver(job));
     if (job->evaluates) return UN_OK;
     job->n_grads = un_job_grad_buffers(job->lane_end - job->lane_begin);
     UN_ASSERT(job->n_grads <= UN_GRAD_DEPTH);
+    static const char grads[] = "gradients";
     for (int i = 0; i < job->n_grads; ++i) {
-        job->grads[i] = d->mem->alloc(d, bytes, "gradients");
+        job->grads[i] =
+            i == 0 ? un_comm_memory_take(&job->moved, bytes, grads) : d->mem->alloc(d, bytes, grads);
         if (!job->grads[i]) return un_error_get()->status;
     }
     UN_TRY(un_optim_open(&job->optim, d, job->queue, job->table,
@@ -161,6 +164,8 @@ static enum un_status open_network(struct un_job *job) {
     UN_TRY(job->device->mem->queue_open(job->device, &limits, &job->queue));
     UN_TRY(un_model_open(&job->model, job->device, &setup));
     job->table = un_model_params(job->model);
+    job->moved = (struct un_comm_memory){
+        .device = job->device, .queue = job->queue, .library = job->route.library, .must = job->route.must};
     return UN_OK;
 }
 
@@ -171,11 +176,16 @@ enum un_status un_job_choose_route(struct un_job *job) {
                                                   [UN_BACKEND_NCCL] = UN_WISH_CARDS};
     static const enum un_level_wish levels[] = {
         [UN_LEVELS_AUTO] = UN_LEVEL_BEST, [UN_LEVELS_ONE] = UN_LEVEL_ONE, [UN_LEVELS_TWO] = UN_LEVEL_TWO};
+    static const enum un_register_wish registers[] = {[UN_REGISTER_AUTO] = UN_REGISTER_BEST,
+                                                      [UN_REGISTER_ON] = UN_REGISTER_MUST,
+                                                      [UN_REGISTER_OFF] = UN_REGISTER_NEVER};
     const struct un_run_config *c = &job->config;
     UN_TRY(un_backend_settle(&job->route, job->comm, job->device, wishes[c->comm.backend],
                              un_config_where(c->document, "comm.backend")));
-    return un_backend_levels(&job->route, job->comm, levels[c->comm.levels],
-                             un_config_where(c->document, "comm.levels"));
+    UN_TRY(un_backend_levels(&job->route, job->comm, levels[c->comm.levels],
+                             un_config_where(c->document, "comm.levels")));
+    return un_backend_register(&job->route, job->comm, registers[c->comm.registered],
+                               un_config_where(c->document, "comm.register"));
 }
 
 enum un_status un_job_open_device(struct un_job *job) {
@@ -224,9 +234,10 @@ static void close_device(struct un_job *job) {
     un_receive_close(&job->receiver);
     un_send_close(&job->sender);
     un_optim_close(&job->optim, d);
-    for (int i = 0; i < job->n_grads; ++i) d->mem->free(d, job->grads[i]);
-    d->mem->free(d, job->params);
-    d->mem->free(d, job->low);
+    for (int i = 1; i < job->n_grads; ++i) d->mem->free(d, job->grads[i]);
+    un_comm_memory_give(&job->moved, job->grads[0]);
+    un_comm_memory_give(&job->moved, job->params);
+    un_comm_memory_give(&job->moved, job->low);
     un_model_close(job->model);
     if (job->queue) d->mem->queue_close(job->queue);
     un_device_close(d);

@@ -100,6 +100,7 @@ struct un_job {
     int n_grads, top;               /* buffers; of them in use in a step */
     struct un_optim optim;          /* of what this rank owns */
     struct un_exchange_route route; /* un_job_choose_route */
+    struct un_comm_memory moved;    /* params, low and grads[0] are of it */
     struct un_exchange exchange;
     struct un_job_fp8 fp8;
     struct un_replay replay; /* train.graph */

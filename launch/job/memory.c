@@ -28,16 +28,19 @@ static enum un_status count_params(const struct un_job *job, struct un_memory_pl
     UN_TRY(un_model_params_build(&table, &job->dims));
     struct un_shard shard = un_job_shard(job, table.total);
     int64_t owned = un_exchange_most_owned(&shard);
-    plan->params = (size_t)un_job_buffer(job, table.total) * sizeof(float);
+    const size_t bytes = (size_t)un_job_buffer(job, table.total) * sizeof(float);
+    const size_t moved = un_comm_memory_room(job->route.library, bytes);
+    plan->params = moved;
     if (!job->evaluates) {
-        plan->grads = plan->params * (size_t)un_job_grad_buffers(un_job_most_lanes(job));
+        plan->grads = moved + bytes * (size_t)(un_job_grad_buffers(un_job_most_lanes(job)) - 1);
         plan->moments = un_optim_bytes(&table, owned, job->comm->size);
         plan->exchange =
             un_exchange_bytes(&job->route, &shard, un_job_model_setup(job).act == UN_BF16 ? &table : NULL);
         plan->checkpoint = un_checkpoint_writer_bytes(owned);
     }
     un_params_free(&table);
-    if (un_job_model_setup(job).act == UN_BF16) plan->params += plan->params / 2;
+    if (un_job_model_setup(job).act == UN_BF16)
+        plan->params += un_comm_memory_room(job->route.library, bytes / 2);
     return UN_OK;
 }
 

@@ -43,20 +43,21 @@ out:
     return status;
 }
 
-/* The module's entry; NULL: its error is recorded. */
-static un_device_comm_opener *open_module(void) {
+/* NULL: its error is recorded. */
+static const struct un_device_comm_module *open_module(void) {
     const struct un_device_comm_module *module = un_plugin_open(module_file, module_entry);
-    if (!module) return NULL;
-    if (module->abi == UN_DEVICE_COMM_ABI) return module->open;
+    if (!module || module->abi == UN_DEVICE_COMM_ABI) return module;
     (void)un_fail(UN_USAGE, "the module %s is of another build than this program: build or install both anew",
                   module_file);
     return NULL;
 }
 
 static enum un_status take_cards(struct un_exchange_route *route, struct un_comm *comm, bool asked) {
-    route->open_cards = open_module();
-    enum un_status all = un_comm_agree(comm, route->open_cards ? UN_OK : UN_USAGE);
+    const struct un_device_comm_module *module = open_module();
+    enum un_status all = un_comm_agree(comm, module ? UN_OK : UN_USAGE);
     if (all == UN_OK) {
+        route->open_cards = module->open;
+        route->library = module->library;
         route->path = &un_exchange_cards;
         return UN_OK;
     }
@@ -111,4 +112,30 @@ enum un_status un_backend_levels(struct un_exchange_route *route, struct un_comm
                       "consecutive ranks, two at least; here %d rank%s on %d host%s talk %s",
                       where, comm->size, comm->size > 1 ? "s" : "", comm->nodes, comm->nodes > 1 ? "s" : "",
                       route->path ? route->path->way : "to nobody"));
+}
+
+enum un_status un_backend_register(struct un_exchange_route *route, struct un_comm *comm,
+                                   enum un_register_wish wish, const char *where) {
+    const struct un_comm_library *library = route->library;
+    char name[64] = "no library";
+    int64_t lacks = !library || library->reach(name, sizeof name) == UN_REACH_NONE;
+    bool cards = route->path == &un_exchange_cards;
+    route->library = NULL;
+    route->must = wish == UN_REGISTER_MUST;
+    if (wish == UN_REGISTER_NEVER) return UN_OK;
+    if (cards) UN_TRY(comm->ops->max_i64(comm, &lacks, 1));
+    if (!lacks) {
+        route->library = library;
+        return UN_OK;
+    }
+    if (route->must)
+        return un_comm_alike(
+            comm,
+            un_fail(UN_USAGE,
+                    "%s: comm.register is on, which needs cards that talk to each other by a library that "
+                    "gives them memory (NCCL since 2.19) on every rank; here is %s, and %d rank%s talk %s",
+                    where, name, comm->size, comm->size > 1 ? "s" : "",
+                    route->path ? route->path->way : "to nobody"));
+    if (cards) un_log(UN_LOG_INFO, "comm.register: off, as not every rank's library can (here %s)", name);
+    return UN_OK;
 }

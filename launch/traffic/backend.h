@@ -28,5 +28,11 @@ enum un_level_wish { UN_LEVEL_BEST, UN_LEVEL_ONE, UN_LEVEL_TWO };
 /* After un_backend_settle: fills route->nodes. All ranks end alike, without asking each other. UN_USAGE. */
 enum un_status un_backend_levels(struct un_exchange_route *route, struct un_comm *comm,
                                  enum un_level_wish wish, const char *where);
+/* Of comm.register: where the library can be told of memory, never, or an error where it cannot. */
+enum un_register_wish { UN_REGISTER_BEST, UN_REGISTER_NEVER, UN_REGISTER_MUST };
+/* After un_backend_settle: fills route->library, on all ranks alike, and route->must. Collective; all ranks end alike.
+ * UN_USAGE. */
+enum un_status un_backend_register(struct un_exchange_route *route, struct un_comm *comm,
+                                   enum un_register_wish wish, const char *where);
 
 #endif

@@ -24,8 +24,10 @@ static int lists_beside(const struct un_exchange_route *route, const struct un_s
 
 size_t un_exchange_bytes(const struct un_exchange_route *route, const struct un_shard *s,
                          const struct un_params *low) {
+    enum { BLOCKS = 4 }; /* of the library: scratch, lists of `low` */
     if (!route->path) return 0;
     size_t bytes = route->path->bytes(s, list_of(s)) + sums_count(s) * sizeof(int32_t);
+    if (route->library) bytes += BLOCKS * (size_t)UN_COMM_GRAIN;
     return low ? bytes + un_exchange_low_bytes(s, low, lists_beside(route, s)) : bytes;
 }
 
@@ -53,7 +55,9 @@ enum un_status un_exchange_open(struct un_exchange *x, const struct un_exchange_
                               .exact = setup->exact,
                               .overlap = setup->overlap,
                               .rail_ctas = setup->rail_ctas,
+                              .plain = {.device = setup->device, .queue = setup->queue},
                               .shard = setup->shard};
+    x->memory = setup->memory ? setup->memory : &x->plain;
     if (!x->path) return UN_OK;
     x->list = list_of(&x->shard);
     if (x->list * x->shard.size > INT32_MAX)
@@ -62,8 +66,7 @@ enum un_status un_exchange_open(struct un_exchange *x, const struct un_exchange_
     x->index = un_alloc(sums_count(&x->shard), sizeof *x->index, "order of partial norms");
     if (!x->index) return UN_MEMORY;
     fill_index(x);
-    if (setup->low)
-        UN_TRY(un_exchange_low_open(&x->low, &x->shard, setup->low, x->comm->rank, x->device, x->queue));
+    if (setup->low) UN_TRY(un_exchange_low_open(&x->low, &x->shard, setup->low, x->comm->rank, x->memory));
     return x->path->open(x);
 }
 
@@ -85,7 +88,7 @@ enum un_status un_exchange_start(struct un_exchange *x) {
 void un_exchange_close(struct un_exchange *x) {
     un_comm_queue_close(x->collectives);
     if (x->path) x->path->close(x);
-    un_exchange_low_close(&x->low, x->device);
+    if (x->memory) un_exchange_low_close(&x->low, x->memory);
     un_free(x->index);
     *x = (struct un_exchange){0};
 }

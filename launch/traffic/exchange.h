@@ -22,7 +22,10 @@ struct un_exchange_path;
 struct un_exchange_route {
     const struct un_exchange_path *path; /* NULL: one process */
     un_device_comm_opener *open_cards;   /* of the module; for the path between devices */
-    int nodes; /* of the shards (comm/shard.h), of un_backend_levels; at most 1: one level */
+    const struct un_comm_library
+        *library; /* of the module, of un_backend_register; NULL: memory is the device's */
+    bool must;    /* comm.register: on */
+    int nodes;    /* of the shards (comm/shard.h), of un_backend_levels; at most 1: one level */
 };
 
 /* What is borrowed outlives the exchange. */
@@ -36,9 +39,11 @@ struct un_exchange_setup {
         *low;            /* borrowed: the table of the parameters that have a bf16 copy; NULL: none has */
     bool exact, overlap; /* train.exact, comm.overlap */
     int rail_ctas;       /* comm.rail_ctas */
+    /* Borrowed: where the buffers below come from; NULL: from the device. */
+    struct un_comm_memory *memory;
 };
 
-/* What is moved; all borrowed. */
+/* What is moved; all borrowed; of setup.memory. */
 struct un_exchange_buffers {
     float *grads, *params; /* [P] device, with the shard's room behind; so has low */
     void *low;             /* [P] device: bf16 copy of params; NULL: none */
@@ -46,13 +51,15 @@ struct un_exchange_buffers {
 };
 
 struct un_exchange {
-    const struct un_exchange_path *path; /* this and the next eight: of the setup */
+    const struct un_exchange_path *path; /* this and the next nine: of the setup */
     un_device_comm_opener *open_cards;
     struct un_comm *comm;
     struct un_device *device;
     struct un_queue *queue;
     bool exact, overlap;
     int rail_ctas;
+    struct un_comm_memory *memory;
+    struct un_comm_memory plain; /* of the device; where the setup has none */
     struct un_shard shard;
     struct un_exchange_buffers buffers;
     struct un_comm_queue *collectives; /* on host memory; NULL: one process */

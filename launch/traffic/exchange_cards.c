@@ -39,14 +39,14 @@ static enum un_status open(struct un_exchange *x) {
     size_t sums = (size_t)(un_param_blocks(x->shard.total) + x->shard.size);
     UN_TRY(d->mem->queue_open(d, &limits, &x->side));
     if (x->shard.nodes > 1) UN_TRY(d->mem->queue_open(d, &limits, &x->far_side));
-    UN_TRY(un_device_parts_open(&x->card_parts, &x->shard, x->comm->rank, d));
+    UN_TRY(un_device_parts_open(&x->card_parts, &x->shard, x->comm->rank, x->memory));
     x->card_all = d->mem->alloc(d, list_count(&x->shard, x->list) * sizeof(double), "partial norms of all");
     x->card_index = d->mem->alloc(d, sums * sizeof *x->card_index, "order of partial norms");
     if (!x->card_all || !x->card_index) return UN_MEMORY;
     if (x->low.bucket && x->shard.nodes > 1) {
         size_t places = (size_t)un_shard_places(&x->shard);
-        x->low_node =
-            d->mem->alloc(d, places * un_exchange_low_list_bytes(&x->low), "parameters in f32 of a node");
+        x->low_node = un_comm_memory_take(x->memory, places * un_exchange_low_list_bytes(&x->low),
+                                          "parameters in f32 of a node");
         if (!x->low_node) return UN_MEMORY;
     }
     x->card_node = x->card_all + x->shard.size * x->list;
@@ -55,33 +55,77 @@ static enum un_status open(struct un_exchange *x) {
     return open_events(x);
 }
 
-/* Collective over all ranks: a communicator of those that `comm`, a part of x->comm, holds. */
-static enum un_status open_cards(struct un_exchange *x, struct un_device_comm *cards, struct un_queue *queue,
-                                 struct un_comm *comm, int most_ctas) {
+/* A communicator to be opened, of ranks of one host or not. */
+struct level {
+    struct un_device_comm *cards;
+    struct un_queue *queue;
+    int most_ctas;
+    bool one_host;
+};
+
+static enum un_status open_once(struct un_exchange *x, const struct level *l, struct un_comm *comm,
+                                const struct un_comm_memory *memory) {
     struct un_pulse *pulses = x->comm->pulses;
-    *cards = (struct un_device_comm){.device = x->device,
-                                     .queue = queue,
-                                     .pulse = pulses ? pulses + UN_PULSE_CARDS : NULL,
-                                     .most_ctas = most_ctas};
-    return un_comm_agree(x->comm, x->open_cards(cards, comm));
+    *l->cards = (struct un_device_comm){.device = x->device,
+                                        .queue = l->queue,
+                                        .pulse = pulses ? pulses + UN_PULSE_CARDS : NULL,
+                                        .most_ctas = l->most_ctas,
+                                        .one_host = l->one_host,
+                                        .memory = memory};
+    return un_comm_agree(x->comm, x->open_cards(l->cards, comm));
+}
+
+/* Collective over all ranks: a communicator of those that `comm`, a part of x->comm, holds. Where some rank's library
+ * would not be told of memory, and need not, all close theirs and open another one without. */
+static enum un_status open_cards(struct un_exchange *x, const struct level *l, struct un_comm *comm) {
+    const struct un_comm_memory *memory = x->memory->reach != UN_REACH_NONE ? x->memory : NULL;
+    enum un_status status = open_once(x, l, comm, memory);
+    int64_t untold = l->cards->untold;
+    if (status == UN_OK || !memory || memory->must) return status;
+    struct un_error why = *un_error_get();
+    UN_TRY(x->comm->ops->max_i64(x->comm, &untold, 1));
+    if (!untold) return un_comm_alike(x->comm, un_error_adopt(&why));
+    un_log(UN_LOG_INFO, "comm.register: off, because %s", why.text);
+    un_error_clear();
+    if (l->cards->ops) l->cards->ops->close(l->cards);
+    return open_once(x, l, comm, NULL);
 }
 
 /* Of the ranks that name the same colour. */
-static enum un_status open_level(struct un_exchange *x, struct un_device_comm *cards, struct un_queue *queue,
-                                 int colour, int most_ctas) {
+static enum un_status open_level(struct un_exchange *x, const struct level *l, int colour) {
     struct un_comm *part;
     UN_TRY(x->comm->ops->split(x->comm, colour, &part));
     if (x->comm->pulses) un_pulse_watch(part, x->comm->pulses);
-    enum un_status status = open_cards(x, cards, queue, part, most_ctas);
+    enum un_status status = open_cards(x, l, part);
     un_comm_close(part);
     return status;
 }
 
+static void say_memory(const struct un_exchange *x) {
+    static const char *const how[] = {"not registered", "registered", "registered as windows"};
+    char name[64];
+    if (!x->memory->library) return;
+    (void)x->memory->library->reach(name, sizeof name);
+    if (x->shard.nodes > 1)
+        un_log(UN_LOG_INFO, "comm.register: %s: memory %s inside the hosts and %s between them", name,
+               how[x->cards.reach], how[x->far_cards.reach]);
+    else
+        un_log(UN_LOG_INFO, "comm.register: %s: memory %s", name, how[x->cards.reach]);
+}
+
 static enum un_status start(struct un_exchange *x) {
     int places = un_shard_places(&x->shard);
-    if (x->shard.nodes <= 1) return open_cards(x, &x->cards, x->side, x->comm, 0);
-    UN_TRY(open_level(x, &x->cards, x->side, x->comm->rank / places, 0));
-    return open_level(x, &x->far_cards, x->far_side, x->comm->rank % places, x->rail_ctas);
+    struct level near = {&x->cards, x->side, 0, x->shard.nodes > 1 || x->comm->nodes == 1};
+    struct level far = {&x->far_cards, x->far_side, x->rail_ctas, false};
+    UN_TRY(un_comm_memory_agree(x->memory, x->comm));
+    if (x->shard.nodes <= 1) {
+        UN_TRY(open_cards(x, &near, x->comm));
+    } else {
+        UN_TRY(open_level(x, &near, x->comm->rank / places));
+        UN_TRY(open_level(x, &far, x->comm->rank % places));
+    }
+    say_memory(x);
+    return UN_OK;
 }
 
 static void close(struct un_exchange *x) {
@@ -98,7 +142,7 @@ static void close(struct un_exchange *x) {
     un_device_parts_close(&x->card_parts);
     mem->free(x->device, x->card_all);
     mem->free(x->device, x->card_index);
-    if (x->low_node) mem->free(x->device, x->low_node);
+    un_comm_memory_give(x->memory, x->low_node);
     if (x->side) mem->queue_close(x->side);
     if (x->far_side) mem->queue_close(x->far_side);
 }

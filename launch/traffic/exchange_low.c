@@ -110,8 +110,9 @@ static enum un_status fill(struct un_exchange_low *low, const struct count *c, c
 }
 
 static enum un_status take(struct un_exchange_low *low, const struct count *c, const struct un_shard *s,
-                           int rank, struct un_device *d, struct un_queue *q) {
+                           int rank, struct un_comm_memory *memory) {
     static const char what[] = "parameters in f32";
+    struct un_device *d = memory->device;
     low->list = c->list;
     low->own = c->lists[rank];
     low->lists_rows = c->list * s->size;
@@ -119,33 +120,32 @@ static enum un_status take(struct un_exchange_low *low, const struct count *c, c
         return un_fail(UN_USAGE, "%d ranks have more rows of parameters than an index of 2^31 entries",
                        s->size);
     low->rows = d->mem->alloc(d, (size_t)low->lists_rows * sizeof(int32_t), what);
-    low->mine = d->mem->alloc(d, row_bytes(low->list), what);
-    low->lists = d->mem->alloc(d, row_bytes(low->lists_rows), what);
+    low->mine = un_comm_memory_take(memory, row_bytes(low->list), what);
+    low->lists = un_comm_memory_take(memory, row_bytes(low->lists_rows), what);
     if (!low->rows || !low->mine || !low->lists) return UN_MEMORY;
     low->mine_rows = low->rows + rank * low->list;
-    return fill(low, c, s, d, q);
+    return fill(low, c, s, d, memory->queue);
 }
 
 enum un_status un_exchange_low_open(struct un_exchange_low *low, const struct un_shard *s,
-                                    const struct un_params *table, int rank, struct un_device *d,
-                                    struct un_queue *q) {
+                                    const struct un_params *table, int rank, struct un_comm_memory *memory) {
     struct count c;
     *low = (struct un_exchange_low){0};
     UN_TRY(count_open(&c, s, table));
     enum un_status status = UN_OK;
     if (c.list > 0) {
         low->bucket = c.bucket;
-        status = take(low, &c, s, rank, d, q);
+        status = take(low, &c, s, rank, memory);
         c.bucket = NULL; /* low's */
     }
     count_close(&c);
     return status;
 }
 
-void un_exchange_low_close(struct un_exchange_low *low, struct un_device *d) {
-    void *const owned[] = {low->rows, low->mine, low->lists};
-    for (size_t i = 0; i < sizeof owned / sizeof *owned; ++i)
-        if (owned[i]) d->mem->free(d, owned[i]);
+void un_exchange_low_close(struct un_exchange_low *low, struct un_comm_memory *memory) {
+    if (low->rows) memory->device->mem->free(memory->device, low->rows);
+    un_comm_memory_give(memory, low->lists);
+    un_comm_memory_give(memory, low->mine);
     un_free(low->bucket);
     *low = (struct un_exchange_low){0};
 }

@@ -9,8 +9,8 @@
 #ifndef UN_LAUNCH_TRAFFIC_EXCHANGE_LOW_H
 #define UN_LAUNCH_TRAFFIC_EXCHANGE_LOW_H
 
+#include "comm/device_memory.h"
 #include "comm/shard.h"
-#include "runtime/device.h"
 
 struct un_exchange_low {
     bool *bucket;       /* [buckets]: goes as bf16; NULL: none does, and all below is not used */
@@ -22,12 +22,11 @@ struct un_exchange_low {
     float *mine, *lists; /* device [list], [lists_rows] rows: the own list, all */
 };
 
-/* table: of the parameters. Queued on q; waits. low->bucket NULL and UN_OK where nothing goes as bf16. Owner: caller,
+/* table: of the parameters. Queued on memory->queue; waits. low->bucket NULL and UN_OK where nothing goes as bf16. Owner: caller,
  * un_exchange_low_close. */
 enum un_status un_exchange_low_open(struct un_exchange_low *low, const struct un_shard *shard,
-                                    const struct un_params *table, int rank, struct un_device *device,
-                                    struct un_queue *q);
-void un_exchange_low_close(struct un_exchange_low *low, struct un_device *device);
+                                    const struct un_params *table, int rank, struct un_comm_memory *memory);
+void un_exchange_low_close(struct un_exchange_low *low, struct un_comm_memory *memory);
 /* Memory that it takes; beside: of so many more lists, which the path keeps. */
 size_t un_exchange_low_bytes(const struct un_shard *shard, const struct un_params *table, int beside);
 size_t un_exchange_low_list_bytes(const struct un_exchange_low *low);

@@ -185,7 +185,7 @@ static enum un_status open(struct un_device_comm *out, struct un_comm *comm) {
 
 const void *un_nccl_module(uint64_t abi);
 const void *un_nccl_module(uint64_t abi) {
-    static const struct un_device_comm_module module = {UN_DEVICE_COMM_ABI, open};
+    static const struct un_device_comm_module module = {UN_DEVICE_COMM_ABI, open, NULL};
     const char *refuse = getenv("UN_FAKE_REFUSE"), *rank = getenv("OMPI_COMM_WORLD_RANK");
     bool refused = refuse && rank && strcmp(refuse, rank) == 0;
     return abi == UN_PLUGIN_ABI && !refused ? &module : NULL;

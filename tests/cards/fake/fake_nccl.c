@@ -1,29 +1,25 @@
-/* As much of NCCL and of CUDA's runtime as comm/comm_nccl*.c calls, on MPI and the queues of fake cards: so
- * that file runs where there is neither. A communicator that does not block: a group is taken over, and so
- * queued, only after its state was asked for a few times; events pass when the queue comes to them.
+/* As much of NCCL as comm/comm_nccl*.c calls, on MPI and the queues of fake cards: so those files run where there is
+ * neither (fake_cuda.c: of CUDA's runtime). A communicator that does not block: a group is taken over, and so
+ * queued, only after its state was asked for a few times.
  *
- * The ranks of a communicator must bring one configuration, and their collectives must be queued as urgent.
+ * The ranks of a communicator must bring one configuration, and their collectives must be queued as urgent. Memory of the
+ * library's: fake_nccl_memory.c; what is registered must be so on all ranks, and equally far into windows.
  *
  * Environment: UN_FAKE_TELL=1, rank 0 of each communicator that is held to a number of thread blocks says so on stderr;
  * UN_FAKE_BREAK=RANK:GROUP, on that rank the group of this number is not run and the
  * communicator tells of a peer that failed; UN_FAKE_HANG=RANK:GROUP, it is never taken over. */
+#include "tests/cards/fake/fake_nccl.h"
 #include "runtime/memory.h"
-#include "tests/cards/fake/fake_card.h"
 
-#include <cuda_runtime_api.h>
-#include <mpi.h>
-#include <nccl.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { CALLS_MAX = 128, LOOKS = 3 };
+enum { CALLS_MAX = 128 };
 
-enum kind { SEND, RECV, REDUCE_SCATTER, ALL_GATHER };
+enum kind { SEND, RECV, REDUCE_SCATTER, ALL_GATHER, ALL_TO_ALL };
 
 struct call {
     enum kind kind;
@@ -31,6 +27,7 @@ struct call {
     void *recv;
     size_t bytes;
     int peer;
+    struct un_fake_place from, to;
 };
 
 struct group {
@@ -40,104 +37,13 @@ struct group {
     struct call calls[CALLS_MAX];
 };
 
-struct ncclComm {
-    MPI_Comm world;
-    int rank, size;
-    _Atomic int pending; /* questions about its state until a group is taken over */
-    _Atomic bool failed, aborted;
-    long groups;
-    struct group *group; /* open, or not yet taken over */
-};
-
-struct CUevent_st {
-    _Atomic int recorded, reached;
-    double at;
-};
-
 /* The group that this thread has open: as in NCCL, not a communicator's. */
 static _Thread_local struct group *open_group;
-
-/* ---- CUDA ---- */
-
-struct pass {
-    struct CUevent_st *event;
-    int number;
-};
-
-static enum un_status pass(void *context) {
-    const struct pass *p = context;
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    p->event->at = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-    atomic_store(&p->event->reached, p->number);
-    return UN_OK;
-}
-
-cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t stream) {
-    struct pass p = {e, atomic_fetch_add(&e->recorded, 1) + 1};
-    un_fake_post((struct un_queue *)stream, pass, &p, sizeof p);
-    return cudaSuccess;
-}
-
-cudaError_t cudaEventQuery(cudaEvent_t e) {
-    return atomic_load(&e->reached) == atomic_load(&e->recorded) ? cudaSuccess : cudaErrorNotReady;
-}
-
-cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t begin, cudaEvent_t end) {
-    *ms = (float)((end->at - begin->at) * 1e3);
-    return *ms >= 0 ? cudaSuccess : cudaErrorInvalidValue;
-}
-
-cudaError_t cudaEventCreate(cudaEvent_t *e) {
-    *e = un_alloc(1, sizeof **e, "fake event");
-    return *e ? cudaSuccess : cudaErrorMemoryAllocation;
-}
-
-cudaError_t cudaEventDestroy(cudaEvent_t e) {
-    un_free(e);
-    return cudaSuccess;
-}
-
-cudaError_t cudaSetDevice(int device) {
-    return device == 0 ? cudaSuccess : cudaErrorInvalidDevice;
-}
-
-cudaError_t cudaGetDevice(int *device) {
-    *device = 0;
-    return cudaSuccess;
-}
-
-const char *cudaGetErrorString(cudaError_t error) {
-    return error == cudaSuccess ? "no error" : "a fake card's error";
-}
-
-struct copy {
-    void *to;
-    const void *from;
-    size_t bytes;
-};
-
-static enum un_status run_copy(void *context) {
-    const struct copy *c = context;
-    memcpy(c->to, c->from, c->bytes);
-    return UN_OK;
-}
-
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
-                            cudaStream_t stream) {
-    struct copy c = {to, from, bytes};
-    if (kind != cudaMemcpyDeviceToDevice) return cudaErrorInvalidValue;
-    un_fake_post((struct un_queue *)stream, run_copy, &c, sizeof c);
-    return cudaSuccess;
-}
 
 /* ---- groups ---- */
 
 static bool planned(const char *variable, const struct ncclComm *c) {
-    const char *plan = getenv(variable);
-    int rank;
-    long number;
-    return plan && sscanf(plan, "%d:%ld", &rank, &number) == 2 && rank == c->rank && number == c->groups;
+    return un_fake_planned(variable, c->rank, c->groups);
 }
 
 /* Until it is done, or the communicator is aborted as a kernel would be. */
@@ -148,12 +54,40 @@ static void finish(struct ncclComm *c, int n, MPI_Request *requests) {
     }
 }
 
+/* What has to be alike on all ranks, as one number: what is registered, and how far into a window is what peers look
+ * at: those of a sum at what is sent, those of a gathering at what is received. */
+static int64_t alike(const struct group *g) {
+    uint64_t sum = (uint64_t)g->n;
+    for (int i = 0; i < g->n; ++i) {
+        const struct call *k = &g->calls[i];
+        const bool send = k->kind == REDUCE_SCATTER || k->kind == ALL_TO_ALL;
+        const bool recv = k->kind == ALL_GATHER || k->kind == ALL_TO_ALL;
+        const int64_t part[] = {k->kind, k->from.kind, k->to.kind, send ? k->from.offset : 0,
+                                recv ? k->to.offset : 0};
+        for (size_t p = 0; p < sizeof part / sizeof *part; ++p)
+            sum = (sum ^ (uint64_t)part[p]) * UINT64_C(0x100000001b3);
+    }
+    return (int64_t)(sum >> 1);
+}
+
+static void compare(const struct group *g) {
+    const int64_t mine = alike(g);
+    int64_t most[2] = {mine, -mine};
+    MPI_Request r;
+    MPI_Iallreduce(MPI_IN_PLACE, most, 2, MPI_INT64_T, MPI_MAX, g->comm->world, &r);
+    finish(g->comm, 1, &r);
+    if (!g->comm->aborted && (most[0] != mine || most[1] != -mine))
+        un_fake_broken("ranks bring memory of which some is registered, or in other places");
+}
+
 static void run_collective(struct ncclComm *c, const struct call *k) {
     MPI_Request r;
     float *sum = un_alloc(k->bytes + 1, 1, "fake collective");
     if (k->kind == REDUCE_SCATTER)
         MPI_Ireduce_scatter_block(k->send, sum, (int)(k->bytes / sizeof *sum), MPI_FLOAT, MPI_SUM, c->world,
                                   &r);
+    else if (k->kind == ALL_TO_ALL)
+        MPI_Ialltoall(k->send, (int)k->bytes, MPI_BYTE, k->recv, (int)k->bytes, MPI_BYTE, c->world, &r);
     else if (k->send == (char *)k->recv + (size_t)c->rank * k->bytes)
         MPI_Iallgather(MPI_IN_PLACE, 0, MPI_BYTE, k->recv, (int)k->bytes, MPI_BYTE, c->world, &r);
     else
@@ -167,6 +101,7 @@ static enum un_status run_group(void *context) {
     struct group *g = *(struct group **)context;
     MPI_Request requests[CALLS_MAX];
     int n = 0;
+    compare(g);
     for (int i = 0; i < g->n && !g->comm->aborted; ++i) {
         const struct call *k = &g->calls[i];
         if (k->kind == SEND)
@@ -177,6 +112,7 @@ static enum un_status run_group(void *context) {
             run_collective(g->comm, k);
     }
     finish(g->comm, n, requests);
+    ++g->comm->run;
     un_free(g);
     return UN_OK;
 }
@@ -206,12 +142,13 @@ ncclResult_t ncclGroupEnd(void) {
         return ncclSuccess; /* it is noticed later */
     }
     c->group = g;
-    c->pending = planned("UN_FAKE_HANG", c) ? INT32_MAX : LOOKS;
+    c->pending = planned("UN_FAKE_HANG", c) ? INT32_MAX : UN_FAKE_LOOKS;
     return ncclInProgress;
 }
 
 ncclResult_t ncclCommGetAsyncError(ncclComm_t c, ncclResult_t *state) {
-    *state = c->failed ? ncclRemoteError : ncclSuccess;
+    *state = c->failed ? ncclRemoteError : un_fake_meet(c);
+    if (*state == ncclRemoteError || *state == ncclInvalidUsage) c->failed = true; /* it stays so */
     if (!c->group) return ncclSuccess;
     if (c->pending > 0) {
         --c->pending;
@@ -220,6 +157,7 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t c, ncclResult_t *state) {
     }
     struct group *g = c->group;
     c->group = NULL;
+    ++c->posted;
     un_fake_post(g->stream, run_group, &g, sizeof g);
     return ncclSuccess;
 }
@@ -228,6 +166,12 @@ static ncclResult_t add(ncclComm_t c, cudaStream_t stream, struct call k) {
     struct group *g = open_group;
     if (!g || !c || g->n == CALLS_MAX || k.peer < 0 || k.peer >= c->size) return ncclInvalidArgument;
     if (!un_fake_urgent((struct un_queue *)stream)) return ncclInvalidUsage; /* ours: not the library's law */
+    const size_t all = k.bytes * (size_t)c->size, one = k.bytes;
+    const bool sends_all = k.kind == REDUCE_SCATTER || k.kind == ALL_TO_ALL;
+    const bool takes_all = k.kind == ALL_GATHER || k.kind == ALL_TO_ALL;
+    if (c->meeting.under_way || !un_fake_place(c, k.send, sends_all ? all : one, &k.from) ||
+        !un_fake_place(c, k.recv, takes_all ? all : one, &k.to))
+        return ncclInvalidUsage;
     g->comm = c;
     g->stream = (struct un_queue *)stream;
     g->calls[g->n++] = k;
@@ -240,24 +184,35 @@ static size_t bytes_of(size_t count, ncclDataType_t type) {
 
 ncclResult_t ncclSend(const void *send, size_t count, ncclDataType_t type, int peer, ncclComm_t c,
                       cudaStream_t stream) {
-    return add(c, stream, (struct call){SEND, send, NULL, bytes_of(count, type), peer});
+    return add(c, stream, (struct call){SEND, send, NULL, bytes_of(count, type), peer, {0}, {0}});
 }
 
 ncclResult_t ncclRecv(void *recv, size_t count, ncclDataType_t type, int peer, ncclComm_t c,
                       cudaStream_t stream) {
-    return add(c, stream, (struct call){RECV, NULL, recv, bytes_of(count, type), peer});
+    return add(c, stream, (struct call){RECV, NULL, recv, bytes_of(count, type), peer, {0}, {0}});
 }
 
 ncclResult_t ncclReduceScatter(const void *send, void *recv, size_t count, ncclDataType_t type,
                                ncclRedOp_t op, ncclComm_t c, cudaStream_t stream) {
     if (op != ncclSum) return ncclInvalidArgument;
-    return add(c, stream, (struct call){REDUCE_SCATTER, send, recv, bytes_of(count, type), 0});
+    return add(c, stream, (struct call){REDUCE_SCATTER, send, recv, bytes_of(count, type), 0, {0}, {0}});
 }
 
 ncclResult_t ncclAllGather(const void *send, void *recv, size_t count, ncclDataType_t type, ncclComm_t c,
                            cudaStream_t stream) {
-    return add(c, stream, (struct call){ALL_GATHER, send, recv, bytes_of(count, type), 0});
+    return add(c, stream, (struct call){ALL_GATHER, send, recv, bytes_of(count, type), 0, {0}, {0}});
 }
+
+#ifndef UN_FAKE_OLD
+ncclResult_t ncclAlltoAll(const void *send, void *recv, size_t count, ncclDataType_t type, ncclComm_t c,
+                          cudaStream_t stream) {
+    int version;
+    ncclGetVersion(&version);
+    if (version < 22800) un_fake_broken("ncclAlltoAll before 2.28");
+    ++c->all_to_alls;
+    return add(c, stream, (struct call){ALL_TO_ALL, send, recv, bytes_of(count, type), 0, {0}, {0}});
+}
+#endif
 
 /* ---- communicators ---- */
 
@@ -316,10 +271,11 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *out, int size, ncclUniqueId id, 
 }
 
 ncclResult_t ncclCommFinalize(ncclComm_t c) {
-    return c->group ? ncclInvalidUsage : ncclInProgress;
+    return c->group || c->meeting.under_way ? ncclInvalidUsage : ncclInProgress;
 }
 
 ncclResult_t ncclCommDestroy(ncclComm_t c) {
+    un_fake_let_go(c, false);
     MPI_Comm_free(&c->world);
     un_free(c);
     return ncclSuccess;
@@ -328,6 +284,7 @@ ncclResult_t ncclCommDestroy(ncclComm_t c) {
 /* Its memory stays, because work that is queued still looks at it. */
 ncclResult_t ncclCommAbort(ncclComm_t c) {
     c->aborted = true;
+    un_fake_let_go(c, true);
     return ncclSuccess;
 }
 

@@ -1,6 +1,9 @@
-/* Collectives between cards (comm/device_comm.h) by the module that a run loads: start, every collective, its results, end. One
- * process is enough, so a machine with one card and no MPI finds out whether the library works there; more ranks, with a card each,
- * are welcome. Without a card: skipped. */
+/* Collectives between cards (comm/device_comm.h) by the module that a run loads: start, every collective, its results, end; in
+ * memory that the library gives and was told of, as far as it can, and in memory as any other. One process is enough, so a machine
+ * with one card and no MPI finds out whether the library works there; more ranks, with a card each, are welcome. Without a card:
+ * skipped.
+ *
+ * Environment: UN_TEST_REACH=N, how far it has to be told (enum un_comm_reach). */
 // clang-format off
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,16 +15,20 @@
 #include "runtime/memory.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { SKIPPED = 77, MOST_RANKS = 16, BLOCK = 5000 };
+enum { SKIPPED = 77, MOST_RANKS = 16, BLOCK = 5000, ARRAYS = 3 };
 
 static struct rig {
     struct un_comm *comm;
     struct un_device *device;
     struct un_queue *queue;
     struct un_device_comm cards;
-    int total; /* of one array: a block for each rank */
+    const struct un_device_comm_module *module;
+    struct un_comm_memory memory;
+    float *arrays[ARRAYS]; /* of memory, each with a block before and after what is used */
+    int used, total;       /* arrays; elements used of one: a block for each rank */
 } rig;
 
 /* What stands at place i of the array of rank r: whole numbers, so that sums are exact. */
@@ -29,11 +36,12 @@ static float value(int r, int i) {
     return (float)((r + 1) * (i % 1021 + 1));
 }
 
-/* floats [n] on the device, as `from` says; wrong: what nobody expects. */
+/* floats [n] on the device, as `from` says, inside of an array; wrong: what nobody expects. */
 static float *filled(int n, float (*from)(int i)) {
-    float *device = rig.device->mem->alloc(rig.device, (size_t)n * sizeof(float), "floats");
+    assert_true(rig.used < ARRAYS);
+    float *device = rig.arrays[rig.used++] + BLOCK;
     float *host = un_alloc((size_t)n, sizeof *host, "floats");
-    assert_true(device && host);
+    assert_non_null(host);
     for (int i = 0; i < n; ++i) host[i] = from(i);
     rig.device->mem->copy_in(rig.queue, device, host, (size_t)n * sizeof(float));
     assert_int_equal(rig.device->mem->queue_wait(rig.queue), UN_OK);
@@ -61,7 +69,7 @@ static float *taken(const float *device, int n) {
 }
 
 static void release(float *device, float *host) {
-    rig.device->mem->free(rig.device, device);
+    rig.used -= device != NULL;
     un_free(host);
 }
 
@@ -125,41 +133,86 @@ static void blocks(void **state) {
     assert_true(rig.cards.ops->busy(&rig.cards) >= 0);
 }
 
-static void open_cards(int most_ctas) {
-    const struct un_device_comm_module *module = un_plugin_open("libun_nccl.so", "un_nccl_module");
-    if (!module) print_error("%s\n", un_error_get()->text);
-    assert_true(module && module->abi == UN_DEVICE_COMM_ABI);
+/* library: whose memory it is, and whether it is told of it. */
+static void take_arrays(const struct un_comm_library *library) {
+    rig.memory = (struct un_comm_memory){.device = rig.device, .queue = rig.queue, .library = library};
+    for (int i = 0; i < ARRAYS; ++i) {
+        rig.arrays[i] =
+            un_comm_memory_take(&rig.memory, (size_t)(rig.total + 2 * BLOCK) * sizeof(float), "floats");
+        assert_non_null(rig.arrays[i]);
+    }
+    assert_false(rig.memory.failed);
+    assert_int_equal(un_comm_memory_agree(&rig.memory, rig.comm), UN_OK);
+}
+
+static void open_cards(int most_ctas, bool told) {
     const struct un_limits copies = {.urgent = true};
+    const bool one_host = rig.comm->nodes == 1;
+    const struct un_comm_library *library = told ? rig.module->library : NULL;
     assert_int_equal(rig.device->mem->queue_open(rig.device, &copies, &rig.queue), UN_OK);
-    rig.cards = (struct un_device_comm){.device = rig.device, .queue = rig.queue, .most_ctas = most_ctas};
-    const enum un_status status = module->open(&rig.cards, rig.comm);
+    rig.total = rig.comm->size * BLOCK;
+    rig.cards = (struct un_device_comm){.device = rig.device,
+                                        .queue = rig.queue,
+                                        .most_ctas = most_ctas,
+                                        .one_host = one_host,
+                                        .memory = &rig.memory};
+    take_arrays(library);
+    const enum un_status status = rig.module->open(&rig.cards, rig.comm);
     if (status != UN_OK) print_error("%s\n", un_error_get()->text);
     assert_int_equal(status, UN_OK);
     assert_true(rig.cards.size == rig.comm->size && rig.cards.rank == rig.comm->rank);
-    rig.total = rig.comm->size * BLOCK;
+    enum un_comm_reach most = one_host ? UN_REACH_WINDOWS : UN_REACH_BUFFERS;
+    assert_int_equal(rig.cards.reach, rig.memory.reach < most ? rig.memory.reach : most);
 }
 
-static int set_up(void **state) {
+static void close_cards(void) {
+    rig.cards.ops->close(&rig.cards);
+    assert_null(rig.cards.ops);
+    for (int i = 0; i < ARRAYS; ++i) un_comm_memory_give(&rig.memory, rig.arrays[i]);
+    assert_int_equal(rig.memory.n, 0);
+    rig.device->mem->queue_close(rig.queue);
+}
+
+static int open_told(void **state) {
     (void)state;
-    open_cards(0);
+    static const char *const how[] = {"no memory of its own", "buffers", "windows"};
+    const char *expected = getenv("UN_TEST_REACH");
+    char name[64] = "";
+    enum un_comm_reach reach = rig.module->library->reach(name, sizeof name);
+    print_message("%s: %s\n", name, how[reach]);
+    if (expected) assert_int_equal(reach, atoi(expected));
+    open_cards(0, reach != UN_REACH_NONE);
+    assert_int_equal(rig.memory.reach, reach);
+    return 0;
+}
+static int open_plain(void **state) {
+    (void)state;
+    open_cards(0, false);
+    assert_int_equal(rig.memory.reach, UN_REACH_NONE);
     return 0;
 }
 static int end(void **state) {
     (void)state;
-    rig.cards.ops->close(&rig.cards);
-    assert_null(rig.cards.ops);
-    rig.device->mem->queue_close(rig.queue);
+    close_cards();
     return 0;
 }
 
 /* A communicator that has ended leaves room for the next, of few thread blocks. */
 static void once_more(void **state) {
     (void)state;
-    end(NULL);
-    open_cards(2);
+    const bool told = rig.memory.reach != UN_REACH_NONE;
+    close_cards();
+    open_cards(2, told);
     exchange(NULL);
     gather(NULL);
     reduce(NULL);
+}
+
+static void open_module(void) {
+    rig.module = un_plugin_open("libun_nccl.so", "un_nccl_module");
+    if (rig.module && rig.module->abi == UN_DEVICE_COMM_ABI) return;
+    fprintf(stderr, "%s\n", un_error_get()->text);
+    exit(1);
 }
 
 int main(int argc, char **argv) {
@@ -177,7 +230,9 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s\n", un_error_get()->text);
         return 1;
     }
-    const int failed = cmocka_run_group_tests(tests, set_up, end);
+    open_module();
+    int failed = cmocka_run_group_tests_name("told", tests, open_told, end);
+    failed += cmocka_run_group_tests_name("as any other", tests, open_plain, end);
     un_device_close(rig.device);
     un_comm_close(rig.comm);
     return failed;

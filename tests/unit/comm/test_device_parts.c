@@ -135,6 +135,7 @@ static void reduce_bucket(struct un_device_comm *c, struct un_device_parts *p, i
 struct rank {
     struct un_device_parts parts;
     struct un_device_comm near, far;
+    struct un_comm_memory memory;
     struct all node, rail; /* what the ranks of either bring */
     float *bucket;
 };
@@ -146,9 +147,10 @@ static void open_ranks(struct rank *ranks, const struct un_shard *s, struct un_d
         struct rank *k = &ranks[r];
         k->near = (struct un_device_comm){
             .ops = &table, .rank = r % places, .size = places, .device = d, .queue = q, .state = &k->node};
+        k->memory = (struct un_comm_memory){.device = d, .queue = q};
         k->far = (struct un_device_comm){
             .ops = &table, .rank = r / places, .size = s->nodes, .device = d, .queue = q, .state = &k->rail};
-        assert_int_equal(un_device_parts_open(&k->parts, s, r, d), UN_OK);
+        assert_int_equal(un_device_parts_open(&k->parts, s, r, &k->memory), UN_OK);
         k->bucket = un_alloc((size_t)s->bucket, sizeof(float), "bucket");
     }
 }
@@ -228,7 +230,8 @@ static void test_reduces(void **state) {
             struct un_device_comm c = {
                 .ops = &table, .rank = rank, .size = sizes[k], .device = d, .queue = q};
             un_shard_set(&shard, 11 * BLOCK + 192, sizes[k], 5 * BLOCK * sizeof(float));
-            assert_int_equal(un_device_parts_open(&parts, &shard, rank, d), UN_OK);
+            struct un_comm_memory memory = {.device = d, .queue = q};
+            assert_int_equal(un_device_parts_open(&parts, &shard, rank, &memory), UN_OK);
             for (int64_t b = 0; b < shard.buckets; ++b) reduce_bucket(&c, &parts, b);
             un_device_parts_close(&parts);
         }

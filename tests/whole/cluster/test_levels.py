@@ -72,6 +72,9 @@ def cards(folder, cluster, cfg):
         rails = per_host if kind == "nccl" and keys != ["comm.levels=1"] else 0
         R.expect(out.count(f"fake communicator of {hosts}: at most 4 blocks") == rails == out.count("fake communicator of"),
                  f"cards, {name}: {rails} rails, and nothing else, take at most comm.rail_ctas blocks")
+        if rails:
+            R.expect("memory registered as windows inside the hosts and registered between them" in out and
+                     out.count("fake library: among ") == hosts + rails, f"cards, {name}: both levels are told of the memory")
         if keys == ["train.exact=false"]:
             worst = max(abs(a["loss"] - b["loss"]) / a["loss"] for a, b in zip(R.metrics(folder / "one"), R.metrics(run_dir)))
             R.expect(worst < 1e-4, f"cards, {name}: losses within {worst:.1e}")

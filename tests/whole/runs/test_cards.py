@@ -2,6 +2,7 @@
 collectives that run late and beside the computation, gives the bits of MPI on any number of ranks; so does MPI through host memory.
 Who shares a card is refused or falls back; a link that breaks or hangs ends the run in bounded time with a message."""
 import json
+import re
 import shutil
 import time
 
@@ -10,6 +11,7 @@ import runlib as R
 PROGRAM = R.BUILD / "tests" / "cards" / "bin" / "uniter_dist"
 # the same with comm/comm_nccl.c in it, on as much of the library as that calls; only where its headers are
 NCCL = R.BUILD / "tests" / "cards" / "nccl" / "uniter_dist"
+OLD = R.BUILD / "tests" / "cards" / "nccl_old" / "uniter_dist"  # and on a library that has nothing of what is newer than 2.18
 
 
 def command(ranks, cfg, run_dir, *words, program=PROGRAM):
@@ -65,6 +67,46 @@ def nccl(folder, cfg, steps):
         R.expect(all(x.get("ms/comm", 0) > 0 for x in raw(run)[1:]) and not any("comm_exposed" in x for x in raw(run)),
                  f"{n} ranks, nccl: the log has the time of the collectives")
     endings(folder, cfg, NCCL, "the fake link broke")
+
+
+def told(folder, cfg, steps):
+    """Memory that the library gives: how far it is told of it is said, changes no bit, and all is given back. Blocks: parameters,
+    gradients, scratch."""
+    before, buffers = dict(UN_FAKE_NCCL="21805"), dict(UN_FAKE_NCCL="22605")
+    off = "comm.register: off, as not every rank's library can (here NCCL 2.18.5)"
+    window, buffer = dict(UN_FAKE_REGISTER="1:2"), dict(UN_FAKE_REGISTER="1:2", **buffers)
+    # blocks of the library on each rank; of the last communicator: registrations, windows
+    for name, n, words, env, said, blocks, tells in (
+            ("windows", 2, ["comm.register=on"], {}, "memory registered as windows", "33", (3, 3)),
+            ("windows of four", 4, [], {}, "memory registered as windows", "3333", (3, 3)),
+            ("a version between", 2, [], dict(UN_FAKE_NCCL="22703"), "NCCL 2.27.3: memory registered as windows", "33", (3, 3)),
+            ("buffers", 2, ["comm.register=on"], buffers, "NCCL 2.26.5: memory registered\n", "33", (3, 0)),
+            ("a version before", 2, [], before, off, "", (0, 0)),
+            ("off", 2, ["comm.register=off"], {}, "", "", (0, 0)),
+            ("a window that fails", 2, [], window, "comm.register: off, because ", "33", (0, 0)),
+            ("a buffer that fails", 2, [], buffer, "comm.register: off, because rank 1: ", "33", (0, 0)),
+            ("no memory for a block", 2, [], dict(UN_FAKE_MEMORY="1:2"), "memory not registered", "23", (0, 0))):
+        run = folder / f"told_{name.replace(' ', '_')}"
+        out = R.run_ok(command(n, cfg, run, "device=cuda", "comm.backend=nccl", *words, program=NCCL), UN_FAKE_CARDS=str(n),
+                       UN_FAKE_LATE="300", UN_FAKE_TELL="1", **env)
+        R.expect(said in out and ("comm.register" in out) == bool(said), f"{name}: the log says {said.strip() or 'nothing'}")
+        same(folder / f"plain_{n}", run, steps, name)
+        last = re.findall(rf"fake library: among {n}: (\d+) registrations, (\d+) of them windows", out)[-1]
+        registered, windows = (int(x) for x in last)
+        R.expect((registered, windows) == tells, f"{name}: {registered} registrations, {windows} windows")
+        back = "".join(sorted(re.findall(r"fake library: (\d+) blocks taken, all given back", out)))
+        R.expect(back == blocks, f"{name}: blocks of the library that are given back, by rank: {back}")
+    run = folder / "told_old"
+    out = R.run_ok(command(2, cfg, run, "device=cuda", "comm.backend=nccl", program=OLD), UN_FAKE_CARDS="2", UN_FAKE_LATE="300")
+    R.expect(off in out, "a library that lacks the calls: the log says so")
+    same(folder / "plain_2", run, steps, "a library that lacks the calls")
+    for name, code, env, words in (("a window that fails", 74, dict(UN_FAKE_REGISTER="1:2"), "registration of memory"),
+                                   ("no memory for a block", 71, dict(UN_FAKE_MEMORY="1:2"), "memory for collectives between cards"),
+                                   ("a version before", 64, before, "comm.register is on, which needs")):
+        refuse(f"comm.register=on, {name}", command(2, cfg, folder / "refused", "device=cuda", "comm.backend=nccl", "comm.register=on", program=NCCL),
+               code, words, UN_FAKE_CARDS="2", **env)
+    refuse("comm.register=on without cards", command(2, cfg, folder / "refused", "device=cpu", "comm.register=on"), 64,
+           "comm.register is on, which needs cards")
 
 
 def raw(run):
@@ -168,6 +210,7 @@ def main():
         endings(folder, cfg, PROGRAM, "the fake link of rank 1 broke in call")
         if NCCL.exists():
             nccl(folder, cfg, steps)
+            told(folder, cfg, steps)
         else:
             print("skipped: comm/comm_nccl.c (its headers are not here)")
 
