@@ -17,10 +17,18 @@
 
 #include "runtime/device.h"
 #include "runtime/maps.h"
+#include "runtime/pairs.h"
 #include "runtime/rng.h"
 #include "runtime/tensor.h"
 
 enum un_activation { UN_ACT_NONE, UN_ACT_GELU, UN_ACT_TANH, UN_ACT_RELU };
+
+/* An output in fp8 beside itself: to, amax and scale have the bits of quantize (below) of the output as it is stored. */
+struct un_codes {
+    struct un_mat to;   /* e4m3 or e5m2, the output's shape; data NULL: its amax alone */
+    uint32_t *amax;     /* NULL: not wanted */
+    const float *scale; /* read where `to` is set */
+};
 
 /* What follows a matrix product in the same op: c = act(product + bias). */
 struct un_epilogue {
@@ -29,6 +37,7 @@ struct un_epilogue {
     enum un_activation activation;
     struct un_mat
         pre; /* GELU, ReLU: receives product + bias (for gelu_bwd) when pre.data is set; same shape as c */
+    const struct un_codes *codes; /* of c, f32 or bf16; NULL: not wanted */
 };
 
 /* Samples of a packed micro-batch: sample s is tokens [start[s], start[s+1]). */
@@ -45,25 +54,6 @@ struct un_segments {
     const int32_t *start; /* [count+1] into perm */
     const int32_t *perm;  /* [rows] source rows, ascending within a segment */
     int64_t count;
-};
-
-enum un_solver { UN_SOLVER_IPOT, UN_SOLVER_SINKHORN };
-
-struct un_transport {
-    enum un_solver solver;
-    int iterations;  /* ipot 50; sinkhorn at most 100 */
-    float beta;      /* ipot 0.5 */
-    float epsilon;   /* sinkhorn 0.1 */
-    float tolerance; /* sinkhorn: stop when max |row sum * n - 1| is below; 0 = never early */
-};
-
-/* B pairs inside a packed micro-batch: the words of pair b are tokens [first[b], first[b]+words[b]), its
- * regions the next regions[b] tokens. Its plan and cost are words x regions, row-major, at plan_start[b]. */
-struct un_pairs {
-    const int32_t *first, *words, *regions; /* [B] */
-    const int32_t *plan_start;              /* [B+1] */
-    int64_t count;
-    int64_t longest_words, longest_regions;
 };
 
 struct un_adamw {
@@ -112,6 +102,10 @@ struct un_ops {
      * a card adds the numbers and takes both units after. Needs un_limits.fp8. */
     void (*gemm_fp8)(struct un_queue *q, struct un_mat c, struct un_mat a, const float *a_unit,
                      struct un_mat b, const float *b_unit, float beta, const struct un_epilogue *epilogue);
+
+    /* gelu_bwd, with the codes of dz. */
+    void (*gelu_bwd_fp8)(struct un_queue *q, struct un_mat dz, const struct un_codes *codes, float *dbias,
+                         struct un_mat dy, struct un_mat z);
 
     /* ---- pointwise ---- */
 

@@ -99,7 +99,7 @@ static void feed_forward_bwd(const struct un_pass *p, struct un_mat d, const str
     un_norm_bwd(p, d, dbranch, &at->output_norm, d, &kept->output_norm, &drop, p->grads + at->down.bias);
     un_linear_put_grad_weight(p, &at->down, dbranch, un_pass_mat(p, kept->gelu, t, i));
     un_fp8_linear_bwd(p, dz, &at->down, dbranch, 0, layer, UN_FP8_DOWN);
-    p->ops->gelu_bwd(p->q, dz, p->grads + at->up.bias, dz, un_pass_mat(p, kept->z, t, i));
+    un_fp8_gelu_bwd(p, dz, p->grads + at->up.bias, un_pass_mat(p, kept->z, t, i), layer);
     un_linear_put_grad_weight(p, &at->up, dz, un_pass_mat(p, kept->middle, t, h));
     un_fp8_linear_bwd(p, d, &at->up, dz, 1, layer, UN_FP8_UP);
 }

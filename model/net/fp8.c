@@ -7,16 +7,51 @@ void un_fp8_carve(struct un_fp8 *fp8, struct un_arena *arena, const struct un_di
     fp8->scale = un_take_floats(arena, 2 * fp8->tensors); /* filled by one copy */
     fp8->unit = fp8->scale ? fp8->scale + fp8->tensors : NULL;
     fp8->amax = un_arena_take(arena, (size_t)fp8->tensors, sizeof *fp8->amax);
-    fp8->rows = un_take(arena, UN_E4M3, tokens * wide);
+    fp8->narrow = un_take(arena, UN_E4M3, tokens * h);
+    fp8->wide = un_take(arena, UN_E4M3, tokens * wide);
     fp8->weight = un_take(arena, UN_E4M3, wide * h);
 }
 
-/* m as fp8 in `to`; only its amax where `to` is NULL. */
-static struct un_mat rounded(const struct un_pass *p, void *to, struct un_mat m, int64_t tensor) {
-    const struct un_mat y = un_mat(to, un_fp8_type(tensor), m.rows, m.cols);
-    p->ops->quantize(p->q, y, un_no_mat(), p->fp8->amax + tensor, m, p->fp8->scale + tensor);
-    return y;
+/* ---- codes ---- */
+
+/* Does the op that makes the factor write its codes? */
+static bool made_with_codes(enum un_fp8_product product, enum un_fp8_role role) {
+    return role == UN_FP8_INPUT ? product == UN_FP8_DOWN : role == UN_FP8_GRADIENT && product == UN_FP8_UP;
 }
+
+/* Where the codes of a factor stand; data NULL: only its amax is taken. An op that reads codes and writes the next ones
+ * finds them in the other buffer. */
+static struct un_mat place(const struct un_fp8 *f, struct un_mat factor, int64_t tensor, bool wide) {
+    void *to = !f->active ? NULL : wide ? f->wide : f->narrow;
+    return un_mat(to, un_fp8_type(tensor), factor.rows, factor.cols);
+}
+static bool is_wide(enum un_fp8_product product, enum un_fp8_role role) {
+    return role == UN_FP8_INPUT ? product == UN_FP8_DOWN : product == UN_FP8_UP || product == UN_FP8_QKV;
+}
+
+static struct un_codes codes_of(const struct un_fp8 *f, struct un_mat factor, int64_t layer,
+                                enum un_fp8_product product, enum un_fp8_role role) {
+    const int64_t tensor = un_fp8_tensor(layer, product, role);
+    return (struct un_codes){place(f, factor, tensor, is_wide(product, role)), f->amax + tensor,
+                             f->scale + tensor};
+}
+
+const struct un_codes *un_fp8_codes(const struct un_pass *p, struct un_codes *room, struct un_mat factor,
+                                    int64_t layer, enum un_fp8_product product, enum un_fp8_role role) {
+    if (!p->fp8 || !made_with_codes(product, role)) return NULL;
+    *room = codes_of(p->fp8, factor, layer, product, role);
+    return room;
+}
+
+/* The codes of an activation or gradient, made here unless they were made with it. */
+static struct un_mat coded(const struct un_pass *p, struct un_mat factor, int64_t layer,
+                           enum un_fp8_product product, enum un_fp8_role role) {
+    const struct un_codes c = codes_of(p->fp8, factor, layer, product, role);
+    if (!made_with_codes(product, role)) p->ops->quantize(p->q, c.to, un_no_mat(), c.amax, factor, c.scale);
+    return c.to;
+}
+
+/* ---- ops of a layer ---- */
 
 void un_fp8_linear_fwd(const struct un_pass *p, struct un_mat y, const struct un_linear *at, struct un_mat x,
                        enum un_activation activation, struct un_mat pre, int64_t layer,
@@ -26,20 +61,23 @@ void un_fp8_linear_fwd(const struct un_pass *p, struct un_mat y, const struct un
         un_linear_fwd(p, y, at, x, activation, pre);
         return;
     }
+    struct un_codes room;
     const int64_t input = un_fp8_tensor(layer, product, UN_FP8_INPUT),
                   weight = un_fp8_tensor(layer, product, UN_FP8_WEIGHT);
-    const struct un_mat w = un_pass_weight(p, at->weight, at->out, at->in, x.type);
-    const struct un_mat a = rounded(p, f->active ? f->rows : NULL, x, input),
-                        b = rounded(p, f->active ? f->weight : NULL, w, weight);
-    if (!f->active) {
-        un_linear_fwd(p, y, at, x, activation, pre);
-        return;
-    }
-    const struct un_epilogue after = {.bias = un_pass_weight(p, at->bias, 1, at->out, y.type).data,
-                                      .bias_type = y.type,
-                                      .activation = activation,
-                                      .pre = pre};
-    p->ops->gemm_fp8(p->q, y, a, f->unit + input, b, f->unit + weight, 0, &after);
+    const struct un_mat w = un_pass_weight(p, at->weight, at->out, at->in, x.type),
+                        a = coded(p, x, layer, product, UN_FP8_INPUT),
+                        b = un_mat(f->active ? f->weight : NULL, UN_E4M3, at->out, at->in);
+    p->ops->quantize(p->q, b, un_no_mat(), f->amax + weight, w, f->scale + weight);
+    const struct un_epilogue after = {
+        .bias = un_pass_weight(p, at->bias, 1, at->out, y.type).data,
+        .bias_type = y.type,
+        .activation = activation,
+        .pre = pre,
+        .codes = product == UN_FP8_UP ? un_fp8_codes(p, &room, y, layer, UN_FP8_DOWN, UN_FP8_INPUT) : NULL};
+    if (f->active)
+        p->ops->gemm_fp8(p->q, y, a, f->unit + input, b, f->unit + weight, 0, &after);
+    else
+        p->ops->gemm(p->q, y, x, false, w, true, 0, &after);
 }
 
 void un_fp8_linear_bwd(const struct un_pass *p, struct un_mat dx, const struct un_linear *at,
@@ -48,7 +86,7 @@ void un_fp8_linear_bwd(const struct un_pass *p, struct un_mat dx, const struct u
     const int64_t gradient = un_fp8_tensor(layer, product, UN_FP8_GRADIENT),
                   weight = un_fp8_tensor(layer, product, UN_FP8_WEIGHT);
     struct un_mat d = un_no_mat();
-    if (f) d = rounded(p, f->active ? f->rows : NULL, dy, gradient);
+    if (f) d = coded(p, dy, layer, product, UN_FP8_GRADIENT);
     if (!f || !f->active) {
         un_linear_bwd(p, dx, at, dy, beta);
         return;
@@ -57,6 +95,16 @@ void un_fp8_linear_bwd(const struct un_pass *p, struct un_mat dx, const struct u
     p->ops->quantize(p->q, un_no_mat(), turned, NULL, un_pass_weight(p, at->weight, at->out, at->in, dy.type),
                      f->scale + weight);
     p->ops->gemm_fp8(p->q, dx, d, f->unit + gradient, turned, f->unit + weight, beta, NULL);
+}
+
+void un_fp8_gelu_bwd(const struct un_pass *p, struct un_mat dz, float *dbias, struct un_mat z,
+                     int64_t layer) {
+    struct un_codes room;
+    const struct un_codes *codes = un_fp8_codes(p, &room, dz, layer, UN_FP8_UP, UN_FP8_GRADIENT);
+    if (codes)
+        p->ops->gelu_bwd_fp8(p->q, dz, codes, dbias, dz, z);
+    else
+        p->ops->gelu_bwd(p->q, dz, dbias, dz, z);
 }
 
 /* ---- of a network (network.h) ---- */

@@ -87,6 +87,11 @@ void un_cpu_quantize(struct un_queue *q, struct un_mat y, struct un_mat yt, uint
 void un_cpu_gemm_fp8(struct un_queue *q, struct un_mat c, struct un_mat a, const float *a_unit,
                      struct un_mat b, const float *b_unit, float beta, const struct un_epilogue *epilogue);
 
+/* The codes of m, which stands in memory: quantize. NULL: none. */
+void un_cpu_codes(struct un_queue *q, const struct un_codes *codes, struct un_mat m);
+void un_cpu_gelu_bwd_fp8(struct un_queue *q, struct un_mat dz, const struct un_codes *codes, float *dbias,
+                         struct un_mat dy, struct un_mat z);
+
 void un_cpu_gelu_bwd(struct un_queue *q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat z);
 void un_cpu_tanh_bwd(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat y);
 void un_cpu_relu_bwd(struct un_queue *q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat y);

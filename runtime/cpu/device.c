@@ -192,6 +192,7 @@ static const struct un_ops cpu_ops = {
     .linear_grad = un_cpu_linear_grad,
     .quantize = un_cpu_quantize,
     .gemm_fp8 = un_cpu_gemm_fp8,
+    .gelu_bwd_fp8 = un_cpu_gelu_bwd_fp8,
     .gelu_bwd = un_cpu_gelu_bwd,
     .tanh_bwd = un_cpu_tanh_bwd,
     .relu_bwd = un_cpu_relu_bwd,

@@ -66,6 +66,18 @@ void un_cpu_quantize(struct un_queue *q, struct un_mat y, struct un_mat yt, uint
     if (amax && all > *amax) *amax = all;
 }
 
+/* ---- codes beside an output: of rows that are in memory, and mostly still in the cache ---- */
+
+void un_cpu_codes(struct un_queue *q, const struct un_codes *codes, struct un_mat m) {
+    if (codes) un_cpu_quantize(q, codes->to, (struct un_mat){.data = NULL}, codes->amax, m, codes->scale);
+}
+
+void un_cpu_gelu_bwd_fp8(struct un_queue *q, struct un_mat dz, const struct un_codes *codes, float *dbias,
+                         struct un_mat dy, struct un_mat z) {
+    un_cpu_gelu_bwd(q, dz, dbias, dy, z);
+    un_cpu_codes(q, codes, dz);
+}
+
 /* ---- products ---- */
 
 static size_t piece_bytes(int64_t elements) {
@@ -143,4 +155,5 @@ void un_cpu_gemm_fp8(struct un_queue *q, struct un_mat c, struct un_mat a, const
     for (int64_t col = 0; col < b.rows; col += step)
         run_columns(&rest, &f, col, b.rows - col < step ? b.rows - col : step);
     q->error = rest.error;
+    if (epilogue) un_cpu_codes(q, epilogue->codes, c);
 }

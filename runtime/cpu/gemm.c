@@ -88,6 +88,7 @@ void un_cpu_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, bool tran
     UN_ASSERT(inner == (transpose_b ? b.cols : b.rows));
     if (!all_f32(c, a, b, epilogue)) {
         un_product_run(q, c, a, transpose_a, b, transpose_b, beta, epilogue);
+        if (epilogue) un_cpu_codes(q, epilogue->codes, c);
         return;
     }
     struct product p = {c, a, b, transpose_a, transpose_b, inner, beta, epilogue};
@@ -99,6 +100,7 @@ void un_cpu_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, bool tran
         run_tile(&p, row, c.rows - row < t.rows ? c.rows - row : t.rows, col,
                  c.cols - col < t.cols ? c.cols - col : t.cols);
     }
+    if (epilogue) un_cpu_codes(q, epilogue->codes, c);
 }
 
 /* One block of rows added up, `cols` of them wide. */

@@ -100,9 +100,10 @@ void un_cuda_trial_fill(struct un_queue *q, void *memory, size_t bytes, bool fp8
 void un_cuda_trial_digest(struct un_queue *q, uint64_t *digest, struct un_mat m);
 
 /* What follows a product that the matrix library can't do itself: z = from + bias (NULL: none), pre = z when
- * pre.data is set, c = activation(z). from may be c or pre. bias f32, bf16 or f16. */
+ * pre.data is set, c = activation(z). from may be c or pre. bias f32, bf16 or f16. codes: of c, or NULL. */
 void un_cuda_activate(struct un_queue *q, struct un_mat c, struct un_mat from, struct un_mat pre,
-                      const void *bias, enum un_type bias_type, enum un_activation activation);
+                      const void *bias, enum un_type bias_type, enum un_activation activation,
+                      const struct un_codes *codes);
 
 void un_cuda_gemm(struct un_queue *q, struct un_mat c, struct un_mat a, bool transpose_a, struct un_mat b,
                   bool transpose_b, float beta, const struct un_epilogue *epilogue);
@@ -115,6 +116,9 @@ void un_cuda_quantize(struct un_queue *q, struct un_mat y, struct un_mat yt, uin
 
 void un_cuda_gemm_fp8(struct un_queue *q, struct un_mat c, struct un_mat a, const float *a_unit,
                       struct un_mat b, const float *b_unit, float beta, const struct un_epilogue *epilogue);
+
+void un_cuda_gelu_bwd_fp8(struct un_queue *q, struct un_mat dz, const struct un_codes *codes, float *dbias,
+                          struct un_mat dy, struct un_mat z);
 
 void un_cuda_gelu_bwd(struct un_queue *q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat z);
 void un_cuda_tanh_bwd(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat y);

@@ -5,8 +5,7 @@
  * goes through shared memory, so that both sides are written in words of eight bytes. Bytes an element at bf16: 2 read, 1
  * written for each of the two forms. The largest is found in the warp, then by one atomic maximum of a block, on whole
  * numbers. */
-#include "runtime/cuda/kernel.cuh"
-#include "runtime/fp8.h"
+#include "runtime/cuda/codes.cuh"
 
 namespace {
 
@@ -19,48 +18,25 @@ struct quantize_args {
     bool wide_x, wide_y, wide_yt; /* rows that begin at multiples of 16 and 8 bytes */
 };
 
-/* Eight codes; n of them count. */
-__device__ __forceinline__ void put8(uint8_t *to, const uint8_t code[UN_VEC], int64_t n, bool wide) {
-    if (wide && n >= UN_VEC) {
-        uint2 w = {0, 0};
-#pragma unroll
-        for (int i = 0; i < 4; ++i) w.x |= (uint32_t)code[i] << 8 * i, w.y |= (uint32_t)code[4 + i] << 8 * i;
-        *(uint2 *)to = w;
-        return;
-    }
-#pragma unroll
-    for (int i = 0; i < UN_VEC; ++i)
-        if (i < n) to[i] = code[i];
-}
-
-__device__ __forceinline__ uint8_t code_of(float x, bool e4m3) {
-    return e4m3 ? un_fp8_to_e4m3(x) : un_fp8_to_e5m2(x);
-}
-
-__device__ __forceinline__ uint32_t warp_most(uint32_t v) {
-#pragma unroll
-    for (int o = UN_WARP / 2; o > 0; o >>= 1) {
-        const uint32_t other = __shfl_xor_sync(0xFFFFFFFFu, v, o);
-        v = other > v ? other : v;
-    }
-    return v;
-}
-
 /* From shared memory: column `row` of the tile is a row of the transpose. */
 __device__ __forceinline__ void put_transposed(const quantize_args &a, const uint8_t (*tile)[LINE],
                                                int64_t row0, int64_t col0) {
     const int first = (int)threadIdx.x % (SIDE / UN_VEC) * UN_VEC;
     for (int c = (int)threadIdx.x / (SIDE / UN_VEC); c < SIDE && col0 + c < a.x.cols; c += ROWS_AT_ONCE) {
         const int64_t n = a.x.rows - row0 - first;
-        uint8_t code[UN_VEC];
+        uint2 w = {0, 0};
 #pragma unroll
-        for (int i = 0; i < UN_VEC; ++i) code[i] = tile[first + i][c];
-        put8((uint8_t *)a.yt.data + (col0 + c) * a.yt.stride + row0 + first, code, n < 0 ? 0 : n, a.wide_yt);
+        for (int i = 0; i < 4; ++i) {
+            w.x |= (uint32_t)tile[first + i][c] << 8 * i;
+            w.y |= (uint32_t)tile[first + 4 + i][c] << 8 * i;
+        }
+        un_put_codes8((uint8_t *)a.yt.data + (col0 + c) * a.yt.stride + row0 + first, w, n < 0 ? 0 : n,
+                      a.wide_yt);
     }
 }
 
 template <class T> __global__ void __launch_bounds__(THREADS) quantize_kernel(quantize_args a, bool e4m3) {
-    __shared__ uint8_t tile[SIDE][LINE];
+    __shared__ __align__(8) uint8_t tile[SIDE][LINE];
     __shared__ uint32_t part[THREADS / UN_WARP];
     const int64_t row0 = (int64_t)blockIdx.x * SIDE, col0 = (int64_t)blockIdx.y * SIDE;
     const int first = (int)threadIdx.x % (SIDE / UN_VEC) * UN_VEC;
@@ -71,24 +47,16 @@ template <class T> __global__ void __launch_bounds__(THREADS) quantize_kernel(qu
         const int64_t left = a.x.cols - col0 - first, n = left < 0 ? 0 : left;
         const int64_t at = (row0 + r) * a.x.stride + col0 + first;
         float v[UN_VEC] = {};
-        uint8_t code[UN_VEC];
         if (n > 0) un_load8(v, (const T *)a.x.data + at, n, a.wide_x);
-#pragma unroll
-        for (int i = 0; i < UN_VEC; ++i) {
-            const uint32_t size = un_fp8_bits(v[i]) & 0x7FFFFFFFu;
-            most = size > most ? size : most;
-            code[i] = code_of(v[i] * scale, e4m3);
-            if (a.yt.data) tile[r][first + i] = code[i];
-        }
-        if (a.y.data) put8((uint8_t *)a.y.data + (row0 + r) * a.y.stride + col0 + first, code, n, a.wide_y);
+        const uint32_t here = un_most8(v);
+        const uint2 codes = un_codes8(v, scale, e4m3, here);
+        most = here > most ? here : most;
+        if (a.yt.data) *(uint2 *)&tile[r][first] = codes;
+        if (a.y.data)
+            un_put_codes8((uint8_t *)a.y.data + (row0 + r) * a.y.stride + col0 + first, codes, n, a.wide_y);
     }
-    most = warp_most(most);
-    if (threadIdx.x % UN_WARP == 0) part[threadIdx.x / UN_WARP] = most;
-    __syncthreads();
+    un_amax(a.amax, most, part, THREADS / UN_WARP); /* with the barrier behind the tile */
     if (a.yt.data) put_transposed(a, tile, row0, col0);
-    if (!a.amax || threadIdx.x != 0) return;
-    for (int w = 1; w < THREADS / UN_WARP; ++w) most = part[w] > most ? part[w] : most;
-    atomicMax(a.amax, most);
 }
 
 /* to [rows, cols] packed = x * *unit in bf16; a thread eight neighbouring elements of a row. */
@@ -133,6 +101,7 @@ struct factors {
 void run_columns(struct un_queue *q, const factors &f, int64_t col, int64_t cols) {
     const struct un_mat right = widen(q, f.right, part_of(f.b, col, cols, 0, f.b.cols), f.b_unit);
     const int64_t step = un_fp8_piece_rows(f.a.rows, f.a.cols);
+    const struct un_codes none = {};
     for (int64_t row = 0; row < f.a.rows; row += step) {
         const int64_t rows = f.a.rows - row < step ? f.a.rows - row : step;
         const struct un_mat left = widen(q, f.left, part_of(f.a, row, rows, 0, f.a.cols), f.a_unit);
@@ -140,6 +109,9 @@ void run_columns(struct un_queue *q, const factors &f, int64_t col, int64_t cols
         if (f.epilogue) e = *f.epilogue;
         if (e.bias) e.bias = (const unsigned char *)e.bias + col * un_type_bytes(e.bias_type);
         if (e.pre.data) e.pre = part_of(e.pre, row, rows, col, cols);
+        struct un_codes codes = e.codes ? *e.codes : none;
+        if (codes.to.data) codes.to = part_of(codes.to, row, rows, col, cols);
+        if (e.codes) e.codes = &codes;
         un_cuda_gemm(q, part_of(f.c, row, rows, col, cols), left, false, right, true, f.beta,
                      f.epilogue ? &e : NULL);
     }

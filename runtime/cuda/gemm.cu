@@ -196,10 +196,13 @@ extern "C" struct un_mat un_cuda_gemm_target(struct un_mat c, const struct un_ep
 extern "C" void un_cuda_gemm_finish(struct un_queue *q, struct un_mat c, struct un_mat to,
                                     const struct un_epilogue *e, bool biased) {
     const void *bias = biased ? NULL : e->bias;
-    if (!bias && e->activation == UN_ACT_NONE) return;
+    if (!bias && e->activation == UN_ACT_NONE) {
+        if (e->codes) un_cuda_quantize(q, e->codes->to, {}, e->codes->amax, c, e->codes->scale);
+        return;
+    }
     const bool kept = to.data != c.data && !bias; /* z stands in pre already */
     const struct un_mat pre = kept ? un_mat(NULL, c.type, c.rows, c.cols) : e->pre;
-    un_cuda_activate(q, c, to, pre, bias, e->bias ? e->bias_type : UN_F32, e->activation);
+    un_cuda_activate(q, c, to, pre, bias, e->bias ? e->bias_type : UN_F32, e->activation, e->codes);
 }
 
 extern "C" void un_cuda_linear_grad(struct un_queue *q, struct un_mat dw, float *dbias, struct un_mat dy,

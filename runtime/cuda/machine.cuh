@@ -5,6 +5,7 @@
 #define UN_RUNTIME_CUDA_MACHINE_CUH
 
 #include "runtime/cuda/cuda.h"
+#include "runtime/fp8.h"
 
 #ifdef __CUDACC__
 
@@ -39,6 +40,27 @@ __device__ __forceinline__ uint16_t un_pack_f16(float f) {
     asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"(f));
     return h;
 }
+
+/* Two floats as e4m3 or e5m2 (fp8.h), lo in the lower byte. No NaN. */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890
+__device__ __forceinline__ uint32_t un_pack_e4m3(float lo, float hi) {
+    uint16_t d;
+    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(d) : "f"(hi), "f"(lo));
+    return d;
+}
+__device__ __forceinline__ uint32_t un_pack_e5m2(float lo, float hi) {
+    uint16_t d;
+    asm("cvt.rn.satfinite.e5m2x2.f32 %0, %1, %2;" : "=h"(d) : "f"(hi), "f"(lo));
+    return d;
+}
+#else
+__device__ __forceinline__ uint32_t un_pack_e4m3(float lo, float hi) {
+    return un_fp8_to_e4m3(lo) | (uint32_t)un_fp8_to_e4m3(hi) << 8;
+}
+__device__ __forceinline__ uint32_t un_pack_e5m2(float lo, float hi) {
+    return un_fp8_to_e5m2(lo) | (uint32_t)un_fp8_to_e5m2(hi) << 8;
+}
+#endif
 
 /* 2^x and 1 / x by the special unit: errors of 2^-22 and 1 ulp; results and operands below 2^-126 are zero. */
 __device__ __forceinline__ float un_exp2(float x) {

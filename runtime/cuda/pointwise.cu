@@ -1,6 +1,6 @@
 /* Elementwise ops: matrices in strips (strip_walk.cuh), flat arrays in runs of 4,096 elements a block. All
  * are bound by memory; bytes an element at bf16: gelu_bwd, tanh_bwd and relu_bwd 6, dropout 4, add_row and add_relu 6,
- * un_cuda_activate 4, and 2 more where it writes pre too; add 12 (f32); cast the sizes of both types. */
+ * un_cuda_activate 4, and 2 more where it writes pre too; codes of fp8 1 more; add 12 (f32); cast the sizes of both types. */
 #include "runtime/cuda/strip_walk.cuh"
 
 size_t un_cuda_pointwise_scratch(const struct un_limits *limits) {
@@ -20,6 +20,16 @@ void un_cuda_gelu_bwd(struct un_queue *q, struct un_mat dz, float *dbias, struct
         un_walk_run<UN_WALK_GELU_SLOPE, true>(q, s, dbias, "gelu_bwd");
     else
         un_walk_run<UN_WALK_GELU_SLOPE, false>(q, s, NULL, "gelu_bwd");
+}
+
+void un_cuda_gelu_bwd_fp8(struct un_queue *q, struct un_mat dz, const struct un_codes *codes, float *dbias,
+                          struct un_mat dy, struct un_mat z) {
+    un_walk_args s = walk_of(dz, dy, z);
+    if (!un_code_sink_of(q, &s.codes, codes, dz.rows, dz.cols, "gelu_bwd_fp8")) return;
+    if (dbias)
+        un_walk_run<UN_WALK_GELU_SLOPE, true, true>(q, s, dbias, "gelu_bwd_fp8");
+    else
+        un_walk_run<UN_WALK_GELU_SLOPE, false, true>(q, s, NULL, "gelu_bwd_fp8");
 }
 
 void un_cuda_tanh_bwd(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat y) {
@@ -61,10 +71,16 @@ void un_cuda_add_relu(struct un_queue *q, struct un_mat y, struct un_mat a, stru
 }
 
 void un_cuda_activate(struct un_queue *q, struct un_mat c, struct un_mat from, struct un_mat pre,
-                      const void *bias, enum un_type bias_type, enum un_activation activation) {
+                      const void *bias, enum un_type bias_type, enum un_activation activation,
+                      const struct un_codes *codes) {
     un_walk_args s = walk_of(c, from, {});
     s.pre = pre;
     s.row = bias, s.row_type = bias_type;
+    if (codes && activation == UN_ACT_GELU) {
+        if (un_code_sink_of(q, &s.codes, codes, c.rows, c.cols, "activate"))
+            un_walk_run<UN_WALK_BIAS_GELU, false, true>(q, s, NULL, "activate");
+        return;
+    }
     if (activation == UN_ACT_GELU)
         un_walk_run<UN_WALK_BIAS_GELU, false>(q, s, NULL, "activate");
     else if (activation == UN_ACT_TANH)
@@ -73,6 +89,7 @@ void un_cuda_activate(struct un_queue *q, struct un_mat c, struct un_mat from, s
         un_walk_run<UN_WALK_BIAS_RELU, false>(q, s, NULL, "activate");
     else
         un_walk_run<UN_WALK_BIAS, false>(q, s, NULL, "activate");
+    if (codes) un_cuda_quantize(q, codes->to, {}, codes->amax, c, codes->scale);
 }
 
 /* ---- flat arrays: thread t of a block takes vectors t, t + 256, ... of the block's run ---- */

@@ -3,6 +3,7 @@
 #ifndef UN_RUNTIME_CUDA_STRIP_WALK_CUH
 #define UN_RUNTIME_CUDA_STRIP_WALK_CUH
 
+#include "runtime/cuda/codes.cuh"
 #include "runtime/cuda/gelu.cuh"
 #include "runtime/cuda/strip.cuh"
 
@@ -30,6 +31,7 @@ struct un_walk_args {
     un_dropout drop;
     float *partial; /* [blocks, cols] */
     int64_t rows, cols, height;
+    un_code_sink codes; /* of out */
 };
 
 /* Does the op read b? */
@@ -81,10 +83,11 @@ __device__ __forceinline__ void un_walk8(float v[UN_VEC], const un_raw8<T> &b, c
 template <class T> constexpr int un_walk_ahead = 4;
 template <> constexpr int un_walk_ahead<un_any> = 1;
 
-/* This thread's rows, `ahead` at a time so that their loads are under way together; sum += what was stored. */
-template <un_walk op, bool summed, int ahead, class T>
+/* This thread's rows, `ahead` at a time so that their loads are under way together; sum += what was stored. coded: its codes
+ * too. */
+template <un_walk op, bool summed, bool coded, int ahead, class T>
 __device__ __forceinline__ void un_walk_rows(const un_walk_args &s, int64_t col, const float line[UN_VEC],
-                                             float sum[UN_VEC]) {
+                                             float sum[UN_VEC], un_coder &coder) {
     const int64_t start = (int64_t)blockIdx.y * s.height;
     const int64_t end = start + s.height < s.rows ? start + s.height : s.rows;
     const un_drawer drawer = un_drawer_of(s.drop);
@@ -109,12 +112,13 @@ __device__ __forceinline__ void un_walk_rows(const un_walk_args &s, int64_t col,
 #pragma unroll
             for (int i = 0; i < UN_VEC; ++i)
                 if (summed) sum[i] += v[i];
+            if (coded) un_code8(coder, s.codes, row, col, v, un_is_any<T> ? s.cols - col : (int64_t)UN_VEC);
         }
     }
 }
 
-template <un_walk op, bool summed, class T>
-__global__ void __launch_bounds__(UN_STRIP_THREADS) un_walk_strip(const un_walk_args s) {
+template <un_walk op, bool summed, bool coded, class T>
+__device__ __forceinline__ void un_walk_all(const un_walk_args &s) {
     __shared__ __align__(16) float part[summed ? UN_STRIP_LANES : 1][UN_STRIP_COLS];
     const int64_t strip = (int64_t)blockIdx.x * UN_STRIP_COLS, col = strip + threadIdx.x * UN_VEC;
     float line[UN_VEC], sum[UN_VEC];
@@ -123,15 +127,30 @@ __global__ void __launch_bounds__(UN_STRIP_THREADS) un_walk_strip(const un_walk_
         line[i] = s.row && col + i < s.cols ? un_load_any(s.row, s.row_type, col + i) : 0.0f;
         sum[i] = 0.0f;
     }
+    un_coder coder = {};
+    if (coded) coder = un_coder_of(s.codes);
     if (col + UN_VEC <= s.cols)
-        un_walk_rows<op, summed, un_walk_ahead<T>, T>(s, col, line, sum);
+        un_walk_rows<op, summed, coded, un_walk_ahead<T>, T>(s, col, line, sum, coder);
     else if (col < s.cols) /* the last columns of a width that is no multiple of eight */
-        un_walk_rows<op, summed, 1, un_any>(s, col, line, sum);
+        un_walk_rows<op, summed, coded, 1, un_any>(s, col, line, sum, coder);
     if (summed) un_strip_fold(part, sum, s.partial + (int64_t)blockIdx.y * s.cols + strip, s.cols - strip);
+    if (!coded) return;
+    __shared__ uint32_t most[UN_STRIP_LANES];
+    un_amax(s.codes.amax, coder.most, most, UN_STRIP_LANES);
 }
 
-/* Runs an op over s (rows, cols and matrices set); dbias NULL: without sums. */
-template <un_walk op, bool summed>
+template <un_walk op, bool summed, class T>
+__global__ void __launch_bounds__(UN_STRIP_THREADS) un_walk_strip(const un_walk_args s) {
+    un_walk_all<op, summed, false, T>(s);
+}
+template <un_walk op, bool summed, class T>
+__global__ void __launch_bounds__(UN_STRIP_THREADS) un_walk_coded(const un_walk_args s) {
+    un_walk_all<op, summed, true, T>(s);
+}
+
+/* Runs an op over s (rows, cols and matrices set); dbias NULL: without sums. coded: with codes, which are for activations
+ * in bf16; in vectors of f32 they would be one kernel more. */
+template <un_walk op, bool summed, bool coded = false>
 static void un_walk_run(struct un_queue *q, un_walk_args s, float *dbias, const char *name) {
     if (s.rows == 0 || s.cols == 0) return;
     const struct un_mat all[] = {s.out, s.pre, s.a, s.b};
@@ -142,12 +161,19 @@ static void un_walk_run(struct un_queue *q, un_walk_args s, float *dbias, const 
     s.height = cut.height;
     const dim3 grid(un_blocks(s.cols, UN_STRIP_COLS), (unsigned)cut.blocks), block(UN_WARP, UN_STRIP_LANES);
     const bool wide = un_is_wide(s.table);
-    if (wide && un_strip_agree(all, 4, UN_BF16))
-        UN_LAUNCH(q, (un_walk_strip<op, summed, un_bf16>), grid, block, 0, s);
-    else if (wide && un_strip_agree(all, 4, UN_F32))
-        UN_LAUNCH(q, (un_walk_strip<op, summed, float>), grid, block, 0, s);
-    else
-        UN_LAUNCH(q, (un_walk_strip<op, summed, un_any>), grid, block, 0, s);
+    if constexpr (coded) {
+        if (un_strip_agree(all, 4, UN_BF16))
+            UN_LAUNCH(q, (un_walk_coded<op, summed, un_bf16>), grid, block, 0, s);
+        else
+            UN_LAUNCH(q, (un_walk_coded<op, summed, un_any>), grid, block, 0, s);
+    } else {
+        if (wide && un_strip_agree(all, 4, UN_BF16))
+            UN_LAUNCH(q, (un_walk_strip<op, summed, un_bf16>), grid, block, 0, s);
+        else if (wide && un_strip_agree(all, 4, UN_F32))
+            UN_LAUNCH(q, (un_walk_strip<op, summed, float>), grid, block, 0, s);
+        else
+            UN_LAUNCH(q, (un_walk_strip<op, summed, un_any>), grid, block, 0, s);
+    }
     if (!summed) return;
     const un_strip_sums sums = {{dbias, NULL, NULL}, s.partial, cut.blocks, s.cols};
     un_strip_add(q, &sums, 1);

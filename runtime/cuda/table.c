@@ -7,6 +7,7 @@ const struct un_ops un_cuda_ops = {
     .linear_grad = un_cuda_linear_grad,
     .quantize = un_cuda_quantize,
     .gemm_fp8 = un_cuda_gemm_fp8,
+    .gelu_bwd_fp8 = un_cuda_gelu_bwd_fp8,
     .gelu_bwd = un_cuda_gelu_bwd,
     .tanh_bwd = un_cuda_tanh_bwd,
     .relu_bwd = un_cuda_relu_bwd,

@@ -5,6 +5,7 @@
 #ifndef UN_TESTS_CARDS_EMU_INTRINSICS_H
 #define UN_TESTS_CARDS_EMU_INTRINSICS_H
 
+#include "runtime/fp8.h"
 #include "tests/cards/emu/types.h"
 
 #include <type_traits>
@@ -261,6 +262,12 @@ static inline uint32_t un_emu_bf16(float f) {
 }
 static inline uint32_t un_pack_bf16(float lo, float hi) {
     return un_emu_bf16(lo) | un_emu_bf16(hi) << 16;
+}
+static inline uint32_t un_pack_e4m3(float lo, float hi) {
+    return un_fp8_to_e4m3(lo) | (uint32_t)un_fp8_to_e4m3(hi) << 8;
+}
+static inline uint32_t un_pack_e5m2(float lo, float hi) {
+    return un_fp8_to_e5m2(lo) | (uint32_t)un_fp8_to_e5m2(hi) << 8;
 }
 static inline float un_unpack_f16(uint16_t h) {
     const uint32_t sign = (h & 0x8000u) << 16, size = h & 0x7FFFu;

@@ -136,9 +136,9 @@ static void run_activate(struct un_harness *h, const void *context) {
                   c2 = un_harness_mat_of(h, s->x, s->rows, s->cols);
     for (int64_t i = 0; i < s->rows; ++i)
         for (int64_t j = 0; j < s->cols; ++j) un_typed_set(from, i, j, un_typed_get(c, i, j));
-    un_cuda_activate(h->q, c, c, pre, s->in_place ? bias.data : NULL, bias.type, s->activation);
+    un_cuda_activate(h->q, c, c, pre, s->in_place ? bias.data : NULL, bias.type, s->activation, NULL);
     un_cuda_activate(h->q, c2, from, kept ? from : (struct un_mat){0}, s->in_place ? bias.data : NULL,
-                     bias.type, s->activation);
+                     bias.type, s->activation, NULL);
     for (int64_t i = 0; i < s->rows; ++i)
         for (int64_t j = 0; j < s->cols; ++j) {
             assert_true(un_typed_get(c2, i, j) == un_typed_get(c, i, j));

@@ -30,6 +30,14 @@ template <> int64_t bytes_of(struct un_mat m) {
     return m.data ? m.rows * m.cols * un_type_bytes(m.type) : 0;
 }
 
+int64_t bytes_of(const struct un_codes *codes) {
+    return codes ? bytes_of(codes->to) : 0;
+}
+/* Codes of a product's result; its pre is not counted. */
+int64_t bytes_of(const struct un_epilogue *e) {
+    return e ? bytes_of(e->codes) : 0;
+}
+
 /* Of arrays, where they are all an op works on. */
 template <class... A> int64_t array_bytes(A...) {
     return 0;
@@ -80,6 +88,7 @@ const struct un_ops *un_trace_begin(const struct un_ops *ops) {
     PUT(gemm), PUT(col_sum), PUT(linear_grad), PUT(gelu_bwd), PUT(tanh_bwd), PUT(relu_bwd), PUT(dropout);
     PUT(add_row), PUT(add), PUT(zero), PUT(cast), PUT(norm_fwd), PUT(norm_bwd), PUT(gather_rows);
     PUT(norm_scatter_fwd), PUT(norm_gather_bwd), PUT(quantize), PUT(gemm_fp8);
+    PUT(gelu_bwd_fp8);
     PUT(scatter_rows), PUT(scatter_add_rows), PUT(segment_add_rows), PUT(embed_words), PUT(mask_features);
     PUT(attention_fwd), PUT(attention_bwd), PUT(cross_entropy), PUT(kl_divergence), PUT(squared_error);
     PUT(transport_fwd), PUT(transport_bwd);

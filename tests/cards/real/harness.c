@@ -56,14 +56,7 @@ static void linear_grad(struct un_queue *q, struct un_mat dw, float *dbias, stru
     settle(q);
 }
 WAITED(col_sum, (struct un_queue * q, float *dbias, struct un_mat dy), (q, dbias, dy))
-WAITED(quantize,
-       (struct un_queue * q, struct un_mat y, struct un_mat yt, uint32_t *amax, struct un_mat x,
-        const float *scale),
-       (q, y, yt, amax, x, scale))
-WAITED(gemm_fp8,
-       (struct un_queue * q, struct un_mat c, struct un_mat a, const float *a_unit, struct un_mat b,
-        const float *b_unit, float beta, const struct un_epilogue *epilogue),
-       (q, c, a, a_unit, b, b_unit, beta, epilogue))
+#include "tests/cards/real/waited_fp8.h"
 WAITED(gelu_bwd, (struct un_queue * q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat z),
        (q, dz, dbias, dy, z))
 WAITED(tanh_bwd, (struct un_queue * q, struct un_mat dz, struct un_mat dy, struct un_mat y), (q, dz, dy, y))
@@ -207,6 +200,7 @@ static const struct un_ops waited = {
     .linear_grad = linear_grad,
     .quantize = quantize,
     .gemm_fp8 = gemm_fp8,
+    .gelu_bwd_fp8 = gelu_bwd_fp8,
     .gelu_bwd = gelu_bwd,
     .tanh_bwd = tanh_bwd,
     .relu_bwd = relu_bwd,
@@ -250,7 +244,7 @@ static const struct un_ops waited = {
     .adamw = adamw,
 };
 
-_Static_assert(sizeof waited == 46 * sizeof waited.gemm, "an op of the table that is not in `waited`");
+_Static_assert(sizeof waited == 47 * sizeof waited.gemm, "an op of the table that is not in `waited`");
 
 /* The card is opened once, and so is a queue of given limits: with the workspace of its products and its scratch, that
  * takes longer than the case it is for. What tests open and close are copies of the device and a queue that waits. */

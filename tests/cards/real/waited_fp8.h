@@ -1,0 +1,20 @@
+/* The ops of fp8 for the table of harness.c, which defines WAITED and includes this once. */
+#ifndef UN_TESTS_CARDS_REAL_WAITED_FP8_H
+#define UN_TESTS_CARDS_REAL_WAITED_FP8_H
+
+#include "runtime/ops.h"
+
+WAITED(quantize,
+       (struct un_queue * q, struct un_mat y, struct un_mat yt, uint32_t *amax, struct un_mat x,
+        const float *scale),
+       (q, y, yt, amax, x, scale))
+WAITED(gemm_fp8,
+       (struct un_queue * q, struct un_mat c, struct un_mat a, const float *a_unit, struct un_mat b,
+        const float *b_unit, float beta, const struct un_epilogue *epilogue),
+       (q, c, a, a_unit, b, b_unit, beta, epilogue))
+WAITED(gelu_bwd_fp8,
+       (struct un_queue * q, struct un_mat dz, const struct un_codes *codes, float *dbias, struct un_mat dy,
+        struct un_mat z),
+       (q, dz, codes, dbias, dy, z))
+
+#endif

@@ -1,0 +1,179 @@
+/* Ops that write the codes of an output beside it (un_codes) against the pair they stand for, the op and quantize: the same
+ * bits of everything, at odd sizes, in both types, with an amax that was there before, with a NaN and an infinity. */
+#include "runtime/fp8.h"
+#include "tests/unit/runtime/ops/low.h"
+
+#include <math.h>
+
+struct form {
+    int64_t rows, cols;
+    enum un_type x, to; /* of the matrices, of the codes */
+    bool written, most; /* codes are wanted, the amax is */
+    bool odd;           /* a NaN and an infinity among the inputs */
+    enum un_activation activation;
+};
+
+static const float scale = 64.0f;
+
+/* What an op is asked for, and what quantize gives of the same output. */
+struct asked {
+    struct un_codes codes, want;
+};
+
+static struct un_codes one(struct un_harness *h, const struct form *s) {
+    static const uint32_t before = 0x3F000000u; /* 0.5 */
+    struct un_codes c = {.to = {.data = NULL}, .scale = un_harness_put(h, &scale, 1, sizeof scale)};
+    if (s->written) c.to = un_harness_mat_of(h, s->to, s->rows, s->cols);
+    if (s->most) c.amax = un_harness_put(h, &before, 1, sizeof before);
+    return c;
+}
+static struct asked ask(struct un_harness *h, const struct form *s) {
+    struct asked a = {.codes = one(h, s)};
+    a.want = one(h, s);
+    return a;
+}
+
+static struct un_mat random_mat(struct un_harness *h, const struct form *s, float most) {
+    struct un_mat m = un_low_pair(h, s->x, un_harness_mat_random(h, s->rows, s->cols, -most, most));
+    if (s->odd && s->rows > 0) un_low_put(m, s->rows - 1, s->cols - 1, NAN);
+    if (s->odd && s->rows > 1) un_low_put(m, 0, s->cols / 2, -INFINITY);
+    return m;
+}
+
+static void same_bits(const char *what, struct un_mat got, struct un_mat want) {
+    const size_t row = (size_t)(got.cols * un_type_bytes(got.type));
+    for (int64_t i = 0; got.data && i < got.rows; ++i) {
+        const char *g = (const char *)got.data + i * got.stride * un_type_bytes(got.type),
+                   *w = (const char *)want.data + i * want.stride * un_type_bytes(want.type);
+        if (memcmp(g, w, row) != 0) fail_msg("%s: row %lld is another", what, (long long)i);
+    }
+}
+
+static void check_codes(struct un_harness *h, const char *what, const struct asked *a, struct un_mat output) {
+    const struct un_mat none = {.data = NULL};
+    h->ops->quantize(h->q, a->want.to, none, a->want.amax, output, a->want.scale);
+    same_bits(what, a->codes.to, a->want.to);
+    if (a->codes.amax) assert_int_equal(*a->codes.amax, *a->want.amax);
+}
+
+static void run_gelu_bwd(struct un_harness *h, const void *context) {
+    const struct form *s = context;
+    struct un_mat dy = random_mat(h, s, 4), z = random_mat(h, s, 3),
+                  dz = un_harness_mat_of(h, s->x, s->rows, s->cols),
+                  plain = un_harness_mat_of(h, s->x, s->rows, s->cols);
+    float *bias = un_harness_random(h, s->cols, -1, 1), *want = un_harness_copy(h, bias, s->cols);
+    const struct asked a = ask(h, s);
+    const bool summed = s->cols % 2 == 0;
+    h->ops->gelu_bwd(h->q, plain, summed ? want : NULL, dy, z);
+    h->ops->gelu_bwd_fp8(h->q, dz, &a.codes, summed ? bias : NULL, dy, z);
+    same_bits("dz", dz, plain);
+    same_bits("dbias", un_mat32(bias, 1, s->cols), un_mat32(want, 1, s->cols));
+    check_codes(h, "codes of dz", &a, plain);
+}
+
+/* Products are short: what is tested is what follows them. Those of infinite factors are another test's. */
+static void run_gemm(struct un_harness *h, const void *context) {
+    enum { K = 5 };
+    const struct form *s = context;
+    struct un_mat left = un_low_pair(h, s->x, un_harness_mat_random(h, s->rows, K, -1, 1)),
+                  right = un_low_pair(h, s->x, un_harness_mat_random(h, s->cols, K, -1, 1)),
+                  c = un_harness_mat_of(h, s->x, s->rows, s->cols),
+                  plain = un_harness_mat_of(h, s->x, s->rows, s->cols);
+    const struct asked a = ask(h, s);
+    struct un_epilogue e = {.activation = s->activation}, want = e;
+    if (s->cols % 2) e.bias = want.bias = un_harness_random(h, s->cols, -1, 1);
+    if (s->activation == UN_ACT_GELU || s->activation == UN_ACT_RELU)
+        e.pre = un_harness_mat_of(h, s->x, s->rows, s->cols),
+        want.pre = un_harness_mat_of(h, s->x, s->rows, s->cols);
+    e.codes = &a.codes;
+    h->ops->gemm(h->q, plain, left, false, right, true, 0, &want);
+    h->ops->gemm(h->q, c, left, false, right, true, 0, &e);
+    same_bits("c", c, plain);
+    same_bits("pre", e.pre, want.pre);
+    check_codes(h, "codes of c", &a, plain);
+}
+
+/* [m,n] of codes without NaN. */
+static struct un_mat factor(struct un_harness *h, int64_t m, int64_t n) {
+    struct un_mat x = un_harness_mat_random(h, m, n, -1, 1), y = un_harness_mat_of(h, UN_E4M3, m, n);
+    const struct un_mat none = {.data = NULL};
+    h->ops->quantize(h->q, y, none, NULL, x, un_harness_put(h, &scale, 1, sizeof scale));
+    return y;
+}
+
+static void run_gemm_fp8(struct un_harness *h, const void *context) {
+    enum { K = 7 };
+    static const float unit = 0x1p-6f;
+    const struct form *s = context;
+    struct un_mat left = factor(h, s->rows, K), right = factor(h, s->cols, K),
+                  c = un_harness_mat_of(h, s->x, s->rows, s->cols),
+                  plain = un_harness_mat_of(h, s->x, s->rows, s->cols);
+    const float *u = un_harness_put(h, &unit, 1, sizeof unit);
+    const struct asked a = ask(h, s);
+    struct un_epilogue e = {.bias = un_harness_random(h, s->cols, -1, 1), .activation = s->activation},
+                       want = e;
+    e.codes = &a.codes;
+    h->ops->gemm_fp8(h->q, plain, left, u, right, u, 0, &want);
+    h->ops->gemm_fp8(h->q, c, left, u, right, u, 0, &e);
+    same_bits("c", c, plain);
+    check_codes(h, "codes of c", &a, plain);
+}
+
+static const enum un_activation activations[4] = {UN_ACT_NONE, UN_ACT_GELU, UN_ACT_TANH, UN_ACT_RELU};
+
+/* every: of so many forms one is run, another at each size. */
+static void each_form(un_harness_case run, int every) {
+    for (int r = 0; r < 5; ++r)
+        for (int w = 0; w < 6; ++w)
+            for (int form = 0; form < 8; ++form) {
+                if ((form + 3 * w + r) % every) continue;
+                const struct form s = {.rows = un_harness_rows[r],
+                                       .cols = un_harness_widths[w],
+                                       .x = form & 1 ? UN_F32 : UN_BF16,
+                                       .to = (form + w) & 1 ? UN_E5M2 : UN_E4M3,
+                                       .written = form < 6,
+                                       .most = form % 3 != 0 || form == 6,
+                                       .odd = form & 2,
+                                       .activation = activations[(form + r + w) % 4]};
+                if (s.rows == 130 && form % 3 != 1) continue; /* the large ones in few forms */
+                if (!un_harness_heavy(100.0 * (double)(s.rows * s.cols))) un_harness_each(run, &s);
+            }
+}
+
+static void gelu_bwd(void **state) {
+    (void)state;
+    each_form(run_gelu_bwd, 1);
+}
+static void gemm(void **state) {
+    (void)state;
+    each_form(run_gemm, 2);
+}
+static void gemm_fp8(void **state) {
+    (void)state;
+    un_harness_fp8 = true; /* much scratch: few forms */
+    each_form(run_gemm_fp8, 8);
+    un_harness_fp8 = false;
+}
+
+/* Codes into a matrix of another type: the queue says so. */
+static void refused(void **state) {
+    (void)state;
+    struct un_harness h;
+    un_harness_open(&h, 1, NULL);
+    const struct form s = {.rows = 2, .cols = 4, .x = UN_BF16, .to = UN_U8, .written = true};
+    const struct asked a = ask(&h, &s);
+    struct un_mat m = random_mat(&h, &s, 1);
+    h.ops->gelu_bwd_fp8(h.q, m, &a.codes, NULL, m, m);
+    assert_int_equal(h.device->mem->queue_wait(h.q), UN_INTERNAL);
+    un_error_clear();
+    h.device->mem->queue_close(h.q);
+    const struct un_limits limits = {.max_tokens = 8, .max_samples = 1, .max_width = 8, .max_heads = 1};
+    assert_int_equal(h.device->mem->queue_open(h.device, &limits, &h.q), UN_OK);
+    un_harness_close(&h);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(gelu_bwd), cmocka_unit_test(gemm),
+                                       cmocka_unit_test(gemm_fp8), cmocka_unit_test(refused)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
