@@ -58,6 +58,7 @@ enum un_status un_exchange_open(struct un_exchange *x, const struct un_exchange_
                               .plain = {.device = setup->device, .queue = setup->queue},
                               .shard = setup->shard};
     x->memory = setup->memory ? setup->memory : &x->plain;
+    un_exchange_order_set(&x->order, &x->shard, setup->first);
     if (!x->path) return UN_OK;
     x->list = list_of(&x->shard);
     if (x->list * x->shard.size > INT32_MAX)
@@ -97,12 +98,27 @@ void un_exchange_close(struct un_exchange *x) {
 
 void un_exchange_begin(struct un_exchange *x) {
     x->posted = 0;
+    x->open_grads = (struct un_span){0, x->shard.total};
 }
 
-void un_exchange_ready(struct un_exchange *x, int64_t begin) {
+/* Are all gradients of bucket b? */
+static bool is_final(const struct un_exchange *x, int64_t b) {
+    struct un_span bucket = un_shard_bucket(&x->shard, b), open = x->open_grads;
+    return open.begin >= open.end || bucket.begin >= open.end || bucket.end <= open.begin;
+}
+
+void un_exchange_ready(struct un_exchange *x, int64_t begin, int64_t end) {
+    struct un_span *open = &x->open_grads;
     if (!x->path) return;
-    for (; x->posted < x->shard.buckets && un_shard_bucket(&x->shard, x->posted).begin >= begin; ++x->posted)
-        if (x->path->reduce(x, x->posted) != UN_OK) return; /* it sticks */
+    UN_ASSERT(end >= open->end || begin <= open->begin);
+    if (end >= open->end)
+        open->end = begin > open->begin ? begin : open->begin;
+    else if (end > open->begin)
+        open->begin = end;
+    for (; x->posted < x->shard.buckets; ++x->posted) {
+        int64_t b = un_exchange_reduce_bucket(&x->order, x->posted);
+        if (!is_final(x, b) || x->path->reduce(x, b) != UN_OK) return; /* a failure sticks */
+    }
 }
 
 struct un_optim_part un_exchange_part(const struct un_exchange *x, int64_t b) {
@@ -124,15 +140,17 @@ static enum un_status send_low(struct un_exchange *x) {
     un_exchange_low_pack(&x->low, x->device, x->queue, x->buffers.params);
     x->unlisted = true;
     UN_TRY(x->path->list(x));
-    for (int64_t b = x->shard.buckets - 1; b >= 0; --b) UN_TRY(x->path->gather(x, b));
+    for (int64_t turn = 0; turn < x->shard.buckets; ++turn)
+        UN_TRY(x->path->gather(x, un_exchange_gather_bucket(&x->order, turn)));
     return UN_OK;
 }
 
 enum un_status un_exchange_updated(struct un_exchange *x, int64_t b) {
     if (!x->path) return UN_OK;
-    if (b == x->shard.buckets - 1) x->missing = x->shard.buckets;
+    int64_t turn = un_exchange_gather_turn(&x->order, b);
+    if (turn == 0) x->missing = x->shard.buckets;
     if (!x->low.bucket) return x->path->gather(x, b);
-    return b == 0 ? send_low(x) : UN_OK;
+    return turn == x->shard.buckets - 1 ? send_low(x) : UN_OK;
 }
 
 static void lower(struct un_exchange *x, int64_t begin, int64_t end) {
@@ -158,13 +176,24 @@ static enum un_status await_lists(struct un_exchange *x) {
     return UN_OK;
 }
 
+/* In which turn the last of the buckets comes that [begin, end) lies in. */
+static int64_t last_turn(const struct un_exchange *x, int64_t begin, int64_t end) {
+    int64_t last = 0;
+    for (int64_t b = un_shard_find(&x->shard, end - 1); b <= un_shard_find(&x->shard, begin); ++b) {
+        int64_t turn = un_exchange_gather_turn(&x->order, b);
+        if (turn > last) last = turn;
+    }
+    return last;
+}
+
 enum un_status un_exchange_need(struct un_exchange *x, int64_t begin, int64_t end) {
     if (!x->path || end <= begin) return UN_OK;
     if (x->unlisted) UN_TRY(await_lists(x));
-    /* Buckets are gathered from the beginning of the buffer on: the last one needed is there last. */
-    for (int64_t last = un_shard_find(&x->shard, end - 1); x->missing > last; --x->missing) {
-        UN_TRY(x->path->gathered(x, x->missing - 1));
-        arrived(x, x->missing - 1);
+    for (int64_t last = last_turn(x, begin, end), turn; (turn = x->shard.buckets - x->missing) <= last;
+         --x->missing) {
+        int64_t b = un_exchange_gather_bucket(&x->order, turn);
+        UN_TRY(x->path->gathered(x, b));
+        arrived(x, b);
     }
     return UN_OK;
 }

@@ -2,8 +2,8 @@
  * reduced to their owners as the backward finishes them, parameters go from their owners to everybody while
  * the next forward already runs on those that have come. The order of a step:
  *
- *   begin - ready ... ready (backward of the last lane) - [norm: after the own parts are summed]
- *         - updated for every bucket, from the end of the list on - need ... need (next forward)
+ *   begin - ready ... ready (backward of the last lane) - reduced for every bucket, each as it left
+ *         - norm - updated for every bucket, in the opposite order - need ... need (next forward)
  *
  * How the data travel is one of three paths (exchange_path.h). One process: no path, everything is there at
  * once. Errors of the communication stick and come out of the next call that returns a status. */
@@ -14,6 +14,7 @@
 #include "comm/parts.h"
 #include "comm/queue.h"
 #include "launch/traffic/exchange_low.h"
+#include "launch/traffic/order.h"
 #include "model/optim.h"
 
 struct un_exchange_path;
@@ -35,6 +36,7 @@ struct un_exchange_setup {
     struct un_device *device; /* borrowed */
     struct un_queue *queue;   /* borrowed: of the computation */
     struct un_shard shard;    /* of the buffers below */
+    struct un_span first;     /* a forward reads it first, a backward finishes it last; empty: nothing */
     const struct un_params
         *low;            /* borrowed: the table of the parameters that have a bf16 copy; NULL: none has */
     bool exact, overlap; /* train.exact, comm.overlap */
@@ -64,8 +66,10 @@ struct un_exchange {
     struct un_exchange_buffers buffers;
     struct un_comm_queue *collectives; /* on host memory; NULL: one process */
     double counted;                    /* busy seconds of the path that steps have told of */
-    int64_t posted;                    /* buckets of this step that are on their way to their owners */
-    int64_t missing;                   /* parameters of the buckets below this one have not arrived yet */
+    struct un_exchange_order order;
+    struct un_span open_grads; /* the gradients of this step that are not final yet */
+    int64_t posted;            /* buckets of this step that are on their way to their owners */
+    int64_t missing;           /* buckets of the last turns whose parameters have not arrived yet */
     struct un_exchange_low low;
     bool unlisted; /* the lists of `low` have not arrived yet */
     /* The lists of partial norms: a rank's own blocks in its local order, then its word (model/optim.h). */
@@ -111,18 +115,19 @@ size_t un_exchange_bytes(const struct un_exchange_route *route, const struct un_
 int64_t un_exchange_most_owned(const struct un_shard *shard);
 
 void un_exchange_begin(struct un_exchange *x);
-/* All work that makes the gradients of [begin, P) in buffers.grads final is queued on the device. */
-void un_exchange_ready(struct un_exchange *x, int64_t begin);
+/* All work that makes the gradients of [begin, end) in buffers.grads final is queued on the device. What is not final yet
+ * stays one span: spans come from its end or from its beginning. */
+void un_exchange_ready(struct un_exchange *x, int64_t begin, int64_t end);
 /* This rank's part of bucket b. */
 struct un_optim_part un_exchange_part(const struct un_exchange *x, int64_t b);
-/* What is queued from here on finds this rank's part of bucket b as the sum over all ranks. */
+/* What is queued from here on finds this rank's part of bucket b as the sum over all ranks. Is there first what left first:
+ * x->order tells the turns. */
 enum un_status un_exchange_reduced(struct un_exchange *x, int64_t b);
 /* optim->sums from the partial norms and words of all ranks. */
 enum un_status un_exchange_norm(struct un_exchange *x);
 /* This rank's part of bucket b is queued to be as it shall be, its bf16 copy too: sends it to the others. All
- * buckets, from the last of the list, which begins the buffer, to the first. Where there is a bf16 copy others get that
- * of most buckets, and f32 values only of what is computed with in f32 (exchange_low.h); all else that they hold as
- * f32 is old and nobody's to read. */
+ * buckets, in the turns of gathering of x->order. Where there is a bf16 copy others get that of most buckets, and f32 values
+ * only of what is computed with in f32 (exchange_low.h); all else that they hold as f32 is old and nobody's to read. */
 enum un_status un_exchange_updated(struct un_exchange *x, int64_t b);
 /* What is queued from here on finds the parameters of [begin, end), as far as they are computed with, and their bf16
  * copy, as those of all owners. */

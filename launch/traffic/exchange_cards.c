@@ -170,14 +170,16 @@ static enum un_status before_computation(struct un_exchange *x, struct un_event 
     return check(x);
 }
 
-/* The step inside comes after the step across of bucket b - 2, for it takes the same scratch; the buckets of the step
+/* The step inside comes after the step across of two turns before, for it takes the same scratch; the buckets of the step
  * before were waited for by the computation. */
 static enum un_status reduce_two(struct un_exchange *x, int64_t b, float *bucket) {
     struct un_device_parts *p = &x->card_parts;
-    if (b >= 2) x->device->mem->queue_wait_event(x->side, x->events[b - 2]);
-    UN_TRY(un_device_parts_reduce_inside(&x->cards, p, b, b, bucket, x->exact));
+    int64_t turn = un_exchange_reduce_turn(&x->order, b);
+    if (turn >= 2)
+        x->device->mem->queue_wait_event(x->side, x->events[un_exchange_reduce_bucket(&x->order, turn - 2)]);
+    UN_TRY(un_device_parts_reduce_inside(&x->cards, p, b, turn, bucket, x->exact));
     hand_over(x, x->side, x->far_side);
-    UN_TRY(un_device_parts_reduce_across(&x->far_cards, p, b, b, bucket, x->exact));
+    UN_TRY(un_device_parts_reduce_across(&x->far_cards, p, b, turn, bucket, x->exact));
     x->device->mem->event_record(x->events[b], x->far_side);
     return UN_OK;
 }

@@ -92,12 +92,14 @@ static enum un_status work_gather(struct un_comm *comm, void *context, int64_t b
 
 static enum un_status work_reduce_inside(struct un_comm *comm, void *context, int64_t b) {
     struct un_exchange *x = context;
-    return un_parts_reduce_inside(comm, &x->parts, b, b, bucket_of(x, x->buffers.grads, b), x->exact);
+    int64_t turn = un_exchange_reduce_turn(&x->order, b);
+    return un_parts_reduce_inside(comm, &x->parts, b, turn, bucket_of(x, x->buffers.grads, b), x->exact);
 }
 
 static enum un_status work_reduce_across(struct un_comm *comm, void *context, int64_t b) {
     struct un_exchange *x = context;
-    return un_parts_reduce_across(comm, &x->parts, b, b, bucket_of(x, x->buffers.grads, b), x->exact);
+    int64_t turn = un_exchange_reduce_turn(&x->order, b);
+    return un_parts_reduce_across(comm, &x->parts, b, turn, bucket_of(x, x->buffers.grads, b), x->exact);
 }
 
 static enum un_status work_gather_across(struct un_comm *comm, void *context, int64_t b) {
@@ -112,12 +114,14 @@ static enum un_status work_gather_inside(struct un_comm *comm, void *context, in
                                   un_exchange_bucket_type(x, b));
 }
 
-/* The set of scratch that bucket b takes is free when bucket b - 2 has been added across the nodes. The buckets of
- * the step before were all waited for. */
+/* The set of scratch that bucket b takes is free when that of two turns before has been added across the nodes. The
+ * buckets of the step before were all waited for. */
 static void reduce_two(struct un_exchange *x, int64_t b) {
     struct un_comm_queue *q = x->collectives;
-    int64_t inside = un_comm_queue_post_after(q, UN_LINE_NEAR, b >= 2 ? x->tickets[b - 2] : 0,
-                                              "gradients inside a node", work_reduce_inside, x, b);
+    int64_t turn = un_exchange_reduce_turn(&x->order, b);
+    int64_t before = turn >= 2 ? x->tickets[un_exchange_reduce_bucket(&x->order, turn - 2)] : 0;
+    int64_t inside = un_comm_queue_post_after(q, UN_LINE_NEAR, before, "gradients inside a node",
+                                              work_reduce_inside, x, b);
     x->tickets[b] =
         un_comm_queue_post_after(q, UN_LINE_FAR, inside, "gradients between nodes", work_reduce_across, x, b);
 }

@@ -104,8 +104,8 @@ static enum un_status fill_copy(struct un_saver *s) {
 
 /* The parts of all ranks, by the way that they take after an update. */
 static enum un_status gather_params(struct un_job *job) {
-    for (int64_t b = job->exchange.shard.buckets - 1; b >= 0; --b)
-        UN_TRY(un_exchange_updated(&job->exchange, b));
+    for (int64_t turn = 0; turn < job->exchange.order.buckets; ++turn)
+        UN_TRY(un_exchange_updated(&job->exchange, un_exchange_gather_bucket(&job->exchange.order, turn)));
     return un_exchange_settle(&job->exchange);
 }
 

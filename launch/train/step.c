@@ -157,7 +157,7 @@ static void merge_span(void *context, int64_t begin, int64_t end) {
     for (int top = job->top; top > 1; --top)
         job->device->ops->add(job->queue, job->grads[top - 2] + begin, job->grads[top - 1] + begin,
                               end - begin);
-    un_exchange_ready(&job->exchange, begin);
+    un_exchange_ready(&job->exchange, begin, end);
 }
 
 /* Forward and backward; a graph where the shape has been seen, when nobody has to be
@@ -274,7 +274,8 @@ static enum un_status compute(struct un_job *job, const int64_t counts[UN_COUNTS
 
 /* Waits for the own parts of the gradients, each summed as soon as it is there. */
 static enum un_status reduce(struct un_job *job) {
-    for (int64_t b = 0; b < job->exchange.shard.buckets; ++b) {
+    for (int64_t turn = 0; turn < job->exchange.order.buckets; ++turn) {
+        int64_t b = un_exchange_reduce_bucket(&job->exchange.order, turn);
         struct un_optim_part part = un_exchange_part(&job->exchange, b);
         UN_TRY(un_exchange_reduced(&job->exchange, b));
         if (part.count > 0) un_optim_sums(&job->optim, job->device, job->queue, job->grads[0], &part);
@@ -282,12 +283,13 @@ static enum un_status reduce(struct un_job *job) {
     return un_exchange_norm(&job->exchange);
 }
 
-/* From the beginning of the buffer on, because the next forward needs the parameters in this order. */
+/* In the order in which the next forward needs the parameters. */
 static enum un_status update(struct un_job *job) {
     un_guard_rest(job->guard);
     un_optim_clip(&job->optim, job->device, job->queue, &job->config.optim);
     un_receive_outcome(&job->receiver, &job->optim);
-    for (int64_t b = job->exchange.shard.buckets - 1; b >= 0; --b) {
+    for (int64_t turn = 0; turn < job->exchange.order.buckets; ++turn) {
+        int64_t b = un_exchange_gather_bucket(&job->exchange.order, turn);
         struct un_optim_part part = un_exchange_part(&job->exchange, b);
         if (part.count > 0)
             un_optim_apply(&job->optim, job->device, job->queue, job->params, job->low, job->grads[0],

@@ -80,7 +80,7 @@ static void step(void) {
     un_exchange_begin(x);
     for (int64_t b = 0; b < buckets; ++b) {
         compute(bench.backward / (double)buckets);
-        un_exchange_ready(x, un_shard_bucket(&x->shard, b).begin);
+        un_exchange_ready(x, un_shard_bucket(&x->shard, b).begin, un_shard_bucket(&x->shard, b).end);
     }
     double start = un_clock();
     for (int64_t b = 0; b < buckets; ++b) check(un_exchange_reduced(x, b));

@@ -58,17 +58,19 @@ static const struct un_exchange_path path = {.way = "noted",
                                              .gather = gather,
                                              .gathered = gathered};
 
+static const struct un_span nothing = {0, 0};
+
 /* Opened anew by each test. */
 static struct un_exchange x;
 static struct un_comm comm;
 static struct un_exchange_setup setup;
 static struct un_exchange_buffers buffers;
 
-static void open_exchange(int rank, int size, int64_t total) {
+static void open_exchange(int rank, int size, int64_t total, struct un_span first) {
     struct un_limits limits = {.max_params = total};
     memset(&notes, 0, sizeof notes);
     comm = (struct un_comm){.rank = rank, .size = size};
-    setup = (struct un_exchange_setup){.route = {.path = &path}, .comm = &comm};
+    setup = (struct un_exchange_setup){.route = {.path = &path}, .comm = &comm, .first = first};
     un_shard_set(&setup.shard, total, size, 1 << 20);
     assert_int_equal(un_cpu_open(1, &setup.device), UN_OK);
     assert_int_equal(setup.device->mem->queue_open(setup.device, &limits, &setup.queue), UN_OK);
@@ -90,7 +92,8 @@ static void close_exchange(void) {
 }
 
 static void update_all(void) {
-    for (int64_t b = x.shard.buckets - 1; b >= 0; --b) assert_int_equal(un_exchange_updated(&x, b), UN_OK);
+    for (int64_t turn = 0; turn < x.shard.buckets; ++turn)
+        assert_int_equal(un_exchange_updated(&x, un_exchange_gather_bucket(&x.order, turn)), UN_OK);
 }
 
 /* Copies are there exactly for the foreign parts of the buckets from `first` on. */
@@ -110,7 +113,7 @@ static void expect_low(int64_t first) {
 
 static void test_arrivals(void **state) {
     (void)state;
-    open_exchange(1, 3, (3 * BUCKET + 7) * BLOCK + 64);
+    open_exchange(1, 3, (3 * BUCKET + 7) * BLOCK + 64, nothing);
     const struct un_shard *s = &x.shard;
     assert_int_equal(s->buckets, 4);
     assert_int_equal(un_exchange_need(&x, 0, s->total), UN_OK); /* nothing was sent yet */
@@ -144,17 +147,56 @@ static void test_arrivals(void **state) {
 
 static void test_departures(void **state) {
     (void)state;
-    open_exchange(0, 2, 3 * BUCKET * BLOCK);
+    open_exchange(0, 2, 3 * BUCKET * BLOCK, nothing);
     const struct un_shard *s = &x.shard;
     for (int step = 0; step < 2; ++step) {
         notes.reduces = 0;
         un_exchange_begin(&x);
-        un_exchange_ready(&x, un_shard_bucket(s, 0).begin + 1);
+        int64_t begin = un_shard_bucket(s, 0).begin;
+        un_exchange_ready(&x, begin + 1, s->total);
         assert_int_equal(notes.reduces, 0); /* one element is missing */
-        un_exchange_ready(&x, un_shard_bucket(s, 0).begin);
+        un_exchange_ready(&x, begin, begin + 1);
         assert_int_equal(notes.reduces, 1);
-        un_exchange_ready(&x, 0);
+        un_exchange_ready(&x, 0, begin);
         assert_true(notes.reduces == 3 && notes.reduced[0] == 0 && notes.reduced[2] == 2);
+    }
+    close_exchange();
+}
+
+static void expect_notes(const int64_t *noted, int n, const int64_t *expected, int expected_n) {
+    assert_int_equal(n, expected_n);
+    assert_memory_equal(noted, expected, (size_t)n * sizeof *noted);
+}
+
+/* Six buckets; the elements that are read first lie in 4 and 3 of them, 5 is before and 2, 1, 0 are behind. */
+static void test_first_in_and_last_out(void **state) {
+    (void)state;
+    static const int64_t order[] = {4, 3, 5, 2, 1, 0}, back[] = {0, 1, 2, 5, 3, 4};
+    struct un_shard plan;
+    un_shard_set(&plan, 6 * BUCKET * BLOCK, 2, 1 << 20);
+    const int64_t words = un_shard_bucket(&plan, 3).begin - 64, layers = un_shard_bucket(&plan, 3).end - 64;
+    open_exchange(0, 2, plan.total, (struct un_span){words, layers});
+    for (int step = 0; step < 2; ++step) {
+        notes.reduces = notes.gathers = 0;
+        un_exchange_begin(&x);
+        un_exchange_ready(&x, layers, plan.total);
+        expect_notes(notes.reduced, notes.reduces, back, 3);
+        un_exchange_ready(&x, 0, words - 1); /* 4 and 3 hold some of what is missing */
+        expect_notes(notes.reduced, notes.reduces, back, 4);
+        un_exchange_ready(&x, words - 1, layers - 1);
+        expect_notes(notes.reduced, notes.reduces, back, 4);
+        un_exchange_ready(&x, layers - 1, layers);
+        expect_notes(notes.reduced, notes.reduces, back, 6);
+
+        update_all();
+        assert_int_equal(un_exchange_need(&x, words, layers), UN_OK);
+        expect_notes(notes.gathered, notes.gathers, order, 2);
+        assert_int_equal(un_exchange_need(&x, 0, words), UN_OK);
+        expect_notes(notes.gathered, notes.gathers, order, 3);
+        assert_int_equal(un_exchange_need(&x, layers, layers + 65), UN_OK);
+        expect_notes(notes.gathered, notes.gathers, order, 4);
+        assert_int_equal(un_exchange_settle(&x), UN_OK);
+        expect_notes(notes.gathered, notes.gathers, order, 6);
     }
     close_exchange();
 }
@@ -166,7 +208,7 @@ static void test_norms(void **state) {
                                      7 * BUCKET * BLOCK - 128};
     for (size_t k = 0; k < sizeof totals / sizeof *totals; ++k)
         for (int size = 2; size < 9; ++size) {
-            open_exchange(0, size, totals[k]);
+            open_exchange(0, size, totals[k], nothing);
             int64_t blocks = un_param_blocks(totals[k]);
             double *all = un_alloc((size_t)(x.list * size), sizeof *all, "lists");
             for (int64_t i = 0; i < x.list * size; ++i) all[i] = -1;
@@ -187,6 +229,7 @@ static void test_norms(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_arrivals), cmocka_unit_test(test_departures),
+                                       cmocka_unit_test(test_first_in_and_last_out),
                                        cmocka_unit_test(test_norms)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

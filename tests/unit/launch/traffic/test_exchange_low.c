@@ -107,16 +107,22 @@ static uint16_t low_of(float v) {
     return low;
 }
 
-static void open_ranks(int ranks, int64_t width, size_t bucket_bytes) {
+/* first: of the elements, in hundredths, what is read first. */
+static void open_ranks(int ranks, int64_t width, size_t bucket_bytes, struct un_span first) {
     struct un_limits limits = {0};
     size = ranks;
     make_table(width);
     assert_int_equal(un_cpu_open(1, &device), UN_OK);
     limits.max_params = table.total;
+    first = (struct un_span){first.begin * table.total / 100, first.end * table.total / 100};
     assert_int_equal(device->mem->queue_open(device, &limits, &queue), UN_OK);
     for (int r = 0; r < size; ++r) {
-        struct un_exchange_setup setup = {
-            .route = {.path = &path}, .comm = &comm[r], .device = device, .queue = queue, .low = &table};
+        struct un_exchange_setup setup = {.route = {.path = &path},
+                                          .comm = &comm[r],
+                                          .device = device,
+                                          .queue = queue,
+                                          .low = &table,
+                                          .first = first};
         comm[r] = (struct un_comm){.rank = r, .size = size};
         un_shard_set(&setup.shard, table.total, size, bucket_bytes);
         size_t room = (size_t)un_shard_room(&setup.shard);
@@ -144,7 +150,8 @@ static void close_ranks(void) {
 static void step(int number) {
     sends = awaits = 0;
     for (int r = 0; r < size; ++r)
-        for (int64_t b = x[r].shard.buckets - 1; b >= 0; --b) {
+        for (int64_t turn = 0; turn < x[r].shard.buckets; ++turn) {
+            int64_t b = un_exchange_gather_bucket(&x[r].order, turn);
             struct un_span part = un_shard_part(&x[r].shard, b, r);
             for (int64_t i = part.begin; i < part.end; ++i) {
                 buffers[r].params[i] = value(i, number);
@@ -178,16 +185,20 @@ static void expect_settled(int rank, int number) {
 
 static void test_replicas_compute_with_the_owners_values(void **state) {
     (void)state;
+    static const struct un_span firsts[] = {{0, 0}, {40, 52}};
     for (int ranks = 2; ranks <= RANKS_MOST; ++ranks) {
-        open_ranks(ranks, 97, 6 * BLOCK * sizeof(float));
+        open_ranks(ranks, 97, 6 * BLOCK * sizeof(float), firsts[ranks % 2]);
         const struct un_shard *s = &x[0].shard;
+        int64_t front = un_exchange_gather_bucket(&x[0].order, 0);
+        assert_true((front == s->buckets - 1) == (ranks % 2 == 0));
         assert_non_null(x[0].low.bucket);
         assert_true(un_exchange_low_buckets(&x[0]) < s->buckets); /* words go as f32 */
         for (int number = 1; number < 3; ++number) {
             step(number);
-            assert_true(sends == s->buckets + 1 && sent[0] == -1 && sent[1] == s->buckets - 1);
-            assert_int_equal(un_exchange_need(&x[0], 0, 1), UN_OK);
-            assert_true(awaits == 2 && awaited[0] == -1 && awaited[1] == s->buckets - 1);
+            assert_true(sends == s->buckets + 1 && sent[0] == -1 && sent[1] == front);
+            int64_t begin = un_shard_bucket(s, front).begin;
+            assert_int_equal(un_exchange_need(&x[0], begin, begin + 1), UN_OK);
+            assert_true(awaits == 2 && awaited[0] == -1 && awaited[1] == front);
             for (int r = 0; r < size; ++r) assert_int_equal(un_exchange_settle(&x[r]), UN_OK);
             assert_int_equal(awaits, s->buckets + 1);
             for (int r = 0; r < size; ++r) expect_settled(r, number);
@@ -199,7 +210,7 @@ static void test_replicas_compute_with_the_owners_values(void **state) {
 /* Lists would be longer than what is saved: all goes as f32, each bucket as soon as it is updated. */
 static void test_small_networks_stay_f32(void **state) {
     (void)state;
-    open_ranks(5, 2, BLOCK * sizeof(float));
+    open_ranks(5, 2, BLOCK * sizeof(float), (struct un_span){0, 0});
     assert_null(x[0].low.bucket);
     assert_int_equal(un_exchange_low_bytes(&x[0].shard, &table, true), 0);
     step(1);
