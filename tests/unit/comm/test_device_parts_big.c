@@ -155,7 +155,8 @@ static void check_rank(const struct un_shard *s, int r) {
         .ops = &table, .rank = r % places, .size = places, .device = &k.device, .state = &seen.bucket};
     k.far = (struct un_device_comm){
         .ops = &table, .rank = r / places, .size = s->nodes, .device = &k.device, .state = &k.set};
-    assert_int_equal(un_device_parts_open(&k.parts, s, r, &k.device), UN_OK);
+    struct un_comm_memory memory = {.device = &k.device};
+    assert_int_equal(un_device_parts_open(&k.parts, s, r, &memory), UN_OK);
     assert_true((size_t)seen.scratch.n * sizeof(float) == un_device_parts_bytes(s));
     for (int64_t b = 0; b < s->buckets; ++b) check_bucket(&k, s, b);
     un_device_parts_close(&k.parts);
