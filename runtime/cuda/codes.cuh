@@ -34,25 +34,23 @@ __device__ __forceinline__ uint32_t un_most8(const float v[UN_VEC]) {
     return most;
 }
 
-/* The codes of eight numbers times `scale`; most: of un_most8. NaN goes the slow way: of e5m2 the instruction's is
- * another one than fp8.h's. */
+/* The codes of eight numbers times `scale`; most: of un_most8. A NaN's is set by hand: of e5m2 the instruction's is another
+ * one than fp8.h's. */
 __device__ __forceinline__ uint2 un_codes8(const float v[UN_VEC], float scale, bool e4m3, uint32_t most) {
     uint32_t w[4];
-    if (most > 0x7F800000u) {
 #pragma unroll
-        for (int i = 0; i < 4; ++i) {
-            const float a = v[2 * i] * scale, b = v[2 * i + 1] * scale;
-            w[i] = e4m3 ? un_fp8_to_e4m3(a) | (uint32_t)un_fp8_to_e4m3(b) << 8
-                        : un_fp8_to_e5m2(a) | (uint32_t)un_fp8_to_e5m2(b) << 8;
-        }
-    } else if (e4m3) {
-#pragma unroll
-        for (int i = 0; i < 4; ++i) w[i] = un_pack_e4m3(v[2 * i] * scale, v[2 * i + 1] * scale);
-    } else {
-#pragma unroll
-        for (int i = 0; i < 4; ++i) w[i] = un_pack_e5m2(v[2 * i] * scale, v[2 * i + 1] * scale);
+    for (int i = 0; i < 4; ++i) {
+        const float low = v[2 * i] * scale, high = v[2 * i + 1] * scale;
+        w[i] = e4m3 ? un_pack_e4m3(low, high) : un_pack_e5m2(low, high);
     }
-    return make_uint2(w[0] | w[1] << 16, w[2] | w[3] << 16);
+    uint2 codes = make_uint2(w[0] | w[1] << 16, w[2] | w[3] << 16);
+    if (most <= 0x7F800000u) return codes;
+#pragma unroll
+    for (int i = 0; i < UN_VEC; ++i) {
+        uint32_t &word = i < 4 ? codes.x : codes.y;
+        if (v[i] != v[i]) word = (word & ~(0xFFu << 8 * (i % 4))) | 0x7Fu << 8 * (i % 4);
+    }
+    return codes;
 }
 
 /* Eight codes; n of them count. */

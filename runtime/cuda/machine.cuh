@@ -41,7 +41,7 @@ __device__ __forceinline__ uint16_t un_pack_f16(float f) {
     return h;
 }
 
-/* Two floats as e4m3 or e5m2 (fp8.h), lo in the lower byte. No NaN. */
+/* Two floats as e4m3 or e5m2 (fp8.h), lo in the lower byte; of NaN, some NaN. */
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890
 __device__ __forceinline__ uint32_t un_pack_e4m3(float lo, float hi) {
     uint16_t d;
