@@ -7,11 +7,14 @@
 #include "launch/traffic/backend.h"
 
 static enum un_status open_exchange(struct un_job *job) {
+    struct un_span first;
+    un_model_first(job->model, &first.begin, &first.end);
     struct un_exchange_setup setup = {.route = job->route,
                                       .comm = job->comm,
                                       .device = job->device,
                                       .queue = job->queue,
                                       .shard = un_job_shard(job, job->table->total),
+                                      .first = first,
                                       .low = un_job_model_setup(job).act == UN_BF16 ? job->table : NULL,
                                       .exact = job->config.train.exact,
                                       .overlap = job->config.comm.overlap,

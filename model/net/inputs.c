@@ -1,5 +1,6 @@
 /* Text and region embeddings, see inputs.h. Each kind is computed on its own rows and scattered into packed
- * order; words and regions do not meet before the first layer. */
+ * order; words and regions do not meet before the first layer. Regions come first in the forward and last in the backward:
+ * they take longer and read little, so the large tables of words are on their way meanwhile. */
 #include "model/net/inputs.h"
 
 #define TEXT  "uniter.embeddings."
@@ -70,8 +71,8 @@ static void take_rows(const struct un_pass *p, struct un_mat dr, const struct un
                             p->params + at->gamma, &drop);
 }
 
-static void text_fwd(const struct un_pass *p, const struct un_inputs_kept *kept,
-                     const struct un_inputs_at *at) {
+void un_inputs_fwd_words(const struct un_pass *p, const struct un_inputs_kept *kept,
+                         const struct un_inputs_at *at) {
     const struct un_batch *b = p->batch;
     int64_t h = p->dims->hidden_size;
     struct un_mat r = un_pass_mat(p, kept->text_norm.r, b->words, h);
@@ -91,8 +92,8 @@ static void add_region_types(const struct un_pass *p, const struct un_inputs_at 
                     type);
 }
 
-static void region_fwd(const struct un_pass *p, const struct un_inputs_kept *kept,
-                       const struct un_inputs_at *at) {
+static void embed_regions(const struct un_pass *p, const struct un_inputs_kept *kept,
+                          const struct un_inputs_at *at) {
     const struct un_batch *b = p->batch;
     int64_t n = b->regions, h = p->dims->hidden_size, f = p->dims->img_dim;
     struct un_mat feature = un_pass_mat(p, kept->feature, n, f),
@@ -110,12 +111,11 @@ static void region_fwd(const struct un_pass *p, const struct un_inputs_kept *kep
     place_rows(p, kept, &at->region_norm, &kept->region_norm, r, b->region_row, UN_SITE_IMAGE);
 }
 
-void un_inputs_fwd(const struct un_pass *p, const struct un_inputs_kept *kept,
-                   const struct un_inputs_at *at) {
+void un_inputs_fwd_regions(const struct un_pass *p, const struct un_inputs_kept *kept,
+                           const struct un_inputs_at *at) {
     struct un_mat x = packed(p, kept);
     p->ops->zero(p->q, x.data, (size_t)(x.rows * x.cols * un_type_bytes(x.type)));
-    text_fwd(p, kept, at);
-    region_fwd(p, kept, at);
+    embed_regions(p, kept, at);
 }
 
 /* The lookup is padded: word 0 gets no gradient from it (but from the tied decoder it does), so row 0 is put
@@ -138,8 +138,8 @@ static void types_bwd(const struct un_pass *p, const struct un_inputs_at *at, st
                                  by_type);
 }
 
-static void text_bwd(const struct un_pass *p, const struct un_inputs_kept *kept,
-                     const struct un_inputs_at *at, struct un_mat d) {
+void un_inputs_bwd_words(const struct un_pass *p, const struct un_inputs_kept *kept,
+                         const struct un_inputs_at *at, struct un_mat d) {
     const struct un_batch *b = p->batch;
     int64_t h = p->dims->hidden_size;
     struct un_mat dr = un_pass_mat(p, kept->first, b->words, h);
@@ -165,8 +165,8 @@ static void mask_row_bwd(const struct un_pass *p, const struct un_inputs_kept *k
     un_linear_bwd(p, un_pass_grad(p, at->mask + f, 1, f), &at->image, sum, 1);
 }
 
-static void region_bwd(const struct un_pass *p, const struct un_inputs_kept *kept,
-                       const struct un_inputs_at *at, struct un_mat d) {
+void un_inputs_bwd_regions(const struct un_pass *p, const struct un_inputs_kept *kept,
+                           const struct un_inputs_at *at, struct un_mat d) {
     const struct un_batch *b = p->batch;
     int64_t n = b->regions, h = p->dims->hidden_size, f = p->dims->img_dim;
     struct un_mat dr = un_pass_mat(p, kept->first, n, h), dbranch = un_pass_mat(p, kept->second, n, h);
@@ -178,10 +178,4 @@ static void region_bwd(const struct un_pass *p, const struct un_inputs_kept *kep
     un_norm_bwd(p, dr, un_no_mat(), &at->image_norm, dr, &kept->image_norm, NULL, p->grads + at->image.bias);
     un_linear_grad_weight(p, &at->image, dr, un_pass_mat(p, kept->feature, n, f));
     mask_row_bwd(p, kept, at, dr);
-}
-
-void un_inputs_bwd(const struct un_pass *p, const struct un_inputs_kept *kept, const struct un_inputs_at *at,
-                   struct un_mat d) {
-    text_bwd(p, kept, at, d);
-    region_bwd(p, kept, at, d);
 }

@@ -6,7 +6,7 @@
 #include "model/net/layers.h"
 
 struct un_inputs_at {
-    int64_t word, position, type; /* offsets: [V,H], [positions,H], [types,H] */
+    int64_t word, position, type; /* offsets: [V,H], [positions,H], [types,H]; regions read from type on */
     int64_t mask;                 /* [2,F]; row 1 stands for a masked feature, row 0 is never used */
     struct un_norm text_norm, image_norm, box_norm, region_norm;
     struct un_linear image, box; /* [H,F], [H,7] */
@@ -26,10 +26,16 @@ struct un_inputs_kept {
 enum un_status un_inputs_add(struct un_params *params, struct un_inputs_at *at, const struct un_dims *dims);
 void un_inputs_carve(struct un_inputs_kept *kept, struct un_arena *arena, enum un_type act,
                      const struct un_dims *dims, const struct un_batch_caps *caps);
-/* kept->x = embeddings of all tokens. */
-void un_inputs_fwd(const struct un_pass *p, const struct un_inputs_kept *kept, const struct un_inputs_at *at);
-/* Gradients of the embedding parameters += , from d [T,H], the gradient of kept->x. */
-void un_inputs_bwd(const struct un_pass *p, const struct un_inputs_kept *kept, const struct un_inputs_at *at,
-                   struct un_mat d);
+/* kept->x = embeddings of all tokens: regions first, then words. What regions read begins at at->type. */
+void un_inputs_fwd_regions(const struct un_pass *p, const struct un_inputs_kept *kept,
+                           const struct un_inputs_at *at);
+void un_inputs_fwd_words(const struct un_pass *p, const struct un_inputs_kept *kept,
+                         const struct un_inputs_at *at);
+/* Gradients of the embedding parameters += , from d [T,H], the gradient of kept->x: words first, after which those in front
+ * of at->type are final, then regions. */
+void un_inputs_bwd_words(const struct un_pass *p, const struct un_inputs_kept *kept,
+                         const struct un_inputs_at *at, struct un_mat d);
+void un_inputs_bwd_regions(const struct un_pass *p, const struct un_inputs_kept *kept,
+                           const struct un_inputs_at *at, struct un_mat d);
 
 #endif

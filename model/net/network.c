@@ -50,6 +50,11 @@ const struct un_params *un_model_params(const struct un_model *model) {
     return &model->params;
 }
 
+void un_model_first(const struct un_model *m, int64_t *begin, int64_t *end) {
+    *begin = m->at.inputs.type;
+    *end = m->at.layer_begin[0];
+}
+
 /* ---- activations ---- */
 
 static void carve_outputs(struct un_outputs *out, struct un_arena *arena, const struct un_batch_caps *caps) {
@@ -249,8 +254,10 @@ static struct un_mat hidden(const struct un_model *m, int64_t layer, int64_t tok
 /* Up to the last hidden states; the heads, which follow, are asked for as well. */
 static enum un_status forward(const struct un_model *m, const struct un_encoder *e) {
     const struct un_pass_hooks *hooks = e->hooks;
-    if (hooks->need) hooks->need(hooks->context, 0, e->begin[0]);
-    un_inputs_fwd(e->p, &m->inputs, &m->at.inputs);
+    if (hooks->need) hooks->need(hooks->context, m->at.inputs.type, e->begin[0]);
+    un_inputs_fwd_regions(e->p, &m->inputs, &m->at.inputs);
+    if (hooks->need) hooks->need(hooks->context, 0, m->at.inputs.type);
+    un_inputs_fwd_words(e->p, &m->inputs, &m->at.inputs);
     UN_TRY(un_encoder_run(e, false));
     if (hooks->need) hooks->need(hooks->context, e->begin[e->layers], m->params.total);
     return UN_OK;
@@ -261,8 +268,10 @@ static enum un_status backward(const struct un_model *m, const struct un_encoder
     const struct un_pass_hooks *hooks = e->hooks;
     if (hooks->ready) hooks->ready(hooks->context, e->begin[e->layers], m->params.total);
     UN_TRY(un_encoder_run(e, true));
-    un_inputs_bwd(e->p, &m->inputs, &m->at.inputs, e->d);
-    if (hooks->ready) hooks->ready(hooks->context, 0, e->begin[0]);
+    un_inputs_bwd_words(e->p, &m->inputs, &m->at.inputs, e->d);
+    if (hooks->ready) hooks->ready(hooks->context, 0, m->at.inputs.type);
+    un_inputs_bwd_regions(e->p, &m->inputs, &m->at.inputs, e->d);
+    if (hooks->ready) hooks->ready(hooks->context, m->at.inputs.type, e->begin[0]);
     return UN_OK;
 }
 

@@ -27,9 +27,9 @@ struct un_model_setup {
 /* Called on the way through a pass, with elements [begin, end) of the flat buffer; each NULL: not called.
  * Work that is queued at the call has the values as they are then. */
 struct un_pass_hooks {
-    /* These parameters are read from here on: the forward goes from the beginning to the end. */
+    /* These parameters are read from here on: what regions read (un_model_first), then words, then layer by layer to the end. */
     void (*need)(void *context, int64_t begin, int64_t end);
-    /* These gradients are final: the backward goes from the end to the beginning. */
+    /* These gradients are final: from the end layer by layer to the embeddings, then words, then what regions read. */
     void (*ready)(void *context, int64_t begin, int64_t end);
     /* The forward has been through the attention of a layer: qkv [T,3H] of type act and lse [T,A] (ops.h), device memory that
      * the next layer may overwrite. */
@@ -48,6 +48,8 @@ void un_model_close(struct un_model *model);
 /* The table alone, for tools and plans. */
 enum un_status un_model_params_build(struct un_params *params, const struct un_dims *dims);
 const struct un_params *un_model_params(const struct un_model *model);
+/* Elements [begin, end) of the flat buffer that a forward reads first and whose gradients a backward finishes last. */
+void un_model_first(const struct un_model *model, int64_t *begin, int64_t *end);
 /* Bytes of activations un_model_open would take, without taking them. */
 enum un_status un_model_bytes(const struct un_model_setup *setup, size_t *bytes);
 void un_model_limits(const struct un_model_setup *setup, struct un_limits *limits);
