@@ -1,6 +1,7 @@
 /* The parameters as one flat float buffer with a table of names.
  *
- * Tensors stand in the order of the forward, so gradients become final from the end towards the beginning.
+ * Tensors stand in the order of the forward, so gradients become final from the end towards the beginning; but words, whose
+ * tables stand in front, are embedded after regions, and their gradients are final before those of regions.
  * Each tensor starts at a multiple of UN_PARAM_ALIGN elements, except "glued" ones, which follow their
  * predecessor without a gap (query, key, value weights form one [3H,H] matrix). Gaps are zero and stay zero. */
 #ifndef UN_RUNTIME_PARAMS_H

@@ -7,7 +7,7 @@ here was measured on a cluster; the tables say what to expect and which cause to
 A step, as launch/traffic/exchange.h orders it: parameters are gathered bucket by bucket while the forward of the first lane already uses
 those that have come; the other lanes; the backward of the last lane makes buckets of gradients, from the end of the buffer to its
 beginning, and each starts on its way to its owners when it is full; norm; update of the own part. The embeddings come first and
-last, so their buckets can hide behind nothing. While a collective runs beside the computation it takes multiprocessors from it.
+last, so their buckets can hide behind nothing but those of words behind the regions' computation, if that comes before. While a collective runs beside the computation it takes multiprocessors from it.
 
 Parts of a bucket are whole blocks (comm/shard.h), equally many for each rank. Without that ("flat", as it was once) all ranks wait for
 the largest, and a bucket of unequal parts is gathered by as many grouped broadcasts as there are ranks (comm/comm_nccl.c), each on one channel.
@@ -33,7 +33,7 @@ class Way:
     even: bool = False  # a bucket is a multiple of the ranks
     pipelined: bool = False  # a bucket is inside the nodes while the one before it is between them
     low: bool = False  # parameters travel as bf16
-    ordered: bool = False  # what regions need stands first, so words arrive while regions are computed
+    ordered: bool = False  # regions first in the forward, last in the backward; their buckets too (launch/traffic/order.h)
 
 
 FLAT = Way("flat", "flat", "ring")
@@ -140,25 +140,37 @@ def step(name, n, way, c):
     regions = model["region_parameters"] / model["parameters"]
     projected = model["region_work"] * c["region_tokens"]  # share of the computation
     parts = buckets(model, n, way, c)
+    begins = [begin for begin, _, _ in parts]
+    ends = begins[1:] + [1]
+    embedded = [i for i, begin in enumerate(begins) if begin < inputs]
+    words = [i for i in embedded if ends[i] <= inputs - regions]  # and nothing that regions read
+    first = [i for i in embedded if i not in words] if way.ordered else embedded
+    turns = first + [i for i in range(len(parts)) if i not in first]
 
-    def progress(share):
-        """How far the computation comes with what stands before this place of the buffer."""
-        if share < (regions if way.ordered else inputs):
-            return 0
-        return projected + (1 - projected) * max(0, share - inputs) / (1 - inputs)
+    def layers(i):
+        """Share of the layers' parameters, and so of their work, that stands in bucket i."""
+        return max(0, ends[i] - max(begins[i], inputs)) / (1 - inputs)
+
+    def final(i):
+        """When the gradients of bucket i are."""
+        if begins[i] < inputs:
+            return backward * (1 - projected) if way.ordered and i in words else backward
+        return backward * (1 - projected) * (1 - (begins[i] - inputs) / (1 - inputs))
     # forward of the first lane behind the gathering
-    links, now = Links(way.pipelined, c), 0.0
+    links, arrived = Links(way.pipelined, c), {}
     width = 2 if way.low else c["parameter_bytes"]
-    for i, (begin, elements, equal) in enumerate(parts):
-        arrived = links.send(0.0, stages(way.gather, elements * width, n, c, equal), inside_first=False)
-        end = parts[i + 1][0] if i + 1 < len(parts) else 1
-        now = max(now, arrived) + forward * (progress(end) - progress(begin))
+    for i in turns:
+        arrived[i] = links.send(0.0, stages(way.gather, parts[i][1] * width, n, c, parts[i][2]), inside_first=False)
+    now = max(arrived[i] for i in first) + forward * projected
+    now = max(now, *(arrived[i] for i in embedded))
+    for i in range(len(parts)):
+        if layers(i) > 0:
+            now = max(now, arrived[i]) + forward * (1 - projected) * layers(i)
     gather = now - forward
     # backward of the last lane before the reduction
     back, sent = Links(way.pipelined, c), 0.0
-    for begin, elements, equal in reversed(parts):
-        ready = backward * (1 - progress(begin))
-        sent = back.send(ready, stages(way.reduce, elements * c["gradient_bytes"], n, c, equal))
+    for i in reversed(turns):
+        sent = back.send(final(i), stages(way.reduce, parts[i][1] * c["gradient_bytes"], n, c, parts[i][2]))
     reduce = max(sent, backward) - backward
 
     def stolen(link, exposed):
