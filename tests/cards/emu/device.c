@@ -111,9 +111,8 @@ static void emu_queue_wait_event(struct un_queue *q, struct un_event *e) {
     if (un_emu_late()) un_emu_late_wait_event(q, e);
 }
 
-/* A graph keeps the order in which all was queued. */
 static void emu_order(struct un_queue *later, struct un_queue *first, struct un_event *e) {
-    if (!un_emu_late() || un_emu_recording()) return;
+    if (un_emu_record_edge(later, first) || !un_emu_late()) return;
     un_emu_late_record(e, first);
     un_emu_late_wait_event(later, e);
 }
@@ -179,14 +178,13 @@ static void emu_range_push(const char *name) {
 static void emu_range_pop(void) {}
 
 static void emu_graph_begin(struct un_queue *q) {
-    (void)q;
-    un_emu_record_begin();
+    un_emu_record_begin(q);
 }
 
 static enum un_status emu_graph_end(struct un_queue *q, struct un_graph **graph) {
     (void)q;
     *graph = un_emu_record_end();
-    return UN_OK;
+    return *graph ? UN_OK : un_fail(UN_INTERNAL, "emulated card: a graph ends before a queue is joined");
 }
 
 static void run_graph(const void *data) {

@@ -9,12 +9,12 @@ CARD = R.BUILD / "tests" / "cards" / "emu" / "bin" / "uniter_dist"
 STEPS = 3
 
 
-def train(cfg, run, ranks, late, *words):
+def train(cfg, run, ranks, late, *words, **env):
     """late: the queues that are, or nothing."""
     cmd = [CARD if str(w) == str(R.BUILD / "uniter_dist") else w for w in
            R.command(ranks, "--cfg", cfg, "--quiet", f"run.dir={run}", "device=cuda", "run.threads=1", "loader.threads=2",
                      "optim.warmup_steps=1", *words)]
-    out = R.run_ok(cmd, **(dict(UN_EMU_LATE=late) if late else {}))
+    out = R.run_ok(cmd, **(dict(UN_EMU_LATE=late) if late else {}), **env)
     found = R.metrics(run), R.metrics(run, "valid"), R.digests(run, STEPS)
     R.expect(found[0] and found[0][-1]["step"] == STEPS and found[1], f"{run.name}: {STEPS} steps and a validation" if found[0] else out)
     shutil.rmtree(run)
@@ -41,8 +41,11 @@ def main():
             R.expect([x["step"] for x in lines] == [1, 3] and (lines, valid, digests) == ([fp32[0][0], fp32[0][2]], *fp32[1:]),
                      f"{name}, steps that nobody looks at: all numbers to the last bit")
         low = ["train.precision=bf16", "train.graph=true"]
-        R.expect(train(cfg, folder / "graphs", 1, "job", *low) == train(cfg, folder / "bf16_at_once", 1, None, *low),
-                 "graphs in bf16: all numbers to the last bit")
+        at_once = train(cfg, folder / "bf16_at_once", 1, None, *low)
+        R.expect(train(cfg, folder / "graphs", 1, "job", *low) == at_once, "graphs in bf16: all numbers to the last bit")
+        for ahead in ("main", "sides"):
+            R.expect(train(cfg, folder / f"edges_{ahead}", 1, None, *low, UN_EMU_GRAPH=ahead) == at_once,
+                     f"graphs with nothing but their edges, {ahead} ahead: all numbers to the last bit")
         low = ["train.precision=fp8", "train.fp8_after=1"]
         at_once = train(cfg, folder / "fp8_at_once", 1, None, *low)
         R.expect(train(cfg, folder / "fp8", 1, "all", *low) == at_once, "fp8: all numbers to the last bit")
