@@ -15,6 +15,7 @@
 #ifndef UN_RUNTIME_OPS_H
 #define UN_RUNTIME_OPS_H
 
+#include "runtime/adamw.h"
 #include "runtime/device.h"
 #include "runtime/maps.h"
 #include "runtime/pairs.h"
@@ -56,21 +57,6 @@ struct un_segments {
     int64_t count;
 };
 
-struct un_adamw {
-    float lr, beta1, beta2, eps, weight_decay;
-    float step_size;               /* lr * sqrt(1 - beta2^t) / (1 - beta1^t) */
-    float lr_fast, step_size_fast; /* the same two for UN_DECAY_FAST */
-};
-
-enum { UN_PARAM_ALIGN = 64 }; /* elements: start of every parameter tensor, granularity of the decay map */
-
-/* Flags of a block of the decay map. */
-enum {
-    UN_DECAY_DECAYS = 1, /* weight decay is taken off */
-    UN_DECAY_FAST = 2,   /* the fast rate is its rate */
-    UN_DECAY_LEFT = 4    /* left alone: no step, no decay, moments as they are */
-};
-
 struct un_ops {
     /* ---- matrix products ---- */
 
@@ -106,6 +92,16 @@ struct un_ops {
     /* gelu_bwd, with the codes of dz. */
     void (*gelu_bwd_fp8)(struct un_queue *q, struct un_mat dz, const struct un_codes *codes, float *dbias,
                          struct un_mat dy, struct un_mat z);
+
+    /* norm_fwd, with the codes of y. */
+    void (*norm_fwd_fp8)(struct un_queue *q, struct un_mat y, const struct un_codes *codes, struct un_mat r,
+                         float *mean, float *rstd, struct un_mat x, struct un_mat residual,
+                         const float *gamma, const float *beta, const struct un_dropout *drop);
+    /* norm_bwd, with the codes of dx, or of dr without dx. */
+    void (*norm_bwd_fp8)(struct un_queue *q, struct un_mat dr, struct un_mat dx, const struct un_codes *codes,
+                         float *dgamma, float *dbeta, float *dbias, struct un_mat dy, struct un_mat r,
+                         const float *mean, const float *rstd, const float *gamma,
+                         const struct un_dropout *drop);
 
     /* ---- pointwise ---- */
 

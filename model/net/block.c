@@ -84,10 +84,11 @@ void un_block_fwd(const struct un_pass *p, const struct un_block_kept *kept, con
     un_fp8_linear_fwd(p, qkv, &at->qkv, x, UN_ACT_NONE, un_no_mat(), layer, UN_FP8_QKV);
     p->ops->attention_fwd(p->q, attended, kept->lse, qkv, &layout, p->dims->num_attention_heads, &drop_p);
     un_fp8_linear_fwd(p, r1, &at->dense, attended, UN_ACT_NONE, un_no_mat(), layer, UN_FP8_DENSE);
-    un_norm_fwd(p, middle, &kept->attention_norm, &at->attention_norm, r1, x, &drop_a);
+    un_fp8_norm_fwd(p, middle, &kept->attention_norm, &at->attention_norm, r1, x, &drop_a, layer, UN_FP8_UP);
     un_fp8_linear_fwd(p, gelu, &at->up, middle, UN_ACT_GELU, un_pass_mat(p, kept->z, t, i), layer, UN_FP8_UP);
     un_fp8_linear_fwd(p, r2, &at->down, gelu, UN_ACT_NONE, un_no_mat(), layer, UN_FP8_DOWN);
-    un_norm_fwd(p, un_pass_mat(p, kept->y, t, h), &kept->output_norm, &at->output_norm, r2, middle, &drop_o);
+    un_fp8_norm_fwd(p, un_pass_mat(p, kept->y, t, h), &kept->output_norm, &at->output_norm, r2, middle,
+                    &drop_o, layer + 1, UN_FP8_QKV);
 }
 
 /* d: gradient of y -> gradient of middle. */
@@ -96,7 +97,8 @@ static void feed_forward_bwd(const struct un_pass *p, struct un_mat d, const str
     int64_t t = d.rows, h = at->down.out, i = at->up.out;
     struct un_dropout drop = un_pass_dropout(p, un_pass_site(layer, UN_SITE_OUTPUT));
     struct un_mat dbranch = un_pass_mat(p, work->dbranch, t, h), dz = un_pass_mat(p, work->wide, t, i);
-    un_norm_bwd(p, d, dbranch, &at->output_norm, d, &kept->output_norm, &drop, p->grads + at->down.bias);
+    un_fp8_norm_bwd(p, d, dbranch, &at->output_norm, d, &kept->output_norm, &drop, p->grads + at->down.bias,
+                    layer, UN_FP8_DOWN);
     un_linear_put_grad_weight(p, &at->down, dbranch, un_pass_mat(p, kept->gelu, t, i));
     un_fp8_linear_bwd(p, dz, &at->down, dbranch, 0, layer, UN_FP8_DOWN);
     un_fp8_gelu_bwd(p, dz, p->grads + at->up.bias, un_pass_mat(p, kept->z, t, i), layer);
@@ -116,8 +118,8 @@ static void attention_bwd(const struct un_pass *p, struct un_mat d, const struct
                   dattended = un_pass_mat(p, work->dattended, t, h);
     struct un_mat attended = un_pass_mat(p, kept->attended, t, h),
                   dqkv = un_pass_mat(p, work->wide, t, 3 * h);
-    un_norm_bwd(p, d, dbranch, &at->attention_norm, d, &kept->attention_norm, &drop_a,
-                p->grads + at->dense.bias);
+    un_fp8_norm_bwd(p, d, dbranch, &at->attention_norm, d, &kept->attention_norm, &drop_a,
+                    p->grads + at->dense.bias, layer, UN_FP8_DENSE);
     un_linear_put_grad_weight(p, &at->dense, dbranch, attended);
     un_fp8_linear_bwd(p, dattended, &at->dense, dbranch, 0, layer, UN_FP8_DENSE);
     p->ops->attention_bwd(p->q, dqkv, p->grads + at->qkv.bias, dattended, attended, kept->lse,

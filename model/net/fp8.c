@@ -14,9 +14,10 @@ void un_fp8_carve(struct un_fp8 *fp8, struct un_arena *arena, const struct un_di
 
 /* ---- codes ---- */
 
-/* Does the op that makes the factor write its codes? */
-static bool made_with_codes(enum un_fp8_product product, enum un_fp8_role role) {
-    return role == UN_FP8_INPUT ? product == UN_FP8_DOWN : role == UN_FP8_GRADIENT && product == UN_FP8_UP;
+/* Does the op that makes the factor write its codes? Not yet attention, nor the embeddings, which are scattered. */
+static bool made_with_codes(int64_t layer, enum un_fp8_product product, enum un_fp8_role role) {
+    if (role == UN_FP8_GRADIENT) return product != UN_FP8_QKV;
+    return role == UN_FP8_INPUT && product != UN_FP8_DENSE && (product != UN_FP8_QKV || layer > 0);
 }
 
 /* Where the codes of a factor stand; data NULL: only its amax is taken. An op that reads codes and writes the next ones
@@ -38,7 +39,7 @@ static struct un_codes codes_of(const struct un_fp8 *f, struct un_mat factor, in
 
 const struct un_codes *un_fp8_codes(const struct un_pass *p, struct un_codes *room, struct un_mat factor,
                                     int64_t layer, enum un_fp8_product product, enum un_fp8_role role) {
-    if (!p->fp8 || !made_with_codes(product, role)) return NULL;
+    if (!p->fp8 || layer >= p->dims->num_hidden_layers || !made_with_codes(layer, product, role)) return NULL;
     *room = codes_of(p->fp8, factor, layer, product, role);
     return room;
 }
@@ -47,7 +48,8 @@ const struct un_codes *un_fp8_codes(const struct un_pass *p, struct un_codes *ro
 static struct un_mat coded(const struct un_pass *p, struct un_mat factor, int64_t layer,
                            enum un_fp8_product product, enum un_fp8_role role) {
     const struct un_codes c = codes_of(p->fp8, factor, layer, product, role);
-    if (!made_with_codes(product, role)) p->ops->quantize(p->q, c.to, un_no_mat(), c.amax, factor, c.scale);
+    if (!made_with_codes(layer, product, role))
+        p->ops->quantize(p->q, c.to, un_no_mat(), c.amax, factor, c.scale);
     return c.to;
 }
 
@@ -95,6 +97,31 @@ void un_fp8_linear_bwd(const struct un_pass *p, struct un_mat dx, const struct u
     p->ops->quantize(p->q, un_no_mat(), turned, NULL, un_pass_weight(p, at->weight, at->out, at->in, dy.type),
                      f->scale + weight);
     p->ops->gemm_fp8(p->q, dx, d, f->unit + gradient, turned, f->unit + weight, beta, NULL);
+}
+
+void un_fp8_norm_fwd(const struct un_pass *p, struct un_mat y, const struct un_norm_kept *kept,
+                     const struct un_norm *at, struct un_mat x, struct un_mat residual,
+                     const struct un_dropout *drop, int64_t layer, enum un_fp8_product product) {
+    struct un_codes room;
+    const struct un_codes *codes = un_fp8_codes(p, &room, y, layer, product, UN_FP8_INPUT);
+    if (codes)
+        p->ops->norm_fwd_fp8(p->q, y, codes, un_pass_mat(p, kept->r, x.rows, at->width), kept->mean,
+                             kept->rstd, x, residual, p->params + at->gamma, p->params + at->beta, drop);
+    else
+        un_norm_fwd(p, y, kept, at, x, residual, drop);
+}
+
+void un_fp8_norm_bwd(const struct un_pass *p, struct un_mat dr, struct un_mat dx, const struct un_norm *at,
+                     struct un_mat dy, const struct un_norm_kept *kept, const struct un_dropout *drop,
+                     float *dbias, int64_t layer, enum un_fp8_product product) {
+    struct un_codes room;
+    const struct un_codes *codes = un_fp8_codes(p, &room, dx, layer, product, UN_FP8_GRADIENT);
+    if (codes)
+        p->ops->norm_bwd_fp8(p->q, dr, dx, codes, p->grads + at->gamma, p->grads + at->beta, dbias, dy,
+                             un_pass_mat(p, kept->r, dy.rows, at->width), kept->mean, kept->rstd,
+                             p->params + at->gamma, drop);
+    else
+        un_norm_bwd(p, dr, dx, at, dy, kept, drop, dbias);
 }
 
 void un_fp8_gelu_bwd(const struct un_pass *p, struct un_mat dz, float *dbias, struct un_mat z,

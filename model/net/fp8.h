@@ -23,9 +23,17 @@ struct un_fp8 {
 
 void un_fp8_carve(struct un_fp8 *fp8, struct un_arena *arena, const struct un_dims *dims, int64_t tokens);
 
-/* Where the op that makes a factor [rows,cols] of a product writes its codes: *room, filled, or NULL where it does not. */
+/* Where the op that makes a factor [rows,cols] of a product writes its codes: *room, filled, or NULL where it does not, or where
+ * there is no such layer. */
 const struct un_codes *un_fp8_codes(const struct un_pass *p, struct un_codes *room, struct un_mat factor,
                                     int64_t layer, enum un_fp8_product product, enum un_fp8_role role);
+/* un_norm_fwd of a LayerNorm whose y is the input of a product, un_norm_bwd of one whose dx is the gradient of one. */
+void un_fp8_norm_fwd(const struct un_pass *p, struct un_mat y, const struct un_norm_kept *kept,
+                     const struct un_norm *at, struct un_mat x, struct un_mat residual,
+                     const struct un_dropout *drop, int64_t layer, enum un_fp8_product product);
+void un_fp8_norm_bwd(const struct un_pass *p, struct un_mat dr, struct un_mat dx, const struct un_norm *at,
+                     struct un_mat dy, const struct un_norm_kept *kept, const struct un_dropout *drop,
+                     float *dbias, int64_t layer, enum un_fp8_product product);
 /* gelu_bwd of a layer, in place over dz. */
 void un_fp8_gelu_bwd(const struct un_pass *p, struct un_mat dz, float *dbias, struct un_mat z, int64_t layer);
 

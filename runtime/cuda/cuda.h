@@ -120,6 +120,14 @@ void un_cuda_gemm_fp8(struct un_queue *q, struct un_mat c, struct un_mat a, cons
 void un_cuda_gelu_bwd_fp8(struct un_queue *q, struct un_mat dz, const struct un_codes *codes, float *dbias,
                           struct un_mat dy, struct un_mat z);
 
+void un_cuda_norm_fwd_fp8(struct un_queue *q, struct un_mat y, const struct un_codes *codes, struct un_mat r,
+                          float *mean, float *rstd, struct un_mat x, struct un_mat residual,
+                          const float *gamma, const float *beta, const struct un_dropout *drop);
+void un_cuda_norm_bwd_fp8(struct un_queue *q, struct un_mat dr, struct un_mat dx,
+                          const struct un_codes *codes, float *dgamma, float *dbeta, float *dbias,
+                          struct un_mat dy, struct un_mat r, const float *mean, const float *rstd,
+                          const float *gamma, const struct un_dropout *drop);
+
 void un_cuda_gelu_bwd(struct un_queue *q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat z);
 void un_cuda_tanh_bwd(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat y);
 void un_cuda_relu_bwd(struct un_queue *q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat y);

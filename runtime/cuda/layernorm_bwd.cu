@@ -1,11 +1,14 @@
 /* LayerNorm backward. A warp owns a row; up to 1,024 columns it holds it in registers and touches memory
  * once: dy and r are read, dr and dx written, 8 bytes an element at bf16. Wider rows are read twice.
  *
+ * norm_bwd_fp8 (coded) writes the codes of dx, or of dr without dx, as well: 9, where norm_bwd and quantize move 11.
+ *
  * norm_gather_bwd (placed) takes dy by row and drops it: 6 bytes an element, where gather_rows, dropout and norm_bwd
  * move 14.
  *
  * Sums over rows are kept in registers over all rows of a block and follow strip.cuh, so dbias has the bits
  * of col_sum of dx (or dr). */
+#include "runtime/cuda/codes.cuh"
 #include "runtime/cuda/strip.cuh"
 
 namespace {
@@ -19,6 +22,7 @@ struct norm_grad_args {
     float *partial;  /* dgamma, dbeta, dbias: [3, blocks, cols] */
     int64_t rows, cols, height;
     const int32_t *index; /* the rows of dy, see norm_gather_bwd */
+    un_code_sink codes;   /* of dx, or of dr without dx */
 };
 
 enum { TO_GAMMA, TO_BETA, TO_BIAS };
@@ -44,10 +48,10 @@ __device__ __forceinline__ void measure(const float dy[UN_VEC], const float r[UN
 }
 
 /* Eight elements of the second: dr = rstd (g - mean(g) - xhat mean(g xhat)), dx, and the sum of dbias. */
-template <class T>
+template <class T, bool coded>
 __device__ __forceinline__ void put_grad(const norm_grad_args &p, const un_drawer &drawer, float dy[UN_VEC],
                                          const float r[UN_VEC], const float gamma[UN_VEC], const row_means &m,
-                                         int64_t row, int64_t col, float to_bias[UN_VEC]) {
+                                         int64_t row, int64_t col, float to_bias[UN_VEC], un_coder &coder) {
     float v[UN_VEC], f[UN_VEC];
 #pragma unroll
     for (int i = 0; i < UN_VEC; ++i) {
@@ -67,6 +71,7 @@ __device__ __forceinline__ void put_grad(const norm_grad_args &p, const un_drawe
     }
 #pragma unroll
     for (int i = 0; i < UN_VEC; ++i) to_bias[i] += v[i];
+    if (coded) un_code8(coder, p.codes, row, col, v, un_is_any<T> ? p.cols - col : (int64_t)UN_VEC);
 }
 
 __device__ __forceinline__ float *partial_of(const norm_grad_args &p, int kind, int64_t col) {
@@ -101,9 +106,8 @@ __device__ __forceinline__ void drop_grad(un_raw8<T> &dy, const norm_grad_args &
 
 /* ahead: the next row is fetched while one is worked on, where registers leave room for two blocks of a
  * multiprocessor only. */
-template <class T, int held, bool ahead, bool placed>
-__global__ void __launch_bounds__(UN_STRIP_THREADS, ahead || held == HELD ? 2 : 3)
-    norm_grad_rows(const norm_grad_args p) {
+template <class T, int held, bool ahead, bool placed, bool coded>
+__device__ __forceinline__ void grad_rows(const norm_grad_args &p, un_coder &coder) {
     __shared__ __align__(16) float part[UN_STRIP_LANES][UN_STRIP_COLS];
     const int64_t lane_col = threadIdx.x * UN_VEC, start = (int64_t)blockIdx.x * p.height;
     const int64_t end = start + p.height < p.rows ? start + p.height : p.rows;
@@ -140,7 +144,7 @@ __global__ void __launch_bounds__(UN_STRIP_THREADS, ahead || held == HELD ? 2 : 
             un_raw_floats(dy, dy_raw[k]);
             un_raw_floats(r, r_raw[k]);
             un_line8<T>(gamma, p.gamma, col, p.cols);
-            put_grad<T>(p, drawer, dy, r, gamma, m, row, col, to[TO_BIAS][k]);
+            put_grad<T, coded>(p, drawer, dy, r, gamma, m, row, col, to[TO_BIAS][k], coder);
         }
     }
 #pragma unroll
@@ -168,8 +172,8 @@ __device__ __forceinline__ void load_grad(float dy[UN_VEC], float r[UN_VEC], flo
 
 /* Any width: the block takes the means of all its rows first (shared memory: of_g, of_gx [height]), then goes
  * strip by strip. */
-template <bool placed>
-__global__ void __launch_bounds__(UN_STRIP_THREADS) norm_grad_wide_rows(const norm_grad_args p) {
+template <bool placed, bool coded>
+__device__ __forceinline__ void grad_wide_rows(const norm_grad_args &p, un_coder &coder) {
     UN_DYNAMIC_SHARED(shared);
     __shared__ __align__(16) float part[UN_STRIP_LANES][UN_STRIP_COLS];
     float *of_g = (float *)shared, *of_gx = of_g + p.height;
@@ -199,11 +203,39 @@ __global__ void __launch_bounds__(UN_STRIP_THREADS) norm_grad_wide_rows(const no
             const row_means m = {p.mean[row], p.rstd[row], of_g[row - start], of_gx[row - start]};
             load_grad<placed>(dy, r, gamma, p, drawer, row, end, col);
             measure(dy, r, gamma, m.mean, m.rstd, unused, to[TO_GAMMA], to[TO_BETA]);
-            put_grad<un_any>(p, drawer, dy, r, gamma, m, row, col, to[TO_BIAS]);
+            put_grad<un_any, coded>(p, drawer, dy, r, gamma, m, row, col, to[TO_BIAS], coder);
         }
         for (int kind = 0; kind < 3; ++kind)
             un_strip_fold(part, to[kind], partial_of(p, kind, strip), p.cols - strip);
     }
+}
+
+/* ---- kernels ---- */
+
+template <class T, int held, bool ahead, bool placed>
+__global__ void __launch_bounds__(UN_STRIP_THREADS, ahead || held == HELD ? 2 : 3)
+    norm_grad_rows(const norm_grad_args p) {
+    un_coder none = {};
+    grad_rows<T, held, ahead, placed, false>(p, none);
+}
+template <bool placed>
+__global__ void __launch_bounds__(UN_STRIP_THREADS) norm_grad_wide_rows(const norm_grad_args p) {
+    un_coder none = {};
+    grad_wide_rows<placed, false>(p, none);
+}
+template <int held, bool ahead>
+__global__ void __launch_bounds__(UN_STRIP_THREADS, ahead || held == HELD ? 2 : 3)
+    norm_grad_rows_coded(const norm_grad_args p) {
+    __shared__ uint32_t most[UN_STRIP_LANES];
+    un_coder coder = un_coder_of(p.codes);
+    grad_rows<un_bf16, held, ahead, false, true>(p, coder);
+    un_amax(p.codes.amax, coder.most, most, UN_STRIP_LANES);
+}
+__global__ void __launch_bounds__(UN_STRIP_THREADS) norm_grad_wide_rows_coded(const norm_grad_args p) {
+    __shared__ uint32_t most[UN_STRIP_LANES];
+    un_coder coder = un_coder_of(p.codes);
+    grad_wide_rows<false, true>(p, coder);
+    un_amax(p.codes.amax, coder.most, most, UN_STRIP_LANES);
 }
 
 template <class T, bool placed> void launch_bwd(struct un_queue *q, const norm_grad_args &p, unsigned grid) {
@@ -226,7 +258,26 @@ template <class T, bool placed> void launch_bwd(struct un_queue *q, const norm_g
     }
 }
 
-template <bool placed>
+/* As in layernorm.cu. */
+void launch_coded(struct un_queue *q, const norm_grad_args &p, unsigned grid, bool low) {
+    const dim3 block(UN_WARP, UN_STRIP_LANES);
+    const int64_t held = low ? (p.cols + UN_STRIP_COLS - 1) / UN_STRIP_COLS : HELD + 1;
+    const size_t means = (size_t)p.height * 2 * sizeof(float);
+    if (held == 1)
+        UN_LAUNCH(q, (norm_grad_rows_coded<1, false>), grid, block, 0, p);
+    else if (held == 2)
+        UN_LAUNCH(q, (norm_grad_rows_coded<2, false>), grid, block, 0, p);
+    else if (held == 3)
+        UN_LAUNCH(q, (norm_grad_rows_coded<3, false>), grid, block, 0, p);
+    else if (held == HELD)
+        UN_LAUNCH(q, (norm_grad_rows_coded<HELD, true>), grid, block, 0, p);
+    else {
+        UN_SHARED_MOST(q, norm_grad_wide_rows_coded, means);
+        UN_LAUNCH(q, norm_grad_wide_rows_coded, grid, block, means, p);
+    }
+}
+
+template <bool placed, bool coded = false>
 void run_bwd(struct un_queue *q, norm_grad_args p, float *dgamma, float *dbeta, float *dbias,
              const char *op) {
     const struct un_mat all[] = {p.r, p.dr, p.dx, p.dy};
@@ -236,7 +287,9 @@ void run_bwd(struct un_queue *q, norm_grad_args p, float *dgamma, float *dbeta, 
     p.partial = un_strip_take(q, cut, p.cols, 3, op);
     if (!p.partial) return;
     const bool wide = p.cols % UN_VEC == 0 && un_is_wide_array(p.gamma);
-    if (wide && un_strip_agree(all, 4, UN_BF16))
+    if (coded)
+        launch_coded(q, p, (unsigned)cut.blocks, wide && un_strip_agree(all, 4, UN_BF16));
+    else if (wide && un_strip_agree(all, 4, UN_BF16))
         launch_bwd<un_bf16, placed>(q, p, (unsigned)cut.blocks);
     else if (wide && un_strip_agree(all, 4, UN_F32))
         launch_bwd<float, placed>(q, p, (unsigned)cut.blocks);
@@ -252,15 +305,25 @@ void un_cuda_norm_bwd(struct un_queue *q, struct un_mat dr, struct un_mat dx, fl
                       float *dbias, struct un_mat dy, struct un_mat r, const float *mean, const float *rstd,
                       const float *gamma, const struct un_dropout *drop) {
     const norm_grad_args p = {dr,   dx,     dy,     r, mean, rstd, gamma, un_dropout_or_none(drop),
-                              NULL, r.rows, r.cols, 0, NULL};
+                              NULL, r.rows, r.cols, 0, NULL, {}};
     run_bwd<false>(q, p, dgamma, dbeta, dbias, "norm_bwd");
+}
+
+void un_cuda_norm_bwd_fp8(struct un_queue *q, struct un_mat dr, struct un_mat dx,
+                          const struct un_codes *codes, float *dgamma, float *dbeta, float *dbias,
+                          struct un_mat dy, struct un_mat r, const float *mean, const float *rstd,
+                          const float *gamma, const struct un_dropout *drop) {
+    norm_grad_args p = {dr,   dx,     dy,     r, mean, rstd, gamma, un_dropout_or_none(drop),
+                        NULL, r.rows, r.cols, 0, NULL, {}};
+    if (un_code_sink_of(q, &p.codes, codes, dr.rows, dr.cols, "norm_bwd_fp8"))
+        run_bwd<false, true>(q, p, dgamma, dbeta, dbias, "norm_bwd_fp8");
 }
 
 void un_cuda_norm_gather_bwd(struct un_queue *q, struct un_mat dr, float *dgamma, float *dbeta, float *dbias,
                              struct un_mat dy, const int32_t *index, struct un_mat r, const float *mean,
                              const float *rstd, const float *gamma, const struct un_dropout *drop) {
     UN_ASSERT(dr.type == dy.type);
-    const norm_grad_args p = {dr,   {},     dy,     r, mean, rstd, gamma, un_dropout_or_none(drop),
-                              NULL, r.rows, r.cols, 0, index};
+    const norm_grad_args p = {dr,   {},     dy,     r, mean,  rstd, gamma, un_dropout_or_none(drop),
+                              NULL, r.rows, r.cols, 0, index, {}};
     run_bwd<true>(q, p, dgamma, dbeta, dbias, "norm_gather_bwd");
 }

@@ -201,6 +201,8 @@ static const struct un_ops waited = {
     .quantize = quantize,
     .gemm_fp8 = gemm_fp8,
     .gelu_bwd_fp8 = gelu_bwd_fp8,
+    .norm_fwd_fp8 = norm_fwd_fp8,
+    .norm_bwd_fp8 = norm_bwd_fp8,
     .gelu_bwd = gelu_bwd,
     .tanh_bwd = tanh_bwd,
     .relu_bwd = relu_bwd,
@@ -244,7 +246,7 @@ static const struct un_ops waited = {
     .adamw = adamw,
 };
 
-_Static_assert(sizeof waited == 47 * sizeof waited.gemm, "an op of the table that is not in `waited`");
+_Static_assert(sizeof waited == 49 * sizeof waited.gemm, "an op of the table that is not in `waited`");
 
 /* The card is opened once, and so is a queue of given limits: with the workspace of its products and its scratch, that
  * takes longer than the case it is for. What tests open and close are copies of the device and a queue that waits. */

@@ -16,5 +16,15 @@ WAITED(gelu_bwd_fp8,
        (struct un_queue * q, struct un_mat dz, const struct un_codes *codes, float *dbias, struct un_mat dy,
         struct un_mat z),
        (q, dz, codes, dbias, dy, z))
+WAITED(norm_fwd_fp8,
+       (struct un_queue * q, struct un_mat y, const struct un_codes *codes, struct un_mat r, float *mean,
+        float *rstd, struct un_mat x, struct un_mat residual, const float *gamma, const float *beta,
+        const struct un_dropout *drop),
+       (q, y, codes, r, mean, rstd, x, residual, gamma, beta, drop))
+WAITED(norm_bwd_fp8,
+       (struct un_queue * q, struct un_mat dr, struct un_mat dx, const struct un_codes *codes, float *dgamma,
+        float *dbeta, float *dbias, struct un_mat dy, struct un_mat r, const float *mean, const float *rstd,
+        const float *gamma, const struct un_dropout *drop),
+       (q, dr, dx, codes, dgamma, dbeta, dbias, dy, r, mean, rstd, gamma, drop))
 
 #endif

@@ -40,13 +40,17 @@ static struct un_mat random_mat(struct un_harness *h, const struct form *s, floa
     return m;
 }
 
+/* The same bits; of f32, any NaN for a NaN: which of two a sum takes is the compiler's. */
 static void same_bits(const char *what, struct un_mat got, struct un_mat want) {
-    const size_t row = (size_t)(got.cols * un_type_bytes(got.type));
-    for (int64_t i = 0; got.data && i < got.rows; ++i) {
-        const char *g = (const char *)got.data + i * got.stride * un_type_bytes(got.type),
-                   *w = (const char *)want.data + i * want.stride * un_type_bytes(want.type);
-        if (memcmp(g, w, row) != 0) fail_msg("%s: row %lld is another", what, (long long)i);
-    }
+    const size_t bytes = (size_t)un_type_bytes(got.type);
+    for (int64_t i = 0; got.data && i < got.rows; ++i)
+        for (int64_t j = 0; j < got.cols; ++j) {
+            const char *g = (const char *)got.data + (size_t)(i * got.stride + j) * bytes,
+                       *w = (const char *)want.data + (size_t)(i * want.stride + j) * bytes;
+            if (memcmp(g, w, bytes) == 0) continue;
+            if (got.type == UN_F32 && isnan(*(const float *)g) && isnan(*(const float *)w)) continue;
+            fail_msg("%s (%lld, %lld): other bits", what, (long long)i, (long long)j);
+        }
 }
 
 static void check_codes(struct un_harness *h, const char *what, const struct asked *a, struct un_mat output) {
@@ -69,6 +73,56 @@ static void run_gelu_bwd(struct un_harness *h, const void *context) {
     same_bits("dz", dz, plain);
     same_bits("dbias", un_mat32(bias, 1, s->cols), un_mat32(want, 1, s->cols));
     check_codes(h, "codes of dz", &a, plain);
+}
+
+/* Matrices of the form for the op and for its plain twin. */
+struct twins {
+    struct un_mat one, plain;
+};
+static struct twins twins(struct un_harness *h, const struct form *s) {
+    struct twins t = {.one = un_harness_mat_of(h, s->x, s->rows, s->cols)};
+    t.plain = un_harness_mat_of(h, s->x, s->rows, s->cols);
+    return t;
+}
+
+static void run_norm_fwd(struct un_harness *h, const void *context) {
+    const struct form *s = context;
+    const int64_t n = s->rows, c = s->cols;
+    const struct un_dropout drop = un_harness_dropout(0.2);
+    const struct un_mat x = random_mat(h, s, 2), residual = random_mat(h, s, 2);
+    const struct twins y = twins(h, s), r = twins(h, s);
+    const float *gamma = un_harness_random(h, c, 0.5f, 2), *beta = un_harness_random(h, c, -1, 1);
+    float *stats = un_harness_poison(h, 2 * n), *want = un_harness_poison(h, 2 * n);
+    const struct asked a = ask(h, s);
+    h->ops->norm_fwd(h->q, y.plain, r.plain, want, want + n, x, residual, gamma, beta, &drop);
+    h->ops->norm_fwd_fp8(h->q, y.one, &a.codes, r.one, stats, stats + n, x, residual, gamma, beta, &drop);
+    same_bits("y", y.one, y.plain);
+    same_bits("r", r.one, r.plain);
+    same_bits("statistics", un_mat32(stats, 1, 2 * n), un_mat32(want, 1, 2 * n));
+    check_codes(h, "codes of y", &a, y.plain);
+}
+
+/* With dx and without. */
+static void run_norm_bwd(struct un_harness *h, const void *context) {
+    const struct form *s = context;
+    const int64_t n = s->rows, c = s->cols;
+    const struct un_dropout drop = un_harness_dropout(0.2);
+    const struct un_mat dy = random_mat(h, s, 2),
+                        r = un_low_pair(h, s->x, un_harness_mat_random(h, n, c, -2, 2));
+    const struct twins dr = twins(h, s);
+    struct twins dx = twins(h, s);
+    if (s->most) dx.one.data = dx.plain.data = NULL;
+    const float *gamma = un_harness_random(h, c, 0.5f, 2), *mean = un_harness_random(h, n, -1, 1),
+                *rstd = un_harness_random(h, n, 0.5f, 2);
+    float *sums = un_harness_random(h, 3 * c, -1, 1), *want = un_harness_copy(h, sums, 3 * c);
+    const struct asked a = ask(h, s);
+    h->ops->norm_bwd(h->q, dr.plain, dx.plain, want, want + c, want + 2 * c, dy, r, mean, rstd, gamma, &drop);
+    h->ops->norm_bwd_fp8(h->q, dr.one, dx.one, &a.codes, sums, sums + c, sums + 2 * c, dy, r, mean, rstd,
+                         gamma, &drop);
+    same_bits("dr", dr.one, dr.plain);
+    same_bits("dx", dx.one, dx.plain);
+    same_bits("sums", un_mat32(sums, 1, 3 * c), un_mat32(want, 1, 3 * c));
+    check_codes(h, "codes of dx", &a, dx.plain.data ? dx.plain : dr.plain);
 }
 
 /* Products are short: what is tested is what follows them. Those of infinite factors are another test's. */
@@ -140,9 +194,35 @@ static void each_form(un_harness_case run, int every) {
             }
 }
 
+/* What a card holds in one, two and four vectors a lane, and what it does not hold. */
+static void each_width(un_harness_case run) {
+    static const int64_t widths[] = {248, 512, 1024, 1100, 1104};
+    for (size_t w = 0; w < sizeof widths / sizeof *widths; ++w)
+        for (int form = 0; form < 2; ++form) {
+            const struct form s = {.rows = 5,
+                                   .cols = widths[w],
+                                   .x = UN_BF16,
+                                   .to = form ? UN_E5M2 : UN_E4M3,
+                                   .written = true,
+                                   .most = form,
+                                   .odd = form};
+            un_harness_each(run, &s);
+        }
+}
+
 static void gelu_bwd(void **state) {
     (void)state;
     each_form(run_gelu_bwd, 1);
+}
+static void norm_fwd(void **state) {
+    (void)state;
+    each_form(run_norm_fwd, 2);
+    each_width(run_norm_fwd);
+}
+static void norm_bwd(void **state) {
+    (void)state;
+    each_form(run_norm_bwd, 2);
+    each_width(run_norm_bwd);
 }
 static void gemm(void **state) {
     (void)state;
@@ -173,7 +253,8 @@ static void refused(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(gelu_bwd), cmocka_unit_test(gemm),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(gelu_bwd), cmocka_unit_test(norm_fwd),
+                                       cmocka_unit_test(norm_bwd), cmocka_unit_test(gemm),
                                        cmocka_unit_test(gemm_fp8), cmocka_unit_test(refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
