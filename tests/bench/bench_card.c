@@ -310,8 +310,12 @@ static void optimizer(void) {
 
 static void open_card(void) {
     static const uint32_t step_and_lane[2] = {1, 0};
-    struct un_limits limits = {
-        .max_tokens = T + T / 4, .max_samples = T / 4, .max_width = V, .max_heads = A, .max_params = PARAMS};
+    struct un_limits limits = {.max_tokens = T + T / 4,
+                               .max_samples = T / 4,
+                               .max_width = V,
+                               .max_heads = A,
+                               .max_params = PARAMS,
+                               .fp8 = true};
     check(un_device_open("cuda", 0, 0, &rig.device));
     check(rig.device->mem->queue_open(rig.device, &limits, &rig.queue));
     check(rig.device->mem->event_open_timed(rig.device, &rig.before));
@@ -330,6 +334,7 @@ int main(int argc, char **argv) {
     linear("dense", H, H);
     linear("up", H, I);
     linear("down", I, H);
+    bench_fp8(drop.at);
     rows_of_tokens();
     attention();
     indices();

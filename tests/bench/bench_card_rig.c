@@ -36,6 +36,9 @@ void *fresh(int64_t count, enum un_type type) {
             ((float *)host)[i] = un_rng_unit(word) - 0.5f;
         else if (type == UN_U8)
             host[i] = word < 0x26000000u;
+        else if (type == UN_E4M3 || type == UN_E5M2)
+            host[i] =
+                (unsigned char)((word & 0x80u) | 0x30u | (word & 0xFu)); /* +-0.5 .. 1.9, or 0.13 .. 1.75 */
         else
             ((uint16_t *)host)[i] = half_of(word, type);
     }

@@ -36,6 +36,8 @@ double seconds(void (*run)(void));
  * bound the op. */
 void report(const char *name, double bytes, double flop, void (*run)(void));
 
+/* Products and casts of fp8 (bench_card_fp8.c). step_and_lane: of dropout, in device memory. */
+void bench_fp8(const uint32_t *step_and_lane);
 /* The ops of convolutional networks (bench_card_maps.c). */
 void bench_maps(void);
 
