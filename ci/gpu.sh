@@ -159,7 +159,8 @@ card_tests() {
     return $status
 }
 
-# Collectives between cards, with itself: does the library that is here start, move and end?
+# Collectives between cards, with itself: does the library that is here start, move and end, in memory that it gave and was told of
+# and in memory as any other? Its log names the version and how far it can be told.
 nccl() {
     [ "$rehearsal" = 0 ] || { echo "needs a card"; return 77; }
     [ -x "$build/tests/cards/real/card_comm" ] || { echo "built without NCCL"; return 77; }

@@ -100,6 +100,13 @@ def told(folder, cfg, steps):
     out = R.run_ok(command(2, cfg, run, "device=cuda", "comm.backend=nccl", program=OLD), UN_FAKE_CARDS="2", UN_FAKE_LATE="300")
     R.expect(off in out, "a library that lacks the calls: the log says so")
     same(folder / "plain_2", run, steps, "a library that lacks the calls")
+    low, run = folder / "plain_low", folder / "told_low"
+    R.run_ok(command(2, cfg, low, "device=cpu", "train.precision=bf16"))
+    out = R.run_ok(command(2, cfg, run, "device=cuda", "comm.backend=nccl", "train.precision=bf16", program=NCCL), UN_FAKE_CARDS="2",
+                   UN_FAKE_LATE="300", UN_FAKE_TELL="1")
+    R.expect(re.search(r"parameters: [1-9]\d* of \d+ buckets go round as bf16", out) and "among 2: 6 registrations, 6 of them windows" in out and
+             out.count("6 blocks taken, all given back") == 2, "bf16: its copy of the parameters and the lists of those in f32 are registered, too")
+    same(low, run, steps, "bf16")
     for name, code, env, words in (("a window that fails", 74, dict(UN_FAKE_REGISTER="1:2"), "registration of memory"),
                                    ("no memory for a block", 71, dict(UN_FAKE_MEMORY="1:2"), "memory for collectives between cards"),
                                    ("a version before", 64, before, "comm.register is on, which needs")):
