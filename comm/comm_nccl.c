@@ -74,6 +74,15 @@ static void also(ncclResult_t *first, ncclResult_t result) {
     if (*first == ncclSuccess || *first == ncclInProgress) *first = result;
 }
 
+/* The library's all-to-all: parts arrive in the order of the ranks, and it is one call (device_comm.h). */
+static bool in_order(const struct un_device_comm *c, const int *slot) {
+    const struct un_nccl_state *s = c->state;
+    if (!s->one_host || !s->all_to_all) return false;
+    for (int r = 0; r < c->size; ++r)
+        if (slot[r] != r) return false;
+    return true;
+}
+
 static enum un_status exchange_parts(struct un_device_comm *c, float *recv, const int *slot,
                                      const float *send, int64_t each) {
     static const char what[] = "exchange of parts";
@@ -81,6 +90,7 @@ static enum un_status exchange_parts(struct un_device_comm *c, float *recv, cons
     ncclResult_t first = ncclSuccess;
     size_t n = (size_t)each;
     UN_TRY(begin(s, what));
+    if (in_order(c, slot)) return end(s, un_nccl_all_to_all(s, recv, send, n), what);
     for (int k = 0; k < c->size; ++k) { /* every rank begins with another peer */
         int to = (c->rank + k) % c->size, from = (c->rank - k + c->size) % c->size;
         also(&first, ncclSend(send + to * each, n, ncclFloat, to, s->comm, s->stream));
@@ -202,6 +212,8 @@ static enum un_status state_open(struct un_nccl_state **out, const struct un_dev
     pthread_condattr_destroy(&monotonic);
     s->stream = c->device->mem->stream(c->queue);
     s->pulse = c->pulse;
+    s->one_host = c->one_host;
+    s->all_to_all = un_nccl_has_all_to_all();
     cudaError_t error = cudaGetDevice(&s->card); /* asking for the stream has made its card this thread's */
     for (int i = 0; i < RING && error == cudaSuccess; ++i) {
         error = cudaEventCreate(&s->ring[i].begin);

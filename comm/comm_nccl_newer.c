@@ -1,4 +1,4 @@
-/* What newer versions of the library have: memory of its own and being told of it (comm_nccl_private.h).
+/* What newer versions of the library have: memory of its own, being told of it, an all-to-all (comm_nccl_private.h).
  * Law: a function is called where the library at run time has it and says that it is of the version that brought it;
  * else everything goes as with versions that have none of these. Older headers do not know them.
  *
@@ -11,7 +11,7 @@
 
 #include <stdio.h>
 
-enum { WITH_BUFFERS = 21900, WITH_WINDOWS = 22700 };
+enum { WITH_BUFFERS = 21900, WITH_WINDOWS = 22700, WITH_ALL_TO_ALL = 22800 };
 
 #if NCCL_VERSION_CODE < 21900
 ncclResult_t ncclMemAlloc(void **data, size_t bytes);
@@ -24,6 +24,10 @@ ncclResult_t ncclCommWindowRegister(ncclComm_t comm, void *data, size_t bytes, n
                                     int flags);
 ncclResult_t ncclCommWindowDeregister(ncclComm_t comm, ncclWindow_t window);
 #endif
+#if NCCL_VERSION_CODE < 22800
+ncclResult_t ncclAlltoAll(const void *send, void *recv, size_t count, ncclDataType_t type, ncclComm_t comm,
+                          cudaStream_t stream);
+#endif
 /* NULL where the library lacks it. */
 #pragma weak ncclMemAlloc
 #pragma weak ncclMemFree
@@ -31,6 +35,7 @@ ncclResult_t ncclCommWindowDeregister(ncclComm_t comm, ncclWindow_t window);
 #pragma weak ncclCommDeregister
 #pragma weak ncclCommWindowRegister
 #pragma weak ncclCommWindowDeregister
+#pragma weak ncclAlltoAll
 
 static int version(void) {
     int code = 0;
@@ -121,4 +126,14 @@ void un_nccl_untell(struct un_nccl_state *s) {
         if (told->buffer) (void)ncclCommDeregister(s->comm, told->buffer);
         if (told->window) (void)ncclCommWindowDeregister(s->comm, told->window);
     }
+}
+
+/* ---- all-to-all ---- */
+
+bool un_nccl_has_all_to_all(void) {
+    return version() >= WITH_ALL_TO_ALL && ncclAlltoAll;
+}
+
+ncclResult_t un_nccl_all_to_all(struct un_nccl_state *s, float *recv, const float *send, size_t each) {
+    return ncclAlltoAll(send, recv, each, ncclFloat, s->comm, s->stream);
 }

@@ -47,6 +47,7 @@ struct un_nccl_state {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* stop */
     struct un_pulse *pulse;
+    bool one_host, all_to_all;
     struct un_nccl_told told[UN_COMM_BLOCKS]; /* gone with the communicator where that is aborted */
     int n_told;
 };
@@ -77,5 +78,8 @@ extern const struct un_comm_library un_nccl_library;
 enum un_status un_nccl_tell(struct un_nccl_state *s, const struct un_comm_memory *memory, bool windows);
 /* All that was posted has ended, and the communicator is not aborted. */
 void un_nccl_untell(struct un_nccl_state *s);
+bool un_nccl_has_all_to_all(void);
+/* Block r of send [ranks * each] to rank r; that of rank r arrives as block r of recv. */
+ncclResult_t un_nccl_all_to_all(struct un_nccl_state *s, float *recv, const float *send, size_t each);
 
 #endif

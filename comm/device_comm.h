@@ -19,7 +19,15 @@ struct un_device_comm;
 
 struct un_device_comm_ops {
     /* Parts are of one length, `each` floats, one after the other: part r begins at r * each. Part r of `send`
-     * goes to rank r. This rank's part of rank r's arrives at recv + slot[r] * each; slot: 0 .. size-1, each once. */
+     * goes to rank r. This rank's part of rank r's arrives at recv + slot[r] * each; slot: 0 .. size-1, each once.
+     *
+     * Libraries have a collective for slot[r] = r alone (ncclAlltoAll), and take it where the ranks are on one host: of
+     * two ranks. From three on the slots of the sum (un_tree_plan) are 0 2 1 and 0 2 1 3, so that a level is one or two
+     * additions of ranges. To receive in the order of the ranks would take size - 1 additions instead, 7 for 3 on 8
+     * ranks, of as many bytes; or ranks that own part slot[r] instead of part r, which is another order of the parts of
+     * a checkpoint. It would save calls on the host, 1 for 2 * size a bucket, and neither a launch nor a byte: NCCL
+     * 2.28 makes the same sends and receives of it, in one kernel. Only with NCCL_CTA_POLICY_ZERO, windows and one host
+     * is it done by copy engines, without a multiprocessor; that policy is not asked for, as nobody has measured it. */
     enum un_status (*exchange_parts)(struct un_device_comm *c, float *recv, const int *slot,
                                      const float *send, int64_t each);
     /* In place: this rank's part becomes the sum over all ranks, in an order of the library's; the others may

@@ -75,25 +75,25 @@ def told(folder, cfg, steps):
     before, buffers = dict(UN_FAKE_NCCL="21805"), dict(UN_FAKE_NCCL="22605")
     off = "comm.register: off, as not every rank's library can (here NCCL 2.18.5)"
     window, buffer = dict(UN_FAKE_REGISTER="1:2"), dict(UN_FAKE_REGISTER="1:2", **buffers)
-    # blocks of the library on each rank; of the last communicator: registrations, windows
+    # blocks of the library on each rank; of the last communicator: registrations, windows, whether it used an all-to-all
     for name, n, words, env, said, blocks, tells in (
-            ("windows", 2, ["comm.register=on"], {}, "memory registered as windows", "33", (3, 3)),
-            ("windows of four", 4, [], {}, "memory registered as windows", "3333", (3, 3)),
-            ("a version between", 2, [], dict(UN_FAKE_NCCL="22703"), "NCCL 2.27.3: memory registered as windows", "33", (3, 3)),
-            ("buffers", 2, ["comm.register=on"], buffers, "NCCL 2.26.5: memory registered\n", "33", (3, 0)),
-            ("a version before", 2, [], before, off, "", (0, 0)),
-            ("off", 2, ["comm.register=off"], {}, "", "", (0, 0)),
-            ("a window that fails", 2, [], window, "comm.register: off, because ", "33", (0, 0)),
-            ("a buffer that fails", 2, [], buffer, "comm.register: off, because rank 1: ", "33", (0, 0)),
-            ("no memory for a block", 2, [], dict(UN_FAKE_MEMORY="1:2"), "memory not registered", "23", (0, 0))):
+            ("windows", 2, ["comm.register=on"], {}, "memory registered as windows", "33", (3, 3, True)),
+            ("windows of four", 4, [], {}, "memory registered as windows", "3333", (3, 3, False)),
+            ("no all-to-all", 2, [], dict(UN_FAKE_NCCL="22703"), "NCCL 2.27.3: memory registered as windows", "33", (3, 3, False)),
+            ("buffers", 2, ["comm.register=on"], buffers, "NCCL 2.26.5: memory registered\n", "33", (3, 0, False)),
+            ("a version before", 2, [], before, off, "", (0, 0, False)),
+            ("off", 2, ["comm.register=off"], {}, "", "", (0, 0, True)),
+            ("a window that fails", 2, [], window, "comm.register: off, because ", "33", (0, 0, True)),
+            ("a buffer that fails", 2, [], buffer, "comm.register: off, because rank 1: ", "33", (0, 0, False)),
+            ("no memory for a block", 2, [], dict(UN_FAKE_MEMORY="1:2"), "memory not registered", "23", (0, 0, True))):
         run = folder / f"told_{name.replace(' ', '_')}"
         out = R.run_ok(command(n, cfg, run, "device=cuda", "comm.backend=nccl", *words, program=NCCL), UN_FAKE_CARDS=str(n),
                        UN_FAKE_LATE="300", UN_FAKE_TELL="1", **env)
         R.expect(said in out and ("comm.register" in out) == bool(said), f"{name}: the log says {said.strip() or 'nothing'}")
         same(folder / f"plain_{n}", run, steps, name)
-        last = re.findall(rf"fake library: among {n}: (\d+) registrations, (\d+) of them windows", out)[-1]
-        registered, windows = (int(x) for x in last)
-        R.expect((registered, windows) == tells, f"{name}: {registered} registrations, {windows} windows")
+        last = re.findall(rf"fake library: among {n}: (\d+) registrations, (\d+) of them windows, (\d+) all-to-alls", out)[-1]
+        registered, windows, together = (int(x) for x in last)
+        R.expect((registered, windows, together > 0) == tells, f"{name}: {registered} registrations, {windows} windows, {together} all-to-alls")
         back = "".join(sorted(re.findall(r"fake library: (\d+) blocks taken, all given back", out)))
         R.expect(back == blocks, f"{name}: blocks of the library that are given back, by rank: {back}")
     run = folder / "told_old"
