@@ -171,8 +171,8 @@ struct un_ops {
     /* dst[seg.id[k],:] += sum over i in segment k, in order, of src[perm[i],:]. */
     void (*segment_add_rows)(struct un_queue *q, struct un_mat dst, struct un_mat src,
                              const struct un_segments *seg);
-    /* r[i,:] = (word[id[i],:] + position[pos[i],:]) + type[kind[i],:], type f32.
-     * kind NULL: row 0 for all. */
+    /* r[i,:] = (word[id[i],:] + position[pos[i],:]) + type[kind[i],:], summed in f32; word, position: both f32 or bf16.
+     * type f32. kind NULL: row 0 for all. */
     void (*embed_words)(struct un_queue *q, struct un_mat r, const int32_t *id, const int32_t *pos,
                         struct un_mat word, struct un_mat position, struct un_mat type, const int32_t *kind);
     /* x[i,:] = masked[i] ? mask_row : feature[index[i],:].

@@ -13,17 +13,24 @@ static enum un_status add_mask(struct un_params *params, struct un_inputs_at *at
     return UN_OK;
 }
 
+/* A table whose rows are read in the type that computes. */
+static enum un_status add_table(struct un_params *params, const char *name, int64_t rows, int64_t cols,
+                                int64_t *offset) {
+    UN_TRY(un_pass_add(params, name, rows, cols, UN_INIT_NORMAL, offset));
+    params->list[params->n - 1].low = true;
+    return UN_OK;
+}
+
 enum un_status un_inputs_add(struct un_params *params, struct un_inputs_at *at, const struct un_dims *dims) {
     int64_t h = dims->hidden_size;
-    UN_TRY(
-        un_pass_add(params, TEXT "word_embeddings.weight", dims->vocab_size, h, UN_INIT_NORMAL, &at->word));
-    UN_TRY(un_pass_add(params, TEXT "position_embeddings.weight", dims->max_position_embeddings, h,
-                       UN_INIT_NORMAL, &at->position));
+    UN_TRY(add_table(params, TEXT "word_embeddings.weight", dims->vocab_size, h, &at->word));
+    UN_TRY(add_table(params, TEXT "position_embeddings.weight", dims->max_position_embeddings, h,
+                     &at->position));
     UN_TRY(un_pass_add(params, TEXT "token_type_embeddings.weight", dims->type_vocab_size, h, UN_INIT_NORMAL,
                        &at->type));
     UN_TRY(un_norm_add(params, &at->text_norm, TEXT "LayerNorm", h));
     UN_TRY(un_linear_add(params, &at->image, IMAGE "img_linear", h, dims->img_dim));
-    params->list[params->n - 1].low = true; /* the weight is a factor of a product in f32: mask_row_bwd */
+    un_linear_low(params, true);
     UN_TRY(un_norm_add(params, &at->image_norm, IMAGE "img_layer_norm", h));
     UN_TRY(un_norm_add(params, &at->box_norm, IMAGE "pos_layer_norm", h));
     UN_TRY(un_linear_add(params, &at->box, IMAGE "pos_linear", h, UN_BOX_WIDTH));
@@ -76,8 +83,9 @@ void un_inputs_fwd_words(const struct un_pass *p, const struct un_inputs_kept *k
     const struct un_batch *b = p->batch;
     int64_t h = p->dims->hidden_size;
     struct un_mat r = un_pass_mat(p, kept->text_norm.r, b->words, h);
-    p->ops->embed_words(p->q, r, b->word_id, b->word_pos, un_pass_param(p, at->word, p->dims->vocab_size, h),
-                        un_pass_param(p, at->position, p->dims->max_position_embeddings, h),
+    p->ops->embed_words(p->q, r, b->word_id, b->word_pos,
+                        un_pass_weight(p, at->word, p->dims->vocab_size, h, p->act),
+                        un_pass_weight(p, at->position, p->dims->max_position_embeddings, h, p->act),
                         un_pass_param(p, at->type, p->dims->type_vocab_size, h), b->word_type);
     place_rows(p, kept, &at->text_norm, &kept->text_norm, r, b->word_row, UN_SITE_TEXT);
 }
@@ -152,7 +160,8 @@ void un_inputs_bwd_words(const struct un_pass *p, const struct un_inputs_kept *k
 }
 
 /* A masked region's feature is row 1 of the mask table, so its gradient is the sum of dr W over those regions
- * = (sum of dr) W: one vector through the matrix instead of all rows. */
+ * = (sum of dr) W: one vector through the matrix instead of all rows. The sum stays f32; W is what the forward has
+ * multiplied by, in bf16 its bf16 copy. */
 static void mask_row_bwd(const struct un_pass *p, const struct un_inputs_kept *kept,
                          const struct un_inputs_at *at, struct un_mat dr) {
     const struct un_batch *b = p->batch;
@@ -162,7 +171,8 @@ static void mask_row_bwd(const struct un_pass *p, const struct un_inputs_kept *k
     p->ops->gather_rows(p->q, masked, dr, b->masked_region);
     p->ops->zero(p->q, kept->masked_sum, (size_t)h * sizeof(float));
     p->ops->col_sum(p->q, kept->masked_sum, masked);
-    un_linear_bwd(p, un_pass_grad(p, at->mask + f, 1, f), &at->image, sum, 1);
+    p->ops->gemm(p->q, un_pass_grad(p, at->mask + f, 1, f), sum, false,
+                 un_pass_weight(p, at->image.weight, h, f, p->act), false, 1, NULL);
 }
 
 void un_inputs_bwd_regions(const struct un_pass *p, const struct un_inputs_kept *kept,

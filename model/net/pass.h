@@ -16,7 +16,7 @@ struct un_pass {
     const struct un_dims *dims;
     const struct un_batch *batch; /* device pointers */
     const float *params;          /* [P] */
-    const void *low;              /* [P] bf16 copy of params for the products; NULL when act is f32 */
+    const void *low;              /* [P] bf16 copy of params for products and tables; NULL when act is f32 */
     enum un_type act;             /* of activations and their gradients: f32 or bf16 */
     const struct un_fp8 *fp8;     /* NULL: linear maps are not in fp8 */
     float *grads;                 /* [P], += ; NULL: forward only */
@@ -42,7 +42,8 @@ static inline struct un_mat un_pass_mat(const struct un_pass *p, const void *dat
                                         int64_t cols) {
     return un_mat((void *)(uintptr_t)data, p->act, rows, cols);
 }
-/* [rows,cols] of the parameters, as a factor of a product with a matrix of `type`. */
+/* [rows,cols] of the parameters in `type`, as a factor of a product with a matrix of it, or as rows of a table: the
+ * f32 values, or their bf16 copy. */
 static inline struct un_mat un_pass_weight(const struct un_pass *p, int64_t offset, int64_t rows,
                                            int64_t cols, enum un_type type) {
     const void *from = type == UN_F32 ? (const void *)(p->params + offset)

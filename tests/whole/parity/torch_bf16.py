@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How far PyTorch in bf16 (autocast on the CPU) is from the reference files, in the quantities of the parity program: what its
+"""How far PyTorch in bf16 (autocast on the CPU, rows of the tables rounded as well) is from the reference files, in the quantities of the parity program: what its
 tolerances for bf16 stand on (parity.c). Needs torch and h5py.
 
     torch_bf16.py FILE.h5...        lines "FILE TASK QUANTITY ERROR", as in the parity program's output
@@ -15,6 +15,7 @@ import torch
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[4] / "shared/reference"))
 import make_reference as M  # noqa: E402
 import uniter_torch as R  # noqa: E402
+from torch_tables import round_tables  # noqa: E402
 
 
 def open_model(f):
@@ -25,7 +26,7 @@ def open_model(f):
     with torch.no_grad():
         for name, p in model.named_parameters():
             p.copy_(M.rule(name, tuple(p.shape), float(a["param_scale"])))
-    return model.train()
+    return round_tables(model).train()
 
 
 def read_batch(f, task):

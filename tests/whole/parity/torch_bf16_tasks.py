@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How far PyTorch in bf16 (autocast on the CPU) is from the files of tasks, in the quantities of the parity program: what its
+"""How far PyTorch in bf16 (autocast on the CPU, rows of the tables rounded as well) is from the files of tasks, in the quantities of the parity program: what its
 tolerances for bf16 stand on (tasks.c). Needs torch and h5py.
 
     torch_bf16_tasks.py FILE.h5...        lines "FILE TASK QUANTITY ERROR", as in the parity program's output
@@ -15,6 +15,7 @@ import torch
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[4] / "shared/reference/downstream"))
 import downstream_torch as D  # noqa: E402
 import make_downstream as M  # noqa: E402
+from torch_tables import round_tables  # noqa: E402
 
 R = D.R
 
@@ -94,7 +95,7 @@ def gradients(say, g, model):
 def training(say, f, g, name, spec, b, how):
     t = g["train"]
     a = t.attrs
-    model = open_model(f, name, spec)
+    model = round_tables(open_model(f, name, spec))
     before = {n: p.detach().clone() for n, p in model.named_parameters()}
     steps = D.train(model, lambda: run(model, b, how)["loss"].float(), 3, float(a["lr"]), float(a["lr_mul"]), int(a["warmup_steps"]),
                     int(a["num_train_steps"]), float(a["grad_norm"]), float(a["weight_decay"]))
@@ -121,7 +122,7 @@ def main():
                     print(f"{pathlib.Path(path).name} {name} {what}: {error:.3g} {more}", flush=True)
                 g, how = f[f"tasks/{name}"], spec[5]
                 b = read_batch(g, how.get("task", ""))
-                model = open_model(f, name, spec)
+                model = round_tables(open_model(f, name, spec))
                 out = run(model, b, how)
                 out["loss"].float().backward()
                 outputs(say, g, model, b, how, out)

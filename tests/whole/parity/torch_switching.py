@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import torch
 import torch_bf16_tasks as T
+from torch_tables import round_tables
 
 M = T.M
 
@@ -61,6 +62,8 @@ def run(f, spec, b, low, seed=None, open_units=None):
     if open_units is not None:
         model.vcr_output[at] = Signs(open_units)
     model.vcr_output[at].register_forward_pre_hook(lambda _module, given: seen.append(given[0].detach().float()))
+    if low:
+        round_tables(model)
     if seed is not None:
         noisy(model, seed)
     out = T.run(model, b, spec[5]) if low else M.forward(model, b, spec[5])
