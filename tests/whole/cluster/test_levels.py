@@ -19,7 +19,7 @@ def same(a, b, what):
 def bits(folder, data, cluster):
     def config(name, **more):
         return R.write_config(folder / f"{name}.yaml", data, folder / name, steps=STEPS, lanes=16, tokens=64, width=128, heads=4, valid=False,
-                              checkpoint=STOP, extra="comm: {bucket_mb: 1}", **more)
+                              positions=4096, checkpoint=STOP, extra="comm: {bucket_mb: 1}", **more)
     cfg = config("one")
     R.run_ok(R.command(1, "--cfg", cfg, "run.threads=1"))
     cluster.tell("all rate 2e8")  # so slow that buckets inside the hosts run ahead of those between them as far as they may

@@ -125,14 +125,15 @@ SETS = {"coco": "itm: 6, mlm: 8, mrfr: 4, mrckl: 4", "vg": "itm: 9, mlm: 12, mrc
 
 
 def write_config(path, data, run_dir, steps=12, lanes=8, tokens=160, width=32, layers=2, heads=2, sets=("coco", "vg"),
-                 extra="", train_extra="", valid=True, every=0, checkpoint=0, dropout=0.1):
+                 extra="", train_extra="", valid=True, every=0, checkpoint=0, dropout=0.1, positions=512):
     rows = [f"    - {{name: {s}, text: {data}/{s}_train.txt.h5, images: {data}/{s}_train.img.h5, mix: {{{SETS[s]}}}}}"
             for s in sets]
     held = [f"    - {{name: {s}, text: {data}/{s}_valid.txt.h5, images: {data}/{s}_valid.img.h5}}" for s in sets]
+    far = f", max_position_embeddings: {positions}" if positions != 512 else ""  # 512: its default
     path.write_text(f"""\
 run: {{dir: {run_dir}, seed: 5}}
 device: cpu
-model: {{hidden_size: {width}, num_hidden_layers: {layers}, num_attention_heads: {heads}, intermediate_size: {4 * width}, dropout: {dropout}}}
+model: {{hidden_size: {width}, num_hidden_layers: {layers}, num_attention_heads: {heads}, intermediate_size: {4 * width}, dropout: {dropout}{far}}}
 data:
   conf_th: 0.2
   min_bb: 2

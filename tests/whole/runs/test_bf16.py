@@ -18,7 +18,8 @@ def same(a, b, what):
 
 def config(folder, data, name):
     """Heads of 64 columns, which round their probabilities."""
-    cfg = R.write_config(folder / f"{name}.yaml", data, folder / name, steps=STEPS, width=128, heads=2, checkpoint=6)
+    cfg = R.write_config(folder / f"{name}.yaml", data, folder / name, steps=STEPS, width=128, heads=2, checkpoint=6,
+                         positions=4096)
     return cfg, folder / name
 
 

@@ -209,7 +209,7 @@ def main():
         data = R.synth(folder / "data")
         steps = 6
         cfg = R.write_config(folder / "c.yaml", data, folder / "run", steps=steps, width=128, heads=4, every=3,
-                             extra="comm: {bucket_mb: 1}", train_extra=", precision: fp32")
+                             positions=4096, extra="comm: {bucket_mb: 1}", train_extra=", precision: fp32")
         ways(folder, cfg, steps)
         resume(folder, cfg, steps)
         caches(folder, cfg, steps)

@@ -1,6 +1,6 @@
 """Trainings on the emulated card whose queues, all or some of them, run as late as they may (tests/cards/emu/late.h): whatever is read,
 overwritten or gone on from without a wait would show. The same bits as when all is done at once: with features sent and kept, with
-graphs, with gradients brought to the host between ranks, at validations and checkpoints."""
+graphs, with gradients brought to the host between ranks, at validations and checkpoints. Words have buckets of their own."""
 import shutil
 
 import runlib as R
@@ -27,12 +27,14 @@ def main():
     with R.Folder() as folder:
         data = R.synth(folder / "data", train_images=16, valid_images=2)
         cfg = R.write_config(folder / "c.yaml", data, folder / "run", steps=STEPS, lanes=4, tokens=60, layers=1, every=STEPS,
-                             checkpoint=2, sets=("coco",))
+                             checkpoint=2, sets=("coco",), positions=16384, extra="comm: {bucket_mb: 1}")
         fp32 = train(cfg, folder / "at_once", 1, None)
         ways = [("sent", 1, "job", []), ("sent_late", 1, "all", []), ("kept", 1, "job", ["data.cache=device"]),
                 ("sides_early", 1, "main", []), ("regions_early", 1, "side0", []), ("pairs_early", 1, "side1", [])]
         if R.has_mpi():
-            ways += [("ranks", 2, "all", ["comm.backend=mpi"]), ("after", 2, "job", ["comm.backend=mpi", "comm.overlap=false"])]
+            after = ["comm.backend=mpi", "comm.overlap=false"]
+            ways += [("ranks", 2, "all", ["comm.backend=mpi"]), ("after", 2, "job", after),
+                     ("before", 2, "copies", after)]  # what the computation does not wait for has not come
         for name, ranks, late, words in ways:
             R.expect(train(cfg, folder / name, ranks, late, *words) == fp32, f"{name}: all numbers to the last bit")
         rare = ["log.every=3", "checkpoint.every=3"]  # how step 2 ended is read while step 3 is under way
