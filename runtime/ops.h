@@ -103,6 +103,15 @@ struct un_ops {
                          const float *mean, const float *rstd, const float *gamma,
                          const struct un_dropout *drop);
 
+    /* attention_fwd, with the codes of out; attention_bwd, with those of dqkv. */
+    void (*attention_fwd_fp8)(struct un_queue *q, struct un_mat out, const struct un_codes *codes, float *lse,
+                              struct un_mat qkv, const struct un_layout *layout, int64_t heads,
+                              const struct un_dropout *drop);
+    void (*attention_bwd_fp8)(struct un_queue *q, struct un_mat dqkv, const struct un_codes *codes,
+                              float *dbias, struct un_mat dout, struct un_mat out, const float *lse,
+                              struct un_mat qkv, const struct un_layout *layout, int64_t heads,
+                              const struct un_dropout *drop);
+
     /* ---- pointwise ---- */
 
     /* dz = dy * gelu'(z), gelu(z) = z/2 (1 + erf(z/sqrt 2)).

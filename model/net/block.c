@@ -82,7 +82,7 @@ void un_block_fwd(const struct un_pass *p, const struct un_block_kept *kept, con
     struct un_mat middle = un_pass_mat(p, kept->middle, t, h), gelu = un_pass_mat(p, kept->gelu, t, i);
 
     un_fp8_linear_fwd(p, qkv, &at->qkv, x, UN_ACT_NONE, un_no_mat(), layer, UN_FP8_QKV);
-    p->ops->attention_fwd(p->q, attended, kept->lse, qkv, &layout, p->dims->num_attention_heads, &drop_p);
+    un_fp8_attention_fwd(p, attended, kept->lse, qkv, &layout, &drop_p, layer);
     un_fp8_linear_fwd(p, r1, &at->dense, attended, UN_ACT_NONE, un_no_mat(), layer, UN_FP8_DENSE);
     un_fp8_norm_fwd(p, middle, &kept->attention_norm, &at->attention_norm, r1, x, &drop_a, layer, UN_FP8_UP);
     un_fp8_linear_fwd(p, gelu, &at->up, middle, UN_ACT_GELU, un_pass_mat(p, kept->z, t, i), layer, UN_FP8_UP);
@@ -122,9 +122,8 @@ static void attention_bwd(const struct un_pass *p, struct un_mat d, const struct
                     p->grads + at->dense.bias, layer, UN_FP8_DENSE);
     un_linear_put_grad_weight(p, &at->dense, dbranch, attended);
     un_fp8_linear_bwd(p, dattended, &at->dense, dbranch, 0, layer, UN_FP8_DENSE);
-    p->ops->attention_bwd(p->q, dqkv, p->grads + at->qkv.bias, dattended, attended, kept->lse,
-                          un_pass_mat(p, kept->qkv, t, 3 * h), &layout, p->dims->num_attention_heads,
-                          &drop_p);
+    un_fp8_attention_bwd(p, dqkv, p->grads + at->qkv.bias, dattended, attended, kept->lse,
+                         un_pass_mat(p, kept->qkv, t, 3 * h), &layout, &drop_p, layer);
     un_linear_put_grad_weight(p, &at->qkv, dqkv, x);
     un_fp8_linear_bwd(p, d, &at->qkv, dqkv, 1, layer, UN_FP8_QKV);
 }

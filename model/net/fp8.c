@@ -14,10 +14,9 @@ void un_fp8_carve(struct un_fp8 *fp8, struct un_arena *arena, const struct un_di
 
 /* ---- codes ---- */
 
-/* Does the op that makes the factor write its codes? Not yet attention, nor the embeddings, which are scattered. */
+/* Does the op that makes the factor write its codes? All but the embeddings, which are scattered. */
 static bool made_with_codes(int64_t layer, enum un_fp8_product product, enum un_fp8_role role) {
-    if (role == UN_FP8_GRADIENT) return product != UN_FP8_QKV;
-    return role == UN_FP8_INPUT && product != UN_FP8_DENSE && (product != UN_FP8_QKV || layer > 0);
+    return role == UN_FP8_GRADIENT || (role == UN_FP8_INPUT && (product != UN_FP8_QKV || layer > 0));
 }
 
 /* Where the codes of a factor stand; data NULL: only its amax is taken. An op that reads codes and writes the next ones
@@ -122,6 +121,29 @@ void un_fp8_norm_bwd(const struct un_pass *p, struct un_mat dr, struct un_mat dx
                              p->params + at->gamma, drop);
     else
         un_norm_bwd(p, dr, dx, at, dy, kept, drop, dbias);
+}
+
+void un_fp8_attention_fwd(const struct un_pass *p, struct un_mat out, float *lse, struct un_mat qkv,
+                          const struct un_layout *layout, const struct un_dropout *drop, int64_t layer) {
+    struct un_codes room;
+    const int64_t heads = p->dims->num_attention_heads;
+    const struct un_codes *codes = un_fp8_codes(p, &room, out, layer, UN_FP8_DENSE, UN_FP8_INPUT);
+    if (codes)
+        p->ops->attention_fwd_fp8(p->q, out, codes, lse, qkv, layout, heads, drop);
+    else
+        p->ops->attention_fwd(p->q, out, lse, qkv, layout, heads, drop);
+}
+
+void un_fp8_attention_bwd(const struct un_pass *p, struct un_mat dqkv, float *dbias, struct un_mat dout,
+                          struct un_mat out, const float *lse, struct un_mat qkv,
+                          const struct un_layout *layout, const struct un_dropout *drop, int64_t layer) {
+    struct un_codes room;
+    const int64_t heads = p->dims->num_attention_heads;
+    const struct un_codes *codes = un_fp8_codes(p, &room, dqkv, layer, UN_FP8_QKV, UN_FP8_GRADIENT);
+    if (codes)
+        p->ops->attention_bwd_fp8(p->q, dqkv, codes, dbias, dout, out, lse, qkv, layout, heads, drop);
+    else
+        p->ops->attention_bwd(p->q, dqkv, dbias, dout, out, lse, qkv, layout, heads, drop);
 }
 
 void un_fp8_gelu_bwd(const struct un_pass *p, struct un_mat dz, float *dbias, struct un_mat z,

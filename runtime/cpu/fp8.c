@@ -25,6 +25,21 @@ void un_cpu_norm_bwd_fp8(struct un_queue *q, struct un_mat dr, struct un_mat dx,
     un_cpu_codes(q, codes, dx.data ? dx : dr);
 }
 
+void un_cpu_attention_fwd_fp8(struct un_queue *q, struct un_mat out, const struct un_codes *codes, float *lse,
+                              struct un_mat qkv, const struct un_layout *layout, int64_t heads,
+                              const struct un_dropout *drop) {
+    un_cpu_attention_fwd(q, out, lse, qkv, layout, heads, drop);
+    un_cpu_codes(q, codes, out);
+}
+
+void un_cpu_attention_bwd_fp8(struct un_queue *q, struct un_mat dqkv, const struct un_codes *codes,
+                              float *dbias, struct un_mat dout, struct un_mat out, const float *lse,
+                              struct un_mat qkv, const struct un_layout *layout, int64_t heads,
+                              const struct un_dropout *drop) {
+    un_cpu_attention_bwd(q, dqkv, dbias, dout, out, lse, qkv, layout, heads, drop);
+    un_cpu_codes(q, codes, dqkv);
+}
+
 /* ---- products ---- */
 
 static size_t piece_bytes(int64_t elements) {

@@ -66,40 +66,65 @@ static bool split(struct un_queue *q, struct un_attention *fast, struct un_atten
     return true;
 }
 
-void un_cuda_attention_fwd(struct un_queue *q, struct un_mat out, float *lse, struct un_mat qkv,
-                           const struct un_layout *layout, int64_t heads, const struct un_dropout *drop) {
-    if (!is_sound(q, out, qkv, layout, heads)) return;
-    struct un_attention call = un_attention_call(layout, out.rows, heads, drop), plain = call;
-    const bool fast = is_fast(out, qkv, heads),
-               slow = !fast || split(q, &call, &plain, un_attention_fwd_bytes);
-    if (fast) un_attention_fwd_mma(q, out, lse, qkv, call);
-    if (slow) un_attention_fwd_plain(q, out, lse, qkv, plain);
+/* Where no kernel has written the codes of m: those of another path than the fast one, or of rows not at 8 bytes. */
+static void code_after(struct un_queue *q, const struct un_codes *codes, struct un_mat m) {
+    if (codes) un_cuda_quantize(q, codes->to, {}, codes->amax, m, codes->scale);
 }
 
-void un_cuda_attention_bwd(struct un_queue *q, struct un_mat dqkv, float *dbias, struct un_mat dout,
-                           struct un_mat out, const float *lse, struct un_mat qkv,
+void un_cuda_attention_fwd_fp8(struct un_queue *q, struct un_mat out, const struct un_codes *codes,
+                               float *lse, struct un_mat qkv, const struct un_layout *layout, int64_t heads,
+                               const struct un_dropout *drop) {
+    un_code_sink sink;
+    if (!is_sound(q, out, qkv, layout, heads)) return;
+    if (!un_code_sink_of(q, &sink, codes, out.rows, out.cols, "attention_fwd_fp8")) return;
+    struct un_attention call = un_attention_call(layout, out.rows, heads, drop), plain = call;
+    const bool fast = is_fast(out, qkv, heads),
+               slow = !fast || split(q, &call, &plain, un_attention_fwd_bytes),
+               beside = codes && !slow && sink.wide;
+    if (fast) un_attention_fwd_mma(q, out, beside ? &sink : NULL, lse, qkv, call);
+    if (slow) un_attention_fwd_plain(q, out, lse, qkv, plain);
+    if (!beside) code_after(q, codes, out);
+}
+
+void un_cuda_attention_fwd(struct un_queue *q, struct un_mat out, float *lse, struct un_mat qkv,
                            const struct un_layout *layout, int64_t heads, const struct un_dropout *drop) {
+    un_cuda_attention_fwd_fp8(q, out, NULL, lse, qkv, layout, heads, drop);
+}
+
+void un_cuda_attention_bwd_fp8(struct un_queue *q, struct un_mat dqkv, const struct un_codes *codes,
+                               float *dbias, struct un_mat dout, struct un_mat out, const float *lse,
+                               struct un_mat qkv, const struct un_layout *layout, int64_t heads,
+                               const struct un_dropout *drop) {
+    un_code_sink sink;
     if (!is_sound(q, out, qkv, layout, heads) || !is_sound(q, dout, dqkv, layout, heads)) return;
     if (dout.type != out.type) {
         un_cuda_fail(q, UN_INTERNAL, "attention: operands of types %d and %d", dout.type, out.type);
         return;
     }
+    if (!un_code_sink_of(q, &sink, codes, dqkv.rows, dqkv.cols, "attention_bwd_fp8")) return;
     struct un_attention call = un_attention_call(layout, out.rows, heads, drop), plain = call;
     const bool fast = is_fast(out, qkv, heads) && is_fast(dout, dqkv, heads),
                slow = !fast || split(q, &call, &plain, un_attention_bwd_bytes);
     const int64_t floats = layout->samples * dqkv.cols;
-    const bool inside = dbias && !slow && floats <= sums_most;
+    const bool inside = dbias && !slow && floats <= sums_most, beside = codes && !slow && sink.wide;
     float *partial = NULL;
     struct un_arena arena;
     if (inside) {
         if (!un_cuda_scratch(q, &arena, un_strip_bytes((size_t)floats), "attention_bwd")) return;
         partial = (float *)un_arena_take(&arena, (size_t)floats, sizeof(float));
     }
-    if (fast) un_attention_bwd_mma(q, dqkv, partial, dout, out, lse, qkv, call);
+    if (fast) un_attention_bwd_mma(q, dqkv, beside ? &sink : NULL, partial, dout, out, lse, qkv, call);
     if (slow) un_attention_bwd_plain(q, dqkv, dout, out, lse, qkv, plain);
     const un_strip_sums sums = {{dbias, NULL, NULL}, partial, layout->samples, dqkv.cols};
     if (inside)
         un_strip_add(q, &sums, 1);
     else if (dbias)
         un_cuda_col_sum(q, dbias, dqkv);
+    if (!beside) code_after(q, codes, dqkv);
+}
+
+void un_cuda_attention_bwd(struct un_queue *q, struct un_mat dqkv, float *dbias, struct un_mat dout,
+                           struct un_mat out, const float *lse, struct un_mat qkv,
+                           const struct un_layout *layout, int64_t heads, const struct un_dropout *drop) {
+    un_cuda_attention_bwd_fp8(q, dqkv, NULL, dbias, dout, out, lse, qkv, layout, heads, drop);
 }

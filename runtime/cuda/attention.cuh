@@ -7,7 +7,7 @@
 #ifndef UN_RUNTIME_CUDA_ATTENTION_CUH
 #define UN_RUNTIME_CUDA_ATTENTION_CUH
 
-#include "runtime/cuda/kernel.cuh"
+#include "runtime/cuda/codes.cuh"
 
 enum {
     /* Blocks a head that zero the rows behind the last sample. */
@@ -70,12 +70,13 @@ __device__ __forceinline__ uint32_t un_attention_group(const un_attention &c, in
     return (uint32_t)(row * c.heads + head) * UN_ATTENTION_GROUPS;
 }
 
-/* The paths. All operands of one type; width = D. */
-void un_attention_fwd_mma(struct un_queue *q, struct un_mat out, float *lse, struct un_mat qkv,
-                          struct un_attention call);
+/* The paths. All operands of one type; width = D. codes: of the first output, wide; NULL: none are wanted. */
+void un_attention_fwd_mma(struct un_queue *q, struct un_mat out, const un_code_sink *codes, float *lse,
+                          struct un_mat qkv, struct un_attention call);
 /* partial [samples, 3H]: sums of each sample's rows of dqkv; NULL: none are wanted. */
-void un_attention_bwd_mma(struct un_queue *q, struct un_mat dqkv, float *partial, struct un_mat dout,
-                          struct un_mat out, const float *lse, struct un_mat qkv, struct un_attention call);
+void un_attention_bwd_mma(struct un_queue *q, struct un_mat dqkv, const un_code_sink *codes, float *partial,
+                          struct un_mat dout, struct un_mat out, const float *lse, struct un_mat qkv,
+                          struct un_attention call);
 /* Shared memory that a block wants for a sample of so many tokens. */
 size_t un_attention_fwd_bytes(int tokens);
 size_t un_attention_bwd_bytes(int tokens);

@@ -10,6 +10,8 @@
  * of a warp in order, the warps in order; a sample's go to memory, 768 bytes a head, and are added over the samples
  * as sum_blocks in reduce.cu adds blocks. Samples of no tokens are zeros there.
  *
+ * attention_bwd_fp8 (coded) writes the codes of dqkv as well, 3 H bytes a token.
+ *
  * Bytes: reads 5 H, writes 3 H of bf16 a token, and A floats; the second reading of q, k, v, dout is from the
  * L2 cache, as a block comes back to them within microseconds. At H 768 and 16,896 tokens 208 MB: 48 us at
  * 4.3 TB/s. Products: 14 H tokens^2 a sample, 13 GFLOP for 300 samples of 56 padded to 64: 33 us at 400
@@ -87,21 +89,31 @@ struct sums {
     float query[2], key[2], value[2];
 };
 
-/* Stores 16 rows of a gradient and adds them to `to`. */
+/* What the codes of a block go through; hidden: columns from dquery to dkey. */
+struct coding {
+    un_code_sink sink;
+    int hidden;
+    uint32_t *most; /* shared memory */
+};
+
+/* Stores 16 rows of a gradient and adds them to `to`; coded: and their codes, in the third of the columns. */
+template <bool coded>
 __device__ __forceinline__ void put_rows(un_bf16 *to_rows, float to[2], int64_t stride, int row, int tokens,
-                                         const float sum[8][4], float by, bool summed) {
+                                         const float sum[8][4], float by, bool summed, coding &c, int third) {
     const float factor[2] = {by, by};
     const un_fragment f = un_fragment_of(sum, factor);
     un_fragment_store(to_rows, stride, row, tokens, f);
+    if (coded) un_fragment_code(c.most, c.sink, third * c.hidden, row, tokens, f);
     if (summed) un_fragment_sum(to, f, row, tokens);
 }
 
 /* dk and dv of keys [row, row + 16), whose fragments are key and value. Scores stand as keys x queries, so
  * that they are left operands as they come. Queries behind the sample have probability 0 by their lse; keys
  * behind it have rows that nobody stores. */
+template <bool coded>
 __device__ __forceinline__ void own_keys(sums &to, const tiles &t, const operands &o,
                                          const uint32_t key[4][4], const uint32_t value[4][4], int row,
-                                         int tokens, float scale) {
+                                         int tokens, float scale, coding &c) {
     const int lane = (int)threadIdx.x % UN_WARP, g = lane / 4, q = lane % 4;
     float dkey[8][4] = {}, dvalue[8][4] = {};
     for (int u = 0; u < tokens; u += UN_STEP) {
@@ -128,14 +140,15 @@ __device__ __forceinline__ void own_keys(sums &to, const tiles &t, const operand
         un_fragment_left(left, ds);
         un_tile_mix(dkey, left, t.x, u);
     }
-    put_rows(o.dkey, to.key, o.dstride, row, tokens, dkey, UN_SCORE_SCALE, o.summed);
-    put_rows(o.dvalue, to.value, o.dstride, row, tokens, dvalue, scale, o.summed);
+    put_rows<coded>(o.dkey, to.key, o.dstride, row, tokens, dkey, UN_SCORE_SCALE, o.summed, c, 1);
+    put_rows<coded>(o.dvalue, to.value, o.dstride, row, tokens, dvalue, scale, o.summed, c, 2);
 }
 
 /* dq of queries [row, row + 16), whose fragments are query and dout. */
+template <bool coded>
 __device__ __forceinline__ void own_queries(sums &to, const tiles &t, const operands &o,
                                             const uint32_t query[4][4], const uint32_t dout[4][4], int row,
-                                            int tokens, float scale) {
+                                            int tokens, float scale, coding &c) {
     const int lane = (int)threadIdx.x % UN_WARP, g = lane / 4, q = lane % 4;
     float dquery[8][4] = {};
     const float lse[2] = {t.lse[row + g], t.lse[row + g + 8]};
@@ -164,7 +177,7 @@ __device__ __forceinline__ void own_queries(sums &to, const tiles &t, const oper
         un_fragment_left(left, ds);
         un_tile_mix(dquery, left, t.x, u);
     }
-    put_rows(o.dquery, to.query, o.dstride, row, tokens, dquery, UN_SCORE_SCALE, o.summed);
+    put_rows<coded>(o.dquery, to.query, o.dstride, row, tokens, dquery, UN_SCORE_SCALE, o.summed, c, 0);
 }
 
 /* What the kernel takes besides the call. */
@@ -224,10 +237,9 @@ __device__ __forceinline__ void put_sums(const matrices &m, const un_attention &
     }
 }
 
-/* 4 warps: three blocks a multiprocessor, so 168 registers; long samples as in the forward. */
-template <int warps>
-__global__ void __launch_bounds__(UN_WARP *warps, warps == 4 ? 3 : 1)
-    attention_bwd_kernel(matrices m, const float *lse, un_attention call) {
+template <int warps, bool coded>
+__device__ __forceinline__ void attend(const matrices &m, const float *lse, const un_attention &call,
+                                       coding &c) {
     UN_DYNAMIC_SHARED(shared);
     const un_attention_part p = un_attention_part_of(call, (int)blockIdx.x);
     sums own = {};
@@ -237,7 +249,9 @@ __global__ void __launch_bounds__(UN_WARP *warps, warps == 4 ? 3 : 1)
         return;
     }
     const operands o = operands_of(m, call, p);
+    if (coded) c.sink = un_code_part(c.sink, p), c.hidden = call.heads * UN_HEAD;
     if (p.tail >= 0) {
+        for (int third = 0; coded && third < 3; ++third) un_tail_zero_codes(c.sink, third * c.hidden, p);
         un_tail_zero(o.dquery, o.dstride, p);
         un_tail_zero(o.dkey, o.dstride, p);
         un_tail_zero(o.dvalue, o.dstride, p);
@@ -258,7 +272,7 @@ __global__ void __launch_bounds__(UN_WARP *warps, warps == 4 ? 3 : 1)
     __syncthreads();
 #pragma unroll 1
     for (int row = first; row < p.tokens;) {
-        own_keys(own, t, o, a, b, row, p.tokens, scale);
+        own_keys<coded>(own, t, o, a, b, row, p.tokens, scale, c);
         if ((row += apart) >= p.tokens) break;
         un_fragment_load(a, o.key, o.stride, row, p.tokens);
         un_fragment_load(b, o.value, o.stride, row, p.tokens);
@@ -273,7 +287,7 @@ __global__ void __launch_bounds__(UN_WARP *warps, warps == 4 ? 3 : 1)
     __syncthreads();
 #pragma unroll 1
     for (int row = first; row < p.tokens;) {
-        own_queries(own, t, o, a, b, row, p.tokens, scale);
+        own_queries<coded>(own, t, o, a, b, row, p.tokens, scale, c);
         if ((row += apart) >= p.tokens) break;
         un_fragment_load(a, o.query, o.stride, row, p.tokens);
         un_fragment_load(b, o.dout, o.dout_stride, row, p.tokens);
@@ -281,18 +295,42 @@ __global__ void __launch_bounds__(UN_WARP *warps, warps == 4 ? 3 : 1)
     if (m.partial) put_sums<warps>(m, call, p, own, shared);
 }
 
+/* 4 warps: three blocks a multiprocessor, so 168 registers; long samples as in the forward. */
 template <int warps>
-void launch(struct un_queue *q, const matrices &m, const float *lse, const un_attention &call, bool tail) {
+__global__ void __launch_bounds__(UN_WARP *warps, warps == 4 ? 3 : 1)
+    attention_bwd_kernel(matrices m, const float *lse, un_attention call) {
+    coding none = {};
+    attend<warps, false>(m, lse, call, none);
+}
+template <int warps>
+__global__ void __launch_bounds__(UN_WARP *warps, warps == 4 ? 3 : 1)
+    attention_bwd_coded(matrices m, const float *lse, un_attention call, un_code_sink sink) {
+    __shared__ uint32_t most;
+    if (threadIdx.x == 0) most = 0; /* before the barrier behind the tiles */
+    coding c = {sink, 0, &most};
+    attend<warps, true>(m, lse, call, c);
+    un_block_amax(sink.amax, &most);
+}
+
+template <int warps>
+void launch(struct un_queue *q, const matrices &m, const float *lse, const un_attention &call, bool tail,
+            const un_code_sink *codes) {
     const size_t bytes = un_attention_bwd_bytes(call.most);
-    UN_SHARED_MOST(q, (attention_bwd_kernel<warps>), bytes);
-    UN_LAUNCH(q, (attention_bwd_kernel<warps>), un_attention_blocks(call, tail), UN_WARP * warps, bytes, m,
-              lse, call);
+    const unsigned grid = un_attention_blocks(call, tail);
+    if (codes) {
+        UN_SHARED_MOST(q, (attention_bwd_coded<warps>), bytes);
+        UN_LAUNCH(q, (attention_bwd_coded<warps>), grid, UN_WARP * warps, bytes, m, lse, call, *codes);
+    } else {
+        UN_SHARED_MOST(q, (attention_bwd_kernel<warps>), bytes);
+        UN_LAUNCH(q, (attention_bwd_kernel<warps>), grid, UN_WARP * warps, bytes, m, lse, call);
+    }
 }
 
 } // namespace
 
-void un_attention_bwd_mma(struct un_queue *q, struct un_mat dqkv, float *partial, struct un_mat dout,
-                          struct un_mat out, const float *lse, struct un_mat qkv, struct un_attention call) {
+void un_attention_bwd_mma(struct un_queue *q, struct un_mat dqkv, const un_code_sink *codes, float *partial,
+                          struct un_mat dout, struct un_mat out, const float *lse, struct un_mat qkv,
+                          struct un_attention call) {
     const matrices m = {(un_bf16 *)dqkv.data,
                         (const un_bf16 *)dout.data,
                         (const un_bf16 *)out.data,
@@ -305,6 +343,6 @@ void un_attention_bwd_mma(struct un_queue *q, struct un_mat dqkv, float *partial
     un_attention few = call, many = call;
     few.most = call.most < UN_SHORT_TOKENS ? call.most : UN_SHORT_TOKENS;
     many.least = UN_SHORT_TOKENS + 1;
-    launch<4>(q, m, lse, few, true);
-    if (call.most > UN_SHORT_TOKENS) launch<8>(q, m, lse, many, false);
+    launch<4>(q, m, lse, few, true, codes);
+    if (call.most > UN_SHORT_TOKENS) launch<8>(q, m, lse, many, false, codes);
 }

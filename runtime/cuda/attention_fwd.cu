@@ -6,6 +6,8 @@
  * passes between warps, so bits follow from the sample alone, not from the count of warps or the other
  * samples. Up to 64 tokens, the usual, there is one round and no rescaling.
  *
+ * attention_fwd_fp8 (coded) writes the codes of out as well, H bytes a token.
+ *
  * Bytes: reads 3 H, writes H of bf16 and A floats a token. At H 768 and 16,896 tokens 104 MB: 24 us at 4.3
  * TB/s. Products: 4 H tokens^2 a sample, about 4 GFLOP for 300 samples of 56 padded to 64: 10 us at 400
  * TFLOP/s. */
@@ -80,10 +82,11 @@ struct fwd_tiles {
     unsigned char *keys, *values, *keep;
 };
 
-/* Queries [row, row + 16) of the block's sample, whose fragment is `query`: out and lse. */
-__device__ __forceinline__ void queries(const fwd_matrices &to, const uint32_t query[4][4],
-                                        const fwd_tiles &t, int row, const un_attention &call,
-                                        const un_attention_part &p) {
+/* Queries [row, row + 16) of the block's sample, whose fragment is `query`: out and lse; coded: and the codes of out. */
+template <bool coded>
+__device__ __forceinline__ void
+queries(const fwd_matrices &to, const uint32_t query[4][4], const fwd_tiles &t, int row,
+        const un_attention &call, const un_attention_part &p, const un_code_sink &codes, uint32_t *most) {
     const int lane = (int)threadIdx.x % UN_WARP, g = lane / 4, q = lane % 4;
     const int keep_stride = un_keep_stride(p.tokens);
     float sum[8][4] = {}, factor[2];
@@ -118,19 +121,19 @@ __device__ __forceinline__ void queries(const fwd_matrices &to, const uint32_t q
         factor[half] = call.drop.scale / all;
         if (q == 0 && r < p.tokens) lse[r * call.heads] = m.top[half] * UN_SCORE_SCALE + logf(all);
     }
-    un_fragment_store(to.out + p.first * to.out_stride + p.head * UN_HEAD, to.out_stride, row, p.tokens,
-                      un_fragment_of(sum, factor));
+    const un_fragment f = un_fragment_of(sum, factor);
+    un_fragment_store(to.out + p.first * to.out_stride + p.head * UN_HEAD, to.out_stride, row, p.tokens, f);
+    if (coded) un_fragment_code(most, codes, p.head * UN_HEAD, p.first + row, p.first + p.tokens, f);
 }
 
-/* 4 warps: four blocks a multiprocessor, so 128 registers; samples longer than UN_SHORT_TOKENS fill its
- * shared memory by themselves and get 8 warps. */
-template <int warps>
-__global__ void __launch_bounds__(UN_WARP *warps, warps == 4 ? 4 : 1)
-    attention_fwd_kernel(fwd_matrices m, un_attention call) {
+template <int warps, bool coded>
+__device__ __forceinline__ void attend(const fwd_matrices &m, const un_attention &call,
+                                       const un_code_sink &codes, uint32_t *most) {
     UN_DYNAMIC_SHARED(shared);
     const un_attention_part p = un_attention_part_of(call, (int)blockIdx.x);
     if (p.tokens <= 0) return;
     if (p.tail >= 0) {
+        if (coded) un_tail_zero_codes(un_code_part(codes, p), 0, p);
         un_tail_zero(m.out + p.first * m.out_stride + p.head * UN_HEAD, m.out_stride, p);
         for (int i = p.tail * (UN_WARP * warps) + (int)threadIdx.x; i < p.tokens;
              i += UN_ATTENTION_TAIL * UN_WARP * warps)
@@ -151,29 +154,50 @@ __global__ void __launch_bounds__(UN_WARP *warps, warps == 4 ? 4 : 1)
     __syncthreads();
 #pragma unroll 1
     for (int row = first; row < p.tokens;) {
-        queries(m, query, t, row, call, p);
+        queries<coded>(m, query, t, row, call, p, codes, most);
         if ((row += apart) >= p.tokens) break;
         un_fragment_load(query, head, m.qkv_stride, row, p.tokens);
     }
 }
 
+/* 4 warps: four blocks a multiprocessor, so 128 registers; samples longer than UN_SHORT_TOKENS fill its
+ * shared memory by themselves and get 8 warps. */
 template <int warps>
-void launch(struct un_queue *q, struct un_mat out, float *lse, struct un_mat qkv, const un_attention &call,
-            bool tail) {
-    const fwd_matrices m = {(un_bf16 *)out.data, lse, (const un_bf16 *)qkv.data, out.stride, qkv.stride};
+__global__ void __launch_bounds__(UN_WARP *warps, warps == 4 ? 4 : 1)
+    attention_fwd_kernel(fwd_matrices m, un_attention call) {
+    attend<warps, false>(m, call, {}, NULL);
+}
+template <int warps>
+__global__ void __launch_bounds__(UN_WARP *warps, warps == 4 ? 4 : 1)
+    attention_fwd_coded(fwd_matrices m, un_attention call, un_code_sink sink) {
+    __shared__ uint32_t most;
+    if (threadIdx.x == 0) most = 0; /* before the barrier behind the tiles */
+    attend<warps, true>(m, call, sink, &most);
+    un_block_amax(sink.amax, &most);
+}
+
+template <int warps>
+void launch(struct un_queue *q, const fwd_matrices &m, const un_attention &call, bool tail,
+            const un_code_sink *codes) {
     const size_t bytes = un_attention_fwd_bytes(call.most);
-    UN_SHARED_MOST(q, (attention_fwd_kernel<warps>), bytes);
-    UN_LAUNCH(q, (attention_fwd_kernel<warps>), un_attention_blocks(call, tail), UN_WARP * warps, bytes, m,
-              call);
+    const unsigned grid = un_attention_blocks(call, tail);
+    if (codes) {
+        UN_SHARED_MOST(q, (attention_fwd_coded<warps>), bytes);
+        UN_LAUNCH(q, (attention_fwd_coded<warps>), grid, UN_WARP * warps, bytes, m, call, *codes);
+    } else {
+        UN_SHARED_MOST(q, (attention_fwd_kernel<warps>), bytes);
+        UN_LAUNCH(q, (attention_fwd_kernel<warps>), grid, UN_WARP * warps, bytes, m, call);
+    }
 }
 
 } // namespace
 
-void un_attention_fwd_mma(struct un_queue *q, struct un_mat out, float *lse, struct un_mat qkv,
-                          struct un_attention call) {
+void un_attention_fwd_mma(struct un_queue *q, struct un_mat out, const un_code_sink *codes, float *lse,
+                          struct un_mat qkv, struct un_attention call) {
+    const fwd_matrices m = {(un_bf16 *)out.data, lse, (const un_bf16 *)qkv.data, out.stride, qkv.stride};
     un_attention few = call, many = call;
     few.most = call.most < UN_SHORT_TOKENS ? call.most : UN_SHORT_TOKENS;
     many.least = UN_SHORT_TOKENS + 1;
-    launch<4>(q, out, lse, qkv, few, true);
-    if (call.most > UN_SHORT_TOKENS) launch<8>(q, out, lse, qkv, many, false);
+    launch<4>(q, m, few, true, codes);
+    if (call.most > UN_SHORT_TOKENS) launch<8>(q, m, many, false, codes);
 }

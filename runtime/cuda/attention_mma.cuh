@@ -138,6 +138,50 @@ __device__ __forceinline__ void un_fragment_store(un_bf16 *head, int64_t stride,
     }
 }
 
+/* Codes from the first row and column of a part on. */
+__device__ __forceinline__ un_code_sink un_code_part(un_code_sink s, const un_attention_part &p) {
+    if (s.to) s.to += p.first * s.stride + p.head * UN_HEAD;
+    return s;
+}
+
+/* The codes of two numbers of bf16, in the lower bytes; they count for the amax where `there`. */
+__device__ __forceinline__ uint32_t un_codes2(uint32_t &most, float scale, bool e4m3, uint32_t word,
+                                              bool there) {
+    const float low = un_float_of(word << 16), high = un_float_of(word & 0xFFFF0000u);
+    const uint32_t a = word << 16 & 0x7FFFFFFFu, b = word & 0x7FFF0000u, here = a > b ? a : b;
+    if (there && here > most) most = here;
+    uint32_t w = e4m3 ? un_pack_e4m3(low * scale, high * scale) : un_pack_e5m2(low * scale, high * scale);
+    if (low != low) w = (w & 0xFF00u) | 0x7Fu; /* as un_codes8 */
+    if (high != high) w = (w & 0xFFu) | 0x7F00u;
+    return w;
+}
+
+/* The codes of rows [row, row + 16) of a head, whose columns begin at `column` of s.to, as un_fragment_store has them: 4 bytes
+ * a lane, 16 a quad. *block, in shared memory, takes their amax: the products leave no register to keep it in. */
+__device__ __forceinline__ void un_fragment_code(uint32_t *block, const un_code_sink &s, int column, int row,
+                                                 int tokens, const un_fragment &f) {
+    const int lane = (int)threadIdx.x % UN_WARP, g = lane / 4, q = lane % 4;
+    const float scale = un_coder_of(s).scale;
+    uint32_t most = 0;
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+        const int r = row + g + 8 * half;
+        const bool there = r < tokens;
+        uint8_t *to = s.to + (r * s.stride + column + (q & 1) * UN_VEC + (q & 2) * 2);
+#pragma unroll
+        for (int i = 0; i < UN_HEAD_CHUNKS; i += 2) {
+            const uint32_t both = un_codes2(most, scale, s.e4m3, f.w[half][i], there) |
+                                  un_codes2(most, scale, s.e4m3, f.w[half][i + 1], there) << 16;
+            const uint32_t got = __shfl_xor_sync(0xFFFFFFFFu, both, 1);
+            if (s.to && there)
+                *(uint32_t *)(to + i * UN_VEC) =
+                    q & 1 ? got >> 16 | (both & 0xFFFF0000u) : (both & 0xFFFFu) | got << 16;
+        }
+    }
+    most = un_warp_most(most);
+    if (lane == 0) atomicMax(block, most);
+}
+
 /* Lanes whose g differs by `left` add up; of 2 left eights of columns each keeps left. */
 template <int left> __device__ __forceinline__ void un_fragment_fold(float v[8][2]) {
     const bool upper = threadIdx.x & 4 * left;
@@ -211,12 +255,27 @@ __device__ __forceinline__ void un_keep_draw(unsigned char *keep, const un_atten
     }
 }
 
+/* The amax of a block that un_fragment_code has filled, to where it is wanted. All threads. */
+__device__ __forceinline__ void un_block_amax(uint32_t *amax, const uint32_t *block) {
+    __syncthreads();
+    if (amax && threadIdx.x == 0) atomicMax(amax, *block);
+}
+
 /* Rows behind the last sample = 0 in a head's columns. */
 __device__ __forceinline__ void un_tail_zero(un_bf16 *head, int64_t stride, const un_attention_part &p) {
     const int threads = (int)blockDim.x / UN_HEAD_CHUNKS;
     for (int64_t row = p.tail * threads + (int)threadIdx.x / UN_HEAD_CHUNKS; row < p.tokens;
          row += UN_ATTENTION_TAIL * threads)
         *(uint4 *)(head + row * stride + (int)threadIdx.x % UN_HEAD_CHUNKS * UN_VEC) = make_uint4(0, 0, 0, 0);
+}
+/* Their codes. */
+__device__ __forceinline__ void un_tail_zero_codes(const un_code_sink &s, int column,
+                                                   const un_attention_part &p) {
+    const int threads = (int)blockDim.x / UN_HEAD_CHUNKS;
+    for (int64_t row = p.tail * threads + (int)threadIdx.x / UN_HEAD_CHUNKS; s.to && row < p.tokens;
+         row += UN_ATTENTION_TAIL * threads)
+        *(uint2 *)(s.to + row * s.stride + column + (int)threadIdx.x % UN_HEAD_CHUNKS * UN_VEC) =
+            make_uint2(0, 0);
 }
 
 #endif

@@ -74,14 +74,20 @@ __device__ __forceinline__ void un_code8(un_coder &c, const un_code_sink &s, int
     if (s.to) un_put_codes8(s.to + row * s.stride + col, un_codes8(v, c.scale, s.e4m3, most), n, s.wide);
 }
 
-/* *amax = max(*amax, the block's): part [warps] shared memory. All threads of the block take part. */
-__device__ __forceinline__ void un_amax(uint32_t *amax, uint32_t most, uint32_t *part, int warps) {
-    const int thread = (int)(threadIdx.y * blockDim.x + threadIdx.x);
+/* The largest of a warp; every lane gets it. */
+__device__ __forceinline__ uint32_t un_warp_most(uint32_t most) {
 #pragma unroll
     for (int o = UN_WARP / 2; o > 0; o >>= 1) {
         const uint32_t other = __shfl_xor_sync(0xFFFFFFFFu, most, o);
         most = other > most ? other : most;
     }
+    return most;
+}
+
+/* *amax = max(*amax, the block's): part [warps] shared memory. All threads of the block take part. */
+__device__ __forceinline__ void un_amax(uint32_t *amax, uint32_t most, uint32_t *part, int warps) {
+    const int thread = (int)(threadIdx.y * blockDim.x + threadIdx.x);
+    most = un_warp_most(most);
     if (thread % UN_WARP == 0) part[thread / UN_WARP] = most;
     __syncthreads();
     if (!amax || thread != 0) return;

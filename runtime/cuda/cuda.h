@@ -128,6 +128,14 @@ void un_cuda_norm_bwd_fp8(struct un_queue *q, struct un_mat dr, struct un_mat dx
                           struct un_mat dy, struct un_mat r, const float *mean, const float *rstd,
                           const float *gamma, const struct un_dropout *drop);
 
+void un_cuda_attention_fwd_fp8(struct un_queue *q, struct un_mat out, const struct un_codes *codes,
+                               float *lse, struct un_mat qkv, const struct un_layout *layout, int64_t heads,
+                               const struct un_dropout *drop);
+void un_cuda_attention_bwd_fp8(struct un_queue *q, struct un_mat dqkv, const struct un_codes *codes,
+                               float *dbias, struct un_mat dout, struct un_mat out, const float *lse,
+                               struct un_mat qkv, const struct un_layout *layout, int64_t heads,
+                               const struct un_dropout *drop);
+
 void un_cuda_gelu_bwd(struct un_queue *q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat z);
 void un_cuda_tanh_bwd(struct un_queue *q, struct un_mat dz, struct un_mat dy, struct un_mat y);
 void un_cuda_relu_bwd(struct un_queue *q, struct un_mat dz, float *dbias, struct un_mat dy, struct un_mat y);

@@ -89,6 +89,7 @@ const struct un_ops *un_trace_begin(const struct un_ops *ops) {
     PUT(add_row), PUT(add), PUT(zero), PUT(cast), PUT(norm_fwd), PUT(norm_bwd), PUT(gather_rows);
     PUT(norm_scatter_fwd), PUT(norm_gather_bwd), PUT(quantize), PUT(gemm_fp8);
     PUT(gelu_bwd_fp8), PUT(norm_fwd_fp8), PUT(norm_bwd_fp8);
+    PUT(attention_fwd_fp8), PUT(attention_bwd_fp8);
     PUT(scatter_rows), PUT(scatter_add_rows), PUT(segment_add_rows), PUT(embed_words), PUT(mask_features);
     PUT(attention_fwd), PUT(attention_bwd), PUT(cross_entropy), PUT(kl_divergence), PUT(squared_error);
     PUT(transport_fwd), PUT(transport_bwd);

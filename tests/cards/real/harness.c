@@ -203,6 +203,8 @@ static const struct un_ops waited = {
     .gelu_bwd_fp8 = gelu_bwd_fp8,
     .norm_fwd_fp8 = norm_fwd_fp8,
     .norm_bwd_fp8 = norm_bwd_fp8,
+    .attention_fwd_fp8 = attention_fwd_fp8,
+    .attention_bwd_fp8 = attention_bwd_fp8,
     .gelu_bwd = gelu_bwd,
     .tanh_bwd = tanh_bwd,
     .relu_bwd = relu_bwd,
@@ -246,7 +248,7 @@ static const struct un_ops waited = {
     .adamw = adamw,
 };
 
-_Static_assert(sizeof waited == 49 * sizeof waited.gemm, "an op of the table that is not in `waited`");
+_Static_assert(sizeof waited == 51 * sizeof waited.gemm, "an op of the table that is not in `waited`");
 
 /* The card is opened once, and so is a queue of given limits: with the workspace of its products and its scratch, that
  * takes longer than the case it is for. What tests open and close are copies of the device and a queue that waits. */

@@ -26,5 +26,14 @@ WAITED(norm_bwd_fp8,
         float *dbeta, float *dbias, struct un_mat dy, struct un_mat r, const float *mean, const float *rstd,
         const float *gamma, const struct un_dropout *drop),
        (q, dr, dx, codes, dgamma, dbeta, dbias, dy, r, mean, rstd, gamma, drop))
+WAITED(attention_fwd_fp8,
+       (struct un_queue * q, struct un_mat out, const struct un_codes *codes, float *lse, struct un_mat qkv,
+        const struct un_layout *layout, int64_t heads, const struct un_dropout *drop),
+       (q, out, codes, lse, qkv, layout, heads, drop))
+WAITED(attention_bwd_fp8,
+       (struct un_queue * q, struct un_mat dqkv, const struct un_codes *codes, float *dbias,
+        struct un_mat dout, struct un_mat out, const float *lse, struct un_mat qkv,
+        const struct un_layout *layout, int64_t heads, const struct un_dropout *drop),
+       (q, dqkv, codes, dbias, dout, out, lse, qkv, layout, heads, drop))
 
 #endif

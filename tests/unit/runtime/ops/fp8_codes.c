@@ -11,6 +11,7 @@ struct form {
     bool written, most; /* codes are wanted, the amax is */
     bool odd;           /* a NaN and an infinity among the inputs */
     enum un_activation activation;
+    int samples; /* of attention */
 };
 
 static const float scale = 64.0f;
@@ -125,6 +126,49 @@ static void run_norm_bwd(struct un_harness *h, const void *context) {
     check_codes(h, "codes of dx", &a, dx.plain.data ? dx.plain : dr.plain);
 }
 
+/* Samples of the lengths, and three rows behind the last one. cols of a form: of a head; there are two. */
+static const int64_t lengths[] = {3, 0, 17, 1, 64, 170, 33};
+enum { SAMPLES = sizeof lengths / sizeof *lengths, HEADS = 2, BEHIND = 3 };
+
+static struct un_layout layout_of(struct un_harness *h, const struct form *s) {
+    int32_t start[SAMPLES + 1] = {0};
+    int64_t longest = 0;
+    for (int i = 0; i < s->samples; ++i) {
+        start[i + 1] = start[i] + (int32_t)lengths[i];
+        longest = lengths[i] > longest ? lengths[i] : longest;
+    }
+    return (struct un_layout){un_harness_put(h, start, s->samples + 1, sizeof *start), s->samples,
+                              start[s->samples], longest};
+}
+
+static void run_attention(struct un_harness *h, const void *context) {
+    struct form s = *(const struct form *)context;
+    const int64_t width = HEADS * s.cols;
+    const struct un_layout layout = layout_of(h, &s);
+    const struct un_dropout drop = un_harness_dropout(0.1);
+    s.rows = layout.tokens + BEHIND, s.cols = 3 * width;
+    const struct un_mat qkv = random_mat(h, &s, 2);
+    const struct twins dqkv = twins(h, &s);
+    const struct asked a = ask(h, &s);
+    float *bias = un_harness_random(h, s.cols, -1, 1), *want = un_harness_copy(h, bias, s.cols);
+    s.cols = width, s.to = s.to == UN_E4M3 ? UN_E5M2 : UN_E4M3;
+    const struct asked b = ask(h, &s);
+    const struct twins out = twins(h, &s);
+    un_harness_by_address = s.x == UN_BF16; /* a card's matrix units want 16 bytes */
+    const struct un_mat dout = random_mat(h, &s, 2);
+    float *lse = un_harness_poison(h, s.rows * HEADS), *lse2 = un_harness_poison(h, s.rows * HEADS);
+    h->ops->attention_fwd(h->q, out.plain, lse2, qkv, &layout, HEADS, &drop);
+    h->ops->attention_fwd_fp8(h->q, out.one, &b.codes, lse, qkv, &layout, HEADS, &drop);
+    same_bits("out", out.one, out.plain);
+    same_bits("lse", un_mat32(lse, s.rows, HEADS), un_mat32(lse2, s.rows, HEADS));
+    check_codes(h, "codes of out", &b, out.plain);
+    h->ops->attention_bwd(h->q, dqkv.plain, want, dout, out.one, lse, qkv, &layout, HEADS, &drop);
+    h->ops->attention_bwd_fp8(h->q, dqkv.one, &a.codes, bias, dout, out.one, lse, qkv, &layout, HEADS, &drop);
+    same_bits("dqkv", dqkv.one, dqkv.plain);
+    same_bits("dbias", un_mat32(bias, 1, 3 * width), un_mat32(want, 1, 3 * width));
+    check_codes(h, "codes of dqkv", &a, dqkv.plain);
+}
+
 /* Products are short: what is tested is what follows them. Those of infinite factors are another test's. */
 static void run_gemm(struct un_harness *h, const void *context) {
     enum { K = 5 };
@@ -224,6 +268,22 @@ static void norm_bwd(void **state) {
     each_form(run_norm_bwd, 2);
     each_width(run_norm_bwd);
 }
+/* Heads that a card multiplies by its matrix units, and others. */
+static void attention(void **state) {
+    (void)state;
+    for (int form = 0; form < 12; ++form) {
+        const struct form s = {.cols = form % 4 == 3 ? 20 : 64,
+                               .x = form % 4 == 2 ? UN_F32 : UN_BF16,
+                               .to = form & 1 ? UN_E5M2 : UN_E4M3,
+                               .written = form != 5,
+                               .most = form != 8,
+                               .odd = form == 9,
+                               .samples = form == 4   ? SAMPLES
+                                          : form == 0 ? 0
+                                                      : 5};
+        if (!un_harness_heavy(s.samples == SAMPLES ? 1e7 : 1e5)) un_harness_each(run_attention, &s);
+    }
+}
 static void gemm(void **state) {
     (void)state;
     each_form(run_gemm, 2);
@@ -254,7 +314,8 @@ static void refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(gelu_bwd), cmocka_unit_test(norm_fwd),
-                                       cmocka_unit_test(norm_bwd), cmocka_unit_test(gemm),
-                                       cmocka_unit_test(gemm_fp8), cmocka_unit_test(refused)};
+                                       cmocka_unit_test(norm_bwd), cmocka_unit_test(attention),
+                                       cmocka_unit_test(gemm),     cmocka_unit_test(gemm_fp8),
+                                       cmocka_unit_test(refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
