@@ -232,7 +232,7 @@ def ladder(out):
 def fabric():
     """What the page about networks quotes of the log is what the program says."""
     page = (R.ROOT / "launch/FABRIC.md").read_text()
-    said = {"launch/traffic/exchange_cards.c": ["between the cards"], "launch/traffic/exchange_staged.c": ["through MPI and host memory"],
+    said = {"launch/traffic/exchange_cards.c": ["between the cards", "registered as windows"], "launch/traffic/exchange_staged.c": ["through MPI and host memory"],
             "launch/traffic/backend.c": ["comm.backend: mpi, because "], "comm/comm_nccl.c": ["start between cards"],
             "comm/comm_nccl_guard.c": ["between cards: "], "launch/train/train.c": ["communication "], "launch/train/bench.c": ["comm  "]}
     for file, phrases in said.items():
