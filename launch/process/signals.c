@@ -72,8 +72,12 @@ static void constructors_are_over(void) {
     signal(SIGPROF, SIG_DFL);
 }
 
-__attribute__((section(".preinit_array"), used)) static void (*const before_constructors[])(void) = {
-    note_ignored, watch_constructors};
+static void before_constructors(void) {
+    note_ignored();
+    watch_constructors();
+}
+/* One pointer: a table of several would be aligned, and the gap before it called. */
+__attribute__((section(".preinit_array"), used)) static void (*const first)(void) = before_constructors;
 
 static sigset_t stop_set(void) {
     sigset_t set;
