@@ -84,6 +84,15 @@ void un_harness_close(struct un_harness *h) {
     release(h);
 }
 
+void un_harness_close_refused(struct un_harness *h) {
+    const struct un_limits small = {.max_tokens = 8, .max_samples = 1, .max_width = 8, .max_heads = 1};
+    assert_int_equal(h->device->mem->queue_wait(h->q), UN_INTERNAL);
+    un_error_clear();
+    h->device->mem->queue_close(h->q);
+    assert_int_equal(h->device->mem->queue_open(h->device, &small, &h->q), UN_OK);
+    un_harness_close(h);
+}
+
 static void compare_bits(const struct un_harness *a, const struct un_harness *b, const struct variation *v) {
     assert_int_equal(a->count, b->count);
     for (int i = 0; i < a->count; ++i) {

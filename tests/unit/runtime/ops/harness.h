@@ -67,6 +67,8 @@ void un_harness_each(un_harness_case run, const void *context);
 void un_harness_open(struct un_harness *h, int way, const struct un_limits *limits);
 /* Checks all guards and that no error stuck to the queue, then frees everything. */
 void un_harness_close(struct un_harness *h);
+/* The same after an op that the queue must have refused: it says so, and a queue without the error is closed in its place. */
+void un_harness_close_refused(struct un_harness *h);
 
 /* Buffers, owned by the harness. Random ones are a pure function of the order of the calls. */
 void *un_harness_take(struct un_harness *h, int64_t count, size_t size); /* filled with poison */
